@@ -1,0 +1,46 @@
+# What can be done here. `make` alone lists it. Set-up is a prerequisite of the rest and takes no time once it is done.
+
+# Nothing here gains by running beside another target, and some would lose (clean and setup): -j changes nothing.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check bench clean constraints
+
+# `make setup` says what is wanted; any other target takes .venv as it was made (with or without SIM_ONLY=1).
+KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
+
+# No test asks the Hub for anything, and pictures are drawn without a screen, unless you say otherwise.
+test test-all bench: export HF_HUB_OFFLINE ?= 1
+test test-all bench: export MUJOCO_GL ?= egl
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install everything into .venv; SIM_ONLY=1 leaves out the robot's SDK and needs no root
+	@.ci/setup $(KEEP)
+
+demo: setup ## the whole loop in the simulator; options in ARGS="…"
+	@.venv/bin/reachy-kit demo $(ARGS)
+
+test: setup ## the tests, without the long ones
+	@.venv/bin/python -m pytest -m "not long" $(ARGS)
+
+test-all: setup ## every test
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: setup ## style, types, layers, dependencies
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/deptry .
+
+bench: setup ## measure; the numbers go to runs/bench.json
+	@mkdir -p runs
+	@.venv/bin/python tests/bench/run.py --json runs/bench.json $(ARGS)
+
+constraints: ## pin the dependencies anew in constraints.txt; ARGS=--upgrade moves to newer versions
+	@.ci/setup --constraints $(ARGS)
+
+clean: ## remove .venv and every cache; runs/ and data/ stay
+	@rm -rf .venv .setup .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find reachy_kit sim policies lessons tests -name __pycache__ -type d -prune -exec rm -rf {} +

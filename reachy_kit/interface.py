@@ -1,0 +1,230 @@
+"""The one source of truth: what an observation and an action hold, and what a robot, a policy and a world must do.
+
+Nine numbers describe the robot, commanded (action) or measured (state), always in this order; absolute targets in the
+robot's base frame (x forward, y left, z up; the origin is the neutral head position):
+
+===  ===================  ====  ====================================================
+ #   name                 unit  meaning
+===  ===================  ====  ====================================================
+ 0   head_x.pos           m     head position, forward
+ 1   head_y.pos           m     head position, left
+ 2   head_z.pos           m     head position, up
+ 3   head_roll.pos        rad   head rotation, extrinsic xyz as in the SDK
+ 4   head_pitch.pos       rad   positive looks down
+ 5   head_yaw.pos         rad   positive looks left
+ 6   body_yaw.pos         rad   positive turns left
+ 7   right_antenna.pos    rad   as the SDK counts it
+ 8   left_antenna.pos     rad   as the SDK counts it
+===  ===================  ====  ====================================================
+
+The names end in ``.pos`` because LeRobot's own rollout keeps only keys that end in ``.pos`` or ``.vel``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+type Array = npt.NDArray[np.float64]
+type Image = npt.NDArray[np.uint8]
+type Action = Array
+"""(9,) absolute targets in the order of ``ACTION_NAMES``."""
+
+ACTION_NAMES: tuple[str, ...] = (
+    "head_x.pos",
+    "head_y.pos",
+    "head_z.pos",
+    "head_roll.pos",
+    "head_pitch.pos",
+    "head_yaw.pos",
+    "body_yaw.pos",
+    "right_antenna.pos",
+    "left_antenna.pos",
+)
+ACTION_UNITS: tuple[str, ...] = ("m", "m", "m", "rad", "rad", "rad", "rad", "rad", "rad")
+HEAD = slice(0, 6)
+ROLL, PITCH, YAW, BODY_YAW = 3, 4, 5, 6
+ANTENNAS = slice(7, 9)
+
+ANTENNA_REST = (-0.1745, 0.1745)
+"""[right, left] rad. The antennas shake at exactly 0, so they rest 10° off. Source: INIT_ANTENNAS_JOINT_POSITIONS in
+reachy_mini 1.12."""
+NEUTRAL: Array = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, *ANTENNA_REST])
+
+CONTROL_HZ = 50
+"""Ticks per second of every robot. Source: the daemon's own loop and state publication (reachy_mini 1.12)."""
+POLICY_RATES = (50, 25, 10)
+"""Rates in Hz at which a policy may decide; the rollout interpolates between its targets."""
+CAMERA = "head"
+"""Name of the robot's one camera; datasets hold it as ``observation.images.head``."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the robot knew at one instant, each part with the time at which it was captured.
+
+    Times are in seconds on the robot's own clock: wall clock on hardware, simulated time in the simulator.
+    """
+
+    state: Array
+    """(9,) measured, in the order of ``ACTION_NAMES``."""
+    capture_time: float
+    """When ``state`` was measured."""
+    environment_state: Array | None = None
+    """(K,) what perception yields for the task, in the order of its ``names``."""
+    images: Mapping[str, Image] = field(default_factory=dict)
+    """Camera name → (H, W, 3) RGB uint8."""
+    image_times: Mapping[str, float] = field(default_factory=dict)
+    """Camera name → when its frame was captured."""
+    audio: npt.NDArray[np.float32] | None = None
+    """(samples, channels) since the last observation, or None where there is no sound."""
+    audio_time: float | None = None
+    """When the last of those samples was captured."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What only a world knows: how well the task is going, free of sensing noise."""
+
+    target: Array
+    """(3,) m, base frame."""
+    gaze_error: float
+    """rad, between the camera's optical axis and the line to the target."""
+    reward: float
+    """Sum of the task's weighted reward terms for this step, 1 at best."""
+    success: bool
+    """True once the task's full criterion has been met."""
+
+
+class Robot(Protocol):
+    """A Reachy Mini, real or simulated. It owns the clock: nobody else sleeps."""
+
+    name: str
+    control_hz: int
+
+    @property
+    def observation_features(self) -> dict[str, type | tuple[int, ...]]:
+        """Name → float, or the shape of an image. Known before connecting."""
+        ...
+
+    @property
+    def action_features(self) -> dict[str, type]:
+        """Name → float, in the order of ``ACTION_NAMES``. Known before connecting."""
+        ...
+
+    def connect(self) -> None:
+        """Open the connection and go to neutral."""
+        ...
+
+    def disconnect(self) -> None:
+        """Leave the robot at rest. Safe to call twice, and after a failure."""
+        ...
+
+    def reset(self, pose: Array) -> None:
+        """Go to a (9,) pose and come to rest there; the limiter starts anew from it."""
+        ...
+
+    def get_observation(self) -> Observation:
+        """The latest measurement; never blocks for a whole tick."""
+        ...
+
+    def send_action(self, action: Action) -> Action:
+        """Command a (9,) target; returns the one actually applied, after the limiter."""
+        ...
+
+    def wait_next_tick(self) -> None:
+        """Advance by one tick of 1 / control_hz seconds."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Decides. A policy that predicts chunks keeps its own queue."""
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        ...
+
+    def act(self, observation: Observation) -> Action:
+        """The (9,) target to reach by the next decision."""
+        ...
+
+
+class World(Protocol):
+    """Ground truth of a task. The simulator and the twin of a simulated daemon have one; hardware has none."""
+
+    def reset(self, seed: int) -> Array:
+        """Draw an episode; returns the (9,) pose from which the robot starts."""
+        ...
+
+    def start(self, time: float) -> None:
+        """The episode begins at this instant of the robot's clock."""
+        ...
+
+    def measure(self, observation: Observation) -> Truth:
+        """Judge the instant at which the observation was captured."""
+        ...
+
+
+class Perception(Protocol):
+    """Turns what the robot senses into the named numbers of ``environment_state``."""
+
+    names: tuple[str, ...]
+
+    def reset(self, seed: int) -> None:
+        """Forget the episode before; any noise starts from the seed."""
+        ...
+
+    def perceive(self, observation: Observation) -> Array:
+        """(K,) features in the order of ``names``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decision of a rollout: what was seen, and what was done about it."""
+
+    index: int
+    observation: Observation
+    previous_action: Action
+    """(9,) the action in force when the observation was made."""
+    action: Action
+    """(9,) the action actually applied by the end of the step."""
+    truth: Truth | None
+    """Judged on the observation that follows the action; None without a world."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a finished rollout leaves behind."""
+
+    seed: int
+    steps: int
+    success: bool | None
+    """None without a world."""
+    gaze_error: float | None
+    """rad, mean over the last second; None without a world."""
+    reward: float | None
+    """Mean over the episode; None without a world."""
+    periods: Array
+    """(ticks,) s of wall time between the starts of successive ticks."""
+    work: Array
+    """(ticks,) s of wall time that each tick worked before it waited."""
+
+
+class Subscriber(Protocol):
+    """Listens to a rollout: a recorder, a progress bar, a plot."""
+
+    def on_episode_start(self, seed: int) -> None:
+        """The robot stands at its initial pose."""
+        ...
+
+    def on_step(self, step: Step) -> None:
+        """A decision has been carried out."""
+        ...
+
+    def on_episode_end(self, episode: Episode) -> None:
+        """The episode came to its regular end; an aborted one never gets here."""
+        ...

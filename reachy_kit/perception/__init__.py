@@ -1,0 +1,1 @@
+"""Perception: from what the robot senses to the few named numbers a policy decides on."""

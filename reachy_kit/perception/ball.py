@@ -1,0 +1,93 @@
+"""A coloured ball in the image: OpenCV finds the largest round patch of one colour.
+
+Works the same on the robot's camera and on the simulated eye. It sees colour and roundness, nothing else: another round
+thing of that colour is a ball to it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from reachy_kit.interface import CAMERA, Array, Image, Observation
+from reachy_kit.perception.camera import PinholeCamera
+from reachy_kit.perception.target import TARGET_FEATURES, TargetMemory
+
+
+@dataclass(frozen=True)
+class BallColour:
+    """A band of hue, in OpenCV's units."""
+
+    hue: int = 62
+    """0–179, two degrees each; 62 is a grass green, far from skin, wood and most walls."""
+    hue_tolerance: int = 16
+    """Half the width of the band."""
+    min_saturation: int = 90
+    """0–255; below it a patch counts as grey."""
+    min_value: int = 40
+    """0–255; below it a patch counts as black."""
+
+
+MIN_AREA = 6.0
+"""px²; smaller patches are noise."""
+MIN_ROUNDNESS = 0.55
+"""Share of its enclosing circle that a patch must fill. Lower than a disc's 1 because a ball at the edge is cut off."""
+
+
+def find_ball(image: Image, colour: BallColour) -> tuple[float, float, float] | None:
+    """The ball's centre and radius.
+
+    Args:
+        image: (H, W, 3) RGB.
+        colour: what to look for.
+
+    Returns:
+        Column, row, radius in px; None where there is no ball.
+    """
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    low = np.array([colour.hue - colour.hue_tolerance, colour.min_saturation, colour.min_value])
+    high = np.array([colour.hue + colour.hue_tolerance, 255, 255])
+    mask = cv2.inRange(hsv, low, high)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for contour in sorted(contours, key=cv2.contourArea, reverse=True):
+        moments = cv2.moments(contour)
+        if moments["m00"] < MIN_AREA:
+            return None
+        _, radius = cv2.minEnclosingCircle(contour)
+        if moments["m00"] >= MIN_ROUNDNESS * np.pi * radius**2:
+            return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"], float(radius)
+    return None
+
+
+class BallDetector:
+    """Perception from the camera: ``TARGET_FEATURES`` of a coloured ball.
+
+    Args:
+        colour: what to look for.
+    """
+
+    names = TARGET_FEATURES
+
+    def __init__(self, colour: BallColour | None = None) -> None:
+        self._colour = colour or BallColour()
+        self._memory = TargetMemory()
+
+    def reset(self, seed: int) -> None:
+        """Forget the ball of the episode before."""
+        self._memory.reset()
+
+    def perceive(self, observation: Observation) -> Array:
+        """(5,) features of the latest frame; without a frame the last sighting grows old."""
+        image = observation.images.get(CAMERA)
+        if image is None:
+            return self._memory.update(None, observation.capture_time, observation.capture_time)
+        captured = observation.image_times.get(CAMERA, observation.capture_time)
+        return self._memory.update(self._sighting(image), captured, observation.capture_time)
+
+    def _sighting(self, image: Image) -> Array | None:
+        found = find_ball(image, self._colour)
+        if found is None:
+            return None
+        column, row, radius = found
+        camera = PinholeCamera(image.shape[1], image.shape[0])
+        return np.array([*camera.bearing(column, row), np.arctan2(radius, camera.focal)])

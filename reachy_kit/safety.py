@@ -1,0 +1,212 @@
+"""The limiter between any policy and the motors: pure, batched, the same function in the simulator and on the robot.
+
+A request becomes an applied action in this order: what is not a number keeps the previous value; the workspace box and
+the head–body yaw are clipped; a pose that the legs cannot reach is drawn back towards neutral; then speed, acceleration
+and the lead over the measured pose are bounded for one nominal tick. The nominal tick, never the elapsed time: a Wi-Fi
+stall must not permit a jump.
+"""
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.geometry import pose_from_vector
+from reachy_kit.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
+from reachy_kit.kinematics import reachable
+
+REACH_HALVINGS = 10
+"""Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
+
+
+class Limited(IntFlag):
+    """Which limits changed a request."""
+
+    NOT_A_NUMBER = 1
+    WORKSPACE = 2
+    RELATIVE_YAW = 4
+    REACH = 8
+    SPEED = 16
+    ACCELERATION = 32
+    LEAD = 64
+
+
+def _nine(position: float, height: float, tilt: float, yaw: float, body: float, antenna: float) -> Array:
+    return np.array([position, position, height, tilt, tilt, yaw, body, antenna, antenna])
+
+
+@dataclass(frozen=True)
+class LimitsProfile:
+    """What the limiter permits, per axis in the order of ``ACTION_NAMES``."""
+
+    name: str
+    low: Array
+    """(9,) m or rad, lower edge of the workspace box."""
+    high: Array
+    """(9,) m or rad, upper edge."""
+    relative_yaw: float
+    """rad, head against body. Inside the daemon's own 65°, so that the daemon never alters our target."""
+    speed: Array
+    """(9,) per s."""
+    acceleration: Array
+    """(9,) per s²."""
+    lead: Array
+    """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought for long."""
+
+
+_BOX = _nine(0.03, 0.04, 0.7, 3.5, 2.7, 3.1)
+
+CLASSROOM = LimitsProfile(
+    name="classroom",
+    # The box is generous; the legs' reach is the tighter limit inside it. Body: inside the daemon's ±160° (2.79 rad).
+    low=-_BOX,
+    high=_BOX,
+    relative_yaw=np.deg2rad(60.0),
+    # Chosen for a table with children around it: a head turn across the view takes about half a second, a third of what
+    # the XL330-M288's no-load speed (about 10 rad/s at 5 V, Robotis e-Manual) would give at the horn.
+    speed=_nine(0.15, 0.15, 3.0, 3.0, 2.5, 6.0),
+    acceleration=_nine(1.5, 1.5, 30.0, 30.0, 20.0, 80.0),
+    lead=_nine(0.03, 0.03, 0.5, 0.6, 0.6, 1.2),
+)
+PROFILES = {CLASSROOM.name: CLASSROOM}
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What is commanded now: the limiter's only memory, carried by its caller."""
+
+    position: Array
+    """(..., 9) m or rad."""
+    velocity: Array
+    """(..., 9) per s."""
+
+    @classmethod
+    def at_rest(cls, position: Array) -> "Motion":
+        """Standing still at a (..., 9) position."""
+        return cls(position.copy(), np.zeros_like(position))
+
+
+def limit(
+    state: Array, previous: Motion, request: Array, profile: LimitsProfile = CLASSROOM, hz: float = CONTROL_HZ
+) -> tuple[Motion, npt.NDArray[np.int64]]:
+    """Draw a request into what the robot may safely be told to do in one tick.
+
+    Args:
+        state: (..., 9) measured, in the order of ``ACTION_NAMES``.
+        previous: (..., 9) each: the command of the tick before.
+        request: (..., 9) absolute targets; anything at all, NaN included.
+        profile: what is permitted.
+        hz: nominal control rate.
+
+    Returns:
+        The motion to command now and (...,) ``Limited`` flags, 0 where the request passed unchanged.
+        Position always keeps the box, the head–body yaw, the speed and, from a reachable previous command, the reach.
+        Acceleration gives way only where the edge of reach demands a harder stop.
+    """
+    flags = np.zeros(request.shape[:-1], dtype=np.int64)
+    number = np.isfinite(request)
+    goal = np.where(number, request, previous.position)
+    _mark(flags, Limited.NOT_A_NUMBER, ~number.all(axis=-1))
+
+    goal = _note(flags, Limited.WORKSPACE, goal, np.clip(goal, profile.low, profile.high))
+    goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
+    goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal)))
+
+    velocity = _reach_for(flags, goal, previous, profile, hz)
+    position = previous.position + velocity / hz
+    # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
+    position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, profile.lead))
+    position = _hold_relative_yaw(flags, position, previous.position, profile.relative_yaw)
+    position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position))
+    return Motion(position, (position - previous.position) * hz), flags
+
+
+def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_]) -> None:
+    flags |= np.where(where, int(flag), 0)
+
+
+def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
+    """Mark the elements that a limit changed, and hand on the changed ones."""
+    _mark(flags, flag, (before != after).any(axis=-1))
+    return after
+
+
+def _clip_relative_yaw(goal: Array, most: float) -> Array:
+    clipped = goal.copy()
+    clipped[..., YAW] = np.clip(goal[..., YAW], goal[..., BODY_YAW] - most, goal[..., BODY_YAW] + most)
+    return clipped
+
+
+def _hold_relative_yaw(flags: npt.NDArray[np.int64], position: Array, previous: Array, most: float) -> Array:
+    """Where head and body would part too far on their way, the one that widens the angle waits."""
+    relative = position[..., YAW] - position[..., BODY_YAW]
+    before = previous[..., YAW] - previous[..., BODY_YAW]
+    allowed = np.maximum(most, np.abs(before))
+    excess = relative - np.clip(relative, -allowed, allowed)
+    held = position.copy()
+    head_step = position[..., YAW] - previous[..., YAW]
+    from_head = np.where(
+        excess > 0, np.clip(excess, 0, np.maximum(head_step, 0)), np.clip(excess, np.minimum(head_step, 0), 0)
+    )
+    held[..., YAW] -= from_head
+    held[..., BODY_YAW] += excess - from_head
+    return _note(flags, Limited.RELATIVE_YAW, position, held)
+
+
+def _neutral_over(goal: Array) -> Array:
+    """Neutral head pose above the goal's body yaw, the antennas as they are: reachable at any body yaw."""
+    neutral = goal.copy()
+    neutral[..., :YAW] = NEUTRAL[:YAW]
+    neutral[..., YAW] = goal[..., BODY_YAW]
+    return neutral
+
+
+def _draw_back(goal: Array, refuge: Array) -> Array:
+    """The last reachable point on the way from a refuge to the goal; the goal itself where the refuge cannot be reached.
+
+    Only the elements in need are searched, so a batch in reach costs one look at the legs.
+    """
+    out_of_reach = ~_in_reach(goal)
+    if not out_of_reach.any():
+        return goal
+    goals, refuges = goal[out_of_reach], refuge[out_of_reach]
+    low, high = np.zeros(len(goals)), np.ones(len(goals))
+    for _ in range(REACH_HALVINGS):
+        middle = (low + high) / 2
+        inside = _in_reach(refuges + middle[:, None] * (goals - refuges))
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    drawn = refuges + low[:, None] * (goals - refuges)
+    result = goal.copy()
+    result[out_of_reach] = np.where(_in_reach(refuges)[:, None], drawn, goals)
+    return result
+
+
+def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
+    return reachable(pose_from_vector(vector), vector[..., BODY_YAW])
+
+
+def _reach_for(
+    flags: npt.NDArray[np.int64], goal: Array, previous: Motion, profile: LimitsProfile, hz: float
+) -> Array:
+    """Velocity (..., 9) that approaches the goal, able to brake before it, within speed and acceleration."""
+    distance = goal - previous.position
+    straight = distance * hz
+    swift = np.clip(straight, -profile.speed, profile.speed)
+    # The fastest speed from which braking in whole ticks still ends at the goal: v²/2a + v/2hz = |distance|.
+    half_tick = profile.acceleration / (2 * hz)
+    brake = np.sqrt(half_tick**2 + 2 * profile.acceleration * np.abs(distance)) - half_tick
+    wanted = np.clip(swift, -brake, brake)
+    change = profile.acceleration / hz
+    velocity = np.clip(wanted, previous.velocity - change, previous.velocity + change)
+    velocity = np.clip(velocity, -profile.speed, profile.speed)
+    _mark(flags, Limited.SPEED, (np.abs(straight) > profile.speed).any(axis=-1))
+    _mark(flags, Limited.ACCELERATION, (np.abs(velocity - swift) > 1e-9).any(axis=-1))
+    return velocity
+
+
+def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> Array:
+    """Keep the command near the measured pose, but never step away from where it already is to do so."""
+    low = np.minimum(state - lead, previous)
+    high = np.maximum(state + lead, previous)
+    return np.clip(position, low, high)

@@ -74,6 +74,8 @@ class Observation:
     """When ``state`` was measured."""
     environment_state: Array | None = None
     """(K,) what perception yields for the task, in the order of its ``names``."""
+    last_action: Array | None = None
+    """(9,) the action in force at that instant; the rollout fills it in."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Camera name → (H, W, 3) RGB uint8."""
     image_times: Mapping[str, float] = field(default_factory=dict)
@@ -188,8 +190,6 @@ class Step:
 
     index: int
     observation: Observation
-    previous_action: Action
-    """(9,) the action in force when the observation was made."""
     action: Action
     """(9,) the action actually applied by the end of the step."""
     truth: Truth | None

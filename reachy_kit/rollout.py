@@ -5,6 +5,7 @@ Try it: reachy-kit eval expert --task look_at --episodes 5
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -68,8 +69,8 @@ def rollout(
     observation = robot.get_observation()
     if world:
         world.start(observation.capture_time)
-    observation = _perceived(observation, perception)
     applied = start
+    observation = _perceived(observation, perception, applied)
     truths: list[Truth] = []
     starts: list[float] = []
     work: list[float] = []
@@ -86,10 +87,10 @@ def rollout(
             tick_start = time.perf_counter()
         seen, observation = observation, robot.get_observation()
         truth = world.measure(observation) if world else None
-        observation = _perceived(observation, perception)
+        observation = _perceived(observation, perception, applied)
         if truth:
             truths.append(truth)
-        step = Step(index, seen, previous, applied, truth)
+        step = Step(index, seen, applied, truth)
         for subscriber in subscribers:
             subscriber.on_step(step)
 
@@ -99,11 +100,9 @@ def rollout(
     return episode
 
 
-def _perceived(observation: Observation, perception: Perception | None) -> Observation:
-    if perception is None:
-        return observation
-    features = perception.perceive(observation)
-    return Observation(**{**vars(observation), "environment_state": features})
+def _perceived(observation: Observation, perception: Perception | None, applied: Action) -> Observation:
+    features = perception.perceive(observation) if perception else observation.environment_state
+    return replace(observation, environment_state=features, last_action=applied)
 
 
 def _checked(action: Action) -> Action:

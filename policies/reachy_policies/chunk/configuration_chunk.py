@@ -1,0 +1,81 @@
+"""Configuration of the compact chunk policy."""
+
+from dataclasses import dataclass, field
+
+from lerobot.configs import NormalizationMode, PreTrainedConfig
+from lerobot.optim import AdamWConfig, CosineDecayWithWarmupSchedulerConfig
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+
+OBS_LAST_ACTION = "observation.last_action"
+"""(9,) the action in force when the observation was made: positions alone are not Markov under delay and rate limits."""
+
+
+@PreTrainedConfig.register_subclass("reachy_chunk")
+@dataclass
+class ReachyChunkConfig(PreTrainedConfig):
+    """A Gaussian over chunks of actions, from the last few observations.
+
+    Normalisation happens inside the network (its statistics are buffers), because the chunk is predicted as offsets from
+    the measured pose in real units, and because the exported graph must carry it. LeRobot's pipelines are left empty.
+    """
+
+    n_obs_steps: int = 2
+    """Observations the policy sees: the latest and those before it."""
+    chunk_size: int = 8
+    """Actions it plans."""
+    n_action_steps: int = 2
+    """Actions it carries out before it plans anew."""
+    hidden: int = 256
+    """Width of the two hidden layers."""
+    min_log_std: float = -4.0
+    """Floor of the Gaussian's spread, in standard deviations of the demonstrated offsets."""
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    push_to_hub: bool = False
+    device: str | None = "cpu"
+    normalization_mapping: dict[str, NormalizationMode] = field(
+        default_factory=lambda: dict.fromkeys(("STATE", "ENV", "ACTION"), NormalizationMode.IDENTITY)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_obs_steps < 2:
+            raise ValueError(f"n_obs_steps must be at least 2 (one observation shows no motion), got {self.n_obs_steps}")
+        if not 1 <= self.n_action_steps <= self.chunk_size:
+            raise ValueError(f"n_action_steps must lie in 1..chunk_size={self.chunk_size}, got {self.n_action_steps}")
+
+    def validate_features(self) -> None:
+        """The three inputs and the action must be there.
+
+        Raises:
+            ValueError: one is missing.
+        """
+        have = set(self.input_features or {}) | set(self.output_features or {})
+        missing = {OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION, ACTION} - have
+        if missing:
+            raise ValueError(f"the chunk policy needs {', '.join(sorted(missing))}, which the dataset does not have")
+
+    @property
+    def observation_delta_indices(self) -> list[int]:
+        """Steps of the observations relative to now."""
+        return list(range(1 - self.n_obs_steps, 1))
+
+    @property
+    def action_delta_indices(self) -> list[int]:
+        """Steps of the planned actions relative to now."""
+        return list(range(self.chunk_size))
+
+    @property
+    def reward_delta_indices(self) -> None:
+        """No rewards in imitation."""
+        return None
+
+    def get_optimizer_preset(self) -> AdamWConfig:
+        """AdamW at ``lr``."""
+        return AdamWConfig(lr=self.lr, weight_decay=self.weight_decay)
+
+    def get_scheduler_preset(self) -> CosineDecayWithWarmupSchedulerConfig:
+        """A short warm-up, then cosine decay to a tenth."""
+        return CosineDecayWithWarmupSchedulerConfig(
+            num_warmup_steps=100, num_decay_steps=4_000, peak_lr=self.lr, decay_lr=self.lr / 10
+        )

@@ -1,0 +1,113 @@
+"""Demonstrations as arrays: a recorded LeRobot dataset read whole, cut into the windows that a chunk policy trains on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.interface import ACTION_NAMES
+from reachy_kit.recording import (
+    ACTION,
+    ENVIRONMENT_STATE,
+    LAST_ACTION,
+    STATE,
+    DatasetLayout,
+    open_for_reading,
+    read_layout,
+)
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """A dataset's numbers, in the order of recording."""
+
+    layout: DatasetLayout
+    state: Tensor
+    """(F, 9) float32."""
+    environment_state: Tensor
+    """(F, K) float32."""
+    last_action: Tensor
+    """(F, 9) float32."""
+    action: Tensor
+    """(F, 9) float32."""
+    episode: Tensor
+    """(F,) int64."""
+
+    @property
+    def episodes(self) -> list[int]:
+        """Indices of the episodes."""
+        return sorted(set(self.episode.tolist()))
+
+
+def load_demonstrations(root: Path) -> Demonstrations:
+    """Read a dataset recorded by this kit.
+
+    Raises:
+        WrongUseError: it is none, or has fewer than two episodes.
+        RefusedError: its actions are laid out otherwise, or hold numbers that are not finite.
+    """
+    layout = read_layout(root)
+    if layout.action != ACTION_NAMES:
+        raise RefusedError(
+            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take {', '.join(ACTION_NAMES)}"
+        )
+    dataset = open_for_reading(root)
+    if dataset.num_episodes < 2:
+        raise WrongUseError(
+            f"{root} has {dataset.num_episodes} episode(s); one is held out, so training needs at least 2. Record more: "
+            f"reachy-kit record --out {root}"
+        )
+    table = dataset.hf_dataset.with_format("numpy")
+    columns = {key: _column(root, table[key], key) for key in (STATE, ENVIRONMENT_STATE, LAST_ACTION, ACTION)}
+    return Demonstrations(
+        layout=layout,
+        state=columns[STATE],
+        environment_state=columns[ENVIRONMENT_STATE],
+        last_action=columns[LAST_ACTION],
+        action=columns[ACTION],
+        episode=torch.from_numpy(np.asarray(table["episode_index"][:], dtype=np.int64)),
+    )
+
+
+def _column(root: Path, column: object, key: str) -> Tensor:
+    values = np.asarray(column[:], dtype=np.float32)  # type: ignore[index]
+    if not np.isfinite(values).all():
+        frame = int(np.flatnonzero(~np.isfinite(values).all(axis=-1))[0])
+        raise RefusedError(f"{root}: {key} of frame {frame} is not a number; record that episode again")
+    return torch.from_numpy(values)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Training examples: what the policy saw, and what was done then."""
+
+    state: Tensor
+    """(N, T, 9), oldest first."""
+    environment_state: Tensor
+    """(N, T, K)."""
+    last_action: Tensor
+    """(N, 9)."""
+    action: Tensor
+    """(N, chunk, 9)."""
+    is_pad: Tensor
+    """(N, chunk) True past the episode's end."""
+
+
+def windows(demonstrations: Demonstrations, episodes: list[int], n_obs_steps: int, chunk_size: int) -> Windows:
+    """One example for each frame of the given episodes; at an episode's edges its first and last frames repeat."""
+    chosen = torch.isin(demonstrations.episode, torch.tensor(episodes))
+    frames = torch.nonzero(chosen).squeeze(-1)
+    first = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="left")
+    last = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="right") - 1
+    seen = (frames[:, None] + torch.arange(1 - n_obs_steps, 1)).clamp_min(first[:, None])
+    done = frames[:, None] + torch.arange(chunk_size)
+    return Windows(
+        state=demonstrations.state[seen],
+        environment_state=demonstrations.environment_state[seen],
+        last_action=demonstrations.last_action[frames],
+        action=demonstrations.action[done.clamp_max(last[:, None])],
+        is_pad=done > last[:, None],
+    )

@@ -1,0 +1,180 @@
+"""The deployable policy: a zip of ONNX graphs and a manifest that says what goes in, what comes out, and where from.
+
+Nothing in it is code: a bundle from a stranger can at worst be refused.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from reachy_kit.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
+from reachy_kit.safety import PROFILES
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_MAX_FILE = 512 * 2**20
+"""Bytes; a larger member is refused before it is unpacked."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX graph of a policy."""
+
+    file: str
+    role: Literal["chunk", "step"]
+    inputs: dict[str, list[int]]
+    """Name → shape, batch first."""
+    outputs: dict[str, list[int]]
+    """Name → shape, batch first."""
+    hz: int
+    """Decisions per second."""
+    history: int
+    """Observations it looks at."""
+    chunk_size: int
+    """Actions it plans."""
+    execute: int
+    """Actions of a plan that are carried out before the next."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself."""
+
+    task: str
+    graphs: list[Graph]
+    environment_state: tuple[str, ...]
+    """Names of the features it decides on, in order."""
+    environment_state_units: tuple[str, ...]
+    parity_error: float
+    """Largest difference between ONNX and the trained network over ``parity_observations`` recorded ones, m and rad."""
+    parity_observations: int
+    sha256: dict[str, str]
+    """File → digest."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Dataset and its hash, seeds, versions, training result."""
+    limits_profile: str = "classroom"
+    control_hz: int = CONTROL_HZ
+    action: tuple[str, ...] = ACTION_NAMES
+    action_units: tuple[str, ...] = ACTION_UNITS
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle whose files match their digests."""
+
+    path: Path
+    manifest: Manifest
+    files: dict[str, bytes]
+
+    def read(self, name: str) -> bytes:
+        """A file's content."""
+        return self.files[name]
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
+    """Write a bundle whole or not at all.
+
+    Raises:
+        KitError: it cannot be written.
+    """
+    making = path.with_name(f".{path.name}.making")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(making, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
+            for name, content in files.items():
+                archive.writestr(name, content)
+        with making.open("rb") as file:
+            os.fsync(file.fileno())
+        making.replace(path)
+    except OSError as error:
+        making.unlink(missing_ok=True)
+        raise KitError(f"{path} cannot be written: {error}") from error
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Open a bundle, a zip or its unpacked folder, and check everything that can be checked without running it.
+
+    Raises:
+        WrongUseError: there is no bundle at that path.
+        RefusedError: it is damaged, of another schema, or made for another robot.
+    """
+    if not path.exists():
+        raise WrongUseError(f"{path} does not exist. Make it: reachy-kit export RUN --out {path}")
+    files = _read_folder(path) if path.is_dir() else _read_zip(path)
+    manifest = _parse(path, files.get(MANIFEST))
+    for name, digest in manifest.sha256.items():
+        if name not in files:
+            raise RefusedError(f"{path.name}: {name} is missing. {_again(path)}")
+        if sha256(files[name]) != digest:
+            raise RefusedError(f"{path.name}: {name} does not match its manifest (sha256 differs). {_again(path)}")
+    unlisted = sorted({graph.file for graph in manifest.graphs} - set(manifest.sha256))
+    if unlisted:
+        raise RefusedError(f"{path.name}: {', '.join(unlisted)} has no digest in the manifest. {_again(path)}")
+    return Bundle(path, manifest, files)
+
+
+def _again(path: Path) -> str:
+    return f"Export it again: reachy-kit export RUN --out {path}"
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            large = [info.filename for info in archive.infolist() if info.file_size > _MAX_FILE]
+            if large:
+                raise RefusedError(f"{path.name}: {large[0]} is larger than any policy of this kit")
+            return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+        raise RefusedError(f"{path.name} is no readable bundle ({error}). {_again(path)}") from error
+    except Exception as error:
+        if type(error).__module__ != "zlib":
+            raise
+        raise RefusedError(f"{path.name} is damaged ({error}). {_again(path)}") from error
+
+
+def _parse(path: Path, content: bytes | None) -> Manifest:
+    if content is None:
+        raise RefusedError(f"{path.name} has no {MANIFEST}: it is no bundle of this kit. {_again(path)}")
+    try:
+        stored = json.loads(content)
+        schema = stored["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"{path.name}: {MANIFEST} is unreadable ({error}). {_again(path)}") from error
+    if schema != SCHEMA:
+        raise RefusedError(f"{path.name} has schema {schema}; this reachy-kit reads schema {SCHEMA}. {_again(path)}")
+    try:
+        stored["graphs"] = [Graph(**graph) for graph in stored["graphs"]]
+        for name in ("environment_state", "environment_state_units", "action", "action_units"):
+            stored[name] = tuple(stored[name])
+        manifest = Manifest(**stored)
+    except (KeyError, TypeError) as error:
+        raise RefusedError(f"{path.name}: {MANIFEST} lacks or adds something ({error}). {_again(path)}") from error
+    _check(path, manifest)
+    return manifest
+
+
+def _check(path: Path, manifest: Manifest) -> None:
+    if manifest.action != ACTION_NAMES:
+        raise RefusedError(f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}")
+    if manifest.limits_profile not in PROFILES:
+        raise RefusedError(f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have")
+    if len(manifest.graphs) != 1 or manifest.graphs[0].role != "chunk":
+        raise RefusedError(f"{path.name} needs {len(manifest.graphs)} graphs; this reachy-kit runs bundles of one chunk graph")
+    if manifest.graphs[0].hz not in POLICY_RATES or manifest.control_hz != CONTROL_HZ:
+        raise RefusedError(f"{path.name} decides at {manifest.graphs[0].hz} Hz of {manifest.control_hz} Hz; that does not fit")

@@ -43,4 +43,4 @@ constraints: ## pin the dependencies anew in constraints.txt; ARGS=--upgrade mov
 
 clean: ## remove .venv and every cache; runs/ and data/ stay
 	@rm -rf .venv .setup .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find reachy_kit sim policies lessons tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(wildcard reachy_kit sim policies lessons tests) -name __pycache__ -type d -prune -exec rm -rf {} +

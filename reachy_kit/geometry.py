@@ -26,14 +26,20 @@ def rotation_from_euler(rpy: Array) -> Array:
     Returns:
         (..., 3, 3).
     """
-    cr, cp, cy = np.moveaxis(np.cos(rpy), -1, 0)
-    sr, sp, sy = np.moveaxis(np.sin(rpy), -1, 0)
-    rows = [
-        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-        [-sp, cp * sr, cp * cr],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    rotation = np.empty((*rpy.shape[:-1], 3, 3))
+    _fill_rotation(rotation, rpy)
+    return rotation
+
+
+def _fill_rotation(rotation: Array, rpy: Array) -> None:
+    """Written out element by element into (..., 3, 3): for one robot the cost is in the number of numpy calls."""
+    cosines, sines = np.cos(rpy), np.sin(rpy)
+    cr, cp, cy = cosines[..., 0], cosines[..., 1], cosines[..., 2]
+    sr, sp, sy = sines[..., 0], sines[..., 1], sines[..., 2]
+    cy_sp, sy_sp = cy * sp, sy * sp
+    rotation[..., 0, 0], rotation[..., 0, 1], rotation[..., 0, 2] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr
+    rotation[..., 1, 0], rotation[..., 1, 1], rotation[..., 1, 2] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr
+    rotation[..., 2, 0], rotation[..., 2, 1], rotation[..., 2, 2] = -sp, cp * sr, cp * cr
 
 
 def euler_from_rotation(rotation: Array) -> Array:
@@ -55,7 +61,7 @@ def pose_from_vector(vector: Array) -> Array:
     """(..., 6 or 9) → (..., 4, 4): the head's part of an action or a state as a pose, base ← head."""
     head = vector[..., HEAD]
     pose = np.zeros((*head.shape[:-1], 4, 4))
-    pose[..., :3, :3] = rotation_from_euler(head[..., 3:])
+    _fill_rotation(pose, head[..., 3:])
     pose[..., :3, 3] = head[..., :3]
     pose[..., 3, 3] = 1.0
     return pose
@@ -90,7 +96,7 @@ def bearing(in_camera: Array) -> Array:
     Returns:
         (..., 2) rad: to the right of the optical axis, and below it (as image columns and rows grow).
     """
-    x, y, z = np.moveaxis(in_camera, -1, 0)
+    x, y, z = in_camera[..., 0], in_camera[..., 1], in_camera[..., 2]
     return np.stack([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))], axis=-1)
 
 
@@ -104,5 +110,5 @@ def gaze_error(head_pose: Array, target: Array) -> Array:
     Returns:
         (...,) rad in [0, π].
     """
-    x, y, z = np.moveaxis(target_in_camera(head_pose, target), -1, 0)
-    return np.asarray(np.arctan2(np.hypot(x, y), z))
+    point = target_in_camera(head_pose, target)
+    return np.asarray(np.arctan2(np.hypot(point[..., 0], point[..., 1]), point[..., 2]))

@@ -55,11 +55,13 @@ class LimitsProfile:
     """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought for long."""
 
 
-_BOX = _nine(0.03, 0.04, 0.7, 3.5, 2.7, 3.1)
+# None of 460,000 random reachable poses within 2 cm, 20° of tilt and 65° of relative yaw lay beyond the platform's
+# singularity, where the legs could lock; 0.3 % did within 3–4 cm and 40° (see reachy_kit.kinematics.forward).
+_BOX = _nine(0.02, 0.03, np.deg2rad(30.0), 3.5, 2.7, 3.1)
 
 CLASSROOM = LimitsProfile(
     name="classroom",
-    # The box is generous; the legs' reach is the tighter limit inside it. Body: inside the daemon's ±160° (2.79 rad).
+    # Body: inside the daemon's ±160° (2.79 rad). Antennas: a whole turn; the daemon does not clamp them.
     low=-_BOX,
     high=_BOX,
     relative_yaw=np.deg2rad(60.0),

@@ -96,9 +96,19 @@ class Windows:
     """(N, chunk) True past the episode's end."""
 
 
-def windows(demonstrations: Demonstrations, episodes: list[int], n_obs_steps: int, chunk_size: int) -> Windows:
-    """One example for each frame of the given episodes; at an episode's edges its first and last frames repeat."""
-    chosen = torch.isin(demonstrations.episode, torch.tensor(episodes))
+def windows(
+    demonstrations: Demonstrations, episodes: list[int], n_obs_steps: int, chunk_size: int, trim_idle: float = 0.0
+) -> Windows:
+    """One example for each frame of the given episodes; at an episode's edges its first and last frames repeat.
+
+    Args:
+        demonstrations: the recorded frames.
+        episodes: which of them.
+        n_obs_steps: T, observations in a window.
+        chunk_size: actions in a window.
+        trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad.
+    """
+    chosen = torch.isin(demonstrations.episode, torch.tensor(episodes)) & ~_idle(demonstrations, trim_idle)
     frames = torch.nonzero(chosen).squeeze(-1)
     first = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="left")
     last = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="right") - 1
@@ -111,3 +121,14 @@ def windows(demonstrations: Demonstrations, episodes: list[int], n_obs_steps: in
         action=demonstrations.action[done.clamp_max(last[:, None])],
         is_pad=done > last[:, None],
     )
+
+
+def _idle(demonstrations: Demonstrations, least: float) -> Tensor:
+    """(F,) True for the frames of an episode before its demonstrator first moves."""
+    idle = torch.zeros(len(demonstrations.episode), dtype=torch.bool)
+    for episode in demonstrations.episodes if least > 0 else []:
+        rows = torch.nonzero(demonstrations.episode == episode).squeeze(-1)
+        moved = (demonstrations.action[rows] - demonstrations.last_action[rows[0]]).abs().amax(-1) > least
+        if moved.any():
+            idle[rows[: int(moved.to(torch.int8).argmax())]] = True
+    return idle

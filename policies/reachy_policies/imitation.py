@@ -31,6 +31,9 @@ class ImitationConfig:
     """Steps between looks at the held-out episodes."""
     patience: int = 8
     """Looks without improvement after which training stops."""
+    trim_idle: float = 0.01
+    """rad or m; frames before the demonstrator first commands a change larger than this are not learned from. Reaction
+    time is no part of the skill: learned, it makes a policy that stands still a few degrees off its target."""
     held_out: float = 0.15
     """Share of episodes kept aside, at least one."""
     threads: int = 1
@@ -78,7 +81,7 @@ def fit(
     torch.manual_seed(config.seed)
     policy = ReachyChunkPolicy(_with_features(policy_config or ReachyChunkConfig(), demonstrations))
     kept, held_out = split_episodes(demonstrations.episodes, config)
-    sizes = policy.config.n_obs_steps, policy.config.chunk_size
+    sizes = policy.config.n_obs_steps, policy.config.chunk_size, config.trim_idle
     train, test = windows(demonstrations, kept, *sizes), windows(demonstrations, held_out, *sizes)
     policy.network.fit_normalisation(train.state, train.environment_state, train.last_action, train.action)
 
@@ -101,10 +104,8 @@ def fit(
         losses.append(loss.item())
         if step % config.eval_every:
             continue
-        policy.eval()
         with torch.no_grad():
             held_out_loss, metrics = policy.forward(_as_batch(test))
-        policy.train()
         now = Progress(
             step, sum(losses) / len(losses), held_out_loss.item(), metrics["error"], time.perf_counter() - began
         )

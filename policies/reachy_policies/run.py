@@ -16,8 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.recording import DatasetLayout
+from reachy_kit.runner import ChunkedPolicy, Floats
 from reachy_policies.chunk import ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
 from reachy_policies.imitation import Fitted, ImitationConfig, write_curve
 from reachy_policies.plots import learning_curve
@@ -75,6 +79,19 @@ class Run:
             return ReachyChunkPolicy.from_pretrained(self.path / MODEL, strict=True)
         except Exception as error:  # draccus, safetensors and torch each raise their own
             raise RefusedError(f"{self.path / MODEL} cannot be loaded ({error}). Train it again") from error
+
+    def policy(self) -> ChunkedPolicy:
+        """The policy ready to act, in torch, with the same history and queue as a bundle on the robot."""
+        loaded = self.load()
+        config = loaded.config
+
+        def predict(state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
+            noise = torch.zeros(len(state), config.chunk_size, last_action.shape[-1])
+            with torch.no_grad():
+                inputs = (torch.from_numpy(part) for part in (state, environment_state, last_action))
+                return np.asarray(loaded.network(*inputs, noise).numpy())
+
+        return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps)
 
 
 def save_run(

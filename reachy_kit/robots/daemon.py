@@ -78,9 +78,17 @@ def simulated_daemon() -> Iterator[DaemonAddress]:
             _stop(process)
 
 
+def daemon_installed() -> bool:
+    """Whether the robot's daemon can be started on this computer."""
+    return _command().exists()
+
+
+def _command() -> Path:
+    return Path(sysconfig.get_path("scripts")) / "reachy-mini-daemon"
+
+
 def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
-    command = Path(sysconfig.get_path("scripts")) / "reachy-mini-daemon"
-    if not command.exists():
+    if not daemon_installed():
         raise NoRobotError("the robot's daemon is not installed here (SIM_ONLY set-up?): run make setup, or use --robot sim")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -90,7 +98,7 @@ def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
         "--no-wake-up-on-start", "--no-goto-sleep-on-stop", "--dataset-update-interval", "0",
     ]  # fmt: skip
     process = subprocess.Popen(
-        [str(command), *arguments],
+        [str(_command()), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -40,10 +40,11 @@ class Physics:
 
     Args:
         delay: s between a command and its arrival at the motors, rounded to the 2 ms step.
+        drawing: keep the meshes that only draw.
     """
 
-    def __init__(self, delay: float) -> None:
-        self.model, self._settled = _settled_model()
+    def __init__(self, delay: float, *, drawing: bool = False) -> None:
+        self.model, self._settled = _settled_model(drawing)
         self.data = mujoco.MjData(self.model)
         self._joints = np.array([self.model.joint(name).qposadr[0] for name in JOINTS])
         self._head = self.model.site("head").id
@@ -101,9 +102,9 @@ class Physics:
 
 
 @cache
-def _settled_model() -> tuple[mujoco.MjModel, Array]:
+def _settled_model(drawing: bool) -> tuple[mujoco.MjModel, Array]:
     """The model and the state in which it rests at neutral; settling the closed legs once saves it at every reset."""
-    model = robot_model(drawing=False)
+    model = robot_model(drawing=drawing)
     data = mujoco.MjData(model)
     target = joint_targets(NEUTRAL)
     for tick in range(1, CONTROL_HZ + 1):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION, ReachyChunkConfig
 
-_TINY = 1e-4
+_TINY = 5e-3
 """Floor of a standard deviation, in m, rad or s: what hardly varies in the demonstrations must not blow up later."""
 
 

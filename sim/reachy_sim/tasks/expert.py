@@ -74,10 +74,11 @@ class GazeExpert:
         late = self._percepts[0] if len(self._percepts) == self._percepts.maxlen else None
         self._percepts.append(self._seen_in_base(features, now) if features[VISIBLE] else late)
         self._drift()
+        if late is None:
+            return state.copy() if observation.last_action is None else observation.last_action.copy()
         action = NEUTRAL.copy()
-        action[[YAW, PITCH]], action[BODY_YAW] = state[[YAW, PITCH]], state[BODY_YAW]
-        if late is not None:
-            self._follow(action, late + self._wander)
+        action[[YAW, PITCH, BODY_YAW]] = state[[YAW, PITCH, BODY_YAW]]
+        self._follow(action, late + self._wander)
         return action
 
     def _seen_in_base(self, features: Array, now: float) -> Array:

@@ -1,0 +1,91 @@
+"""Intervals for success rates, alone and in pairs. Episodes of one policy; claims about training need several seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb, sqrt
+from statistics import NormalDist
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The same episodes done twice: b − a."""
+
+    pairs: int
+    only_a: list[int]
+    """Indices of the pairs in which a alone succeeded."""
+    only_b: list[int]
+    """Indices of the pairs in which b alone succeeded."""
+    difference: Rate
+    """Of the success rates, b − a."""
+    p_value: float
+    """Exact McNemar test: how likely so uneven a split of the discordant pairs is by chance, two-sided."""
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Rate:
+    """Success rate with Wilson's score interval: right even at 0 and n, where the textbook interval has no width.
+
+    Args:
+        successes: of n.
+        n: at least 1.
+        level: coverage.
+
+    Source: Wilson, JASA 22 (1927); recommended for small n by Brown, Cai & DasGupta, Statistical Science 16 (2001).
+    """
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return Rate(p, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> PairedDifference:
+    """Difference of two success rates on the same episodes.
+
+    Args:
+        a: outcome of each episode.
+        b: outcome of the same episodes, in the same order.
+        level: coverage.
+
+    Source: Newcombe, Statistics in Medicine 17:2635 (1998), method 10: Wilson intervals joined by the pairs' correlation.
+    """
+    if len(a) != len(b) or not a:
+        raise ValueError(f"pairs need two equally long, non-empty sequences, got {len(a)} and {len(b)}")
+    n = len(a)
+    only_a = [i for i in range(n) if a[i] and not b[i]]
+    only_b = [i for i in range(n) if b[i] and not a[i]]
+    both = sum(x and y for x, y in zip(a, b, strict=True))
+    neither = n - both - len(only_a) - len(only_b)
+    rate_a, rate_b = wilson(sum(a), n, level), wilson(sum(b), n, level)
+    phi = _correlation(both, len(only_a), len(only_b), neither)
+    difference = rate_b.value - rate_a.value
+    down_b, up_a = rate_b.value - rate_b.low, rate_a.high - rate_a.value
+    up_b, down_a = rate_b.high - rate_b.value, rate_a.value - rate_a.low
+    low = difference - sqrt(max(0.0, down_b**2 - 2 * phi * down_b * up_a + up_a**2))
+    high = difference + sqrt(max(0.0, up_b**2 - 2 * phi * up_b * down_a + down_a**2))
+    return PairedDifference(n, only_a, only_b, Rate(difference, low, high), _mcnemar(len(only_a), len(only_b)))
+
+
+def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
+    """Phi of the fourfold table, with Newcombe's continuity correction where it is positive."""
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    if not margins:
+        return 0.0
+    agreement = both * neither - only_a * only_b
+    if agreement > 0:
+        agreement = max(agreement - (both + only_a + only_b + neither) / 2, 0.0)
+    return agreement / sqrt(margins)
+
+
+def _mcnemar(b: int, c: int) -> float:
+    n = b + c
+    tail = sum(comb(n, k) for k in range(min(b, c) + 1)) / 2**n
+    return min(1.0, 2 * tail)

@@ -1,0 +1,129 @@
+"""``reachy-kit demo``: the whole story in one run, from demonstrations to a learned behaviour behind the robot's own daemon."""
+
+import datetime
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.evaluate import difference_line, evaluate_one, paired_summary, table
+from reachy_kit.cli.record import record_episodes
+from reachy_kit.cli.robots import open_stage
+from reachy_kit.cli.train import train_imitation
+from reachy_kit.errors import RefusedError
+
+if TYPE_CHECKING:
+    from reachy_policies.evaluate.episodes import Evaluation
+    from reachy_policies.evaluate.statistics import PairedDifference
+    from reachy_policies.run import Run
+    from reachy_sim.tasks.gaze import GazeTask
+
+
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")] = None,
+    episodes: Annotated[int, typer.Option("--episodes", min=2, help="Demonstrations to record.")] = 20,
+    sim_episodes: Annotated[int, typer.Option("--sim-episodes", min=1, help="Episodes to judge in the simulator.")] = 40,
+    daemon_episodes: Annotated[int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of recording and training.")] = 0,
+    json: show.JsonOption = False,
+) -> None:
+    """Record, imitate, evaluate, export, and run the bundle through the robot's SDK on a simulated daemon.
+
+    Takes under four minutes on two cores and ends with a table and a report to open in a browser.
+
+    Example: reachy-kit demo
+    """
+    from reachy_policies.evaluate.statistics import compare_pairs
+    from reachy_sim.tasks.look_at import LOOK_AT
+
+    began = time.perf_counter()
+    folder = _fresh_folder(out)
+    run, bundle = _learn(folder, LOOK_AT, episodes, seed)
+    results = _judge_in_sim(LOOK_AT, bundle, max(sim_episodes, daemon_episodes))
+    on_daemon = _judge_on_daemon(LOOK_AT, bundle, daemon_episodes)
+    comparison: PairedDifference | None = None
+    if on_daemon:
+        comparison = compare_pairs(results[1].successes[:daemon_episodes], on_daemon.successes)
+        results.append(on_daemon)
+    report = _report(folder, LOOK_AT, run, results, comparison, time.perf_counter() - began)
+
+    summary: dict[str, Any] = {
+        "task": LOOK_AT.name,
+        "seconds": round(time.perf_counter() - began, 1),
+        "evaluations": [one.summary() for one in results],
+        "daemon_against_sim": paired_summary(comparison, results[1]) if comparison else None,
+        "report": str(report),
+        "bundle": str(bundle),
+    }
+    if json:
+        show.print_json(summary)
+        return
+    show.print_table(table(f"{LOOK_AT.name} after {episodes} demonstrations", results))
+    if comparison:
+        show.result(difference_line("sim", "daemon", comparison))
+    show.result(f"report: {report}")
+    show.result(f"bundle: {bundle}. On your robot: reachy-kit run {bundle} --robot HOST")
+    show.result(f"{summary['seconds']:.0f} s in all")
+
+
+def _fresh_folder(out: Path | None) -> Path:
+    folder = out or Path("runs") / f"demo-{datetime.datetime.now():%Y-%m-%d-%H%M%S}"
+    if folder.exists() and any(folder.iterdir()):
+        raise RefusedError(f"{folder} is not empty; the demo writes into a new folder. Choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _learn(folder: Path, task: "GazeTask", episodes: int, seed: int) -> "tuple[Run, Path]":
+    dataset, bundle = folder / "dataset", folder / f"{task.name}.bundle"
+    with open_stage("sim", task, camera=False) as stage:
+        record_episodes(stage, task, dataset, episodes=episodes, hz=25, seed=seed, camera=False)
+    run = train_imitation(dataset, folder / "run", seed=seed, settings={})
+    from reachy_policies.export import export
+
+    manifest = export(run, bundle)
+    show.note(f"exported: ONNX agrees with torch to {manifest.parity_error:.1g}")
+    return run, bundle
+
+
+def _judge_in_sim(task: "GazeTask", bundle: Path, episodes: int) -> "list[Evaluation]":
+    with open_stage("sim", task, camera=False) as stage:
+        return [
+            evaluate_one("expert", stage, task, range(episodes), "expert, sim"),
+            evaluate_one(str(bundle), stage, task, range(episodes), "imitation, sim"),
+        ]
+
+
+def _judge_on_daemon(task: "GazeTask", bundle: Path, episodes: int) -> "Evaluation | None":
+    from reachy_kit.robots.daemon import daemon_installed
+
+    if not daemon_installed():
+        show.note("the robot's SDK is not installed (SIM_ONLY set-up), so nothing runs on its daemon; make setup installs it")
+        return None
+    show.note("starting the robot's daemon with a simulated robot")
+    with open_stage("daemon", task) as stage:
+        return evaluate_one(str(bundle), stage, task, range(episodes), "imitation, daemon")
+
+
+def _report(
+    folder: Path,
+    task: "GazeTask",
+    run: "Run",
+    results: "list[Evaluation]",
+    comparison: "PairedDifference | None",
+    seconds: float,
+) -> Path:
+    from reachy_policies.evaluate.report import Report, write_report
+    from reachy_sim.portrait import portraits
+
+    steps = results[-1].first_episode
+    ends = [steps[0], steps[-1]]
+    pictures = portraits(
+        [step.observation.state for step in ends], [step.truth.target for step in ends if step.truth is not None]
+    )
+    line = difference_line("sim", "daemon", comparison) if comparison else None
+    path = folder / "report.html"
+    write_report(path, Report(task.instruction, run.card, run.path / "curve.png", results, line, pictures, task.tolerance, seconds))
+    return path

@@ -1,0 +1,69 @@
+"""``reachy-kit``: the verbs, and what becomes of errors.
+
+Only typer and the standard library load here; each verb loads what it needs when it runs.
+"""
+
+import signal
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from reachy_kit import __version__
+from reachy_kit.cli import demo, evaluate, export, record, run, train
+from reachy_kit.errors import KitError
+from reachy_kit.interrupts import terminate_like_interrupt
+
+INTERRUPTED = 128 + signal.SIGINT
+
+app = typer.Typer(
+    name="reachy-kit",
+    help="Record a behaviour on a Reachy Mini, learn it by imitation, and put it back on the robot, safely.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("record")(record.record)
+app.add_typer(train.app, name="train")
+app.command("eval")(evaluate.evaluate)
+app.command("export")(export.export)
+app.command("run")(run.run)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"reachy-kit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    """Record a behaviour on a Reachy Mini, learn it by imitation, and put it back on the robot, safely.
+
+    Example: reachy-kit demo
+    """
+
+
+def run_cli() -> None:
+    """Entry point: turn whatever ends a command into one or two lines and an exit code."""
+    terminate_like_interrupt()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(arguments, prog_name="reachy-kit")
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("stopped by Ctrl-C; what was saved before is kept", file=sys.stderr)
+        raise
+    except Exception as error:  # the last net: a pupil sees a line, not a traceback
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, KitError)
+        print(f"error: {error}" if known else f"error: {type(error).__name__}: {error}. --debug tells where", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, KitError) else 1)

@@ -1,0 +1,96 @@
+"""``reachy-kit record``: demonstrations into a LeRobot dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
+from reachy_kit.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from reachy_sim.tasks.gaze import GazeTask
+
+RECORDING_SEEDS = 1_000_000
+"""First seed of recorded episodes; evaluations count from 0, so that nothing is tested on what it was taught."""
+
+
+def record(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
+    task: Annotated[str, typer.Option("--task", help="look_at or track.")] = "look_at",
+    robot: RobotOption = "sim",
+    teleop: Annotated[str, typer.Option("--teleop", help="Who demonstrates: scripted.")] = "scripted",
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Episodes that the dataset shall hold in the end.")] = 20,
+    perception: PerceptionOption = "auto",
+    camera: Annotated[bool, typer.Option("--camera", help="Keep the camera's frames in the dataset.")] = False,
+    hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed draws other episodes.")] = 0,
+    json: show.JsonOption = False,
+) -> None:
+    """Record demonstrations into a LeRobot dataset.
+
+    Each episode is safe on disk before the next begins: after Ctrl-C or a crash the same command goes on where it stopped.
+
+    Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
+    """
+    from reachy_kit.interface import POLICY_RATES
+    from reachy_sim.tasks import task_by_name
+
+    if teleop != "scripted":
+        raise WrongUseError(f"--teleop {teleop} does not exist; there is scripted")
+    if hz not in POLICY_RATES:
+        raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
+    chosen = task_by_name(task)
+    with open_stage(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
+        total = record_episodes(stage, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera)
+    if json:
+        show.print_json({"dataset": str(out), "episodes": total, "task": task, "robot": robot, "hz": hz})
+    else:
+        show.result(f"{total} episodes in {out}. Next: reachy-kit train imitation --dataset {out} --out runs/{out.name}")
+
+
+def record_episodes(
+    stage: Stage, task: "GazeTask", out: Path, *, episodes: int, hz: int, seed: int, camera: bool
+) -> int:
+    """Record until the dataset holds that many episodes; returns how many it holds."""
+    from importlib.metadata import version
+
+    from reachy_kit.recording import DatasetLayout, DatasetRecorder
+    from reachy_kit.rollout import rollout
+    from reachy_sim.tasks.expert import GazeExpert
+
+    layout = DatasetLayout(
+        task=task.name,
+        instruction=task.instruction,
+        environment_state=stage.perception.names,
+        policy_hz=hz,
+        image_shape=stage.image_shape if camera else None,
+        provenance={
+            "robot": stage.robot.name,
+            "teleop": "scripted",
+            "perception": stage.perception_name,
+            "reachy-kit": version("reachy-kit"),
+        },
+    )
+    with show.working("opening the dataset (LeRobot takes a while to load)"):
+        recorder = DatasetRecorder(out, layout)
+    if recorder.episodes >= episodes:
+        show.note(f"{out} already holds {recorder.episodes} episodes")
+    first = recorder.episodes
+    with show.progress("recording", total=max(episodes, first), done=first) as advance:
+        for index in range(first, episodes):
+            # Each episode's teacher has a seed of its own, so that a continued recording equals one made in a single go.
+            episode_seed = RECORDING_SEEDS * (1 + seed) + index
+            rollout(
+                stage.robot,
+                GazeExpert(hz, seed=episode_seed),
+                seconds=task.seconds,
+                policy_hz=hz,
+                seed=episode_seed,
+                perception=stage.perception,
+                world=stage.world,
+                subscribers=[recorder],
+            )
+            advance()
+    return recorder.episodes

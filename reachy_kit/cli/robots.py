@@ -1,0 +1,142 @@
+"""Open the robot that ``--robot`` names, with the world and the perception that belong to it."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from reachy_kit.errors import WrongUseError
+from reachy_kit.interface import Perception, Robot, World
+
+if TYPE_CHECKING:
+    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.twin import Twin
+
+RobotOption = Annotated[
+    str,
+    typer.Option(
+        "--robot",
+        metavar="sim|daemon|HOST[:PORT]",
+        help="sim: physics on this computer. daemon: a simulated robot behind its own daemon, started when none answers. "
+        "HOST: a real robot.",
+    ),
+]
+PerceptionOption = Annotated[
+    str,
+    typer.Option(
+        "--perception",
+        metavar="auto|geometry|detector",
+        help="How the target is seen: from the simulator's geometry, or in the camera image by OpenCV. auto: geometry on "
+        "sim, detector elsewhere.",
+    ),
+]
+type PerceptionName = Literal["geometry", "detector"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A connected robot and what surrounds it."""
+
+    robot: Robot
+    perception: Perception
+    perception_name: PerceptionName
+    world: World | None
+    """None on hardware."""
+    image_shape: tuple[int, int, int] | None
+    """(height, width, 3) of the camera, or None without one."""
+    wall_clock: bool
+    """Whether ticks last 20 ms of real time."""
+
+
+@contextlib.contextmanager
+def open_stage(
+    robot: str, task: "GazeTask | None", perception: str = "auto", *, camera: bool = True
+) -> Iterator[Stage]:
+    """Connect, and bring the robot to rest at the end.
+
+    Args:
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        task: what the world is about; hardware needs none.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        camera: on the simulator whether to draw what the eye sees, on hardware whether to stream.
+
+    Raises:
+        WrongUseError: the perception does not exist on that robot.
+        NoRobotError: there is no robot.
+    """
+    if perception not in ("auto", "geometry", "detector"):
+        raise WrongUseError(f"--perception {perception} does not exist; there are auto, geometry and detector")
+    if robot == "sim":
+        assert task is not None, "the simulator needs a task"
+        with _sim_stage(task, "geometry" if perception == "auto" else perception, camera) as stage:
+            yield stage
+    elif robot == "daemon":
+        assert task is not None, "the simulated daemon needs a task"
+        with _daemon_stage(task, "detector" if perception == "auto" else perception) as stage:
+            yield stage
+    else:
+        if perception == "geometry":
+            raise WrongUseError("a real robot has no --perception geometry: nobody knows where its target is")
+        with _hardware_stage(robot, camera) as stage:
+            yield stage
+
+
+@contextlib.contextmanager
+def _sim_stage(task: "GazeTask", perception: str, camera: bool) -> Iterator[Stage]:
+    from reachy_kit.robots.session import connected
+    from reachy_sim.robot import SimRobot
+    from reachy_sim.twin import Twin
+
+    with contextlib.closing(Twin(task)) as twin:
+        drawn = camera or perception == "detector"
+        shape = twin.image_shape if drawn else None
+        with connected(SimRobot(camera=twin.camera if drawn else None, image_shape=shape)) as robot:
+            yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
+
+
+@contextlib.contextmanager
+def _daemon_stage(task: "GazeTask", perception: str) -> Iterator[Stage]:
+    from reachy_kit.robots.daemon import simulated_daemon
+    from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
+    from reachy_kit.robots.session import connected
+    from reachy_sim.twin import Twin
+
+    with contextlib.closing(Twin(task)) as twin, simulated_daemon() as address:
+        drawn = perception == "detector"
+        shape = twin.image_shape if drawn else None
+        config = SdkRobotConfig(address.host, address.port)
+        with connected(SdkRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
+            yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=True)
+
+
+@contextlib.contextmanager
+def _hardware_stage(robot: str, camera: bool) -> Iterator[Stage]:
+    from reachy_kit.perception.ball import BallDetector
+    from reachy_kit.robots.daemon import DEFAULT_PORT
+    from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
+    from reachy_kit.robots.session import connected
+
+    host, colon, port = robot.partition(":")
+    if colon and not port.isdigit():
+        raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
+    config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera)
+    with connected(SdkRobot(config)) as connected_robot:
+        shape = connected_robot.observation_features.get("head")
+        image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
+        yield Stage(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
+
+
+def _perception(name: str, twin: "Twin") -> Perception:
+    if name == "detector":
+        from reachy_kit.perception.ball import BallDetector
+
+        return BallDetector()
+    from reachy_sim.twin import GeometricPerception
+
+    return GeometricPerception(twin)
+
+
+def _named(perception: str) -> PerceptionName:
+    return "detector" if perception == "detector" else "geometry"

@@ -1,0 +1,87 @@
+"""``reachy-kit run``: a bundle on a robot. Loads onnxruntime; never torch or LeRobot, and MuJoCo only to simulate."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_stage
+
+if TYPE_CHECKING:
+    from reachy_kit.interface import Episode
+    from reachy_sim.tasks.gaze import GazeTask
+
+
+def run(
+    bundle: Annotated[Path, typer.Argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
+    robot: RobotOption = "daemon",
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="How often.")] = 1,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="How long each lasts; the task's own length if not given, 10 on hardware.")] = None,
+    perception: PerceptionOption = "auto",
+    camera: Annotated[bool, typer.Option("--camera/--no-camera", help="Without the camera the robot runs blind: a dry run of the motors.")] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state in a simulation.")] = 0,
+    json: show.JsonOption = False,
+) -> None:
+    """Run a bundle on a robot; it goes to neutral first and lies down at the end.
+
+    Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
+    """
+    from reachy_kit.bundle import read_bundle
+    from reachy_kit.rollout import rollout
+    from reachy_kit.runner import load_policy
+
+    opened = read_bundle(bundle)
+    graph = opened.manifest.graphs[0]
+    task = _task(robot, opened.manifest.task)
+    length = seconds or (task.seconds if task else 10.0)
+    done: list[Episode] = []
+    with open_stage(robot, task, perception, camera=camera and robot != "sim") as stage:
+        policy = load_policy(opened, stage.perception.names)
+        with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
+            for index in range(seed, seed + episodes):
+                done.append(
+                    rollout(
+                        stage.robot,
+                        policy,
+                        seconds=length,
+                        policy_hz=graph.hz,
+                        seed=index,
+                        perception=stage.perception,
+                        world=stage.world,
+                    )
+                )
+                advance()
+    _report(done, str(bundle), robot, json)
+
+
+def _task(robot: str, name: str) -> "GazeTask | None":
+    """Simulations need the task's world; hardware has its own."""
+    if robot not in ("sim", "daemon"):
+        return None
+    from reachy_sim.tasks import task_by_name
+
+    return task_by_name(name)
+
+
+def _report(done: "list[Episode]", bundle: str, robot: str, json: bool) -> None:
+    import numpy as np
+
+    periods = np.concatenate([episode.periods for episode in done]) * 1e3
+    p50, p99 = np.percentile(periods, [50, 99])
+    errors = [None if one.gaze_error is None else round(float(np.rad2deg(one.gaze_error)), 3) for one in done]
+    if json:
+        show.print_json(
+            {
+                "bundle": bundle,
+                "robot": robot,
+                "successes": [one.success for one in done],
+                "gaze_error_deg": errors,
+                "period_ms": {"p50": round(p50, 3), "p99": round(p99, 3)},
+            }
+        )
+        return
+    for one, error in zip(done, errors, strict=True):
+        judged = "" if one.success is None else f": {'success' if one.success else 'no success'}, gaze error {error:.1f}°"
+        show.result(f"episode {one.seed}{judged}")
+    show.result(f"loop period p50 {p50:.1f} ms, p99 {p99:.1f} ms")

@@ -8,7 +8,9 @@
         curve.csv  curve.png
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -76,7 +78,9 @@ class Run:
             RefusedError: its files are missing or damaged.
         """
         try:
-            return ReachyChunkPolicy.from_pretrained(self.path / MODEL, strict=True)
+            # LeRobot prints as it loads; standard output belongs to our results.
+            with contextlib.redirect_stdout(io.StringIO()):
+                return ReachyChunkPolicy.from_pretrained(self.path / MODEL, strict=True)
         except Exception as error:  # draccus, safetensors and torch each raise their own
             raise RefusedError(f"{self.path / MODEL} cannot be loaded ({error}). Train it again") from error
 

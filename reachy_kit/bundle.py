@@ -171,10 +171,18 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
 
 def _check(path: Path, manifest: Manifest) -> None:
     if manifest.action != ACTION_NAMES:
-        raise RefusedError(f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}")
+        raise RefusedError(
+            f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}"
+        )
     if manifest.limits_profile not in PROFILES:
-        raise RefusedError(f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have")
+        raise RefusedError(
+            f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have"
+        )
     if len(manifest.graphs) != 1 or manifest.graphs[0].role != "chunk":
-        raise RefusedError(f"{path.name} needs {len(manifest.graphs)} graphs; this reachy-kit runs bundles of one chunk graph")
+        raise RefusedError(
+            f"{path.name} needs {len(manifest.graphs)} graphs; this reachy-kit runs bundles of one chunk graph"
+        )
     if manifest.graphs[0].hz not in POLICY_RATES or manifest.control_hz != CONTROL_HZ:
-        raise RefusedError(f"{path.name} decides at {manifest.graphs[0].hz} Hz of {manifest.control_hz} Hz; that does not fit")
+        raise RefusedError(
+            f"{path.name} decides at {manifest.graphs[0].hz} Hz of {manifest.control_hz} Hz; that does not fit"
+        )

@@ -127,6 +127,7 @@ class DatasetRecorder:
 
     def _save(self) -> None:
         _write_journal(self.root)
+        _without_progress_bars()
         for step in self._steps:
             self._dataset.add_frame(self._frame(step))
         self._dataset.save_episode()
@@ -200,12 +201,17 @@ def open_for_reading(root: Path) -> Any:
 
 
 def _lerobot_dataset() -> Any:
-    """LeRobot's dataset class, without the progress bar that it would draw for every episode."""
-    import datasets
+    """LeRobot's dataset class; loading it takes seconds."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    datasets.disable_progress_bars()
     return LeRobotDataset
+
+
+def _without_progress_bars() -> None:
+    """LeRobot switches the bars of its tables on again whenever it has read one."""
+    from datasets.utils import disable_progress_bars
+
+    disable_progress_bars()
 
 
 def _encoder() -> Any:
@@ -224,10 +230,13 @@ def read_layout(root: Path) -> DatasetLayout:
     try:
         stored = json.loads((root / _KIT_FILE).read_text())
         stored["image_shape"] = tuple(stored["image_shape"]) if stored["image_shape"] else None
-        return DatasetLayout(**{**stored, "environment_state": tuple(stored["environment_state"]), "action": tuple(stored["action"])})
+        return DatasetLayout(
+            **{**stored, "environment_state": tuple(stored["environment_state"]), "action": tuple(stored["action"])}
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WrongUseError(
-            f"{root} is no dataset of reachy-kit ({_KIT_FILE} is missing or unreadable). Record one: reachy-kit record --out {root}"
+            f"{root} is no dataset of reachy-kit ({_KIT_FILE} is missing or unreadable). "
+            f"Record one: reachy-kit record --out {root}"
         ) from error
 
 
@@ -241,11 +250,13 @@ def require_layout(root: Path, layout: DatasetLayout) -> None:
     for name in ("action", "environment_state", "policy_hz", "control_hz", "task", "image_shape"):
         has, wants = getattr(stored, name), getattr(layout, name)
         if has != wants:
-            raise RefusedError(f"{root} holds {name} {has}, this recording has {wants}. Record into another folder with --out")
+            raise RefusedError(
+                f"{root} holds {name} {has}, this recording has {wants}. Record into another folder with --out"
+            )
 
 
 def _write_journal(root: Path) -> None:
-    """Remember what the dataset is before a save: the list of its files, and the ones that LeRobot rewrites in place."""
+    """Remember what a dataset is before a save: the list of its files, and those that LeRobot rewrites in place."""
     making = root / f"{_JOURNAL}.making"
     shutil.rmtree(making, ignore_errors=True)
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

@@ -114,9 +114,7 @@ def _checked(action: Action) -> Action:
     return action
 
 
-def _summary(
-    seed: int, steps: int, truths: Sequence[Truth], policy_hz: int, periods: Array, work: Array
-) -> Episode:
+def _summary(seed: int, steps: int, truths: Sequence[Truth], policy_hz: int, periods: Array, work: Array) -> Episode:
     if not truths:
         return Episode(seed, steps, None, None, None, periods, work)
     last_second = [truth.gaze_error for truth in truths[-policy_hz:]]

@@ -71,8 +71,8 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
     manifest = bundle.manifest
     if manifest.environment_state != features:
         raise RefusedError(
-            f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception gives "
-            f"{', '.join(features)}"
+            f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception "
+            f"gives {', '.join(features)}"
         )
     graph = manifest.graphs[0]
     return ChunkedPolicy(OnnxPredictor(bundle.read(graph.file), graph.chunk_size), graph.history, graph.execute)

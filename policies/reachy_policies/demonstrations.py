@@ -1,4 +1,4 @@
-"""Demonstrations as arrays: a recorded LeRobot dataset read whole, cut into the windows that a chunk policy trains on."""
+"""Demonstrations as arrays: a LeRobot dataset read whole, cut into the windows that a chunk policy trains on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +52,14 @@ def load_demonstrations(root: Path) -> Demonstrations:
     layout = read_layout(root)
     if layout.action != ACTION_NAMES:
         raise RefusedError(
-            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take {', '.join(ACTION_NAMES)}"
+            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take "
+            f"{', '.join(ACTION_NAMES)}. Record it again with this kit"
         )
     dataset = open_for_reading(root)
     if dataset.num_episodes < 2:
         raise WrongUseError(
-            f"{root} has {dataset.num_episodes} episode(s); one is held out, so training needs at least 2. Record more: "
-            f"reachy-kit record --out {root}"
+            f"{root} has {dataset.num_episodes} episode(s); one is held out, so training needs at least 2. "
+            f"Record more: reachy-kit record --out {root}"
         )
     table = dataset.hf_dataset.with_format("numpy")
     columns = {key: _column(root, table[key], key) for key in (STATE, ENVIRONMENT_STATE, LAST_ACTION, ACTION)}
@@ -106,7 +107,8 @@ def windows(
         episodes: which of them.
         n_obs_steps: T, observations in a window.
         chunk_size: actions in a window.
-        trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad.
+        trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad. Frames
+            that show no target stay in: waiting for one is worth learning.
     """
     chosen = torch.isin(demonstrations.episode, torch.tensor(episodes)) & ~_idle(demonstrations, trim_idle)
     frames = torch.nonzero(chosen).squeeze(-1)
@@ -124,11 +126,14 @@ def windows(
 
 
 def _idle(demonstrations: Demonstrations, least: float) -> Tensor:
-    """(F,) True for the frames of an episode before its demonstrator first moves."""
+    """(F,) True for the frames of an episode that show its target before its demonstrator first moves."""
+    names = demonstrations.layout.environment_state
     idle = torch.zeros(len(demonstrations.episode), dtype=torch.bool)
     for episode in demonstrations.episodes if least > 0 else []:
         rows = torch.nonzero(demonstrations.episode == episode).squeeze(-1)
         moved = (demonstrations.action[rows] - demonstrations.last_action[rows[0]]).abs().amax(-1) > least
         if moved.any():
             idle[rows[: int(moved.to(torch.int8).argmax())]] = True
+    if "target_visible" in names:
+        idle &= demonstrations.environment_state[:, names.index("target_visible")] > 0
     return idle

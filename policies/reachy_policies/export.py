@@ -40,7 +40,7 @@ def export(run: Run, out: Path) -> Manifest:
     error = parity_error(policy, model, examples)
     if not error <= PARITY_TOLERANCE:
         raise RefusedError(
-            f"{run.path}: ONNX and torch differ by {error:.2g} on {PARITY_OBSERVATIONS} recorded observations, more than "
+            f"{run.path}: ONNX and torch differ by {error:.2g} on {PARITY_OBSERVATIONS} observations, more than "
             f"{PARITY_TOLERANCE:g}. Nothing was written; please report the versions of torch and onnxruntime"
         )
     features, actions = len(run.card.environment_state), policy.network.action_dim

@@ -95,7 +95,9 @@ def fit(
     for step, batch in enumerate(_batches(train, config), start=1):
         loss, _ = policy.forward(batch)
         if not torch.isfinite(loss):
-            raise KitError(f"training diverged at step {step}: the loss is {loss.item()}. Look for outliers in the dataset")
+            raise KitError(
+                f"training diverged at step {step}: the loss is {loss.item()}. Look for outliers in the dataset"
+            )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)

@@ -1,4 +1,4 @@
-"""``reachy-kit demo``: the whole story in one run, from demonstrations to a learned behaviour behind the robot's own daemon."""
+"""``reachy-kit demo``: the whole story in one run, from demonstrations to a learned behaviour on the robot's daemon."""
 
 import datetime
 import time
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")
+    ] = None,
     episodes: Annotated[int, typer.Option("--episodes", min=2, help="Demonstrations to record.")] = 20,
-    sim_episodes: Annotated[int, typer.Option("--sim-episodes", min=1, help="Episodes to judge in the simulator.")] = 40,
-    daemon_episodes: Annotated[int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon.")] = 20,
+    sim_episodes: Annotated[
+        int, typer.Option("--sim-episodes", min=1, help="Episodes to judge in the simulator.")
+    ] = 40,
+    daemon_episodes: Annotated[
+        int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon.")
+    ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of recording and training.")] = 0,
     json: show.JsonOption = False,
 ) -> None:
@@ -100,7 +106,9 @@ def _judge_on_daemon(task: "GazeTask", bundle: Path, episodes: int) -> "Evaluati
     from reachy_kit.robots.daemon import daemon_installed
 
     if not daemon_installed():
-        show.note("the robot's SDK is not installed (SIM_ONLY set-up), so nothing runs on its daemon; make setup installs it")
+        show.note(
+            "the robot's SDK is not installed (SIM_ONLY set-up), so nothing runs on its daemon; make setup installs it"
+        )
         return None
     show.note("starting the robot's daemon with a simulated robot")
     with open_stage("daemon", task) as stage:
@@ -125,5 +133,8 @@ def _report(
     )
     line = difference_line("sim", "daemon", comparison) if comparison else None
     path = folder / "report.html"
-    write_report(path, Report(task.instruction, run.card, run.path / "curve.png", results, line, pictures, task.tolerance, seconds))
+    write_report(
+        path,
+        Report(task.instruction, run.card, run.path / "curve.png", results, line, pictures, task.tolerance, seconds),
+    )
     return path

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    policies: Annotated[list[str], typer.Argument(metavar="RUN|BUNDLE|expert…", help="What to judge; the first is what the others are compared with.")],
+    policies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN|BUNDLE|expert…", help="What to judge; the first is what the others are compared with."
+        ),
+    ],
     task: Annotated[str, typer.Option("--task", help="look_at or track.")] = "look_at",
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")] = 100,
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")
+    ] = 100,
     robot: RobotOption = "sim",
     perception: PerceptionOption = "auto",
     seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state.")] = 0,
@@ -109,6 +116,6 @@ def difference_line(first: str, other: str, comparison: "PairedDifference") -> s
     difference = comparison.difference
     return (
         f"{other} − {first}: {points(difference.value)} points, 95 % interval {points(difference.low)} to "
-        f"{points(difference.high)}, on {comparison.pairs} pairs; only {first}: {len(comparison.only_a)}, only {other}: "
-        f"{len(comparison.only_b)}"
+        f"{points(difference.high)}, on {comparison.pairs} pairs; only {first}: {len(comparison.only_a)}, "
+        f"only {other}: {len(comparison.only_b)}"
     )

@@ -41,7 +41,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
     """Record a behaviour on a Reachy Mini, learn it by imitation, and put it back on the robot, safely.
@@ -65,5 +67,8 @@ def run_cli() -> None:
         if debug:
             traceback.print_exc()
         known = isinstance(error, KitError)
-        print(f"error: {error}" if known else f"error: {type(error).__name__}: {error}. --debug tells where", file=sys.stderr)
+        print(
+            f"error: {error}" if known else f"error: {type(error).__name__}: {error}. --debug tells where",
+            file=sys.stderr,
+        )
         sys.exit(error.exit_code if isinstance(error, KitError) else 1)

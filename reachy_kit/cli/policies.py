@@ -35,10 +35,14 @@ def load(name: str, features: tuple[str, ...], expert_hz: int = 25) -> LoadedPol
 
         run = open_run(path)
         if run.card.environment_state != features:
-            raise RefusedError(f"{path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}")
+            raise RefusedError(
+                f"{path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}"
+            )
         return LoadedPolicy(path.name, run.policy(), run.card.policy_hz, run.card.task)
     if not path.exists():
-        raise WrongUseError(f"{name} is neither a run nor a bundle nor 'expert'. Train one: reachy-kit train imitation --out {name}")
+        raise WrongUseError(
+            f"{name} is neither a run nor a bundle nor 'expert'. Train one: reachy-kit train imitation --out {name}"
+        )
     from reachy_kit.bundle import read_bundle
     from reachy_kit.runner import load_policy
 

@@ -21,7 +21,9 @@ def record(
     task: Annotated[str, typer.Option("--task", help="look_at or track.")] = "look_at",
     robot: RobotOption = "sim",
     teleop: Annotated[str, typer.Option("--teleop", help="Who demonstrates: scripted.")] = "scripted",
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Episodes that the dataset shall hold in the end.")] = 20,
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, help="Episodes that the dataset shall hold in the end.")
+    ] = 20,
     perception: PerceptionOption = "auto",
     camera: Annotated[bool, typer.Option("--camera", help="Keep the camera's frames in the dataset.")] = False,
     hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
@@ -30,7 +32,7 @@ def record(
 ) -> None:
     """Record demonstrations into a LeRobot dataset.
 
-    Each episode is safe on disk before the next begins: after Ctrl-C or a crash the same command goes on where it stopped.
+    Each episode is safe on disk before the next begins: after Ctrl-C or a crash the same command goes on.
 
     Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
     """
@@ -47,7 +49,9 @@ def record(
     if json:
         show.print_json({"dataset": str(out), "episodes": total, "task": task, "robot": robot, "hz": hz})
     else:
-        show.result(f"{total} episodes in {out}. Next: reachy-kit train imitation --dataset {out} --out runs/{out.name}")
+        show.result(
+            f"{total} episodes in {out}. Next: reachy-kit train imitation --dataset {out} --out runs/{out.name}"
+        )
 
 
 def record_episodes(
@@ -80,7 +84,7 @@ def record_episodes(
     first = recorder.episodes
     with show.progress("recording", total=max(episodes, first), done=first) as advance:
         for index in range(first, episodes):
-            # Each episode's teacher has a seed of its own, so that a continued recording equals one made in a single go.
+            # Each episode's teacher has a seed of its own: a continued recording equals one made in a single go.
             episode_seed = RECORDING_SEEDS * (1 + seed) + index
             rollout(
                 stage.robot,

@@ -19,8 +19,8 @@ RobotOption = Annotated[
     typer.Option(
         "--robot",
         metavar="sim|daemon|HOST[:PORT]",
-        help="sim: physics on this computer. daemon: a simulated robot behind its own daemon, started when none answers. "
-        "HOST: a real robot.",
+        help="sim: physics on this computer. daemon: a simulated robot behind its own daemon, started when "
+        "none answers. HOST: a real robot.",
     ),
 ]
 PerceptionOption = Annotated[
@@ -28,8 +28,8 @@ PerceptionOption = Annotated[
     typer.Option(
         "--perception",
         metavar="auto|geometry|detector",
-        help="How the target is seen: from the simulator's geometry, or in the camera image by OpenCV. auto: geometry on "
-        "sim, detector elsewhere.",
+        help="How the target is seen: from the simulator's geometry, or in the camera image by OpenCV. auto: geometry "
+        "on sim, detector elsewhere.",
     ),
 ]
 type PerceptionName = Literal["geometry", "detector"]

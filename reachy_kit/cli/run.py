@@ -17,9 +17,17 @@ def run(
     bundle: Annotated[Path, typer.Argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
     robot: RobotOption = "daemon",
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="How often.")] = 1,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="How long each lasts; the task's own length if not given, 10 on hardware.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, help="How long each lasts; the task's own length if not given, 10 on hardware."
+        ),
+    ] = None,
     perception: PerceptionOption = "auto",
-    camera: Annotated[bool, typer.Option("--camera/--no-camera", help="Without the camera the robot runs blind: a dry run of the motors.")] = True,
+    camera: Annotated[
+        bool,
+        typer.Option("--camera/--no-camera", help="Without the camera the robot runs blind: a dry run of the motors."),
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state in a simulation.")] = 0,
     json: show.JsonOption = False,
 ) -> None:
@@ -82,6 +90,8 @@ def _report(done: "list[Episode]", bundle: str, robot: str, json: bool) -> None:
         )
         return
     for one, error in zip(done, errors, strict=True):
-        judged = "" if one.success is None else f": {'success' if one.success else 'no success'}, gaze error {error:.1f}°"
+        judged = (
+            "" if one.success is None else f": {'success' if one.success else 'no success'}, gaze error {error:.1f}°"
+        )
         show.result(f"episode {one.seed}{judged}")
     show.result(f"loop period p50 {p50:.1f} ms, p99 {p99:.1f} ms")

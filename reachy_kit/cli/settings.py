@@ -3,16 +3,16 @@
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from reachy_kit.errors import WrongUseError
 
-C = TypeVar("C")
-
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings, as key = value.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given repeatedly.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given repeatedly.")
+]
 
 
 def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
     return settings
 
 
-def take(settings: dict[str, Any], kind: type[C], **fixed: Any) -> C:
+def take[C](settings: dict[str, Any], kind: type[C], **fixed: Any) -> C:
     """A configuration of the given dataclass; the settings it knows are taken out of the dictionary.
 
     Raises:

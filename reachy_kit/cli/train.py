@@ -26,7 +26,10 @@ def train() -> None:
 @app.command()
 def imitation(
     dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; a run that is there is replaced when the new one is whole.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder of the run; a run that is there is replaced when the new one is whole."),
+    ],
     policy: Annotated[str, typer.Option("--policy", help="What learns: chunk.")] = "chunk",
     seed: Annotated[int, typer.Option("--seed", help="Of the split, the weights and the batches.")] = 0,
     config: ConfigOption = None,
@@ -45,7 +48,8 @@ def imitation(
         return
     card = run.card
     show.result(
-        f"kept step {card.steps}: held-out error {1e3 * card.held_out_error:.1f} thousandths of a radian, in {card.seconds:.0f} s"
+        f"kept step {card.steps} of {card.seconds:.0f} s of training; its plans for the held-out episodes are off by "
+        f"{1e3 * card.held_out_error:.1f} thousandths (m and rad)"
     )
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")
 

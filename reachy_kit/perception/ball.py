@@ -28,34 +28,44 @@ class BallColour:
     """0–255; below it a patch counts as black."""
 
 
-MIN_AREA = 6.0
-"""px²; smaller patches are noise."""
+MIN_AREA = 8
+"""px; smaller patches are noise."""
 MIN_ROUNDNESS = 0.55
 """Share of its enclosing circle that a patch must fill. Lower than a disc's 1 because a ball at the edge is cut off."""
 
 
-def find_ball(image: Image, colour: BallColour) -> tuple[float, float, float] | None:
-    """The ball's centre and radius.
+@dataclass(frozen=True)
+class Ball:
+    """A ball in an image."""
+
+    column: float
+    """px, of its centre."""
+    row: float
+    """px, of its centre."""
+    area: float
+    """px."""
+
+
+def find_ball(image: Image, colour: BallColour) -> Ball | None:
+    """The largest round patch of a colour, or None where there is none.
 
     Args:
         image: (H, W, 3) RGB.
         colour: what to look for.
-
-    Returns:
-        Column, row, radius in px; None where there is no ball.
     """
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     low = np.array([colour.hue - colour.hue_tolerance, colour.min_saturation, colour.min_value])
     high = np.array([colour.hue + colour.hue_tolerance, 255, 255])
     mask = cv2.inRange(hsv, low, high)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    for contour in sorted(contours, key=cv2.contourArea, reverse=True):
-        moments = cv2.moments(contour)
-        if moments["m00"] < MIN_AREA:
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask)
+    for patch in sorted(range(1, count), key=lambda patch: stats[patch, cv2.CC_STAT_AREA], reverse=True):
+        area = float(stats[patch, cv2.CC_STAT_AREA])
+        if area < MIN_AREA:
             return None
-        _, radius = cv2.minEnclosingCircle(contour)
-        if moments["m00"] >= MIN_ROUNDNESS * np.pi * radius**2:
-            return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"], float(radius)
+        _, radius = cv2.minEnclosingCircle(cv2.findNonZero((labels == patch).astype(np.uint8)))
+        if area >= MIN_ROUNDNESS * np.pi * (radius + 0.5) ** 2:  # the circle passes through the pixels' middles
+            column, row = centres[patch]
+            return Ball(float(column), float(row), area)
     return None
 
 
@@ -88,6 +98,7 @@ class BallDetector:
         found = find_ball(image, self._colour)
         if found is None:
             return None
-        column, row, radius = found
         camera = PinholeCamera(image.shape[1], image.shape[0])
-        return np.array([*camera.bearing(column, row), np.arctan2(radius, camera.focal)])
+        return np.array(
+            [*camera.bearing(found.column, found.row), camera.angular_radius(found.column, found.row, found.area)]
+        )

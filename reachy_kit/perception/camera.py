@@ -25,12 +25,12 @@ class PinholeCamera:
 
     @property
     def focal(self) -> float:
-        """px."""
+        """Px."""
         return FOCAL_OVER_WIDTH * self.width
 
     @property
     def vertical_field_of_view(self) -> float:
-        """rad."""
+        """Rad."""
         return 2 * float(np.arctan2(self.height / 2, self.focal))
 
     def bearing(self, column: float, row: float) -> Array:
@@ -38,6 +38,16 @@ class PinholeCamera:
         x = (column - (self.width - 1) / 2) / self.focal
         y = (row - (self.height - 1) / 2) / self.focal
         return np.array([np.arctan(x), np.arctan2(y, np.hypot(1.0, x))])
+
+    def angular_radius(self, column: float, row: float, area: float) -> float:
+        """rad, apparent radius of a ball whose image covers ``area`` px around a point.
+
+        Off the axis a flat image stretches what it shows: a patch's solid angle is its area times cos³ of the angle.
+        """
+        x = (column - (self.width - 1) / 2) / self.focal
+        y = (row - (self.height - 1) / 2) / self.focal
+        solid_angle = area / self.focal**2 * (1 + x * x + y * y) ** -1.5
+        return float(np.arccos(1 - min(solid_angle, 2 * np.pi) / (2 * np.pi)))
 
     def sees(self, in_camera: Array) -> bool:
         """Whether a (3,) point in the camera frame falls into the image."""

@@ -1,4 +1,4 @@
-"""The five numbers that describe a target, whoever measured it: the detector on the robot, or geometry in the simulator.
+"""The five numbers that describe a target, whoever measured it: a detector in the image, or geometry in the simulator.
 
 ===  ==================  ====  ============  =========================================================
  #   name                unit  range         meaning
@@ -30,7 +30,7 @@ class TargetMemory:
 
     def reset(self) -> None:
         """Nothing seen yet."""
-        self._last = np.zeros(3)
+        self._last: Array = np.zeros(3)
         self._seen_at = -np.inf
 
     def update(self, sighting: Array | None, captured: float, now: float) -> Array:

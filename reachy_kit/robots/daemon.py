@@ -26,6 +26,7 @@ DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
 """s; about 10 s is usual, of which most is imports."""
 _STOP_TIMEOUT = 10.0
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def _command() -> Path:
 
 def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
     if not daemon_installed():
-        raise NoRobotError("the robot's daemon is not installed here (SIM_ONLY set-up?): run make setup, or use --robot sim")
+        raise NoRobotError(
+            "the robot's daemon is not installed here (SIM_ONLY set-up?): run make setup, or use --robot sim"
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = DaemonAddress("127.0.0.1", probe.getsockname()[1])
@@ -104,14 +107,15 @@ def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
         stderr=subprocess.STDOUT,
         # A Ctrl-C at the terminal must reach us alone: we bring the robot to rest first, then end the daemon.
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (one system call)
     )
     return process, address
 
 
 def _end_with_parent() -> None:
     """Ask Linux to end the daemon should we be killed: PR_SET_PDEATHSIG is option 1 of prctl(2)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    assert _LIBC is not None
+    _LIBC.prctl(1, signal.SIGTERM)
 
 
 def _wait_until_running(process: subprocess.Popen[bytes], address: DaemonAddress, log: Any) -> None:

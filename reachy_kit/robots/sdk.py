@@ -1,7 +1,7 @@
 """SdkRobot: a Reachy Mini through its SDK. The only module that imports reachy_mini.
 
-What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking and
-speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic body
+What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking
+and speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic body
 yaw on, the other two off).
 """
 
@@ -138,7 +138,7 @@ class SdkRobot:
         for part in (self._clock, self._frames):
             if part:
                 part.stop()
-        # A robot that has gone cannot be brought to rest; its absence has been, or will be, reported by whoever used it.
+        # A robot that has gone cannot be brought to rest; whoever used it has reported, or will report, its absence.
         with suppress(NoRobotError), self._alive():
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
             self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
@@ -196,7 +196,7 @@ class SdkRobot:
         return applied
 
     def wait_next_tick(self) -> None:
-        """Sleep to the next tick of an absolute schedule; after a stall the schedule starts anew, it never catches up."""
+        """Sleep to the next tick of an absolute schedule; after a stall it starts anew, it never catches up."""
         self._next_tick += 1 / CONTROL_HZ
         ahead = self._next_tick - time.monotonic()
         if ahead > 0:
@@ -229,14 +229,18 @@ class SdkRobot:
                 "Without a robot: --robot daemon or --robot sim"
             )
         if self.config.robot_name and status.get("robot_name") != self.config.robot_name:
-            raise NoRobotError(f"the robot at {self.address} is called {status.get('robot_name')!r}, not {self.config.robot_name!r}")
+            raise NoRobotError(
+                f"the robot at {self.address} is called {status.get('robot_name')!r}, not {self.config.robot_name!r}"
+            )
         wants_media = self.config.camera or self.config.microphone
         if wants_media and self._camera is None and status.get("no_media"):
             raise KitError(f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone")
         try:
             from reachy_mini import ReachyMini
         except ImportError as error:
-            raise NoRobotError(f"the robot's SDK does not load ({error}): run make setup, or use --robot sim") from error
+            raise NoRobotError(
+                f"the robot's SDK does not load ({error}): run make setup, or use --robot sim"
+            ) from error
         mode = "localhost_only" if self.address.host in LOCALHOST else "network"
         try:
             return ReachyMini(
@@ -250,8 +254,8 @@ class SdkRobot:
             raise self._lost(str(error)) from error
         except Exception as error:  # GStreamer raises bare RuntimeErrors and GLib errors for whatever it lacks.
             raise KitError(
-                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc on the "
-                "robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
+                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc on "
+                "the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
             ) from error
 
     @contextmanager
@@ -265,7 +269,9 @@ class SdkRobot:
             raise self._lost(str(error)) from error
 
     def _lost(self, why: str) -> NoRobotError:
-        return NoRobotError(f"lost the robot at {self.address}: {why}. What was saved before is kept; look at the daemon's log")
+        return NoRobotError(
+            f"lost the robot at {self.address}: {why}. What was saved before is kept; look at the daemon's log"
+        )
 
 
 class _StateClock:

@@ -34,7 +34,9 @@ def mjcf_path() -> Path:
         raise KitError("the robot's model files are missing: install the reachy-mini package (make setup SIM_ONLY=1)")
     path = Path(spec.origin).parent / "descriptions/reachy_mini/mjcf/scenes/empty.xml"
     if not path.is_file():
-        raise KitError(f"{path} is missing: this reachy-mini has another layout; versions 1.12 and 1.13 are known to fit")
+        raise KitError(
+            f"{path} is missing: this reachy-mini has another layout; versions 1.12 and 1.13 are known to fit"
+        )
     return path
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the robot itself, with all its 174,000 vertices: a third of a second each on a CPU, so for reports only."""
+"""Pictures of the robot itself, with all its 174,000 vertices: for reports, at a third of a second each on a CPU."""
 
 import mujoco
 import numpy as np
@@ -22,7 +22,7 @@ def portraits(poses: list[Array], targets: list[Array], width: int = 640, height
     try:
         for pose, target in zip(poses, targets, strict=True):
             physics.reset(pose)
-            data.mocap_pos[ball] = target + (0.0, 0.0, HEAD_HEIGHT)
+            data.mocap_pos[ball] = target + np.array([0.0, 0.0, HEAD_HEIGHT])
             mujoco.mj_forward(model, data)
             renderer.update_scene(data, view)
             images.append(np.asarray(renderer.render()))

@@ -16,6 +16,9 @@ from reachy_sim.model import HEAD_HEIGHT, add_ball
 _MUJOCO_CAMERA_IN_HEAD = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Columns are MuJoCo's camera axes (x right, y up, z backward) in the head frame."""
 
+_OUT_OF_SIGHT = (0.0, 0.0, -10.0)
+"""m, under the table."""
+
 
 class EyeCamera:
     """Renders from a head pose; one off-screen context, freed by close().
@@ -33,19 +36,19 @@ class EyeCamera:
         self._data = mujoco.MjData(self._model)
         try:
             self._renderer = mujoco.Renderer(self._model, camera.height, camera.width)
-        except Exception as error:  # noqa: BLE001  (each GL binding raises errors of its own)
+        except Exception as error:
             raise KitError(
                 f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa"
             ) from error
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
 
-    def render(self, head_pose: Array, target: Array) -> Image:
+    def render(self, head_pose: Array, target: Array | None) -> Image:
         """(H, W, 3) RGB uint8.
 
         Args:
             head_pose: (4, 4) base ← head.
-            target: (3,) m, base frame.
+            target: (3,) m, base frame; None while the ball is hidden.
         """
         lift = np.array([0.0, 0.0, HEAD_HEIGHT])
         rotation = head_pose[:3, :3]
@@ -54,7 +57,7 @@ class EyeCamera:
         eye, ball = self._model.body("eye").mocapid[0], self._model.body("target").mocapid[0]
         self._data.mocap_pos[eye] = head_pose[:3, 3] + rotation @ CAMERA_IN_HEAD + lift
         self._data.mocap_quat[eye] = quaternion
-        self._data.mocap_pos[ball] = target + lift
+        self._data.mocap_pos[ball] = _OUT_OF_SIGHT if target is None else target + lift
         mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, camera="eye")
         return np.asarray(self._renderer.render())

@@ -57,6 +57,10 @@ class Twin:
         elapsed = max(time - self._begun, 0.0)
         return self.task.target(self._scenario, np.array([elapsed]))[0]
 
+    def shows(self, time: float) -> bool:
+        """Whether the target is out of hiding."""
+        return bool(self.task.shown(self._scenario, np.array([time - self._begun]))[0])
+
     def measure(self, observation: Observation) -> Truth:
         """Judge one observation; call it once a step, in order."""
         now, target = observation.capture_time, self.target(observation.capture_time)
@@ -84,7 +88,8 @@ class Twin:
         if self._eye is None:
             self._eye = EyeCamera()
         captured, seen_from = delayed(self._poses, (now, state))
-        return self._eye.render(pose_from_vector(seen_from), self.target(captured)), captured
+        target = self.target(captured) if self.shows(captured) else None
+        return self._eye.render(pose_from_vector(seen_from), target), captured
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -140,14 +145,14 @@ class GeometricPerception:
         noise, drawn = self._noise, self._rng.standard_normal(3)
         missed = self._rng.random() < noise.missed
         sighting = None
-        if SIM_CAMERA.sees(in_camera) and not missed:
-            size = np.arctan2(BALL_RADIUS, np.linalg.norm(in_camera)) * (1 + noise.size * drawn[2])
+        if self._twin.shows(captured) and SIM_CAMERA.sees(in_camera) and not missed:
+            size = np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)) * (1 + noise.size * drawn[2])
             sighting = np.array([*(bearing(in_camera) + noise.bearing * drawn[:2]), size])
         return self._memory.update(sighting, captured, observation.capture_time)
 
 
 def delayed(history: deque[tuple[float, Array]], latest: tuple[float, Array]) -> tuple[float, Array]:
-    """Append the latest (time, state) and return the newest one at least a camera latency old, or the oldest there is."""
+    """Append the latest (time, state); returns the newest at least a camera latency old, or the oldest there is."""
     history.append(latest)
     due = latest[0] - CAMERA_LATENCY + 1e-6
     return next((entry for entry in reversed(history) if entry[0] <= due), history[0])

@@ -1,4 +1,4 @@
-"""The compact chunk policy, as a LeRobot policy: a small network on state and perception that plans a few steps at once.
+"""The compact chunk policy, as a LeRobot policy: a small network on state and perception that plans a few steps.
 
 LeRobot's own policies are made for images: ACT trains at 0.6 steps/s on two cores. This one trains in seconds.
 """

@@ -7,7 +7,7 @@ from lerobot.optim import AdamWConfig, CosineDecayWithWarmupSchedulerConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
 OBS_LAST_ACTION = "observation.last_action"
-"""(9,) the action in force when the observation was made: positions alone are not Markov under delay and rate limits."""
+"""(9,) the action in force at the observation: positions alone are not Markov under delay and rate limits."""
 
 
 @PreTrainedConfig.register_subclass("reachy_chunk")
@@ -15,8 +15,9 @@ OBS_LAST_ACTION = "observation.last_action"
 class ReachyChunkConfig(PreTrainedConfig):
     """A Gaussian over chunks of actions, from the last few observations.
 
-    Normalisation happens inside the network (its statistics are buffers), because the chunk is predicted as offsets from
-    the measured pose in real units, and because the exported graph must carry it. LeRobot's pipelines are left empty.
+    Normalisation happens inside the network (its statistics are buffers), because the chunk is predicted as offsets
+    from the measured pose in real units, and because the exported graph must carry it. LeRobot's pipelines change
+    nothing.
     """
 
     n_obs_steps: int = 2
@@ -40,7 +41,9 @@ class ReachyChunkConfig(PreTrainedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_obs_steps < 2:
-            raise ValueError(f"n_obs_steps must be at least 2 (one observation shows no motion), got {self.n_obs_steps}")
+            raise ValueError(
+                f"n_obs_steps must be at least 2 (one observation shows no motion), got {self.n_obs_steps}"
+            )
         if not 1 <= self.n_action_steps <= self.chunk_size:
             raise ValueError(f"n_action_steps must lie in 1..chunk_size={self.chunk_size}, got {self.n_action_steps}")
 

@@ -46,7 +46,7 @@ class ChunkNetwork(nn.Module):
         self.min_log_std = config.min_log_std
 
     def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """What the network looks at: the latest observation, its changes since the earlier ones, and the command's lead.
+        """What the network looks at: the latest observation, its changes since earlier ones, and the command's lead.
 
         Changes stand beside values because a change of a thousandth of a radian drowns in the value's own range.
 
@@ -127,7 +127,9 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         mean, log_std = network.gaussian(state, env, last)
         wanted = (batch[ACTION] - state[:, -1:] - network.offset_mean) / network.offset_std
         loss = 0.5 * ((wanted - mean) * (-log_std).exp()) ** 2 + log_std
-        real = ~batch["action_is_pad"] if "action_is_pad" in batch else torch.ones_like(wanted[..., 0], dtype=torch.bool)
+        real = (
+            ~batch["action_is_pad"] if "action_is_pad" in batch else torch.ones_like(wanted[..., 0], dtype=torch.bool)
+        )
         error = (wanted - mean).abs() * network.offset_std
         return loss[real].mean(), {"error": error[real].mean().item()}
 

@@ -48,13 +48,17 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         KitError: it cannot be written.
     """
-    environment = Environment(loader=PackageLoader("reachy_policies.evaluate", "."), autoescape=select_autoescape(["html"]))
+    environment = Environment(
+        loader=PackageLoader("reachy_policies.evaluate", "."), autoescape=select_autoescape(["html"])
+    )
     page = environment.get_template("report.html").render(
         report=report,
         rows=[row(one) for one in report.results],
         curve=_data_url(report.curve.read_bytes()),
         errors=_data_url(gaze_over_time(report.results, report.tolerance)),
-        frames=[{"time": f"{time:.1f} s", "image": _data_url(_png(image))} for time, image in _frames(report.results[-1])],
+        frames=[
+            {"time": f"{time:.1f} s", "image": _data_url(_png(image))} for time, image in _frames(report.results[-1])
+        ],
         portraits=[_data_url(_png(image)) for image in report.portraits],
     )
     try:

@@ -55,7 +55,7 @@ def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> 
         b: outcome of the same episodes, in the same order.
         level: coverage.
 
-    Source: Newcombe, Statistics in Medicine 17:2635 (1998), method 10: Wilson intervals joined by the pairs' correlation.
+    Source: Newcombe, Statistics in Medicine 17:2635 (1998), method 10: Wilson intervals joined by the correlation.
     """
     if len(a) != len(b) or not a:
         raise ValueError(f"pairs need two equally long, non-empty sequences, got {len(a)} and {len(b)}")

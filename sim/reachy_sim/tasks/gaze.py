@@ -14,6 +14,9 @@ from reachy_kit.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
 
 type Span = tuple[float, float]
 
+EYE_OVER_BALL = 0.17
+"""m, how far a ball may lie below the neutral eye, which is 0.228 m above the table: it rests on the table at most."""
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -31,6 +34,8 @@ class Scenario:
     """(..., 2) Hz."""
     phase: Array
     """(..., 2) rad."""
+    appears: Array
+    """(...,) s after the start at which the target comes out of hiding."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class GazeTask:
     """rad, left and down."""
     frequency: Span
     """Hz."""
+    appears: Span
+    """s; until then there is nothing to see, and a robot that sees nothing should keep still."""
 
     def reset(self, seeds: npt.NDArray[np.int64]) -> Scenario:
         """Draw episodes, each from its own seed alone, so that every policy meets the same ones.
@@ -66,7 +73,7 @@ class GazeTask:
         spans = np.array([
             (-0.45, 0.45), (-0.2, 0.2), (-0.15, 0.15),  # rad: the head's yaw and pitch, and the body's yaw against it
             *self.target_offset, self.distance, *self.amplitude, self.frequency, self.frequency,
-            (0.0, 2 * np.pi), (0.0, 2 * np.pi),
+            (0.0, 2 * np.pi), (0.0, 2 * np.pi), self.appears,
         ])  # fmt: skip
         low, high = spans.T
         draws = [np.random.Generator(np.random.Philox(key=int(seed))).random(len(spans)) for seed in seeds]
@@ -82,6 +89,7 @@ class GazeTask:
             amplitude=drawn[:, 6:8],
             frequency=drawn[:, 8:10],
             phase=drawn[:, 10:12],
+            appears=drawn[:, 12],
         )
 
     def target(self, scenario: Scenario, time: Array) -> Array:
@@ -96,8 +104,13 @@ class GazeTask:
         """
         swing = np.sin(2 * np.pi * scenario.frequency * np.asarray(time)[..., None] + scenario.phase)
         left, down = np.moveaxis(scenario.centre + scenario.amplitude * (swing - np.sin(scenario.phase)), -1, 0)
+        down = np.minimum(down, np.arcsin(np.minimum(EYE_OVER_BALL / scenario.distance, 1.0)))
         direction = np.stack([np.cos(down) * np.cos(left), np.cos(down) * np.sin(left), -np.sin(down)], axis=-1)
         return np.asarray(CAMERA_IN_HEAD + scenario.distance[..., None] * direction)
+
+    def shown(self, scenario: Scenario, time: Array) -> npt.NDArray[np.bool_]:
+        """(...,) whether the target is out of hiding at (...,) s since the episode began."""
+        return np.asarray(time >= scenario.appears)
 
     def reward_terms(self, gaze_error: Array, speed: Array) -> dict[str, Array]:
         """Named, weighted terms; their sum is the reward, 1 at best.

@@ -10,8 +10,8 @@ from reachy_sim.tasks.gaze import GazeTask
 LOOK_AT = GazeTask(
     name="look_at",
     instruction="Look at the ball and keep looking at it.",
-    seconds=3.0,
-    # People call an interlocutor's gaze direct up to 4–9° off (Gamer & Hecht 2007, the cone of gaze): 5° reads as "at me".
+    seconds=3.5,
+    # People take a gaze as direct while it is up to 4–9° off (Gamer & Hecht 2007, the cone of gaze): 5° is "at me".
     tolerance=np.deg2rad(5.0),
     hold=1.0,
     hold_mode="continuous",
@@ -19,4 +19,5 @@ LOOK_AT = GazeTask(
     distance=(0.5, 1.2),
     amplitude=((0.0, 0.0), (0.0, 0.0)),
     frequency=(0.0, 0.0),
+    appears=(0.0, 0.6),
 )

@@ -21,4 +21,5 @@ TRACK = GazeTask(
     # 0.45 rad at 0.2 Hz peaks at 32°/s, a third of the fastest motion that human smooth pursuit follows (about 100°/s,
     # Meyer, Lasker & Robinson 1985).
     frequency=(0.05, 0.2),
+    appears=(0.0, 0.6),
 )

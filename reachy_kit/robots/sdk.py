@@ -1,8 +1,8 @@
 """SdkRobot: a Reachy Mini through its SDK. The only module that imports reachy_mini.
 
 What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking
-and speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic body
-yaw on, the other two off).
+and speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic
+body yaw on, the other two off).
 """
 
 import threading
@@ -254,8 +254,8 @@ class SdkRobot:
             raise self._lost(str(error)) from error
         except Exception as error:  # GStreamer raises bare RuntimeErrors and GLib errors for whatever it lacks.
             raise KitError(
-                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc on "
-                "the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
+                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc "
+                "on the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
             ) from error
 
     @contextmanager

@@ -12,7 +12,7 @@ from reachy_kit.cli.evaluate import difference_line, evaluate_one, paired_summar
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.robots import open_stage
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import RefusedError
+from reachy_kit.errors import KitError, RefusedError
 
 if TYPE_CHECKING:
     from reachy_policies.evaluate.episodes import Evaluation
@@ -128,13 +128,24 @@ def _report(
 
     steps = results[-1].first_episode
     ends = [steps[0], steps[-1]]
-    pictures = portraits(
-        [step.observation.state for step in ends], [step.truth.target for step in ends if step.truth is not None]
-    )
-    line = difference_line("sim", "daemon", comparison) if comparison else None
+    try:
+        pictures = portraits(
+            [step.observation.state for step in ends], [step.truth.target for step in ends if step.truth is not None]
+        )
+    except KitError as error:
+        show.note(f"the report goes without pictures of the robot: {error}")
+        pictures = []
     path = folder / "report.html"
-    write_report(
-        path,
-        Report(task.instruction, run.card, run.path / "curve.png", results, line, pictures, task.tolerance, seconds),
+    report = Report(
+        instruction=task.instruction,
+        card=run.card,
+        curve=run.path / "curve.png",
+        results=results,
+        difference=difference_line("sim", "daemon", comparison) if comparison else None,
+        portraits=pictures,
+        tolerance=task.tolerance,
+        picture=folder / f"{task.name}.png",
+        seconds=seconds,
     )
+    write_report(path, report)
     return path

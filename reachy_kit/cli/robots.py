@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import Perception, Robot, World
 
 if TYPE_CHECKING:
+    from reachy_kit.interface import Perception, Robot, World
     from reachy_sim.tasks.gaze import GazeTask
     from reachy_sim.twin import Twin
 
@@ -39,10 +39,10 @@ type PerceptionName = Literal["geometry", "detector"]
 class Stage:
     """A connected robot and what surrounds it."""
 
-    robot: Robot
-    perception: Perception
+    robot: "Robot"
+    perception: "Perception"
     perception_name: PerceptionName
-    world: World | None
+    world: "World | None"
     """None on hardware."""
     image_shape: tuple[int, int, int] | None
     """(height, width, 3) of the camera, or None without one."""
@@ -128,7 +128,7 @@ def _hardware_stage(robot: str, camera: bool) -> Iterator[Stage]:
         yield Stage(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
 
 
-def _perception(name: str, twin: "Twin") -> Perception:
+def _perception(name: str, twin: "Twin") -> "Perception":
     if name == "detector":
         from reachy_kit.perception.ball import BallDetector
 

@@ -67,6 +67,20 @@ class EyeCamera:
         self._renderer.close()
 
 
+def offscreen_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+    """A renderer without a screen.
+
+    Raises:
+        KitError: neither EGL nor OSMesa works here.
+    """
+    try:
+        return mujoco.Renderer(model, height, width)
+    except Exception as error:  # each GL binding raises errors of its own
+        raise KitError(
+            f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa"
+        ) from error
+
+
 def _scene(camera: PinholeCamera) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.visual.quality.offsamples = 0

@@ -35,15 +35,17 @@ class Report:
     difference: str | None
     """Daemon against simulator, in one line."""
     portraits: list[Image]
-    """The robot at the first and the last instant of that episode."""
+    """The robot at the first and the last instant of that episode; empty where nothing can be drawn."""
     tolerance: float
     """rad, gaze error that counts as looking."""
+    picture: Path
+    """Where to put the first and the last instant side by side, as a PNG of its own."""
     seconds: float
     """Wall time of the whole demo so far."""
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the page.
+    """Write the page, and its picture once more beside it.
 
     Raises:
         KitError: it cannot be written.
@@ -62,6 +64,8 @@ def write_report(path: Path, report: Report) -> None:
         portraits=[_data_url(_png(image)) for image in report.portraits],
     )
     try:
+        if report.portraits:
+            report.picture.write_bytes(_png(np.hstack(report.portraits)))
         path.write_text(page)
     except OSError as error:
         raise KitError(f"the report {path} cannot be written: {error}") from error

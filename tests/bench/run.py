@@ -1,0 +1,188 @@
+"""Benchmarks: each a ratio against a rival or a limit in the same run. They measure; they never pass or fail.
+
+Run: make bench   (writes runs/bench.json and prints a table; about two minutes)
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+SCRIPTS = Path(sys.executable).parent
+
+
+def median_seconds(work: Callable[[], object], repeat: int = 7, number: int = 1) -> float:
+    """Median s of one call, over `repeat` rounds of `number` calls after a round that does not count."""
+    rounds = []
+    for _ in range(repeat + 1):
+        start = time.perf_counter()
+        for _ in range(number):
+            work()
+        rounds.append((time.perf_counter() - start) / number)
+    return statistics.median(rounds[1:])
+
+
+def command(*words: str) -> Callable[[], object]:
+    """Running a command to its end."""
+    return lambda: subprocess.run([str(SCRIPTS / words[0]), *words[1:]], check=True, capture_output=True)
+
+
+def help_page() -> tuple[str, float, str, float]:
+    """How long one waits for --help; limit 0.5 s."""
+    ours = median_seconds(command("reachy-kit", "--help"), repeat=5)
+    theirs = median_seconds(command("lerobot-record", "--help"), repeat=1)
+    return "reachy-kit --help", ours, "lerobot-record --help", theirs
+
+
+def limiter() -> tuple[str, float, str, float]:
+    """One limiter call of one robot, against the 20 ms tick it must fit into."""
+    from reachy_kit.interface import NEUTRAL
+    from reachy_kit.safety import Motion, limit
+
+    goal = NEUTRAL + np.array([0, 0, 0, 0, 0.1, 0.3, 0.1, 0, 0])
+    motion = Motion.at_rest(NEUTRAL)
+    return "limiter, one robot", median_seconds(lambda: limit(NEUTRAL, motion, goal), number=200), "a tick", 0.02
+
+
+def inverse_kinematics() -> tuple[str, float, str, float]:
+    """1,024 poses at once, against the Rust kinematics called in a loop."""
+    from reachy_mini_rust_kinematics import ReachyMiniRustKinematics
+
+    from reachy_kit import kinematics
+    from reachy_kit.geometry import pose_from_vector
+    from reachy_kit.interface import NEUTRAL
+
+    rust = ReachyMiniRustKinematics(kinematics.MOTOR_ARM_LENGTH, kinematics.ROD_LENGTH)
+    for motor, point, sign in zip(
+        kinematics.MOTOR_FROM_BODY, kinematics.BRANCH_POINTS, kinematics.SOLUTION_SIGNS, strict=True
+    ):
+        full = np.vstack([motor, [0, 0, 0, 1]])
+        rust.add_branch(point.tolist(), np.linalg.inv(full).tolist(), int(sign))
+    vectors = np.tile(NEUTRAL, (1024, 1))
+    vectors[:, 3:6] += np.random.default_rng(0).uniform(-0.2, 0.2, (1024, 3))
+    poses = pose_from_vector(vectors)
+    raised = poses.copy()
+    raised[:, 2, 3] += kinematics.HEAD_Z_OFFSET
+    lists = raised.tolist()
+    ours = median_seconds(lambda: kinematics.inverse(poses, np.zeros(1024)), number=10)
+    theirs = median_seconds(lambda: [rust.inverse_kinematics(pose, 0.0) for pose in lists])
+    return "inverse kinematics, 1,024 poses", ours, "the Rust kinematics in a loop", theirs
+
+
+def simulated_tick() -> tuple[str, float, str, float]:
+    """A whole tick of SimRobot, against its bare physics."""
+    import mujoco
+
+    from reachy_kit.interface import NEUTRAL
+    from reachy_sim.robot import SimRobot
+
+    robot = SimRobot()
+    robot.connect()
+    physics = robot.physics
+
+    def tick() -> None:
+        robot.send_action(NEUTRAL)
+        robot.wait_next_tick()
+
+    bare = median_seconds(lambda: mujoco.mj_step(physics.model, physics.data, 10), number=100)
+    return "SimRobot, a tick", median_seconds(tick, number=100), "its MuJoCo steps alone", bare
+
+
+def camera_frame() -> tuple[str, float, str, float]:
+    """A frame of the eye, against one with the robot's meshes in the scene."""
+    import mujoco
+
+    from reachy_kit.perception.camera import SIM_CAMERA
+    from reachy_sim.model import robot_model
+    from reachy_sim.render import EyeCamera
+
+    eye = EyeCamera()
+    target = np.array([0.8, 0.0, 0.0])
+    ours = median_seconds(lambda: eye.render(np.eye(4), target), number=20)
+    eye.close()
+    model = robot_model(drawing=True)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    renderer = mujoco.Renderer(model, SIM_CAMERA.height, SIM_CAMERA.width)
+
+    def with_meshes() -> None:
+        renderer.update_scene(data, camera="eye_camera")
+        renderer.render()
+
+    theirs = median_seconds(with_meshes, repeat=3)
+    renderer.close()
+    return f"eye camera, {SIM_CAMERA.width} × {SIM_CAMERA.height}", ours, "with the robot's meshes", theirs
+
+
+def saved_episode() -> tuple[str, float, str, float]:
+    """An episode made safe against kill −9, against LeRobot's plain save, which is not."""
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    from reachy_kit.interface import NEUTRAL, Episode, Observation, Step
+    from reachy_kit.recording import DatasetLayout, DatasetRecorder
+
+    layout = DatasetLayout("look_at", "Look.", ("a", "b"), 25)
+    observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
+    steps = [Step(index, observation, NEUTRAL, None) for index in range(75)]
+    episode = Episode(0, 75, None, None, None, np.zeros(1), np.zeros(1))
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = DatasetRecorder(Path(folder) / "ours", layout)
+        plain = LeRobotDataset.create("local/plain", 25, layout.features(), root=Path(folder) / "plain")
+
+        def ours() -> None:
+            recorder.on_episode_start(0)
+            for step in steps:
+                recorder.on_step(step)
+            recorder.on_episode_end(episode)
+
+        def theirs() -> None:
+            for step in steps:
+                plain.add_frame(recorder._frame(step))
+            plain.save_episode()
+
+        times = median_seconds(ours), median_seconds(theirs)
+        plain.finalize()
+    return "an episode safe on disk", times[0], "LeRobot's plain save", times[1]
+
+
+BENCHMARKS = (help_page, limiter, inverse_kinematics, simulated_tick, camera_frame, saved_episode)
+
+
+def main() -> None:
+    """Run all benchmarks, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="where to write the results")
+    arguments = parser.parse_args()
+    console = Console()
+    table = Table("what", "ms", "against", "ms", "ratio", title="medians; ratio below 1 is ours being less")
+    results = []
+    for benchmark in BENCHMARKS:
+        with console.status(benchmark.__name__):
+            what, ours, against, theirs = benchmark()
+        results.append(
+            {"what": what, "seconds": ours, "against": against, "their_seconds": theirs, "ratio": ours / theirs}
+        )
+        table.add_row(what, f"{1e3 * ours:.2f}", against, f"{1e3 * theirs:.2f}", f"{ours / theirs:.3f}")
+    console.print(table)
+    if arguments.json:
+        machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
+        arguments.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2))
+        console.print(f"written to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()

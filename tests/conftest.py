@@ -1,0 +1,47 @@
+"""What several suites start from: a recorded dataset, a run trained on it, and its bundle, each made once a session.
+
+They are made by the functions behind the commands. Nobody changes them: a test that damages one copies it first.
+"""
+
+import os
+from pathlib import Path
+
+# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and pictures are drawn without a screen.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import pytest
+
+RECORDED_EPISODES = 8
+
+
+@pytest.fixture(scope="session")
+def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight look_at episodes of the scripted expert in the simulator, at 25 Hz."""
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_stage
+    from reachy_sim.tasks.look_at import LOOK_AT
+
+    root = tmp_path_factory.mktemp("recorded") / "look_at"
+    with open_stage("sim", LOOK_AT, camera=False) as stage:
+        record_episodes(stage, LOOK_AT, root, episodes=RECORDED_EPISODES, hz=25, seed=0, camera=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_run(recorded_dataset: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A run (reachy_policies.run.Run) of the chunk policy: trained briefly, so it works but not well."""
+    from reachy_kit.cli.train import train_imitation
+
+    out = tmp_path_factory.mktemp("trained") / "look_at"
+    return train_imitation(recorded_dataset, out, seed=0, settings={"max_steps": 800})
+
+
+@pytest.fixture(scope="session")
+def bundle_path(trained_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run's bundle, a zip."""
+    from reachy_policies.export import export
+
+    path = tmp_path_factory.mktemp("exported") / "look_at.bundle"
+    export(trained_run, path)
+    return path

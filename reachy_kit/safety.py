@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.geometry import pose_from_vector
-from reachy_kit.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
+from reachy_kit.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
 from reachy_kit.kinematics import reachable
 
 REACH_HALVINGS = 10
@@ -32,8 +32,8 @@ class Limited(IntFlag):
     LEAD = 64
 
 
-def _nine(position: float, height: float, tilt: float, yaw: float, body: float, antenna: float) -> Array:
-    return np.array([position, position, height, tilt, tilt, yaw, body, antenna, antenna])
+def _nine(xy: float, z: float, roll: float, pitch: float, yaw: float, body: float, antenna: float) -> Array:
+    return np.array([xy, xy, z, roll, pitch, yaw, body, antenna, antenna])
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ class LimitsProfile:
     """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought."""
 
 
-# None of 460,000 random reachable poses within 2 cm, 20° of tilt and 65° of relative yaw lay beyond the platform's
-# singularity, where the legs could lock; 0.3 % did within 3–4 cm and 40° (see reachy_kit.kinematics.forward).
-_BOX = _nine(0.02, 0.03, np.deg2rad(30.0), 3.5, 2.7, 3.1)
+# Beyond the platform's singularity the legs could lock (see reachy_kit.kinematics.forward). A search of a million
+# reachable poses in this box found none there: the worst keeps 2.5 % of the determinant that the legs' Jacobian has at
+# neutral. With 2 cm in x and y and 30° of roll, 0.5 % of the requests to the box's edges ended beyond.
+_BOX = _nine(0.015, 0.03, np.deg2rad(20.0), np.deg2rad(30.0), 3.5, 2.7, 3.1)
 
 CLASSROOM = LimitsProfile(
     name="classroom",
@@ -67,9 +68,9 @@ CLASSROOM = LimitsProfile(
     relative_yaw=np.deg2rad(60.0),
     # Chosen for a table with children around it: a head turn across the view takes about half a second, a third of what
     # the XL330-M288's no-load speed (about 10 rad/s at 5 V, Robotis e-Manual) would give at the horn.
-    speed=_nine(0.15, 0.15, 3.0, 3.0, 2.5, 6.0),
-    acceleration=_nine(1.5, 1.5, 30.0, 30.0, 20.0, 80.0),
-    lead=_nine(0.03, 0.03, 0.5, 0.6, 0.6, 1.2),
+    speed=_nine(0.15, 0.15, 3.0, 3.0, 3.0, 2.5, 6.0),
+    acceleration=_nine(1.5, 1.5, 30.0, 30.0, 30.0, 20.0, 80.0),
+    lead=_nine(0.03, 0.03, 0.5, 0.5, 0.6, 0.6, 1.2),
 )
 PROFILES = {CLASSROOM.name: CLASSROOM}
 
@@ -118,6 +119,7 @@ def limit(
     velocity = _reach_for(flags, goal, previous, profile, hz)
     position = previous.position + velocity / hz
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
+    position = _note(flags, Limited.REACH, position, _slide(position, goal, previous.position, profile, hz))
     position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, profile.lead))
     position = _hold_relative_yaw(flags, position, previous.position, profile.relative_yaw)
     position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position))
@@ -180,8 +182,28 @@ def _draw_back(goal: Array, refuge: Array) -> Array:
         inside = _in_reach(refuges + middle[:, None] * (goals - refuges))
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     drawn = refuges + low[:, None] * (goals - refuges)
+    drawn[:, ANTENNAS] = goals[:, ANTENNAS]  # no leg holds them
     result = goal.copy()
     result[out_of_reach] = np.where(_in_reach(refuges)[:, None], drawn, goals)
+    return result
+
+
+def _slide(position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float) -> Array:
+    """Where a step leaves the reach: one straight towards the goal, short enough from rest, drawn back over the body.
+
+    Each axis for itself may run into the edge of reach and stay there; the straight way between two poses hardly ever
+    leaves it, and along the edge there is always a way on.
+    """
+    blocked = ~_in_reach(position)
+    if not blocked.any():
+        return position
+    start, way = previous[blocked], (goal - previous)[blocked]
+    head = np.abs(way[:, : ANTENNAS.start]) * hz**2 / profile.acceleration[: ANTENNAS.start]
+    way[:, : ANTENNAS.start] /= np.maximum(head.max(axis=-1), 1.0)[:, None]
+    step = start + way
+    step = np.clip(_draw_back(step, _neutral_over(step)), start - profile.speed / hz, start + profile.speed / hz)
+    result = position.copy()
+    result[blocked, : ANTENNAS.start] = step[:, : ANTENNAS.start]
     return result
 
 
@@ -191,14 +213,13 @@ def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
 
 def _reach_for(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, profile: LimitsProfile, hz: float) -> Array:
     """Velocity (..., 9) that approaches the goal, able to brake before it, within speed and acceleration."""
-    distance = goal - previous.position
-    straight = distance * hz
+    straight = (goal - previous.position) * hz
     swift = np.clip(straight, -profile.speed, profile.speed)
-    # The fastest speed from which braking in whole ticks still ends at the goal: v²/2a + v/2hz = |distance|.
-    half_tick = profile.acceleration / (2 * hz)
-    brake = np.sqrt(half_tick**2 + 2 * profile.acceleration * np.abs(distance)) - half_tick
-    wanted = np.clip(swift, -brake, brake)
     change = profile.acceleration / hz
+    # The fastest speed from which braking ends at the goal in n whole ticks: n·v − change·n(n−1)/2 = |distance|·hz.
+    ticks = np.maximum(np.ceil(np.sqrt(0.25 + 2 * np.abs(straight) / change) - 0.5), 1.0)
+    brake = np.abs(straight) / ticks + change * (ticks - 1) / 2
+    wanted = np.clip(swift, -brake, brake)
     velocity = np.clip(wanted, previous.velocity - change, previous.velocity + change)
     velocity = np.clip(velocity, -profile.speed, profile.speed)
     _mark(flags, Limited.SPEED, (np.abs(straight) > profile.speed).any(axis=-1))
@@ -207,7 +228,10 @@ def _reach_for(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, prof
 
 
 def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> Array:
-    """Keep the command near the measured pose, but never step away from where it already is to do so."""
-    low = np.minimum(state - lead, previous)
-    high = np.maximum(state + lead, previous)
+    """Keep the command near the measured pose, but never step away from where it already is to do so.
+
+    An axis whose measurement is not a number waits (fmin and fmax pass over it).
+    """
+    low = np.fmin(state - lead, previous)
+    high = np.fmax(state + lead, previous)
     return np.clip(position, low, high)

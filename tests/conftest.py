@@ -11,6 +11,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("kit", deadline=None)  # a shared computer stalls now and then
+settings.load_profile("kit")
 
 RECORDED_EPISODES = 8
 

@@ -106,8 +106,10 @@ def fit(
         losses.append(loss.item())
         if step % config.eval_every:
             continue
+        policy.eval()
         with torch.no_grad():
             held_out_loss, metrics = policy.forward(_as_batch(test))
+        policy.train()
         now = Progress(
             step, sum(losses) / len(losses), held_out_loss.item(), metrics["error"], time.perf_counter() - began
         )

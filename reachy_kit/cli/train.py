@@ -12,7 +12,7 @@ from reachy_kit.errors import WrongUseError
 if TYPE_CHECKING:
     from reachy_policies.run import Run
 
-app = typer.Typer(help="Learn from what was recorded.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

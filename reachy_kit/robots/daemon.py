@@ -65,7 +65,7 @@ def simulated_daemon() -> Iterator[DaemonAddress]:
     Raises:
         NoRobotError: the daemon is not installed, or does not come up.
     """
-    default = DaemonAddress("127.0.0.1")
+    default = DaemonAddress("127.0.0.1", DEFAULT_PORT)
     status = daemon_status(default, timeout=0.5)
     if status and is_simulated(status) and status.get("state") == "running":
         yield default

@@ -34,12 +34,7 @@ class EyeCamera:
         self.shape = (camera.height, camera.width, 3)
         self._model = _scene(camera)
         self._data = mujoco.MjData(self._model)
-        try:
-            self._renderer = mujoco.Renderer(self._model, camera.height, camera.width)
-        except Exception as error:
-            raise KitError(
-                f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa"
-            ) from error
+        self._renderer = offscreen_renderer(self._model, camera.height, camera.width)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
 

@@ -152,7 +152,9 @@ class GeometricPerception:
 
 
 def delayed(history: deque[tuple[float, Array]], latest: tuple[float, Array]) -> tuple[float, Array]:
-    """Append the latest (time, state); returns the newest at least a camera latency old, or the oldest there is."""
+    """Append the latest (time, state); returns the one whose age is nearest to the camera's latency.
+
+    The nearest, not the newest old enough: on a wall clock one frame is 39.9 ms old and the next 40.1.
+    """
     history.append(latest)
-    due = latest[0] - CAMERA_LATENCY + 1e-6
-    return next((entry for entry in reversed(history) if entry[0] <= due), history[0])
+    return min(history, key=lambda entry: abs(latest[0] - entry[0] - CAMERA_LATENCY))

@@ -28,6 +28,11 @@ class ReachyChunkConfig(PreTrainedConfig):
     """Actions it carries out before it plans anew."""
     hidden: int = 256
     """Width of the two hidden layers."""
+    motion_noise: float = 1.0
+    """Noise added in training to the inputs that tell of motion, in their standard deviations. They foretell the next
+    command so well that a policy leans on them and forgets to look (causal confusion: de Haan et al. 2019). Measured
+    on ``look_at`` with 20 demonstrations, 2 seeds × 30 episodes: 100 % with it, 88 % without; with twice the actuation
+    delay 100 % and 78 %."""
     min_log_std: float = -4.0
     """Floor of the Gaussian's spread, in standard deviations of the demonstrated offsets."""
     lr: float = 1e-3

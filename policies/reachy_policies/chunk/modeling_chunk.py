@@ -43,7 +43,8 @@ class ChunkNetwork(nn.Module):
             nn.Linear(config.hidden, config.chunk_size * action_dim),
         )
         self.log_std = nn.Parameter(torch.zeros(config.chunk_size, action_dim))
-        self.min_log_std = config.min_log_std
+        self.min_log_std, self.motion_noise = config.min_log_std, config.motion_noise
+        self.latest = action_dim + env_dim
 
     def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
         """What the network looks at: the latest observation, its changes since earlier ones, and the command's lead.
@@ -73,8 +74,11 @@ class ChunkNetwork(nn.Module):
 
     def gaussian(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (B, chunk, A) and log-deviation (chunk, A) of the normalised offsets."""
-        features = self.features(state, environment_state, last_action)
-        hidden = self.body((features - self.input_mean) / self.input_std)
+        features = (self.features(state, environment_state, last_action) - self.input_mean) / self.input_std
+        if self.training:
+            latest, motion = features.split([self.latest, features.shape[-1] - self.latest], dim=-1)
+            features = torch.cat([latest, motion + self.motion_noise * torch.randn_like(motion)], dim=-1)
+        hidden = self.body(features)
         return hidden.unflatten(-1, (self.chunk_size, self.action_dim)), self.log_std.clamp_min(self.min_log_std)
 
     def forward(self, state: Tensor, environment_state: Tensor, last_action: Tensor, noise: Tensor) -> Tensor:

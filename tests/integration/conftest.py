@@ -1,0 +1,320 @@
+"""The command line as a user meets it: processes with arguments, streams, signals and exit codes; and one daemon for all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from reachy_kit.bundle import Graph, Manifest, sha256, write_bundle
+from reachy_kit.interface import ACTION_NAMES
+from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_kit.robots import daemon as daemon_module
+from reachy_kit.robots.daemon import DaemonAddress, simulated_daemon
+
+REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
+
+
+def until(condition: Callable[[], Any], within: float = 60.0) -> Any:
+    """Wait for a condition; what it returned."""
+    deadline = time.monotonic() + within
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{condition} did not come true within {within} s"
+        time.sleep(0.02)
+    return result
+
+
+@pytest.fixture(name="until", scope="session")
+def until_fixture() -> Callable[..., Any]:
+    return until
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    """Negative for a signal that killed it."""
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def says(self, code: int, *words: str) -> None:
+        """It ended with a message for people: one or two lines that hold the words, and no traceback."""
+        assert self.code == code, self
+        assert "Traceback" not in self.err, self.err
+        message = self.err[self.err.index("error: ") :] if "error: " in self.err else self.err
+        assert len(message.strip().splitlines()) <= 2, message
+        for word in words:
+            assert word in message, f"{word!r} is not in: {message}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that was started."""
+
+    pid: int
+    poll: Callable[[], int | None]
+    folder: Path
+
+    @property
+    def err(self) -> str:
+        return (self.folder / "err").read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    @property
+    def daemon(self) -> psutil.Process | None:
+        """The daemon that it has started, once there is one."""
+        return child_daemon(self.pid)
+
+    def wait(self, within: float = 90.0) -> Result:
+        until(lambda: self.poll() is not None, within)
+        code = self.poll()
+        assert code is not None
+        return Result(code, (self.folder / "out").read_text(), self.err)
+
+
+class Kit:
+    """`reachy-kit`, in a folder of the test's own.
+
+    Args:
+        folder: where it runs.
+        warm: forks the commands from a process that has loaded LeRobot.
+    """
+
+    def __init__(self, folder: Path, warm: "Warm") -> None:
+        self.folder = folder
+        self._warm = warm
+        self._started: list[Command] = []
+
+    def start(self, *arguments: object, before: str = "") -> Command:
+        """Start a command; ``before`` is Python run in its process first."""
+        streams = self._streams()
+        command = self._warm.start([str(one) for one in arguments], self.folder, streams, before)
+        self._started.append(command)
+        return command
+
+    def run(self, *arguments: object, before: str = "") -> Result:
+        return self.start(*arguments, before=before).wait()
+
+    def start_script(self, *arguments: object) -> Command:
+        """Start the installed script, nothing loaded beforehand."""
+        streams = self._streams()
+        with (streams / "out").open("wb") as out, (streams / "err").open("wb") as err:
+            process = subprocess.Popen(
+                [str(REACHY_KIT), *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        command = Command(process.pid, process.poll, streams)
+        self._started.append(command)
+        return command
+
+    def run_script(self, *arguments: object) -> Result:
+        return self.start_script(*arguments).wait()
+
+    def _streams(self) -> Path:
+        streams = self.folder / f".streams-{len(self._started)}"
+        streams.mkdir()
+        return streams
+
+    def end(self) -> None:
+        """End what a failed test has left running."""
+        for command in self._started:
+            if command.poll() is None:
+                command.send(signal.SIGKILL)
+
+
+class Warm:
+    """The process of warm.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            # It has threads, of OpenBLAS and pyarrow, and forks all the same: they see to it themselves.
+            [sys.executable, "-W", "ignore::DeprecationWarning", str(Path(__file__).with_name("warm.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+        self._lock = threading.Lock()
+        self._codes: dict[int, int] = {}
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        assert self._process.stdin and self._process.stdout
+        with self._lock:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            return json.loads(self._process.stdout.readline())
+
+    def start(self, arguments: list[str], folder: Path, streams: Path, before: str) -> Command:
+        request = {"arguments": arguments, "folder": str(folder), "before": before}
+        pid = self._ask(request | {name: str(streams / name) for name in ("out", "err")})
+        return Command(pid, lambda: self._poll(pid), streams)
+
+    def _poll(self, pid: int) -> int | None:
+        if pid not in self._codes and (code := self._ask({"poll": pid})) is not None:
+            self._codes[pid] = code
+        return self._codes.get(pid)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[Warm]:
+    """Started with the session, so that it has loaded LeRobot by the time somebody asks."""
+    process = Warm()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def kit(tmp_path: Path, warm: Warm) -> Iterator[Kit]:
+    """`reachy-kit`, run in the test's own folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    commands = Kit(folder, warm)
+    yield commands
+    commands.end()
+
+
+# --- bundles -----------------------------------------------------------------------------------------------------
+
+CHUNK, HISTORY, NINE, FEATURES = 8, 2, len(ACTION_NAMES), len(TARGET_FEATURES)
+
+
+def stubborn_model(action: np.ndarray) -> bytes:
+    """An ONNX graph that answers every observation with the same (9,) action."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    inputs = {
+        "state": [1, HISTORY, NINE],
+        "environment_state": [1, HISTORY, FEATURES],
+        "last_action": [1, NINE],
+        "noise": [1, CHUNK, NINE],
+    }
+    value = numpy_helper.from_array(np.tile(action, (1, CHUNK, 1)).astype(np.float32))
+    graph = helper.make_graph(
+        [helper.make_node("Constant", [], ["action"], value=value)],
+        "stubborn",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info("action", TensorProto.FLOAT, [1, CHUNK, NINE])],
+    )
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def make_bundle(kit: Kit) -> Callable[..., Path]:
+    """Writes a bundle whose policy always asks for the same action, or whose manifest says something else."""
+
+    def make(action: np.ndarray, **manifest: Any) -> Path:
+        model = stubborn_model(action)
+        graph = Graph("policy.onnx", "chunk", {}, {}, hz=25, history=HISTORY, chunk_size=CHUNK, execute=2)
+        usual = {
+            "task": "look_at",
+            "graphs": [graph],
+            "environment_state": TARGET_FEATURES,
+            "environment_state_units": TARGET_UNITS,
+            "parity_error": 0.0,
+            "parity_observations": 0,
+            "sha256": {graph.file: sha256(model)},
+        }
+        path = kit.folder / "stubborn.bundle"
+        write_bundle(path, Manifest(**usual | manifest), {graph.file: model})
+        return path
+
+    return make
+
+
+# --- the daemon --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A simulated daemon as it looks from outside: its REST interface and its process."""
+
+    address: DaemonAddress
+    process: psutil.Process
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://{self.address}/api/{path}", timeout=5) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            f"http://{self.address}/api/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    @property
+    def state(self) -> np.ndarray:
+        """(9,) measured, in the kit's order."""
+        full = self.get("state/full")
+        head = [full["head_pose"][name] for name in ("x", "y", "z", "roll", "pitch", "yaw")]
+        return np.array([*head, full["body_yaw"], *full["antennas_position"]])
+
+    @property
+    def lies_down(self) -> bool:
+        """Head low and forward, antennas back: the SDK's sleep pose, give or take what gravity does."""
+        state = self.state
+        return bool(state[2] < -0.035 and abs(state[4] - 0.43) < 0.12 and np.allclose(state[7:], [-3.05, 3.05], atol=0.1))
+
+    @property
+    def is_up(self) -> bool:
+        """The head has left the sleep pose for good."""
+        return bool(self.state[2] > -0.01)
+
+
+def child_daemon(pid: int) -> psutil.Process | None:
+    """The daemon that a process has started, once there is one."""
+    for child in psutil.Process(pid).children(recursive=True):
+        if any("reachy-mini-daemon" in part for part in child.cmdline()):
+            return child
+    return None
+
+
+@pytest.fixture(scope="session")
+def no_other_daemon() -> Iterator[None]:
+    """Whatever listens on the default port of this machine is nobody's business here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(daemon_module, "DEFAULT_PORT", 9)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(no_other_daemon: None) -> Iterator[Daemon]:
+    with simulated_daemon() as address:
+        process = child_daemon(os.getpid())
+        assert process
+        yield Daemon(address, process)
+
+
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
+    """A simulated daemon that all tests share; each finds the robot lying down, and leaves it so."""
+    if not shared_daemon.lies_down:
+        shared_daemon.post("move/play/goto_sleep", {})
+        until(lambda: shared_daemon.lies_down, 20)
+    yield shared_daemon

@@ -1,0 +1,72 @@
+"""The face of `reachy-kit`: its verbs, its help, its exit codes, and JSON that a script can read."""
+
+import pytest
+
+VERBS = ("demo", "record", "train", "eval", "export", "run")
+
+
+def test_help_lists_the_verbs(kit):
+    result = kit.run_script("--help")
+    assert result.code == 0
+    assert not result.err
+    for verb in VERBS:
+        assert f"  {verb} " in result.out
+
+
+@pytest.mark.parametrize("verb", [*[(verb,) for verb in VERBS], ("train", "imitation")], ids="-".join)
+def test_the_help_of_every_verb_shows_an_example(verb, kit):
+    result = kit.run(*verb, "--help")
+    assert result.code == 0
+    assert f"Example: reachy-kit {verb[0]}" in result.out
+
+
+@pytest.mark.parametrize("arguments", [("dance",), ("record", "--dance"), ("run",), ("train", "reinforce")])
+def test_what_does_not_exist_is_wrong_use(arguments, kit):
+    result = kit.run(*arguments)
+    assert result.code == 2
+    assert "Usage: reachy-kit" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_version(kit):
+    assert kit.run("--version").out.startswith("reachy-kit 0.")
+
+
+def test_debug_shows_where_an_error_comes_from_wherever_it_stands(kit):
+    for arguments in (("--debug", "run", "no.bundle"), ("run", "no.bundle", "--debug")):
+        result = kit.run(*arguments)
+        assert result.code == 2
+        assert "Traceback" in result.err
+        assert "error: no.bundle does not exist" in result.err
+
+
+def test_eval_prints_json_that_pairs_up(kit, bundle_path):
+    result = kit.run("eval", bundle_path, "expert", "--episodes", 3, "--seed", 7, "--json")
+    assert result.code == 0
+    bundle, expert = result.json["evaluations"]
+    assert result.json["task"] == "look_at"
+    assert (bundle["policy"], expert["policy"]) == (bundle_path.name, "expert")
+    for one in (bundle, expert):
+        assert one["robot"] == "sim"
+        assert one["episodes"] == 3
+        assert one["seeds"] == [7, 8, 9]
+        assert one["success"]["low"] <= one["success"]["value"] <= one["success"]["high"]
+        assert sum(one["successes"]) == round(3 * one["success"]["value"])
+        low, high = one["gaze_error_deg"]["quartiles"]
+        assert 0 < low <= one["gaze_error_deg"]["median"] <= high
+        assert {"work_p50", "work_p99"} == one["loop_ms"].keys()
+    [compared] = result.json["compared_with_first"]
+    assert compared["pairs"] == 3
+    assert compared["difference"]["value"] == pytest.approx(expert["success"]["value"] - bundle["success"]["value"])
+
+
+def test_eval_of_the_same_seeds_is_the_same_again(kit):
+    first, again = (kit.run("eval", "expert", "--episodes", 2, "--json").json["evaluations"][0] for _ in range(2))
+    assert first["gaze_error_deg"] == again["gaze_error_deg"]
+
+
+def test_run_prints_json_that_says_what_happened(kit, bundle_path):
+    result = kit.run("run", bundle_path, "--robot", "sim", "--episodes", 2, "--seconds", 1, "--json")
+    assert result.code == 0
+    assert len(result.json["successes"]) == len(result.json["gaze_error_deg"]) == 2
+    assert result.json["period_ms"]["p50"] <= result.json["period_ms"]["p99"]

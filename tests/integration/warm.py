@@ -1,0 +1,62 @@
+"""Runs `reachy-kit` commands in processes of their own, forked from one that has loaded LeRobot already.
+
+Loading it takes some twenty seconds; a test that starts ten commands would wait for little else. Each command is a real
+process with its own arguments, standard streams, signals and exit code; only what it would have imported is there.
+
+Lines of JSON come in on standard input, one answer each goes out:
+    {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE}   →  its pid
+    {"poll": pid}                                                               →  its exit code, or null while it runs
+"""
+
+import gc
+import json
+import os
+import sys
+
+import cv2  # noqa: F401
+import mujoco  # noqa: F401
+import onnxruntime  # noqa: F401
+import reachy_mini  # noqa: F401
+from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: F401
+
+import reachy_kit.cli.main
+import reachy_kit.robots.daemon
+import reachy_policies.evaluate.report
+import reachy_policies.export  # noqa: F401
+
+
+reachy_kit.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
+
+
+def poll(pid: int) -> int | None:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def become(command: dict) -> None:
+    """Take on the command's streams, folder and arguments."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(command[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(command["folder"])
+    sys.argv = ["reachy-kit", *command["arguments"]]
+    exec(command["before"], {})
+
+
+gc.freeze()  # what is loaded is never garbage: a forked process that does not count it ends two seconds sooner
+
+for line in iter(sys.stdin.readline, ""):
+    request = json.loads(line)
+    if "poll" in request:
+        print(json.dumps(poll(request["poll"])), flush=True)
+        continue
+    pid = os.fork()
+    if pid == 0:
+        become(request)
+        break
+    print(pid, flush=True)
+else:
+    sys.exit()
+
+# Only a forked process gets here; it ends as the command does, with the interpreter's own shutdown.
+reachy_kit.cli.main.run_cli()

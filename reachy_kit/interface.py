@@ -22,7 +22,7 @@ The names end in ``.pos`` because LeRobot's own rollout keeps only keys that end
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +141,6 @@ class Robot(Protocol):
         ...
 
 
-@runtime_checkable
 class Policy(Protocol):
     """Decides. A policy that predicts chunks keeps its own queue."""
 

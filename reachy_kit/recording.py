@@ -154,6 +154,8 @@ class DatasetRecorder:
         return frame
 
     def _open(self) -> Any:
+        if self.root.is_file():
+            raise WrongUseError(f"{self.root} is a file; a dataset is a folder. Choose another --out")
         if not self.root.exists() or not any(self.root.iterdir()):
             return self._create()
         undo_broken_save(self.root)

@@ -107,11 +107,16 @@ def _perceived(observation: Observation, perception: Perception | None, applied:
 
 def _checked(action: Action) -> Action:
     """A policy that has lost its mind stops the episode here, before the motors."""
-    if np.shape(action) != (len(ACTION_NAMES),) or not np.isfinite(action).all():
-        broken = [name for name, value in zip(ACTION_NAMES, np.ravel(action), strict=False) if not np.isfinite(value)]
-        what = f"not a number for {', '.join(broken)}" if broken else f"shape {np.shape(action)} instead of (9,)"
+    values = np.asarray(action, dtype=np.float64)  # None, from a policy that forgot to return, has the shape ()
+    what = ""
+    if values.shape != (len(ACTION_NAMES),):
+        what = f"shape {values.shape} instead of (9,)"
+    elif not np.isfinite(values).all():
+        broken = [name for name, value in zip(ACTION_NAMES, values, strict=True) if not np.isfinite(value)]
+        what = f"not a number for {', '.join(broken)}"
+    if what:
         raise RefusedError(f"the policy returned {what}; the robot was stopped. Train or export it again")
-    return action
+    return values
 
 
 def _summary(seed: int, steps: int, truths: Sequence[Truth], policy_hz: int, periods: Array, work: Array) -> Episode:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lerobot.utils.constants import OBS_ENV_STATE
 
 from reachy_kit.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.errors import RefusedError
@@ -78,12 +79,10 @@ def export(run: Run, out: Path) -> Manifest:
 def to_onnx(policy: ReachyChunkPolicy) -> bytes:
     """The network with its normalisation as a serialised graph; the batch is one."""
     config, network = policy.config, policy.network.eval()
-    features = network.input_mean.shape[0] // config.n_obs_steps
-    env = (network.input_mean.shape[0] - network.action_dim) // config.n_obs_steps - network.action_dim
-    assert features >= env
+    (features,) = config.input_features[OBS_ENV_STATE].shape
     example: tuple[Any, ...] = (
         torch.zeros(1, config.n_obs_steps, network.action_dim),
-        torch.zeros(1, config.n_obs_steps, env),
+        torch.zeros(1, config.n_obs_steps, features),
         torch.zeros(1, network.action_dim),
         torch.zeros(1, config.chunk_size, network.action_dim),
     )

@@ -60,8 +60,8 @@ class RunCard:
         return Path(self.dataset)
 
     def provenance(self) -> dict[str, Any]:
-        """What a bundle keeps of it."""
-        return asdict(self)
+        """What a bundle keeps of it: the dataset's name and hash, not the folders of whoever trained."""
+        return {**asdict(self), "dataset": self.dataset_path.name}
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def demo(
 
 def _fresh_folder(out: Path | None) -> Path:
     folder = out or Path("runs") / f"demo-{datetime.datetime.now():%Y-%m-%d-%H%M%S}"
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise RefusedError(f"{folder} is not empty; the demo writes into a new folder. Choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -85,12 +85,13 @@ def evaluate_one(name: str, stage: Stage, task: "GazeTask", seeds: range, label:
 
 def table(title: str, results: "list[Evaluation]") -> "Table":
     """What people read: a row a policy."""
+    from rich import box
     from rich.table import Table
 
     from reachy_policies.evaluate.show import row
 
-    made = Table(title=title)
-    for column in ("policy", "success", "95 % interval", "gaze error (quartiles)", "loop p50 / p99"):
+    made = Table(title=title, box=box.SIMPLE)
+    for column in ("policy", "success", "95 % CI", "gaze error", "loop p50/p99 ms"):
         made.add_column(column, justify="left" if column == "policy" else "right")
     for one in results:
         made.add_row(*row(one))

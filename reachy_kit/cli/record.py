@@ -27,7 +27,7 @@ def record(
     perception: PerceptionOption = "auto",
     camera: Annotated[bool, typer.Option("--camera", help="Keep the camera's frames in the dataset.")] = False,
     hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed draws other episodes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other episodes.")] = 0,
     json: show.JsonOption = False,
 ) -> None:
     """Record demonstrations into a LeRobot dataset.

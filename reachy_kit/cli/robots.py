@@ -119,7 +119,7 @@ def _hardware_stage(robot: str, camera: bool) -> Iterator[Stage]:
     from reachy_kit.robots.session import connected
 
     host, colon, port = robot.partition(":")
-    if colon and not port.isdigit():
+    if colon and not (port.isdecimal() and int(port) < 2**16):
         raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
     config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera)
     with connected(SdkRobot(config)) as connected_robot:

@@ -7,7 +7,7 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
-from reachy_kit.errors import WrongUseError
+from reachy_kit.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
     from reachy_policies.run import Run
@@ -59,6 +59,8 @@ def train_imitation(dataset: Path, out: Path, *, seed: int, settings: dict[str, 
     from reachy_kit.recording import read_layout
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
+    if out.is_file() or (out.exists() and any(out.iterdir()) and not (out / "card.json").is_file()):
+        raise RefusedError(f"{out} holds something that is no run, and would be replaced. Choose another --out")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.chunk import ReachyChunkConfig
         from reachy_policies.demonstrations import load_demonstrations

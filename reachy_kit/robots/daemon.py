@@ -5,6 +5,7 @@ Uses the daemon's command and its REST status only, so nothing here imports the 
 
 import contextlib
 import ctypes
+import http.client
 import json
 import signal
 import socket
@@ -13,7 +14,6 @@ import sys
 import sysconfig
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             status = json.load(answer)
-    except (OSError, urllib.error.URLError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     return status if isinstance(status, dict) else None
 

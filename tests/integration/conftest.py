@@ -228,8 +228,8 @@ def stubborn_model(action: np.ndarray) -> bytes:
 def make_bundle(kit: Kit) -> Callable[..., Path]:
     """Writes a bundle whose policy always asks for the same action, or whose manifest says something else."""
 
-    def make(action: np.ndarray, **manifest: Any) -> Path:
-        model = stubborn_model(action)
+    def make(always: np.ndarray, **manifest: Any) -> Path:
+        model = stubborn_model(always)
         graph = Graph("policy.onnx", "chunk", {}, {}, hz=25, history=HISTORY, chunk_size=CHUNK, execute=2)
         usual = {
             "task": "look_at",

@@ -235,6 +235,17 @@ def test_a_configuration_that_cannot_be_read(kit, recorded_dataset):
     kit.run(*command).says(2, "--config fit.toml cannot be read")
 
 
+@pytest.mark.parametrize("out", ["look_at", "thesis.tex", "holiday"])
+def test_training_over_something_that_is_no_run(out, kit, dataset):
+    (kit.folder / "thesis.tex").write_text("years of work")
+    (kit.folder / "holiday").mkdir()
+    (kit.folder / "holiday/beach.jpg").write_bytes(b"sand")
+    before = contents(kit.folder)
+    kit.run("train", "imitation", "--dataset", dataset, "--out", out, "--set", "max_steps=100").says(4, f"{out} holds")
+    after = contents(kit.folder)
+    assert {path: after.get(path) for path in before} == before
+
+
 def test_exporting_what_is_no_run(kit, recorded_dataset):
     kit.run("export", recorded_dataset, "--out", "x.bundle").says(2, "is no run of reachy-kit", "reachy-kit train")
     assert not (kit.folder / "x.bundle").exists()

@@ -1,0 +1,258 @@
+"""Recording into LeRobot datasets: what was saved stays saved, whatever happens, and the same command goes on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import av
+import numpy as np
+import pytest
+
+from reachy_kit.recording import ACTION, CAPTURE_TIME, IMAGE, SEED, STATE
+
+KILL = "import os, signal; kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+
+
+def lerobot_dataset(root):
+    """As LeRobot itself reads it, without any help of ours."""
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    return LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav")
+
+
+def rows(root):
+    return lerobot_dataset(root).hf_dataset.with_format("numpy")
+
+
+def holds(root, episodes):
+    """The dataset has that many episodes, their rows and no others."""
+    dataset = lerobot_dataset(root)
+    table = dataset.hf_dataset.with_format("numpy")
+    assert dataset.meta.total_episodes == episodes
+    assert len(dataset.meta.episodes) == episodes
+    assert len(table) == dataset.meta.total_frames
+    assert list(table["index"][:]) == list(range(len(table)))
+    assert sorted(set(table["episode_index"][:].tolist())) == list(range(episodes))
+
+
+def same_episodes(root, reference):
+    """Its episodes are the first ones of another recording."""
+    ours, theirs = rows(root), rows(reference)
+    for column in (ACTION, STATE, SEED, CAPTURE_TIME):
+        ours_there = np.asarray(ours[column][:])
+        np.testing.assert_array_equal(ours_there, np.asarray(theirs[column][:])[: len(ours_there)])
+
+
+def saved(root):
+    """Episodes that a running recording has saved for good; those of a save in progress do not count yet."""
+    try:
+        episodes = json.loads((root / "meta/info.json").read_text())["total_episodes"]
+    except (OSError, ValueError):
+        return 0
+    return episodes - (root / ".before_save").exists()
+
+
+@pytest.fixture
+def data(kit):
+    return kit.folder / "data"
+
+
+def test_a_killed_recording_keeps_every_saved_episode_and_goes_on_as_if_nothing_had_happened(
+    kit, data, recorded_dataset, until
+):
+    record = ("record", "--robot", "sim", "--episodes", 6, "--out", data)
+    command = kit.start(*record)
+    until(lambda: saved(data) >= 3)
+    command.send(signal.SIGKILL)  # in the middle of the fourth
+    assert command.wait().code == -signal.SIGKILL
+    holds(data, 3)
+    assert kit.run(*record).code == 0
+    holds(data, 6)
+    same_episodes(data, recorded_dataset)
+
+
+def test_ctrl_c_keeps_what_was_saved(kit, data, recorded_dataset, until):
+    command = kit.start("record", "--episodes", 8, "--out", data)
+    until(lambda: saved(data) >= 1)
+    command.send(signal.SIGINT)
+    command.wait().says(130, "stopped by Ctrl-C; what was saved before is kept")
+    holds(data, saved(data))
+    same_episodes(data, recorded_dataset)
+
+
+def test_the_recording_that_is_already_there_is_enough(kit, recorded_dataset):
+    result = kit.run("record", "--out", recorded_dataset, "--episodes", 5, "--json")
+    assert result.code == 0
+    assert result.json["episodes"] == 8
+    assert "already holds 8 episodes" in result.err
+
+
+# --- in the middle of a save -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_episodes(warm, tmp_path_factory):
+    """Two saved episodes, to be copied."""
+    root = tmp_path_factory.mktemp("two") / "data"
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_stage
+    from reachy_sim.tasks.look_at import LOOK_AT
+
+    with open_stage("sim", LOOK_AT, camera=False) as stage:
+        record_episodes(stage, LOOK_AT, root, episodes=2, hz=25, seed=0, camera=False)
+    return root
+
+
+BEFORE_METADATA = """
+from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
+LeRobotDatasetMetadata.save_episode = lambda *arguments: kill()
+"""
+BEFORE_THE_FILES_ARE_CLOSED = """
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+LeRobotDataset.finalize = lambda dataset: kill()
+"""
+AFTER_THE_FILES_ARE_CLOSED = """
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+finalize = LeRobotDataset.finalize
+LeRobotDataset.finalize = lambda dataset: (finalize(dataset), kill())
+"""
+WHILE_THE_JOURNAL_IS_WRITTEN = """
+import shutil
+shutil.copy2 = lambda *paths: kill()
+"""
+WHILE_THE_JOURNAL_IS_REMOVED = """
+import shutil
+def rmtree(path, *arguments, **options):
+    found = [*path.rglob("info.json"), *path.rglob("files.json")]
+    if found:
+        found[0].unlink()
+        kill()
+shutil.rmtree = rmtree
+"""
+WHILE_THE_SAVE_IS_UNDONE = """
+import shutil
+copies = []
+copy2 = shutil.copy2
+def copy(source, target):
+    if ".before_save" in str(source) and len(copies) == 1:
+        kill()
+    copies.append(copy2(source, target))
+shutil.copy2 = copy
+"""
+
+
+@pytest.mark.parametrize(
+    "moment, kept",
+    [
+        pytest.param(WHILE_THE_JOURNAL_IS_WRITTEN, 2, id="while-the-journal-is-written"),
+        pytest.param(BEFORE_METADATA, 2, id="between-rows-and-metadata"),
+        pytest.param(BEFORE_THE_FILES_ARE_CLOSED, 2, id="before-the-files-are-closed"),
+        pytest.param(AFTER_THE_FILES_ARE_CLOSED, 2, id="after-the-files-are-closed"),
+        pytest.param(WHILE_THE_JOURNAL_IS_REMOVED, 3, id="while-the-journal-is-removed"),
+    ],
+)
+def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_episodes, recorded_dataset):
+    shutil.copytree(two_episodes, data)
+    killed = kit.run("record", "--episodes", 3, "--out", data, before=KILL + moment)
+    assert killed.code == -signal.SIGKILL, killed
+
+    from reachy_kit.recording import open_for_reading
+
+    assert open_for_reading(data).num_episodes == kept
+    holds(data, kept)
+    assert kit.run("record", "--episodes", 3, "--out", data).code == 0
+    holds(data, 3)
+    same_episodes(data, recorded_dataset)
+
+
+def test_a_recording_killed_while_it_undoes_a_save_goes_on(kit, data, two_episodes, recorded_dataset):
+    shutil.copytree(two_episodes, data)
+    record = ("record", "--episodes", 3, "--out", data)
+    assert kit.run(*record, before=KILL + BEFORE_THE_FILES_ARE_CLOSED).code == -signal.SIGKILL
+    assert kit.run(*record, before=KILL + WHILE_THE_SAVE_IS_UNDONE).code == -signal.SIGKILL
+    assert kit.run(*record, before=KILL + WHILE_THE_JOURNAL_IS_REMOVED).code == -signal.SIGKILL
+    holds(data, 2)
+    assert kit.run(*record).code == 0
+    holds(data, 3)
+    same_episodes(data, recorded_dataset)
+
+
+def test_ctrl_c_waits_for_a_save_to_be_whole(kit, data, recorded_dataset):
+    interrupt = """
+import os, signal
+from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
+save = LeRobotDatasetMetadata.save_episode
+LeRobotDatasetMetadata.save_episode = lambda *arguments: (os.kill(os.getpid(), signal.SIGINT), save(*arguments))
+"""
+    command = kit.run("record", "--episodes", 3, "--out", data, before=interrupt)
+    command.says(130, "stopped by Ctrl-C")
+    holds(data, 1)
+    same_episodes(data, recorded_dataset)
+
+
+# --- full disks --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(kit):
+    """A disk of 700 kB that can be made larger."""
+    disk = kit.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_costs_only_the_episode_that_did_not_fit(kit, small_disk, recorded_dataset):
+    data = small_disk / "data"
+    result = kit.run("record", "--episodes", 50, "--out", data)
+    kept = saved(data)
+    result.says(1, "could not be written", f"The {kept} episodes before it are kept; make room")
+    assert kept > 1
+    holds(data, kept)
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    assert kit.run("record", "--episodes", kept + 1, "--out", data).code == 0
+    holds(data, kept + 1)
+
+
+@pytest.mark.parametrize("function", ["write_info", "write_stats"])
+def test_a_disk_that_fills_up_among_the_metadata_leaves_no_half_episode(function, kit, data, two_episodes):
+    shutil.copytree(two_episodes, data)
+    full = f"""
+import errno
+from lerobot.datasets import dataset_metadata
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+dataset_metadata.{function} = full
+"""
+    kit.run("record", "--episodes", 3, "--out", data, before=full).says(1, "No space left", "The 2 episodes before it")
+    holds(data, 2)
+    assert kit.run("record", "--episodes", 3, "--out", data).code == 0
+    holds(data, 3)
+
+
+# --- the camera --------------------------------------------------------------------------------------------------
+
+
+def frames(root):
+    """Frames that the videos really hold."""
+    count = 0
+    for path in root.glob("videos/**/*.mp4"):
+        with av.open(path) as video:
+            assert video.streams.video[0].codec_context.name == "h264"
+            count += sum(1 for _ in video.decode(video=0))
+    return count
+
+
+def test_with_the_camera_every_row_has_its_frame(kit, data):
+    record = ("record", "--camera", "--episodes", 2, "--out", data)
+    assert kit.run(*record, before=KILL + "import time").code == 0
+    holds(data, 2)
+    dataset = lerobot_dataset(data)
+    assert frames(data) == dataset.meta.total_frames
+    assert IMAGE in dataset.meta.video_keys
+    middle = dataset[100][IMAGE]
+    assert tuple(middle.shape) == (3, 180, 320)
+    assert 0.2 < float(middle.mean()) < 0.9

@@ -9,7 +9,7 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
@@ -154,7 +154,7 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
     try:
         stored = json.loads(content)
         schema = stored["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError(f"{path.name}: {MANIFEST} is unreadable ({error}). {_again(path)}") from error
     if schema != SCHEMA:
         raise RefusedError(f"{path.name} has schema {schema}; this reachy-kit reads schema {SCHEMA}. {_again(path)}")
@@ -169,7 +169,30 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
     return manifest
 
 
+def _misfits(record: Manifest | Graph) -> list[str]:
+    """Names of the fields whose values are not of their declared type: JSON does not tell."""
+    return [name for name, kind in get_type_hints(type(record)).items() if not _is_a(kind, getattr(record, name))]
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    outer, inside = get_origin(kind) or kind, get_args(kind)
+    if outer is Any:
+        return True
+    if outer is Literal:
+        return value in inside
+    if outer is float:
+        return isinstance(value, int | float)
+    if not isinstance(value, outer):
+        return False
+    if outer is dict:
+        return all(_is_a(inside[0], key) and _is_a(inside[1], item) for key, item in value.items())
+    return outer not in (list, tuple) or all(_is_a(inside[0], item) for item in value)
+
+
 def _check(path: Path, manifest: Manifest) -> None:
+    misfits = [*_misfits(manifest), *(name for graph in manifest.graphs for name in _misfits(graph))]
+    if misfits:
+        raise RefusedError(f"{path.name}: {MANIFEST} has no sensible {', '.join(misfits)}. {_again(path)}")
     if manifest.action != ACTION_NAMES:
         raise RefusedError(
             f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}"
@@ -185,4 +208,10 @@ def _check(path: Path, manifest: Manifest) -> None:
     if manifest.graphs[0].hz not in POLICY_RATES or manifest.control_hz != CONTROL_HZ:
         raise RefusedError(
             f"{path.name} decides at {manifest.graphs[0].hz} Hz of {manifest.control_hz} Hz; that does not fit"
+        )
+    graph = manifest.graphs[0]
+    if graph.history < 1 or not 1 <= graph.execute <= graph.chunk_size:
+        raise RefusedError(
+            f"{path.name} looks at {graph.history} observations and carries out {graph.execute} of {graph.chunk_size} "
+            f"planned actions; that cannot be. {_again(path)}"
         )

@@ -5,6 +5,7 @@ journal taken before each save undoes a save that was cut short. LeRobot is load
 Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -26,8 +27,9 @@ STATE, ENVIRONMENT_STATE, LAST_ACTION, ACTION = (
     "action",
 )
 IMAGE = f"observation.images.{CAMERA}"
-CAPTURE_TIME, IMAGE_TIME, SEED = "kit.capture_time", "kit.image_time", "kit.seed"
-"""Columns of our own. LeRobot stamps frames index / fps whatever really happened; these say what did."""
+CAPTURE_TIME, IMAGE_TIME, SEED = "kit.capture_time", "kit.frame_time", "kit.seed"
+"""Columns of our own. LeRobot stamps frames index / fps whatever really happened; these say what did. It takes every
+column with "image" in its name for pixels."""
 _KIT_FILE = Path("meta/reachy_kit.json")
 _JOURNAL = Path(".before_save")
 
@@ -117,23 +119,38 @@ class DatasetRecorder:
         with interrupts_held_back():
             try:
                 self._save()
-            except OSError as error:
-                undo_broken_save(self.root)
+            except Exception as error:  # pyarrow, PyAV and LeRobot each raise their own
+                self._take_back()
                 raise KitError(
                     f"{self.root}: the episode could not be written ({error}). The {self._episodes_on_disk()} episodes "
-                    "before it are kept; make room and record again to go on"
+                    "before it are kept; if the disk is full, make room, and record again to go on"
                 ) from error
         self._on_saved(self.episodes)
 
     def _save(self) -> None:
         _write_journal(self.root)
-        _without_progress_bars()
+        _quiet()
         for step in self._steps:
             self._dataset.add_frame(self._frame(step))
+        self._require_images()
         self._dataset.save_episode()
         self._dataset.finalize()
-        shutil.rmtree(self.root / _JOURNAL)
+        _drop_journal(self.root)
         self._dataset = self._resume()
+
+    def _require_images(self) -> None:
+        """LeRobot only logs an image that it could not write; the video would lack it, and the rest would slip."""
+        written = sum(1 for _ in (self.root / "images").rglob("*.png"))
+        if self.layout.image_shape and written != len(self._steps):
+            raise OSError(f"{len(self._steps) - written} of its {len(self._steps)} images could not be written")
+
+    def _take_back(self) -> None:
+        """Undo a failed save, in between closing LeRobot's writers: they write what they still hold when destroyed."""
+        _restore(self.root)
+        for part in (self._dataset, self._dataset.meta):
+            with contextlib.suppress(Exception):
+                part.finalize()
+        undo_broken_save(self.root)
 
     def _frame(self, step: Step) -> dict[str, Any]:
         observation, truth = step.observation, step.truth
@@ -209,11 +226,13 @@ def _lerobot_dataset() -> Any:
     return LeRobotDataset
 
 
-def _without_progress_bars() -> None:
-    """LeRobot switches the bars of its tables on again whenever it has read one."""
+def _quiet() -> None:
+    """LeRobot switches the bars of its tables on again whenever it has read one, and FFmpeg's messages with each video."""
+    import av.logging
     from datasets.utils import disable_progress_bars
 
     disable_progress_bars()
+    av.logging.set_libav_level(av.logging.ERROR)
 
 
 def _encoder() -> Any:
@@ -273,8 +292,24 @@ def _write_journal(root: Path) -> None:
     making.rename(root / _JOURNAL)
 
 
+def _drop_journal(root: Path) -> None:
+    """Forget it in one step: half a journal would undo half a save."""
+    gone = root / f"{_JOURNAL}.gone"
+    shutil.rmtree(gone, ignore_errors=True)
+    (root / _JOURNAL).rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def undo_broken_save(root: Path) -> bool:
     """Bring a dataset whose last save was cut short back to the episodes before it; returns whether there was one."""
+    if not _restore(root):
+        return False
+    _drop_journal(root)
+    return True
+
+
+def _restore(root: Path) -> bool:
+    """Make a dataset's files what the journal says, where there is one."""
     journal = root / _JOURNAL
     if not journal.is_dir():
         return False
@@ -289,5 +324,4 @@ def undo_broken_save(root: Path) -> bool:
             path.rmdir()
     for path in (journal / "meta").iterdir():
         shutil.copy2(path, root / "meta" / path.name)
-    shutil.rmtree(journal)
     return True

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reachy_kit.bundle import Bundle
 from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import Action, Observation
+from reachy_kit.interface import ACTION_NAMES, Action, Observation
 
 type Floats = npt.NDArray[np.float32]
 
@@ -66,7 +66,7 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
     """The bundle's policy, ready to act on a perception that yields the given features.
 
     Raises:
-        RefusedError: the bundle was trained on other features.
+        RefusedError: the bundle was trained on other features, or its graph does not run.
     """
     manifest = bundle.manifest
     if manifest.environment_state != features:
@@ -75,7 +75,15 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
             f"gives {', '.join(features)}"
         )
     graph = manifest.graphs[0]
-    return ChunkedPolicy(OnnxPredictor(bundle.read(graph.file), graph.chunk_size), graph.history, graph.execute)
+    state, seen = np.zeros((1, graph.history, len(ACTION_NAMES))), np.zeros((1, graph.history, len(features)))
+    try:
+        predictor = OnnxPredictor(bundle.read(graph.file), graph.chunk_size)
+        plan = predictor(state.astype(np.float32), seen.astype(np.float32), state[:, 0].astype(np.float32))
+    except Exception as error:  # onnxruntime raises its own, one for each way of being wrong
+        raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
+    if plan.shape != (1, graph.chunk_size, len(ACTION_NAMES)):
+        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {plan.shape} instead of what its manifest says")
+    return ChunkedPolicy(predictor, graph.history, graph.execute)
 
 
 class OnnxPredictor:

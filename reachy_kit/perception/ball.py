@@ -54,18 +54,21 @@ def find_ball(image: Image, colour: BallColour) -> Ball | None:
         colour: what to look for.
     """
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    low = np.array([colour.hue - colour.hue_tolerance, colour.min_saturation, colour.min_value])
-    high = np.array([colour.hue + colour.hue_tolerance, 255, 255])
+    turned = (np.arange(256) - colour.hue + 90) % 180  # the band in the middle: red lies at both ends of the scale
+    hsv[..., 0] = turned.astype(np.uint8)[hsv[..., 0]]
+    low = np.array([90 - colour.hue_tolerance, colour.min_saturation, colour.min_value])
+    high = np.array([90 + colour.hue_tolerance, 255, 255])
     mask = cv2.inRange(hsv, low, high)
     count, labels, stats, centres = cv2.connectedComponentsWithStats(mask)
     for patch in sorted(range(1, count), key=lambda patch: stats[patch, cv2.CC_STAT_AREA], reverse=True):
-        area = float(stats[patch, cv2.CC_STAT_AREA])
+        left, top, width, height, area = stats[patch].tolist()
         if area < MIN_AREA:
             return None
-        _, radius = cv2.minEnclosingCircle(cv2.findNonZero((labels == patch).astype(np.uint8)))
+        inside = labels[top : top + height, left : left + width] == patch  # a lawn has a thousand patches
+        _, radius = cv2.minEnclosingCircle(cv2.findNonZero(inside.astype(np.uint8)))
         if area >= MIN_ROUNDNESS * np.pi * (radius + 0.5) ** 2:  # the circle passes through the pixels' middles
             column, row = centres[patch]
-            return Ball(float(column), float(row), area)
+            return Ball(float(column), float(row), float(area))
     return None
 
 

@@ -60,7 +60,7 @@ class Result:
         """It ended with a message for people: one or two lines that hold the words, and no traceback."""
         assert self.code == code, self
         assert "Traceback" not in self.err, self.err
-        message = self.err[self.err.index("error: ") :] if "error: " in self.err else self.err
+        message = "".join(line for line in self.err.splitlines(True) if line.startswith(("error: ", "stopped by ")))
         assert len(message.strip().splitlines()) <= 2, message
         for word in words:
             assert word in message, f"{word!r} is not in: {message}"

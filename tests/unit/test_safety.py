@@ -45,7 +45,7 @@ def random_goals(rng, count):
 
 
 def go(start, goal, ticks):
-    """Positions (ticks + 1, ..., 9) and flags (ticks, ...) on the way to a steady request, the robot following at once."""
+    """Positions (ticks + 1, ..., 9) and flags (ticks, ...) on the way to a steady request, the robot close behind."""
     motion, flags, way = Motion.at_rest(start), [], [start]
     for _ in range(ticks):
         motion, flag = limit(motion.position, motion, goal)
@@ -55,7 +55,7 @@ def go(start, goal, ticks):
 
 
 class Storm:
-    """200 robots from neutral under 200 ticks of wild requests; every tenth is held by a hand, the others lag behind."""
+    """200 robots from neutral under 200 ticks of wild requests; a hand holds every tenth, the others lag behind."""
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)

@@ -1,0 +1,114 @@
+"""Recorded episodes become training windows; what cannot be learned from is refused."""
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.recording import DatasetLayout
+from reachy_policies.demonstrations import Demonstrations, load_demonstrations, windows
+
+FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")
+
+
+@pytest.fixture(scope="module")
+def demonstrations(recorded_dataset):
+    return load_demonstrations(recorded_dataset)
+
+
+def counting(lengths: list[int]) -> Demonstrations:
+    """Episodes whose every number is the index of its frame."""
+    frames = sum(lengths)
+    index = torch.arange(frames, dtype=torch.float32)[:, None]
+    episode = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    features = index.repeat(1, 5)
+    return Demonstrations(
+        DatasetLayout("look_at", "", FEATURES, 25),
+        index.repeat(1, 9),
+        features,
+        index.repeat(1, 9),
+        index.repeat(1, 9),
+        episode,
+    )
+
+
+def test_a_dataset_is_read_whole_and_in_order(demonstrations, recorded_dataset):
+    info = json.loads((recorded_dataset / "meta/info.json").read_text())
+    assert len(demonstrations.state) == info["total_frames"]
+    assert demonstrations.episodes == list(range(info["total_episodes"]))
+    assert demonstrations.layout.environment_state == FEATURES
+
+
+def test_the_last_action_is_the_one_applied_the_step_before(demonstrations):
+    same_episode = demonstrations.episode[1:] == demonstrations.episode[:-1]
+    assert torch.equal(demonstrations.last_action[1:][same_episode], demonstrations.action[:-1][same_episode])
+
+
+def test_windows_never_reach_into_the_next_episode():
+    made = windows(counting([4, 3]), [0, 1], n_obs_steps=2, chunk_size=3)
+    assert made.state[:, :, 0].tolist() == [[0, 0], [0, 1], [1, 2], [2, 3], [4, 4], [4, 5], [5, 6]]
+    assert made.action[:, :, 0].tolist() == [
+        [0, 1, 2],
+        [1, 2, 3],
+        [2, 3, 3],
+        [3, 3, 3],
+        [4, 5, 6],
+        [5, 6, 6],
+        [6, 6, 6],
+    ]
+    assert made.is_pad.tolist()[2:4] == [[False, False, True], [False, True, True]]
+
+
+def test_only_the_chosen_episodes_are_cut():
+    made = windows(counting([4, 3]), [1], n_obs_steps=2, chunk_size=3)
+    assert made.last_action[:, 0].tolist() == [4, 5, 6]
+
+
+def test_frames_before_the_teacher_moves_are_left_out_unless_nothing_is_to_be_seen():
+    still = counting([6])
+    action = torch.zeros(6, 9)
+    action[4:] = 1.0  # moves in the fifth frame
+    visible = torch.zeros(6, 5)
+    visible[2:, 3] = 1.0  # sees the target from the third on
+    waiting = Demonstrations(still.layout, still.state, visible, torch.zeros(6, 9), action, still.episode)
+    kept = windows(waiting, [0], n_obs_steps=2, chunk_size=2, trim_idle=0.5)
+    assert kept.state[:, -1, 0].tolist() == [0, 1, 4, 5]
+
+
+@pytest.fixture
+def damaged(recorded_dataset, tmp_path):
+    return shutil.copytree(recorded_dataset, tmp_path / "copy")
+
+
+def test_a_dataset_of_another_action_layout_is_refused(damaged):
+    file = damaged / "meta/reachy_kit.json"
+    layout = json.loads(file.read_text())
+    layout["action"] = layout["action"][:-1] + ["tail.pos"]
+    file.write_text(json.dumps(layout))
+    with pytest.raises(RefusedError, match=r"tail\.pos"):
+        load_demonstrations(damaged)
+
+
+def test_numbers_that_are_none_are_refused_by_frame(damaged):
+    file = sorted(damaged.glob("data/**/*.parquet"))[0]
+    table = pq.read_table(file)
+    rows = table["observation.state"].to_pylist()
+    rows[3][0] = float("nan")
+    column = pa.array(rows, type=table.schema.field("observation.state").type)
+    pq.write_table(
+        table.set_column(
+            table.schema.get_field_index("observation.state"), table.schema.field("observation.state"), column
+        ),
+        file,
+    )
+    with pytest.raises(RefusedError, match=r"observation\.state of frame 3"):
+        load_demonstrations(damaged)
+
+
+def test_a_folder_without_a_dataset_is_refused(tmp_path):
+    with pytest.raises(WrongUseError, match="no dataset"):
+        load_demonstrations(tmp_path)

@@ -1,0 +1,57 @@
+"""A bundle is the trained policy, or it is not written."""
+
+import numpy as np
+import onnx
+import pytest
+
+from reachy_kit.bundle import read_bundle
+from reachy_kit.errors import RefusedError
+from reachy_kit.interface import Observation
+from reachy_kit.perception.target import TARGET_FEATURES
+from reachy_kit.runner import load_policy
+from reachy_policies import export as exporting
+from reachy_policies.demonstrations import load_demonstrations
+
+
+def test_the_bundle_acts_as_the_run_does(trained_run, bundle_path, recorded_dataset):
+    demonstrations = load_demonstrations(recorded_dataset)
+    bundled, trained = load_policy(read_bundle(bundle_path), TARGET_FEATURES), trained_run.policy()
+    for row in range(40):
+        observation = Observation(
+            demonstrations.state[row].double().numpy(),
+            0.04 * row,
+            demonstrations.environment_state[row].double().numpy(),
+            demonstrations.last_action[row].double().numpy(),
+        )
+        np.testing.assert_allclose(bundled.act(observation), trained.act(observation), atol=exporting.PARITY_TOLERANCE)
+
+
+def test_the_manifest_says_what_the_graph_takes_and_where_it_comes_from(trained_run, bundle_path):
+    bundle = read_bundle(bundle_path)
+    manifest, (graph,) = bundle.manifest, bundle.manifest.graphs
+    model = onnx.load_from_string(bundle.read(graph.file))
+    onnx.checker.check_model(model)
+    inputs = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in model.graph.input}
+    assert inputs == graph.inputs
+    assert manifest.parity_error <= exporting.PARITY_TOLERANCE
+    assert manifest.parity_observations == exporting.PARITY_OBSERVATIONS
+    assert manifest.provenance["dataset_sha256"] == trained_run.card.dataset_sha256
+    assert "/" not in manifest.provenance["dataset"]
+
+
+def test_a_graph_that_differs_from_torch_is_not_written(trained_run, tmp_path, monkeypatch):
+    """The exporter itself cannot be made to err, so its output is nudged: the last bias by a thousandth of a radian."""
+    faithful = exporting.to_onnx
+
+    def nudged(policy):
+        model = onnx.load_from_string(faithful(policy))
+        bias = next(one for one in model.graph.initializer if one.name == "body.4.bias")
+        values = onnx.numpy_helper.to_array(bias) + 0.01
+        bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
+        return model.SerializeToString()
+
+    monkeypatch.setattr(exporting, "to_onnx", nudged)
+    out = tmp_path / "wrong.bundle"
+    with pytest.raises(RefusedError, match="differ"):
+        exporting.export(trained_run, out)
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 Nothing in it is code: a bundle from a stranger can at worst be refused.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -99,7 +100,8 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Non
             os.fsync(file.fileno())
         making.replace(path)
     except OSError as error:
-        making.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            making.unlink()
         raise KitError(f"{path} cannot be written: {error}") from error
 
 
@@ -196,6 +198,10 @@ def _check(path: Path, manifest: Manifest) -> None:
     if manifest.action != ACTION_NAMES:
         raise RefusedError(
             f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}"
+        )
+    if manifest.action_units != ACTION_UNITS:
+        raise RefusedError(
+            f"{path.name} commands in {', '.join(manifest.action_units)}; this robot takes {', '.join(ACTION_UNITS)}"
         )
     if manifest.limits_profile not in PROFILES:
         raise RefusedError(

@@ -75,10 +75,10 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
             f"gives {', '.join(features)}"
         )
     graph = manifest.graphs[0]
-    state, seen = np.zeros((1, graph.history, len(ACTION_NAMES))), np.zeros((1, graph.history, len(features)))
     try:
         predictor = OnnxPredictor(bundle.read(graph.file), graph.chunk_size)
-        plan = predictor(state.astype(np.float32), seen.astype(np.float32), state[:, 0].astype(np.float32))
+        state, seen = (np.zeros((1, graph.history, size), np.float32) for size in (len(ACTION_NAMES), len(features)))
+        plan = predictor(state, seen, state[:, 0])
     except Exception as error:  # onnxruntime raises its own, one for each way of being wrong
         raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
     if plan.shape != (1, graph.chunk_size, len(ACTION_NAMES)):

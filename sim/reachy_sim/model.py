@@ -51,6 +51,10 @@ def robot_model(*, drawing: bool) -> mujoco.MjModel:
         for geom in list(spec.geoms):
             if geom.group == _VISUAL_GROUP or geom.classname.name == "visual":
                 spec.delete(geom)
+        needed = {geom.meshname for geom in spec.geoms}
+        for mesh in list(spec.meshes):
+            if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name goes by its file's
+                spec.delete(mesh)
     spec.option.timestep = TIMESTEP
     add_ball(spec)
     return spec.compile()

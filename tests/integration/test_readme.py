@@ -13,7 +13,7 @@ SCRIPTS = Path(sys.executable).parent
 
 
 def commands(readme: Path) -> list[str]:
-    """The reachy-kit lines of a README's bash blocks, in order; those with a placeholder in capitals are left to people."""
+    """The reachy-kit lines of a README's bash blocks, in order; those with a placeholder in capitals are for people."""
     blocks = re.findall(r"```bash\n(.*?)```", readme.read_text(), flags=re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if "reachy-kit" in line and not re.search(r"\b[A-Z]{2,}\b", line)]

@@ -1,0 +1,325 @@
+"""The deployable policy: it comes back as it was written, or it is refused; and what runs it is as careful."""
+
+import json
+import zipfile
+from dataclasses import asdict, replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from reachy_kit.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
+from reachy_kit.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
+from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_kit.runner import ChunkedPolicy, load_policy
+
+HISTORY, CHUNK, EXECUTE = 2, 4, 3
+INPUTS = {
+    "state": [1, HISTORY, 9],
+    "environment_state": [1, HISTORY, 5],
+    "last_action": [1, 9],
+    "noise": [1, CHUNK, 9],
+}
+
+
+def onnx_graph(step=0.1, chunk=CHUNK, state="state"):
+    """A graph that plans the latest state plus `step`, the same for each action of the chunk."""
+    inputs = {**INPUTS, "noise": [1, chunk, 9]}
+    inputs = {state if name == "state" else name: shape for name, shape in inputs.items()}
+    nodes = [
+        helper.make_node("Slice", [state, "last", "end", "time"], ["latest"]),
+        helper.make_node("Expand", ["latest", "shape"], ["spread"]),
+        helper.make_node("Add", ["spread", "step"], ["moved"]),
+        helper.make_node("Add", ["moved", "noise"], ["action"]),
+    ]
+    constants = [
+        helper.make_tensor("last", TensorProto.INT64, [1], [HISTORY - 1]),
+        helper.make_tensor("end", TensorProto.INT64, [1], [HISTORY]),
+        helper.make_tensor("time", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("shape", TensorProto.INT64, [3], [1, chunk, 9]),
+        helper.make_tensor("step", TensorProto.FLOAT, [], [step]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "stepper",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info("action", TensorProto.FLOAT, [1, chunk, 9])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def manifest_for(content, **changes):
+    graph = Graph("policy.onnx", "chunk", INPUTS, {"action": [1, CHUNK, 9]}, 25, HISTORY, CHUNK, EXECUTE)
+    manifest = Manifest(
+        task="look_at",
+        graphs=[graph],
+        environment_state=TARGET_FEATURES,
+        environment_state_units=TARGET_UNITS,
+        parity_error=1e-6,
+        parity_observations=256,
+        sha256={"policy.onnx": sha256(content)},
+        provenance={"seed": 3, "versions": {"torch": "2"}},
+    )
+    return replace(manifest, **changes)
+
+
+def written(path, content=None, **changes):
+    """A bundle at the path, with a manifest that differs in some fields."""
+    content = onnx_graph() if content is None else content
+    write_bundle(path, manifest_for(content, **changes), {"policy.onnx": content})
+    return path
+
+
+def with_manifest(path, manifest):
+    """A bundle whose manifest is any JSON at all."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MANIFEST, manifest if isinstance(manifest, str | bytes) else json.dumps(manifest))
+        archive.writestr("policy.onnx", onnx_graph())
+    return path
+
+
+def unpacked(path, folder):
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def observed(yaw=0.0):
+    state = NEUTRAL.copy()
+    state[YAW] = yaw
+    return Observation(state, 0.0, environment_state=np.zeros(5), last_action=state)
+
+
+# Round trip
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_a_bundle_comes_back_as_it_was_written(form, tmp_path):
+    path = written(tmp_path / "deep" / "look_at.bundle")
+    opened = read_bundle(path if form == "zip" else unpacked(path, tmp_path / "folder"))
+    assert opened.manifest == manifest_for(onnx_graph())
+    assert opened.read("policy.onnx") == onnx_graph()
+
+
+def test_writing_replaces_a_bundle_and_leaves_nothing_beside_it(tmp_path):
+    path = written(tmp_path / "look_at.bundle", parity_error=1.0)
+    written(path, parity_error=2.0)
+    assert read_bundle(path).manifest.parity_error == 2.0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_bundle_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(KitError, match="cannot be written"):
+        written(tmp_path / "file" / "look_at.bundle")
+
+
+# Damage
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x08, 0x80, 0xFF])
+def test_a_flipped_bit_anywhere_is_refused_or_harmless(bit, tmp_path):
+    path = written(tmp_path / "whole.bundle")
+    whole, content = read_bundle(path), path.read_bytes()
+    damaged = tmp_path / "damaged.bundle"
+    refused = 0
+    for offset in range(len(content)):
+        damaged.write_bytes(content[:offset] + bytes([content[offset] ^ bit]) + content[offset + 1 :])
+        try:
+            opened = read_bundle(damaged)
+        except RefusedError:
+            refused += 1
+        else:
+            assert (opened.manifest, opened.files) == (whole.manifest, whole.files), f"byte {offset}"
+    assert refused > 0.7 * len(content)
+
+
+def test_a_truncated_bundle_is_refused(tmp_path):
+    content = written(tmp_path / "whole.bundle").read_bytes()
+    for length in range(0, len(content), 7):
+        (tmp_path / "cut.bundle").write_bytes(content[:length])
+        with pytest.raises(RefusedError):
+            read_bundle(tmp_path / "cut.bundle")
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_a_graph_that_does_not_match_its_digest_is_refused_by_name(form, tmp_path):
+    path = tmp_path / "look_at.bundle"
+    write_bundle(path, manifest_for(onnx_graph()), {"policy.onnx": onnx_graph(step=0.2)})
+    with pytest.raises(RefusedError, match=r"policy\.onnx does not match its manifest \(sha256 differs\)"):
+        read_bundle(path if form == "zip" else unpacked(path, tmp_path / "folder"))
+
+
+def test_a_missing_graph_is_refused_by_name(tmp_path):
+    write_bundle(tmp_path / "look_at.bundle", manifest_for(b""), {})
+    with pytest.raises(RefusedError, match=r"policy\.onnx is missing"):
+        read_bundle(tmp_path / "look_at.bundle")
+
+
+def test_a_graph_without_a_digest_is_refused(tmp_path):
+    with pytest.raises(RefusedError, match=r"policy\.onnx has no digest"):
+        read_bundle(written(tmp_path / "look_at.bundle", sha256={}))
+
+
+# Not a bundle
+
+
+def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):
+    with pytest.raises(WrongUseError, match="does not exist"):
+        read_bundle(tmp_path / "nowhere.bundle")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 but nothing behind it"])
+def test_what_is_no_zip_is_refused(content, tmp_path):
+    (tmp_path / "x.bundle").write_bytes(content)
+    with pytest.raises(RefusedError, match=r"x\.bundle is no readable bundle"):
+        read_bundle(tmp_path / "x.bundle")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(RefusedError, match=r"has no manifest\.json"):
+        read_bundle(tmp_path)
+
+
+def test_a_zip_without_a_manifest_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.bundle", "w") as archive:
+        archive.writestr("policy.onnx", onnx_graph())
+    with pytest.raises(RefusedError, match=r"x\.bundle has no manifest\.json"):
+        read_bundle(tmp_path / "x.bundle")
+
+
+def test_a_member_that_climbs_out_of_the_folder_is_not_written_anywhere(tmp_path):
+    path = tmp_path / "inside" / "x.bundle"
+    written(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../escaped.txt", "out")
+        archive.writestr(str(tmp_path / "absolute.txt"), "out")
+    load_policy(read_bundle(path), TARGET_FEATURES)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "inside", path]
+
+
+# Manifests that do not fit
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "5", "{}", '{"schema": 1}', b"\xff\xfe", "[" * 100_000], ids=lambda value: repr(value[:12])
+)
+def test_an_unreadable_manifest_is_refused(content, tmp_path):
+    with pytest.raises(RefusedError, match=r"manifest\.json"):
+        read_bundle(with_manifest(tmp_path / "x.bundle", content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema": 2}, "has schema 2; this reachy-kit reads schema 1"),
+        ({"action": ("head_yaw.pos",)}, "commands head_yaw.pos; this robot takes"),
+        ({"action_units": ("deg",) * 9}, "commands in deg"),
+        ({"limits_profile": "acrobat"}, "wants the limits 'acrobat'"),
+        ({"control_hz": 100}, "decides at 25 Hz of 100 Hz"),
+        ({"graphs": []}, "needs 0 graphs"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_bundle_made_for_something_else_is_refused(changes, said, tmp_path):
+    with pytest.raises(RefusedError) as refused:
+        read_bundle(written(tmp_path / "x.bundle", **changes))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hz": 7}, {"role": "step"}, {"role": "other"}, {"history": 0}, {"execute": 0}, {"execute": 5}, {"chunk_size": 0}],
+    ids=str,
+)
+def test_a_graph_that_cannot_be_run_as_declared_is_refused(changes, tmp_path):
+    graph = replace(manifest_for(b"").graphs[0], **changes)
+    with pytest.raises(RefusedError):
+        read_bundle(written(tmp_path / "x.bundle", graphs=[graph]))
+
+
+@pytest.mark.parametrize("field", ["task", "graphs", "sha256", "limits_profile", "action", "hz", "file", "history"])
+@pytest.mark.parametrize("value", [None, 1.5, [], {}, [5], {"a": None}], ids=str)
+def test_a_field_of_another_type_is_refused(field, value, tmp_path):
+    manifest = asdict(manifest_for(onnx_graph()))
+    (manifest if field in manifest else manifest["graphs"][0])[field] = value
+    with pytest.raises(RefusedError):
+        read_bundle(with_manifest(tmp_path / "x.bundle", manifest))
+
+
+@pytest.mark.parametrize("change", ["lacks", "adds"])
+def test_a_manifest_that_lacks_or_adds_a_field_is_refused(change, tmp_path):
+    manifest = asdict(manifest_for(onnx_graph()))
+    if change == "lacks":
+        del manifest["parity_error"]
+    else:
+        manifest["surprise"] = 1
+    with pytest.raises(RefusedError, match="lacks or adds something"):
+        read_bundle(with_manifest(tmp_path / "x.bundle", manifest))
+
+
+# Running it
+
+
+def test_other_features_than_it_was_trained_on_are_refused_by_name(tmp_path):
+    bundle = read_bundle(written(tmp_path / "x.bundle"))
+    for features in (TARGET_FEATURES[:-1], TARGET_FEATURES[::-1], ("sound_left",)):
+        with pytest.raises(RefusedError, match=f"perception gives {', '.join(features)}"):
+            load_policy(bundle, features)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no onnx", onnx_graph()[:-40], onnx_graph(chunk=CHUNK + 1), onnx_graph(state="posture")],
+    ids=["no graph", "half a graph", "another chunk", "another input"],
+)
+def test_a_graph_that_does_not_run_is_refused_before_the_robot_moves(content, tmp_path):
+    bundle = read_bundle(written(tmp_path / "x.bundle", content))
+    with pytest.raises(RefusedError, match=r"policy\.onnx"):
+        load_policy(bundle, TARGET_FEATURES)
+
+
+def test_a_bundle_acts_on_the_latest_state_and_plans_anew_when_its_plan_is_used_up(tmp_path):
+    policy = load_policy(read_bundle(written(tmp_path / "x.bundle")), TARGET_FEATURES)
+    actions = [policy.act(observed(yaw=0.01 * step))[YAW] for step in range(7)]
+    np.testing.assert_allclose(actions, [0.1, 0.1, 0.1, 0.13, 0.13, 0.13, 0.16], atol=1e-6)
+
+
+def test_reset_forgets_plan_and_history():
+    windows = []
+
+    def plan(state, environment_state, last_action):
+        windows.append(state[0, :, YAW].tolist())
+        return np.repeat(last_action[:, None], CHUNK, axis=1)
+
+    policy = ChunkedPolicy(plan, n_obs_steps=3, n_action_steps=2)
+    for yaw in (1.0, 2.0, 3.0):
+        policy.act(observed(yaw))
+    policy.reset()
+    policy.act(observed(7.0))
+    assert windows == [[1, 1, 1], [1, 2, 3], [7, 7, 7]]
+
+
+def test_a_policy_without_perception_is_wrong_use():
+    policy = ChunkedPolicy(lambda *inputs: np.zeros((1, 1, 9)), 2, 1)
+    with pytest.raises(WrongUseError, match="needs perception"):
+        policy.act(Observation(NEUTRAL, 0.0))
+
+
+def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
+    from reachy_kit.rollout import rollout
+    from reachy_sim.robot import SimRobot
+    from reachy_sim.tasks.look_at import LOOK_AT
+    from reachy_sim.twin import GeometricPerception, Twin
+
+    policy = load_policy(read_bundle(written(tmp_path / "x.bundle", onnx_graph(step=np.nan))), TARGET_FEATURES)
+    robot, twin = SimRobot(), Twin(LOOK_AT)
+    robot.connect()
+    with pytest.raises(RefusedError, match=f"not a number for {ACTION_NAMES[0]}"):
+        rollout(robot, policy, seconds=1, policy_hz=25, perception=GeometricPerception(twin), world=twin)
+    assert robot.get_observation().capture_time == 0.0

@@ -227,7 +227,7 @@ def _lerobot_dataset() -> Any:
 
 
 def _quiet() -> None:
-    """LeRobot switches the bars of its tables on again whenever it has read one, and FFmpeg's messages with each video."""
+    """LeRobot switches its tables' progress bars on again with each table, and FFmpeg's messages with each video."""
     import av.logging
     from datasets.utils import disable_progress_bars
 

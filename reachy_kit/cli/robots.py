@@ -52,7 +52,7 @@ class Stage:
 
 @contextlib.contextmanager
 def open_stage(
-    robot: str, task: "GazeTask | None", perception: str = "auto", *, camera: bool = True
+    robot: str, task: "GazeTask | None", perception: str = "auto", *, camera: bool = True, limits: str = "classroom"
 ) -> Iterator[Stage]:
     """Connect, and bring the robot to rest at the end.
 
@@ -61,6 +61,7 @@ def open_stage(
         task: what the world is about; hardware needs none.
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: on the simulator whether to draw what the eye sees, on hardware whether to stream.
+        limits: name of the limiter's profile.
 
     Raises:
         WrongUseError: the perception does not exist on that robot.
@@ -70,60 +71,68 @@ def open_stage(
         raise WrongUseError(f"--perception {perception} does not exist; there are auto, geometry and detector")
     if robot == "sim":
         assert task is not None, "the simulator needs a task"
-        with _sim_stage(task, "geometry" if perception == "auto" else perception, camera) as stage:
+        with _sim_stage(task, "geometry" if perception == "auto" else perception, camera, limits) as stage:
             yield stage
     elif robot == "daemon":
         assert task is not None, "the simulated daemon needs a task"
-        with _daemon_stage(task, "detector" if perception == "auto" else perception) as stage:
+        with _daemon_stage(task, "detector" if perception == "auto" else perception, limits) as stage:
             yield stage
     else:
         if perception == "geometry":
             raise WrongUseError("a real robot has no --perception geometry: nobody knows where its target is")
-        with _hardware_stage(robot, camera) as stage:
+        with _hardware_stage(robot, camera, limits) as stage:
             yield stage
 
 
 @contextlib.contextmanager
-def _sim_stage(task: "GazeTask", perception: str, camera: bool) -> Iterator[Stage]:
+def _sim_stage(task: "GazeTask", perception: str, camera: bool, limits: str) -> Iterator[Stage]:
     from reachy_kit.robots.session import connected
-    from reachy_sim.robot import SimRobot
+    from reachy_kit.safety import PROFILES
+    from reachy_sim.robot import SimRobot, SimRobotConfig
     from reachy_sim.twin import Twin
 
     with contextlib.closing(Twin(task)) as twin:
         drawn = camera or perception == "detector"
         shape = twin.image_shape if drawn else None
-        with connected(SimRobot(camera=twin.camera if drawn else None, image_shape=shape)) as robot:
+        config = SimRobotConfig(profile=PROFILES[limits])
+        with connected(SimRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
             yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
 
 
 @contextlib.contextmanager
-def _daemon_stage(task: "GazeTask", perception: str) -> Iterator[Stage]:
+def _daemon_stage(task: "GazeTask", perception: str, limits: str) -> Iterator[Stage]:
+    from reachy_kit.interface import NEUTRAL
     from reachy_kit.robots.daemon import simulated_daemon
     from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
     from reachy_kit.robots.session import connected
+    from reachy_kit.safety import PROFILES
     from reachy_sim.twin import Twin
 
     with contextlib.closing(Twin(task)) as twin, simulated_daemon() as address:
         drawn = perception == "detector"
         shape = twin.image_shape if drawn else None
-        config = SdkRobotConfig(address.host, address.port)
+        config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
+        if drawn:
+            twin.camera(NEUTRAL, 0.0)  # the first picture takes half a second: not in the first episode
         with connected(SdkRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
             yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=True)
 
 
 @contextlib.contextmanager
-def _hardware_stage(robot: str, camera: bool) -> Iterator[Stage]:
+def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Stage]:
+    from reachy_kit.interface import CAMERA
     from reachy_kit.perception.ball import BallDetector
     from reachy_kit.robots.daemon import DEFAULT_PORT
     from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
     from reachy_kit.robots.session import connected
+    from reachy_kit.safety import PROFILES
 
     host, colon, port = robot.partition(":")
     if colon and not (port.isdecimal() and int(port) < 2**16):
         raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
-    config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera)
+    config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera, profile=PROFILES[limits])
     with connected(SdkRobot(config)) as connected_robot:
-        shape = connected_robot.observation_features.get("head")
+        shape = connected_robot.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
         yield Stage(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
 

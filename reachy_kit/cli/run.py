@@ -44,7 +44,8 @@ def run(
     task = _task(robot, opened.manifest.task)
     length = seconds or (task.seconds if task else 10.0)
     done: list[Episode] = []
-    with open_stage(robot, task, perception, camera=camera and robot != "sim") as stage:
+    limits = opened.manifest.limits_profile
+    with open_stage(robot, task, perception, camera=camera and robot != "sim", limits=limits) as stage:
         policy = load_policy(opened, stage.perception.names)
         with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
             for index in range(seed, seed + episodes):

@@ -28,7 +28,7 @@ def test_the_start_can_be_reached_and_shows_the_target(task):
     poses = pose_from_vector(scenario.start)
     assert reachable(poses, scenario.start[:, 6]).all()
     seen = target_in_camera(poses, task.target(scenario, np.zeros(len(SEEDS))))
-    assert np.mean([SIM_CAMERA.sees(point) for point in seen]) > 0.97
+    assert all(SIM_CAMERA.sees(point) for point in seen)
 
 
 @every_task
@@ -115,15 +115,14 @@ def test_nothing_is_seen_before_the_target_appears():
     assert all(features[AGE] == MAX_AGE for features in seen[:first])
 
 
-@pytest.mark.parametrize("seeds", [range(12)])
-def test_the_expert_looks_at_the_ball(seeds):
+def test_the_expert_looks_at_the_ball():
     twin, robot = Twin(LOOK_AT), SimRobot()
     perception, expert = GeometricPerception(twin), GazeExpert(25, seed=1)
     done = [
         rollout(robot, expert, seconds=LOOK_AT.seconds, policy_hz=25, seed=seed, perception=perception, world=twin)
-        for seed in seeds
+        for seed in range(20)
     ]
-    assert sum(episode.success for episode in done) >= 11
+    assert sum(episode.success for episode in done) >= 18
     assert np.rad2deg(np.median([episode.gaze_error for episode in done])) < 3.0
 
 

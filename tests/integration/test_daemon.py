@@ -1,0 +1,118 @@
+"""The daemon that we start: ours alone, gone with us, and missed when it dies."""
+
+import http.server
+import json
+import signal
+import threading
+
+import psutil
+import pytest
+
+from reachy_kit.errors import NoRobotError
+from reachy_kit.robots import daemon as daemon_module
+from reachy_kit.robots.daemon import daemon_status, simulated_daemon
+
+
+def our_daemons():
+    return {one.pid for one in psutil.Process().children() if any("reachy-mini-daemon" in part for part in one.cmdline())}
+
+
+@pytest.fixture
+def daemon_on_the_default_port(monkeypatch):
+    """A daemon that says of itself what the test wants: only a real robot would say that it is none of our simulations."""
+    says = {"type": "daemon_status", "state": "running", "simulation_enabled": False, "mockup_sim_enabled": False}
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(says).encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(daemon_module, "DEFAULT_PORT", server.server_port)
+        yield says
+        server.shutdown()
+
+
+def test_a_simulated_daemon_that_runs_already_is_used(daemon_on_the_default_port):
+    daemon_on_the_default_port["simulation_enabled"] = True
+    before = our_daemons()
+    with simulated_daemon() as address:
+        assert address.port == daemon_module.DEFAULT_PORT
+        assert our_daemons() == before
+
+
+def test_a_real_robot_on_the_default_port_is_left_alone_and_our_own_daemon_ends_with_the_block(
+    daemon_on_the_default_port,
+):
+    before = our_daemons()
+    with simulated_daemon() as address:
+        assert address.port != daemon_module.DEFAULT_PORT
+        [ours] = our_daemons() - before
+        assert daemon_status(address)["simulation_enabled"]
+    assert not psutil.pid_exists(ours)
+    assert daemon_status(address) is None
+
+
+def test_a_daemon_that_cannot_start_says_why(no_other_daemon, monkeypatch, tmp_path):
+    broken = tmp_path / "reachy-mini-daemon"
+    broken.write_text("#!/bin/sh\necho 'libegl is missing'\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(daemon_module, "_command", lambda: broken)
+    with pytest.raises(NoRobotError, match="ended at once: libegl is missing"), simulated_daemon():
+        pass
+
+
+def test_the_daemon_dies_in_the_middle_of_a_recording_which_then_goes_on(kit, until):
+    data = kit.folder / "data"
+
+    def saved():
+        info = data / "meta/info.json"
+        return info.exists() and not (data / ".before_save").exists() and json.loads(info.read_text())["total_episodes"]
+
+    record = ("record", "--robot", "daemon", "--out", data, "--episodes", 2)
+    command = kit.start(*record)
+    until(saved)
+    command.daemon.kill()  # in the middle of the second
+    command.wait().says(3, "lost the robot at 127.0.0.1:", "What was saved before is kept")
+
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    first = LeRobotDataset("local/data", root=data)
+    assert first.num_episodes == 1
+    assert len(first) == first.meta.total_frames
+
+    command = kit.start(*record)
+    daemon = until(lambda: command.daemon)
+    assert command.wait().code == 0
+    assert LeRobotDataset("local/data", root=data).num_episodes == 2
+    assert not psutil.pid_exists(daemon.pid)
+
+
+def test_a_command_that_is_killed_takes_its_daemon_along(kit, until):
+    command = kit.start("record", "--robot", "daemon", "--out", "data")
+    daemon = until(lambda: command.daemon)
+    [port] = [daemon.cmdline()[i + 1] for i, part in enumerate(daemon.cmdline()) if part == "--fastapi-port"]
+    address = daemon_module.DaemonAddress("127.0.0.1", int(port))
+    until(lambda: (daemon_status(address) or {}).get("state") == "running")
+    command.send(signal.SIGKILL)
+    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, within=15)
+
+
+def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
+    import numpy as np
+
+    from reachy_kit.interface import NEUTRAL, YAW
+
+    looking_left = NEUTRAL + 0.5 * (np.arange(9) == YAW)
+    command = kit.start("run", make_bundle(looking_left), "--robot", daemon.address, "--no-camera", "--seconds", 30)
+    until(lambda: daemon.state[YAW] > 0.3)
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        command.wait(within=40).says(3, "lost the robot", "it sends no measurements any more")
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)

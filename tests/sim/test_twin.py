@@ -1,0 +1,253 @@
+"""The world around a robot without one: what its eye sees, what perception makes of it, and how it is judged."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from reachy_kit.geometry import CAMERA_IN_HEAD, bearing, gaze_error, pose_from_vector, target_in_camera
+from reachy_kit.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, Observation
+from reachy_kit.perception.ball import BallDetector
+from reachy_kit.perception.camera import SIM_CAMERA
+from reachy_kit.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
+from reachy_kit.rollout import rollout
+from reachy_sim.model import BALL_RADIUS, HEAD_HEIGHT
+from reachy_sim.render import EyeCamera
+from reachy_sim.robot import SimRobot
+from reachy_sim.tasks.expert import GazeExpert
+from reachy_sim.tasks.look_at import LOOK_AT
+from reachy_sim.tasks.track import TRACK
+from reachy_sim.twin import CAMERA_LATENCY, GeometricPerception, SensingNoise, Twin
+
+EXACT = SensingNoise(bearing=0.0, size=0.0, missed=0.0)
+DT = 0.04
+
+
+def nine(yaw=0.0, pitch=0.0, body=0.0):
+    state = NEUTRAL.copy()
+    state[[YAW, PITCH, BODY_YAW]] = yaw, pitch, body
+    return state
+
+
+def started(task, seed, at=0.0):
+    """A twin whose episode has begun, and its start pose."""
+    twin = Twin(task)
+    start = twin.reset(seed)
+    twin.start(at)
+    return twin, start
+
+
+def truth_in_camera(twin, state, time):
+    return target_in_camera(pose_from_vector(state), twin.target(time))
+
+
+def random_views(count, seed=0):
+    """Head poses and balls whose whole image lies inside the frame: (pose, target, in_camera) each."""
+    rng = np.random.default_rng(seed)
+    while count:
+        distance, right, below = rng.uniform([0.4, -0.65, -0.4], [1.3, 0.65, 0.4])
+        in_camera = distance * np.array([np.cos(below) * np.sin(right), np.sin(below), np.cos(below) * np.cos(right)])
+        pose = pose_from_vector(
+            np.array([*rng.uniform(-0.015, 0.015, 3), *rng.uniform(-0.3, 0.3, 2), rng.uniform(-1, 1)])
+        )
+        in_head = CAMERA_IN_HEAD + in_camera[[2, 0, 1]] * [1, -1, -1]
+        target = pose[:3, 3] + pose[:3, :3] @ in_head
+        margin = 1.6 * BALL_RADIUS / distance * SIM_CAMERA.focal
+        off_centre = np.abs(in_camera[:2] / in_camera[2] * SIM_CAMERA.focal) + margin
+        inside = off_centre < [SIM_CAMERA.width / 2, SIM_CAMERA.height / 2]
+        if inside.all() and target[2] + HEAD_HEIGHT > BALL_RADIUS:
+            count -= 1
+            yield pose, target, in_camera
+
+
+# The eye and the detector
+
+
+def test_the_detector_measures_in_rendered_frames_what_geometry_says():
+    errors, sizes = [], []
+    with contextlib.closing(EyeCamera()) as eye:
+        for pose, target, in_camera in random_views(120):
+            image = eye.render(pose, target)
+            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
+            assert features[VISIBLE] == 1
+            errors.append(np.hypot(*(features[[RIGHT, BELOW]] - bearing(in_camera))))
+            sizes.append(features[SIZE] / np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)))
+    assert np.rad2deg(np.mean(errors)) < 0.15
+    assert np.rad2deg(np.max(errors)) < 0.6
+    np.testing.assert_allclose(sizes, 1, atol=0.1)
+
+
+def test_an_empty_table_holds_no_ball_wherever_the_eye_looks():
+    with contextlib.closing(EyeCamera()) as eye:
+        for pose, _, _ in random_views(20, seed=1):
+            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: eye.render(pose, None)}))
+            assert features[VISIBLE] == 0
+
+
+def test_the_camera_shows_the_ball_only_once_it_is_out_of_hiding_and_one_latency_late():
+    twin, start = started(LOOK_AT, seed=0)
+    appears = next(time for time in np.arange(0, 1, 0.001) if twin.shows(time))
+    assert 0.1 < appears < 0.6
+    seen = []
+    with contextlib.closing(twin):
+        for time in np.arange(0, 1, 0.02):
+            image, captured = twin.camera(start, time)
+            seen.append(BallDetector().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
+            assert captured == pytest.approx(max(time - CAMERA_LATENCY, 0))
+    expected = np.arange(0, 1, 0.02) - CAMERA_LATENCY >= appears
+    np.testing.assert_array_equal(np.array(seen) == 1, expected)
+
+
+def test_what_the_camera_shows_was_seen_from_where_the_head_was_then():
+    twin, start = started(LOOK_AT, seed=3)
+    poses = {0.02 * tick: nine(yaw=start[YAW] + 0.02 * tick, pitch=start[PITCH]) for tick in range(51)}
+    with contextlib.closing(twin):
+        for time, state in poses.items():
+            image, captured = twin.camera(state, time)
+        features = BallDetector().perceive(Observation(NEUTRAL, time, images={CAMERA: image}))
+    then = next(state for when, state in poses.items() if when == pytest.approx(captured))
+    np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(truth_in_camera(twin, then, captured)), atol=0.008)
+
+
+# Perception from geometry
+
+
+def test_exact_geometry_is_the_bearing_and_size_of_one_latency_ago():
+    twin, start = started(TRACK, seed=2)
+    perception = GeometricPerception(twin, EXACT)
+    perception.reset(0)
+    for tick in range(60):
+        features = perception.perceive(Observation(start, DT * tick))
+    then = DT * 59 - CAMERA_LATENCY
+    in_camera = truth_in_camera(twin, start, then)
+    assert perception.names == TARGET_FEATURES
+    np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(in_camera), atol=1e-9)
+    assert features[SIZE] == pytest.approx(np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)))
+    assert features[VISIBLE] == 1
+    assert features[AGE] == pytest.approx(CAMERA_LATENCY)
+
+
+def test_a_target_outside_the_image_is_not_seen():
+    twin, start = started(LOOK_AT, seed=0)
+    perception = GeometricPerception(twin, EXACT)
+    away = nine(yaw=start[YAW] + 2.0)
+    assert not any(perception.perceive(Observation(away, time))[VISIBLE] for time in np.arange(1, 2, DT))
+
+
+def test_the_noise_is_as_large_as_it_says_and_repeats_with_the_seed():
+    twin, start = started(LOOK_AT, seed=0)
+    noise = SensingNoise()
+    perception = GeometricPerception(twin, noise)
+
+    def features(seed):
+        perception.reset(seed)
+        return np.array([perception.perceive(Observation(start, 1 + DT * tick)) for tick in range(1500)])
+
+    one = features(4)
+    seen = one[one[:, VISIBLE] == 1]
+    exact = bearing(truth_in_camera(twin, start, 1.0))
+    assert 1 - len(seen) / 1500 == pytest.approx(noise.missed, abs=0.01)
+    np.testing.assert_allclose(seen[:, [RIGHT, BELOW]].mean(axis=0), exact, atol=noise.bearing / 5)
+    np.testing.assert_allclose(seen[:, [RIGHT, BELOW]].std(axis=0), noise.bearing, rtol=0.1)
+    assert seen[:, SIZE].std() / seen[:, SIZE].mean() == pytest.approx(noise.size, rel=0.1)
+    np.testing.assert_array_equal(features(4), one)
+    assert not np.array_equal(features(5), one)
+
+
+# Judging
+
+
+def aimed(twin, time, off):
+    """A pose that looks past the target by an angle, found by turning the head until the camera agrees."""
+    state = nine()
+    for _ in range(30):
+        x, y, z = truth_in_camera(twin, state, time)
+        state = nine(yaw=state[YAW] - np.arctan2(x, z), pitch=state[PITCH] + np.arctan2(y, z))
+    return nine(yaw=state[YAW] + off, pitch=state[PITCH])
+
+
+def judge(task, looking, begun=1000.0):
+    """Success after each step of looking (True) or not, on a clock that started long ago."""
+    twin, _ = started(task, seed=1, at=begun)
+    times = begun + DT * np.arange(1, len(looking) + 1)
+    return [
+        twin.measure(Observation(aimed(twin, time, 0.0 if looks else 2 * task.tolerance), time)).success
+        for time, looks in zip(times, looking, strict=True)
+    ]
+
+
+def test_track_counts_the_time_of_looking_whatever_lies_between():
+    steps = round(TRACK.hold / DT)
+    looking = ([True] * 7 + [False] * 3) * 20
+    success = judge(TRACK, looking)
+    assert success.index(True) == [index for index, looks in enumerate(looking) if looks][steps - 1]
+    assert all(success[success.index(True) :])
+
+
+def test_look_at_starts_counting_anew_after_every_glance_away():
+    assert not any(judge(LOOK_AT, ([True] * 24 + [False]) * 4))
+    assert judge(LOOK_AT, [False] * 3 + [True] * 25).index(True) == 27
+
+
+def test_a_new_episode_has_not_succeeded_yet():
+    twin, _ = started(LOOK_AT, seed=1)
+    for tick in range(1, 40):
+        truth = twin.measure(Observation(aimed(twin, DT * tick, 0.0), DT * tick))
+    assert truth.success
+    twin.reset(1)
+    twin.start(50.0)
+    assert not twin.measure(Observation(aimed(twin, 50.04, 0.0), 50.04)).success
+
+
+def test_the_truth_is_the_target_and_the_gaze_error_at_the_time_of_capture():
+    twin, start = started(TRACK, seed=4, at=7.0)
+    truth = twin.measure(Observation(start, 9.5))
+    np.testing.assert_array_equal(truth.target, twin.target(9.5))
+    assert truth.gaze_error == gaze_error(pose_from_vector(start), twin.target(9.5))
+    assert not np.array_equal(twin.target(9.5), twin.target(7.0))
+
+
+@pytest.mark.parametrize("speed", [1.0, 3.0])
+def test_fidgeting_costs_reward(speed):
+    def reward(turned):
+        twin, _ = started(LOOK_AT, seed=1)
+        still = aimed(twin, DT, 0.0)
+        twin.measure(Observation(nine(yaw=still[YAW] + turned, pitch=still[PITCH]), DT))
+        return twin.measure(Observation(still, 2 * DT)).reward
+
+    assert reward(0.0) == pytest.approx(1.0)
+    assert reward(speed * DT) == pytest.approx(1 - 0.02 * speed**2)
+
+
+# The expert
+
+
+def test_the_expert_follows_what_it_perceives_and_nothing_else():
+    """The same features whatever the world: it turns to where they say, also where there is nothing."""
+    expert = GazeExpert(25, seed=0)
+    state = nine()
+    for tick in range(30):
+        seen = np.array([0.4, -0.2, 0.05, 1.0, CAMERA_LATENCY])
+        action = expert.act(Observation(state, DT * tick, environment_state=seen, last_action=state))
+    assert action[YAW] < -0.1
+    assert action[PITCH] < -0.03
+
+
+def test_the_expert_keeps_the_command_while_there_is_nothing_to_see():
+    expert, last = GazeExpert(25, seed=0), nine(yaw=0.3)
+    for tick in range(30):
+        seen = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
+        action = expert.act(Observation(nine(yaw=0.28), DT * tick, environment_state=seen, last_action=last))
+        np.testing.assert_array_equal(action, last)
+
+
+def test_the_expert_stays_near_a_moving_ball_though_its_reaction_lags_behind():
+    twin, robot = Twin(TRACK), SimRobot()
+    perception, expert = GeometricPerception(twin), GazeExpert(25, seed=0)
+    errors = [
+        rollout(
+            robot, expert, seconds=TRACK.seconds, policy_hz=25, seed=seed, perception=perception, world=twin
+        ).gaze_error
+        for seed in range(4)
+    ]
+    assert np.rad2deg(np.median(errors)) < 12

@@ -221,7 +221,6 @@ def _reach_for(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, prof
     brake = np.abs(straight) / ticks + change * (ticks - 1) / 2
     wanted = np.clip(swift, -brake, brake)
     velocity = np.clip(wanted, previous.velocity - change, previous.velocity + change)
-    velocity = np.clip(velocity, -profile.speed, profile.speed)
     _mark(flags, Limited.SPEED, (np.abs(straight) > profile.speed).any(axis=-1))
     _mark(flags, Limited.ACCELERATION, (np.abs(velocity - swift) > 1e-9).any(axis=-1))
     return velocity

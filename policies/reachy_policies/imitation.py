@@ -39,6 +39,14 @@ class ImitationConfig:
     threads: int = 1
     """Of torch. With another job on the machine two were 14–32 times slower (measured)."""
 
+    def __post_init__(self) -> None:
+        counts = ("batch_size", "max_steps", "eval_every", "patience", "threads")
+        small = [name for name in counts if getattr(self, name) < 1]
+        if small:
+            raise ValueError(f"{', '.join(small)} must be at least 1")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must lie between 0 and 1, got {self.held_out}")
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -104,7 +112,7 @@ def fit(
         optimizer.step()
         scheduler.step()
         losses.append(loss.item())
-        if step % config.eval_every:
+        if step % config.eval_every and step < config.max_steps:
             continue
         policy.eval()
         with torch.no_grad():
@@ -120,7 +128,7 @@ def fit(
             best, best_weights = now, copy.deepcopy(policy.state_dict())
         elif (now.step - best.step) // config.eval_every >= config.patience:
             break
-    assert best is not None, "max_steps is at least eval_every"
+    assert best is not None, "the last step is always looked at"
     policy.load_state_dict(best_weights)
     policy.eval()
     return Fitted(policy, history, best, held_out)
@@ -130,7 +138,7 @@ def split_episodes(episodes: list[int], config: ImitationConfig) -> tuple[list[i
     """Episodes to train on and to hold out, drawn by the seed."""
     generator = torch.Generator().manual_seed(config.seed)
     order = [episodes[i] for i in torch.randperm(len(episodes), generator=generator).tolist()]
-    aside = max(1, round(config.held_out * len(episodes)))
+    aside = min(max(1, round(config.held_out * len(episodes))), len(episodes) - 1)
     return sorted(order[aside:]), sorted(order[:aside])
 
 

@@ -66,9 +66,10 @@ def run_cli() -> None:
     except Exception as error:  # the last net: a pupil sees a line, not a traceback
         if debug:
             traceback.print_exc()
+        said = " ".join(str(error).split())  # other people's errors run over many lines
         known = isinstance(error, KitError)
         print(
-            f"error: {error}" if known else f"error: {type(error).__name__}: {error}. --debug tells where",
+            f"error: {said}" if known else f"error: {type(error).__name__}: {said}. --debug tells where",
             file=sys.stderr,
         )
         sys.exit(error.exit_code if isinstance(error, KitError) else 1)

@@ -18,8 +18,8 @@ from reachy_sim.model import HEAD_HEIGHT, SUBSTEPS, TIMESTEP, robot_model
 
 JOINTS = ("yaw_body", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
 _SETTLE_TICKS = 100
-"""2 s. The body settles in 60 ms, but the head creeps: a start pose of ``look_at`` is missed by at most 0.7° after it, by
-2.9° after half a second (measured on 30)."""
+"""2 s. The body settles in 60 ms, but the head creeps: a start pose of ``look_at`` is missed by at most 0.7° after it,
+by 2.9° after half a second (measured on 30)."""
 
 
 def joint_targets(action: Array) -> Array:

@@ -1,5 +1,6 @@
-"""The command line as a user meets it: processes with arguments, streams, signals and exit codes; and one daemon for all."""
+"""The command line as a user meets it: arguments, streams, signals and exit codes of processes; one daemon for all."""
 
+import itertools
 import json
 import os
 import signal
@@ -60,7 +61,8 @@ class Result:
         """It ended with a message for people: one or two lines that hold the words, and no traceback."""
         assert self.code == code, self
         assert "Traceback" not in self.err, self.err
-        message = "".join(line for line in self.err.splitlines(True) if line.startswith(("error: ", "stopped by ")))
+        lines = self.err.splitlines(keepends=True)
+        message = "".join(itertools.dropwhile(lambda line: not line.startswith(("error: ", "stopped by ")), lines))
         assert len(message.strip().splitlines()) <= 2, message
         for word in words:
             assert word in message, f"{word!r} is not in: {message}"
@@ -121,7 +123,11 @@ class Kit:
         streams = self._streams()
         with (streams / "out").open("wb") as out, (streams / "err").open("wb") as err:
             process = subprocess.Popen(
-                [str(REACHY_KIT), *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                [str(REACHY_KIT), *map(str, arguments)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
         command = Command(process.pid, process.poll, streams)
         self._started.append(command)
@@ -226,11 +232,11 @@ def stubborn_model(action: np.ndarray) -> bytes:
 
 @pytest.fixture
 def make_bundle(kit: Kit) -> Callable[..., Path]:
-    """Writes a bundle whose policy always asks for the same action, or whose manifest says something else."""
+    """Writes a bundle whose policy always asks for the same action; its graph or its manifest may be exchanged."""
 
-    def make(always: np.ndarray, **manifest: Any) -> Path:
-        model = stubborn_model(always)
-        graph = Graph("policy.onnx", "chunk", {}, {}, hz=25, history=HISTORY, chunk_size=CHUNK, execute=2)
+    def make(always: np.ndarray, model: bytes | None = None, history: int = HISTORY, **manifest: Any) -> Path:
+        model = stubborn_model(always) if model is None else model
+        graph = Graph("policy.onnx", "chunk", {}, {}, hz=25, history=history, chunk_size=CHUNK, execute=2)
         usual = {
             "task": "look_at",
             "graphs": [graph],
@@ -279,7 +285,9 @@ class Daemon:
     def lies_down(self) -> bool:
         """Head low and forward, antennas back: the SDK's sleep pose, give or take what gravity does."""
         state = self.state
-        return bool(state[2] < -0.035 and abs(state[4] - 0.43) < 0.12 and np.allclose(state[7:], [-3.05, 3.05], atol=0.1))
+        return bool(
+            state[2] < -0.035 and abs(state[4] - 0.43) < 0.12 and np.allclose(state[7:], [-3.05, 3.05], atol=0.1)
+        )
 
     @property
     def is_up(self) -> bool:

@@ -14,16 +14,18 @@ from reachy_kit.robots.daemon import daemon_status, simulated_daemon
 
 
 def our_daemons():
-    return {one.pid for one in psutil.Process().children() if any("reachy-mini-daemon" in part for part in one.cmdline())}
+    return {
+        one.pid for one in psutil.Process().children() if any("reachy-mini-daemon" in part for part in one.cmdline())
+    }
 
 
 @pytest.fixture
 def daemon_on_the_default_port(monkeypatch):
-    """A daemon that says of itself what the test wants: only a real robot would say that it is none of our simulations."""
+    """A stand-in that says of itself what the test wants: only a real robot's would say that it simulates nothing."""
     says = {"type": "daemon_status", "state": "running", "simulation_enabled": False, "mockup_sim_enabled": False}
 
     class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(says).encode())

@@ -11,7 +11,11 @@ def test_a_miniature_demo(kit):
     made = kit.folder / "demo"
 
     expert, in_sim, on_daemon = result.json["evaluations"]
-    assert [one["policy"] for one in (expert, in_sim, on_daemon)] == ["expert, sim", "imitation, sim", "imitation, daemon"]
+    assert [one["policy"] for one in (expert, in_sim, on_daemon)] == [
+        "expert, sim",
+        "imitation, sim",
+        "imitation, daemon",
+    ]
     assert expert["seeds"] == in_sim["seeds"] == [0, 1]
     assert on_daemon["seeds"] == [0]
     assert on_daemon["robot"].startswith("127.0.0.1:")

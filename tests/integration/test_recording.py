@@ -1,7 +1,8 @@
 """Recording into LeRobot datasets: what was saved stays saved, whatever happens, and the same command goes on."""
 
+import contextlib
 import json
-import os
+import random
 import shutil
 import signal
 import subprocess
@@ -46,12 +47,11 @@ def same_episodes(root, reference):
 
 
 def saved(root):
-    """Episodes that a running recording has saved for good; those of a save in progress do not count yet."""
-    try:
-        episodes = json.loads((root / "meta/info.json").read_text())["total_episodes"]
-    except (OSError, ValueError):
-        return 0
-    return episodes - (root / ".before_save").exists()
+    """Episodes that a recording has saved for good; during a save, those that it will be taken back to if cut short."""
+    for meta in (root / ".before_save/meta", root / "meta"):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((meta / "info.json").read_text())["total_episodes"]
+    return 0
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ shutil.copy2 = copy
 @pytest.mark.parametrize(
     "moment, kept",
     [
-        pytest.param(WHILE_THE_JOURNAL_IS_WRITTEN, 2, id="while-the-journal-is-written"),
-        pytest.param(BEFORE_METADATA, 2, id="between-rows-and-metadata"),
+        pytest.param(WHILE_THE_JOURNAL_IS_WRITTEN, 2, id="while-the-journal-is-written", marks=pytest.mark.long),
+        pytest.param(BEFORE_METADATA, 2, id="between-rows-and-metadata", marks=pytest.mark.long),
         pytest.param(BEFORE_THE_FILES_ARE_CLOSED, 2, id="before-the-files-are-closed"),
         pytest.param(AFTER_THE_FILES_ARE_CLOSED, 2, id="after-the-files-are-closed"),
         pytest.param(WHILE_THE_JOURNAL_IS_REMOVED, 3, id="while-the-journal-is-removed"),
@@ -166,6 +166,7 @@ def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_
     same_episodes(data, recorded_dataset)
 
 
+@pytest.mark.long
 def test_a_recording_killed_while_it_undoes_a_save_goes_on(kit, data, two_episodes, recorded_dataset):
     shutil.copytree(two_episodes, data)
     record = ("record", "--episodes", 3, "--out", data)
@@ -189,6 +190,29 @@ LeRobotDatasetMetadata.save_episode = lambda *arguments: (os.kill(os.getpid(), s
     command = kit.run("record", "--episodes", 3, "--out", data, before=interrupt)
     command.says(130, "stopped by Ctrl-C")
     holds(data, 1)
+    same_episodes(data, recorded_dataset)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_recording_killed_again_and_again_gets_there(kit, data, recorded_dataset):
+    """Killed at random, wherever that happens to be; with each start it gets at least as far as before."""
+    rng, kills, before = random.Random(0), 0, 0
+    while True:
+        command = kit.start("record", "--episodes", 8, "--out", data)
+        with contextlib.suppress(AssertionError):
+            command.wait(within=rng.uniform(1.0, 5.0))
+        if command.poll() is not None:
+            break
+        command.send(signal.SIGKILL)
+        command.wait()
+        kills += 1
+        now = saved(data)
+        assert now >= before
+        before = now
+    assert command.wait().code == 0
+    assert kills > 2
+    holds(data, 8)
     same_episodes(data, recorded_dataset)
 
 
@@ -220,7 +244,7 @@ def test_a_full_disk_costs_only_the_episode_that_did_not_fit(kit, small_disk, re
 @pytest.mark.parametrize(
     "owner, function",
     [
-        ("lerobot.datasets.dataset_metadata", "write_info"),
+        pytest.param("lerobot.datasets.dataset_metadata", "write_info", marks=pytest.mark.long),
         ("lerobot.datasets.dataset_metadata", "write_stats"),
         ("pyarrow.parquet.ParquetWriter", "close"),
     ],

@@ -105,6 +105,12 @@ def test_a_bundle_that_is_no_bundle(kit):
     kit.run("run", "photo.bundle", "--robot", "sim").says(4, "photo.bundle is no readable bundle")
 
 
+@pytest.mark.parametrize("model", ["garbage", "of another history"])
+def test_a_bundle_whose_graph_does_not_run(model, kit, make_bundle):
+    bundle = make_bundle(NEUTRAL, model=b"garbage") if model == "garbage" else make_bundle(NEUTRAL, history=5)
+    kit.run("run", bundle, "--robot", "sim").says(4, "stubborn.bundle", "Export it again")
+
+
 @pytest.mark.parametrize("action", [np.full(9, np.nan), np.full(9, np.inf)], ids=["nan", "infinite"])
 def test_a_policy_that_returns_no_numbers(action, kit, make_bundle):
     kit.run("run", make_bundle(action), "--robot", "sim").says(4, "not a number for head_x.pos", "was stopped")
@@ -199,7 +205,9 @@ def test_recording_into_a_file(kit):
 def test_training_on_nothing(there, kit):
     if there:
         (kit.folder / "empty").mkdir()
-    kit.run("train", "imitation", "--dataset", "empty", "--out", "run").says(2, "empty is no dataset", "reachy-kit record")
+    kit.run("train", "imitation", "--dataset", "empty", "--out", "run").says(
+        2, "empty is no dataset", "reachy-kit record"
+    )
     assert not (kit.folder / "run").exists()
 
 
@@ -216,6 +224,8 @@ def test_training_on_other_actions(kit, dataset):
         ("speed=3", "no setting is called speed; there are"),
         ('max_steps="many"', "does not fit"),
         ("chunk_size=0", "chunk_size"),
+        ("eval_every=0", "eval_every"),
+        ("held_out=1.0", "held_out"),
     ],
 )
 def test_a_setting_that_makes_no_sense(setting, words, kit, recorded_dataset):
@@ -225,7 +235,9 @@ def test_a_setting_that_makes_no_sense(setting, words, kit, recorded_dataset):
 
 
 def test_a_policy_class_that_does_not_exist(kit, recorded_dataset):
-    kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", "act").says(2, "there is chunk")
+    kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", "act").says(
+        2, "there is chunk"
+    )
 
 
 def test_a_configuration_that_cannot_be_read(kit, recorded_dataset):

@@ -24,7 +24,6 @@ import reachy_kit.robots.daemon
 import reachy_policies.evaluate.report
 import reachy_policies.export  # noqa: F401
 
-
 reachy_kit.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
 
 

@@ -7,10 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reachy_kit.cli.record import record_episodes
+from reachy_kit.cli.robots import open_stage
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.recording import DatasetLayout
 from reachy_policies.demonstrations import Demonstrations, load_demonstrations, windows
+from reachy_sim.tasks.look_at import LOOK_AT
 
 FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")
 
@@ -63,6 +68,21 @@ def test_windows_never_reach_into_the_next_episode():
     assert made.is_pad.tolist()[2:4] == [[False, False, True], [False, True, True]]
 
 
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(2, 4), st.integers(1, 9), st.data())
+def test_every_frame_gives_one_window_of_its_own_episode(lengths, n_obs_steps, chunk_size, data):
+    demonstrations = counting(lengths)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(lengths))), min_size=1, unique=True))
+    made = windows(demonstrations, chosen, n_obs_steps, chunk_size)
+    frames = torch.nonzero(torch.isin(demonstrations.episode, torch.tensor(chosen))).squeeze(-1)
+    assert made.state[:, -1, 0].tolist() == made.last_action[:, 0].tolist() == made.action[:, 0, 0].tolist()
+    assert made.last_action[:, 0].tolist() == frames.tolist()
+    own = demonstrations.episode[frames][:, None]
+    assert (demonstrations.episode[made.state[..., 0].long()] == own).all()
+    assert (demonstrations.episode[made.action[..., 0].long()] == own).all()
+    steps = made.action[:, 1:, 0] - made.action[:, :-1, 0]
+    assert torch.equal(steps == 0, made.is_pad[:, 1:])
+
+
 def test_only_the_chosen_episodes_are_cut():
     made = windows(counting([4, 3]), [1], n_obs_steps=2, chunk_size=3)
     assert made.last_action[:, 0].tolist() == [4, 5, 6]
@@ -107,6 +127,13 @@ def test_numbers_that_are_none_are_refused_by_frame(damaged):
     )
     with pytest.raises(RefusedError, match=r"observation\.state of frame 3"):
         load_demonstrations(damaged)
+
+
+def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
+    with open_stage("sim", LOOK_AT, camera=False) as stage:
+        record_episodes(stage, LOOK_AT, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
+    with pytest.raises(WrongUseError, match="at least 2"):
+        load_demonstrations(tmp_path / "one")
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path):

@@ -11,13 +11,16 @@ from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.interface import NEUTRAL, Observation
-from reachy_kit.perception.target import MAX_AGE
+from reachy_kit.interface import PITCH, ROLL, YAW, Observation
+from reachy_kit.rollout import rollout
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import load_demonstrations
 from reachy_policies.imitation import ImitationConfig, fit, split_episodes
-from reachy_policies.run import MODEL, open_run
+from reachy_policies.run import MODEL, dataset_digest, open_run, save_run
+from reachy_sim.robot import SimRobot
+from reachy_sim.tasks.look_at import LOOK_AT
+from reachy_sim.twin import GeometricPerception, Twin
 
 BRIEF = ImitationConfig(max_steps=200, eval_every=50)
 
@@ -56,10 +59,50 @@ def test_held_out_episodes_are_never_trained_on(episodes):
     assert sorted(kept + aside) == list(range(episodes))
 
 
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_some_episodes_are_held_out_and_some_are_left_whatever_the_share(share):
+    kept, aside = split_episodes([3, 5], ImitationConfig(held_out=share))
+    assert (len(kept), len(aside)) == (1, 1)
+
+
+@pytest.mark.parametrize(("steps", "looks"), [(7, [7]), (50, [20, 40, 50]), (60, [20, 40, 60])])
+def test_the_last_step_is_looked_at_even_between_two_looks(demonstrations, steps, looks):
+    history = fit(demonstrations, None, ImitationConfig(max_steps=steps, eval_every=20)).history
+    assert [progress.step for progress in history] == looks
+
+
+@pytest.mark.parametrize(
+    "setting", [{"max_steps": 0}, {"eval_every": 0}, {"batch_size": 0}, {"held_out": 1.0}, {"held_out": 0.0}], ids=str
+)
+def test_a_setting_that_cannot_train_is_refused_by_name(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        ImitationConfig(**setting)
+
+
+def test_training_stops_when_held_out_episodes_no_longer_improve(demonstrations):
+    fitted = fit(demonstrations, ReachyChunkConfig(lr=0.0), replace(BRIEF, eval_every=10, patience=3))
+    assert [progress.step for progress in fitted.history] == [10, 20, 30, 40]
+    assert fitted.best.step == 10
+
+
 def test_a_diverging_loss_ends_with_a_message(demonstrations):
     wild = replace(demonstrations, action=demonstrations.action * float("inf"))
     with pytest.raises(KitError, match="diverged"):
         fit(wild, None, BRIEF)
+
+
+class Poses:
+    """A subscriber that keeps the measured states."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_episode_start(self, seed): ...
+
+    def on_step(self, step):
+        self.states.append(step.observation.state)
+
+    def on_episode_end(self, episode): ...
 
 
 def observations(demonstrations, rows) -> list[Observation]:
@@ -91,6 +134,46 @@ def test_lerobot_loads_the_run_and_chooses_what_our_runner_chooses(trained_run, 
         np.testing.assert_allclose(theirs.squeeze(0).numpy(), ours.act(observation), atol=1e-6)
 
 
+def test_lerobots_processors_leave_the_numbers_as_they_are(trained_run, demonstrations):
+    config = PreTrainedConfig.from_pretrained(trained_run.path / MODEL)
+    before, after = make_pre_post_processors(config, pretrained_path=str(trained_run.path / MODEL))
+    batch = {
+        OBS_STATE: demonstrations.state[:1],
+        OBS_ENV_STATE: demonstrations.environment_state[:1],
+        OBS_LAST_ACTION: demonstrations.last_action[:1],
+    }
+    processed = before(dict(batch))
+    for key, value in batch.items():
+        assert torch.equal(processed[key], value)
+    assert torch.equal(after(demonstrations.action[:1]), demonstrations.action[:1])
+
+
+def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recorded_dataset):
+    opened = open_run(trained_run.path)
+    assert opened == trained_run
+    assert opened.card.dataset_path == recorded_dataset
+    assert (opened.card.task, opened.card.episodes, opened.card.policy_hz) == ("look_at", 8, 25)
+    assert opened.card.dataset_sha256 == dataset_digest(recorded_dataset)
+
+
+def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_dataset, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "leftover").touch()
+    run = save_run(tmp_path / "run", fitted, demonstrations.layout, recorded_dataset, 8, BRIEF)
+    assert not (run.path / "leftover").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    for one, other in zip(fitted.policy.parameters(), run.load().parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_datasets_digest_changes_with_its_content(recorded_dataset, tmp_path):
+    copy = shutil.copytree(recorded_dataset, tmp_path / "copy")
+    assert dataset_digest(copy) == dataset_digest(recorded_dataset)
+    table = next(copy.glob("data/**/*.parquet"))
+    table.write_bytes(table.read_bytes() + b"\0")
+    assert dataset_digest(copy) != dataset_digest(recorded_dataset)
+
+
 def test_reset_forgets_the_episode_before(trained_run, demonstrations):
     policy = trained_run.policy()
     first, *rest = observations(demonstrations, range(30, 34))
@@ -114,7 +197,19 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         open_run(tmp_path)
 
 
-def test_a_policy_that_sees_nothing_asks_for_hardly_any_motion(trained_run):
-    nothing = Observation(NEUTRAL, 0.0, environment_state=np.array([0, 0, 0, 0, MAX_AGE]), last_action=NEUTRAL)
-    action = trained_run.policy().act(nothing)
-    assert np.rad2deg(np.abs(action - NEUTRAL)[:7]).max() < 5.0
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed):
+    never = replace(LOOK_AT, appears=(1e6, 1e6))
+    twin, listener = Twin(never), Poses()
+    rollout(
+        SimRobot(),
+        trained_run.policy(),
+        seconds=3.0,
+        policy_hz=trained_run.card.policy_hz,
+        seed=seed,
+        perception=GeometricPerception(twin),
+        world=twin,
+        subscribers=[listener],
+    )
+    turned = np.abs(np.array(listener.states)[:, [ROLL, PITCH, YAW]] - listener.states[0][[ROLL, PITCH, YAW]])
+    assert np.rad2deg(turned.max()) < 15

@@ -60,6 +60,18 @@ def test_more_episodes_narrow_an_interval_and_more_certainty_widens_it():
 
 
 @pytest.mark.parametrize(
+    ("cells", "difference", "low", "high"),
+    # Newcombe, Statistics in Medicine 17:2635 (1998), table II, method 10; his difference is a − b.
+    [((36, 12, 2, 0), 0.2, 0.0569, 0.3404)],
+)
+def test_newcombes_paired_interval_is_the_published_one(cells, difference, low, high):
+    a, b = table(*cells)
+    made = compare_pairs(b, a).difference
+    assert made.value == pytest.approx(difference)
+    assert (made.low, made.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize(
     "shares",
     [
         (0.25, 0.25, 0.25, 0.25),

@@ -76,6 +76,12 @@ def test_bearings_grow_to_the_right_and_downwards(aside, right_and_below):
     np.testing.assert_array_equal(np.sign(bearing(target_in_camera(NEUTRAL_POSE, AHEAD + aside))), right_and_below)
 
 
+@given(angles, below_a_quarter_turn, st.floats(0.2, 3.0))
+def test_bearings_are_the_angles_of_a_direction(right, below, distance):
+    direction = np.array([np.cos(below) * np.sin(right), np.sin(below), np.cos(below) * np.cos(right)])
+    np.testing.assert_allclose(bearing(distance * direction), [right, below], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("vector", "off_axis"),
     [

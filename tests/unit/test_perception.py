@@ -97,8 +97,21 @@ def test_a_disc_of_the_colour_is_a_ball(place, radius):
         (200, 30, 30),
         (40, 60, 200),
         (240, 220, 40),
+        (190, 220, 194),
+        (3, 30, 5),
     ],
-    ids=["grey", "white", "black", "light skin", "dark skin", "red", "blue", "yellow"],
+    ids=[
+        "grey",
+        "white",
+        "black",
+        "light skin",
+        "dark skin",
+        "red",
+        "blue",
+        "yellow",
+        "pale green",
+        "a shadow on green",
+    ],
 )
 def test_a_disc_of_another_colour_is_not(colour):
     assert find_ball(picture((disc(160, 90, 25), colour)), BallColour()) is None

@@ -194,6 +194,21 @@ def test_antennas_move_while_the_legs_are_at_the_end_of_their_reach():
     np.testing.assert_allclose(way[-1, ANTENNAS], [1.0, -1.0], atol=ROUNDING)
 
 
+def test_antennas_go_their_way_whatever_head_and_body_are_asked_to_do(storm):
+    for tick in range(0, 200, 20):
+        state, previous, request = storm.states[tick].copy(), storm.motions[tick], storm.requests[tick].copy()
+        quiet = Motion(previous.position.copy(), previous.velocity.copy())
+        for part, rest in (
+            (state, NEUTRAL),
+            (quiet.position, NEUTRAL),
+            (quiet.velocity, np.zeros(9)),
+            (request, NEUTRAL),
+        ):
+            part[:, : ANTENNAS.start] = rest[: ANTENNAS.start]
+        alone = limit(state, quiet, request)[0].position
+        np.testing.assert_array_equal(alone[:, ANTENNAS], storm.positions[tick + 1][:, ANTENNAS])
+
+
 def test_a_hand_that_holds_the_head_is_not_fought_and_the_robot_goes_on_when_it_lets_go():
     request = NEUTRAL.copy()
     request[[YAW, BODY_YAW]] = 1.5

@@ -80,7 +80,7 @@ def test_a_setting_that_cannot_train_is_refused_by_name(setting):
 
 
 def test_training_stops_when_held_out_episodes_no_longer_improve(demonstrations):
-    fitted = fit(demonstrations, ReachyChunkConfig(lr=0.0), replace(BRIEF, eval_every=10, patience=3))
+    fitted = fit(demonstrations, ReachyChunkConfig(lr=1e-12), replace(BRIEF, eval_every=10, patience=3))
     assert [progress.step for progress in fitted.history] == [10, 20, 30, 40]
     assert fitted.best.step == 10
 

@@ -15,7 +15,7 @@ from reachy_kit.interface import PITCH, ROLL, YAW, Observation
 from reachy_kit.rollout import rollout
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
-from reachy_policies.demonstrations import load_demonstrations
+from reachy_policies.demonstrations import load_demonstrations, windows
 from reachy_policies.imitation import ImitationConfig, fit, split_episodes
 from reachy_policies.run import MODEL, dataset_digest, open_run, save_run
 from reachy_sim.robot import SimRobot
@@ -83,6 +83,24 @@ def test_training_stops_when_held_out_episodes_no_longer_improve(demonstrations)
     fitted = fit(demonstrations, ReachyChunkConfig(lr=1e-12), replace(BRIEF, eval_every=10, patience=3))
     assert [progress.step for progress in fitted.history] == [10, 20, 30, 40]
     assert fitted.best.step == 10
+
+
+def test_another_seed_holds_out_other_episodes():
+    splits = {tuple(split_episodes(list(range(50)), ImitationConfig(seed=seed))[1]) for seed in range(5)}
+    assert len(splits) == 5
+
+
+def test_the_weights_that_did_best_are_kept_and_plan_as_well_as_they_did_then(demonstrations):
+    """A learning rate so high that the last weights are not the best."""
+    fitted = fit(demonstrations, ReachyChunkConfig(lr=0.02), replace(BRIEF, eval_every=25))
+    assert fitted.best.held_out_loss < fitted.history[-1].held_out_loss
+    policy, config = fitted.policy, fitted.policy.config
+    test = windows(demonstrations, fitted.held_out, config.n_obs_steps, config.chunk_size, BRIEF.trim_idle)
+    batch = {OBS_STATE: test.state, OBS_ENV_STATE: test.environment_state, OBS_LAST_ACTION: test.last_action}
+    with torch.no_grad():
+        plans = policy.predict_action_chunk(batch)
+    error = (plans - test.action).abs()[~test.is_pad].mean().item()
+    assert error == pytest.approx(fitted.best.held_out_error, rel=1e-4)
 
 
 def test_a_diverging_loss_ends_with_a_message(demonstrations):

@@ -61,13 +61,14 @@ def test_more_episodes_narrow_an_interval_and_more_certainty_widens_it():
 
 @pytest.mark.parametrize(
     ("cells", "difference", "low", "high"),
-    # Newcombe, Statistics in Medicine 17:2635 (1998), table II, method 10; his difference is a − b.
-    [((36, 12, 2, 0), 0.2, 0.0569, 0.3404)],
+    # Differences are a − b. Newcombe, Statistics in Medicine 17:2635 (1998), table II, method 10; and, where the pairs
+    # agree, the paired 2×2 table of Cavo et al. (2012) as in the tests of R's contingencytables (Fagerland et al.).
+    [((36, 12, 2, 0), 0.2, 0.0569, 0.3404), ((59, 6, 16, 80), -0.0621, -0.1186, -0.0046)],
 )
 def test_newcombes_paired_interval_is_the_published_one(cells, difference, low, high):
     a, b = table(*cells)
     made = compare_pairs(b, a).difference
-    assert made.value == pytest.approx(difference)
+    assert made.value == pytest.approx(difference, abs=5e-5)
     assert (made.low, made.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
@@ -99,6 +100,16 @@ def test_the_paired_interval_covers_the_true_difference_at_forty_episodes(shares
                 total += probability
     assert total == pytest.approx(1, abs=1e-4)
     assert 0.93 <= covered <= 0.985
+
+
+def test_agreement_too_slight_to_tell_from_chance_counts_as_none():
+    """1·12 − 1·7 = 5, less than half of the 21 pairs: the two Wilson intervals are joined as if independent."""
+    a, b = table(1, 1, 7, 12)
+    difference, one, other = compare_pairs(a, b).difference, wilson(2, 21), wilson(8, 21)
+    down = np.hypot(other.value - other.low, one.high - one.value)
+    up = np.hypot(other.high - other.value, one.value - one.low)
+    assert difference.low == pytest.approx(difference.value - down)
+    assert difference.high == pytest.approx(difference.value + up)
 
 
 def test_agreement_narrows_the_interval_of_a_difference():

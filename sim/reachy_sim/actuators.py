@@ -1,0 +1,188 @@
+"""How the nine motors follow their targets: delay, gain, backlash, a second-order response and a rate limit.
+
+The kinematic tier is made of it; the physics tier puts it before its own actuators where a robot is slower than they
+are. Values come from a JSON that ``reachy-kit sysid`` writes, and from the variants.
+Try it: reachy-kit sysid --robot sim --out runs/sysid
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.interface import CONTROL_HZ, NEUTRAL, Array
+from reachy_sim.standing import JOINTS, joint_targets
+
+TICK = 1 / CONTROL_HZ
+"""s."""
+MAX_DELAY = 0.12
+"""s, the longest that the simulator remembers commands for."""
+AS_SHIPPED = np.inf
+"""A bandwidth that leaves the response to the physics tier's own actuators."""
+_REST: Array = joint_targets(NEUTRAL)
+
+
+@dataclass(frozen=True)
+class Actuators:
+    """Per joint in the order of ``JOINTS``; a scalar means all nine. A batch has (N, 9) or (N, 1)."""
+
+    delay: Array | float = 0.03
+    """s between a command and its arrival at the motor. The real robot needs 20–40 ms (reachy_mini documentation)."""
+    bandwidth: Array | float = AS_SHIPPED
+    """Hz, undamped natural frequency of the response."""
+    damping: Array | float = 1.0
+    """Damping ratio of that response; 1 does not overshoot."""
+    gain: Array | float = 1.0
+    """Share of the commanded way from neutral that is carried out."""
+    rate_limit: Array | float = np.inf
+    """rad/s."""
+    backlash: Array | float = 0.0
+    """rad of play between motor and joint."""
+    friction: Array | float = 1.0
+    """Dry friction, in multiples of the model's. The kinematic tier has none."""
+
+    def __post_init__(self) -> None:
+        low = {"bandwidth": 0.1, "damping": 0.05, "gain": 0.05, "rate_limit": 0.05}
+        for field in fields(self):
+            value = np.asarray(getattr(self, field.name), dtype=np.float64)
+            least, most = low.get(field.name, 0.0), MAX_DELAY if field.name == "delay" else np.inf
+            if np.isnan(value).any() or (value < least).any() or (value > most).any():
+                raise WrongUseError(f"actuators: {field.name} must lie in {least:g}…{most:g}, got {value.tolist()}")
+
+    def table(self, count: int) -> dict[str, Array]:
+        """Each number as (count, 9)."""
+        return {
+            field.name: np.array(np.broadcast_to(getattr(self, field.name), (count, len(JOINTS))), dtype=np.float64)
+            for field in fields(self)
+        }
+
+    def save(self, path: Path, details: Mapping[str, Any] | None = None) -> None:
+        """Write the JSON that ``load`` reads; ``details`` (intervals, robot, date) stand beside the values."""
+        values = {name: row[0].tolist() for name, row in self.table(1).items()}
+        finite = {name: [v if np.isfinite(v) else None for v in row] for name, row in values.items()}
+        path.write_text(json.dumps({"joints": JOINTS, "actuators": finite, **(details or {})}, indent=2))
+
+    @classmethod
+    def load(cls, path: Path) -> "Actuators":
+        """What ``reachy-kit sysid`` identified.
+
+        Raises:
+            RefusedError: the file is none of ours.
+        """
+        try:
+            stored = json.loads(path.read_text())
+            if tuple(stored["joints"]) != JOINTS:
+                raise ValueError("its joints are others")
+            table = {
+                name: np.array([np.inf if v is None else v for v in row], dtype=np.float64)
+                for name, row in stored["actuators"].items()
+            }
+            return cls(**table)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RefusedError(f"{path} holds no identified actuators ({error}). Make one: reachy-kit sysid") from error
+
+
+IDENTIFIED = Actuators(bandwidth=8.0, damping=1.0)
+"""The shipped physics as the kinematic tier sees it."""
+
+
+class Motors:
+    """A batch of nine motors each, stepped a control tick at a time.
+
+    Args:
+        count: N robots.
+        hz: ticks a second.
+    """
+
+    def __init__(self, count: int, hz: float = CONTROL_HZ) -> None:
+        shape = (count, len(JOINTS))
+        self._tick = 1 / hz
+        self._slots = int(np.ceil(MAX_DELAY * hz)) + 2
+        self._commands = np.zeros((self._slots, *shape))
+        self._newest = 0
+        self._late = np.zeros(shape, dtype=np.int64)
+        self._first, self._second = np.zeros((4, *shape)), np.zeros((4, *shape))
+        self._gain, self._rate, self._play = np.ones(shape), np.full(shape, np.inf), np.zeros(shape)
+        self._engaged = np.zeros(shape)
+        self.position, self.velocity = np.zeros(shape), np.zeros(shape)
+        self._rows, self._columns = np.indices(shape)
+
+    def reset(self, ids: npt.NDArray[np.int64], actuators: Actuators, position: Array) -> None:
+        """Stand still at (len(ids), 9) rad, having been told to for a while."""
+        table = actuators.table(len(ids))
+        ticks = table["delay"] / self._tick
+        whole = np.floor(ticks + 1e-9)
+        late = np.clip(ticks - whole, 0.0, 1.0) * self._tick
+        self._late[ids] = whole.astype(np.int64)
+        self._first[:, ids] = _response(table["bandwidth"], table["damping"], late)
+        self._second[:, ids] = _response(table["bandwidth"], table["damping"], self._tick - late)
+        self._gain[ids], self._rate[ids], self._play[ids] = table["gain"], table["rate_limit"], table["backlash"] / 2
+        # Where it stands is what it was told, seen through its gain: the start is exact whatever the motor.
+        told = _REST + (position - _REST) / table["gain"]
+        self._commands[:, ids] = told
+        self._engaged[ids] = self.position[ids] = position
+        self.velocity[ids] = 0.0
+
+    def step(self, targets: Array) -> Array:
+        """(N, 9) rad where the joints are a tick after the (N, 9) targets were sent."""
+        self._newest = (self._newest + 1) % self._slots
+        self._commands[self._newest] = targets
+        start, speed = self.position, self.velocity
+        position = start
+        for ago, (xx, xv, vx, vv) in ((1, self._first), (0, self._second)):
+            told = self._commands[(self._newest - self._late - ago) % self._slots, self._rows, self._columns]
+            goal = _REST + self._gain * (told - _REST)
+            goal = self._engaged = np.clip(self._engaged, goal - self._play, goal + self._play)
+            off = position - goal
+            position, speed = goal + xx * off + xv * speed, vx * off + vv * speed
+        most = self._rate * self._tick
+        held = np.clip(position, start - most, start + most)
+        self.velocity = np.where(held == position, speed, np.clip(speed, -self._rate, self._rate))
+        self.position = held
+        return held
+
+
+def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:
+    """(4, N, 9) how a second-order system's offset and speed carry over: exact, whatever the step.
+
+    An infinite bandwidth is there at once.
+    """
+    instant = np.isinf(bandwidth)
+    omega = 2 * np.pi * np.where(instant, 1.0, bandwidth)
+    root = np.sqrt(np.asarray(damping**2 - 1, dtype=np.complex128)) * omega
+    still = np.abs(root) < 1e-9
+    even = np.cosh(root * seconds).real
+    odd = np.where(still, seconds, (np.sinh(root * seconds) / np.where(still, 1.0, root)).real)
+    fade = np.exp(-damping * omega * seconds)
+    carried = np.stack(
+        [
+            fade * (even + damping * omega * odd),
+            fade * odd,
+            -fade * omega**2 * odd,
+            fade * (even - damping * omega * odd),
+        ]
+    )
+    # Over no time nothing happens, not even to what is infinitely quick.
+    return np.where(instant & (seconds > 0), 0.0, carried)
+
+
+def in_series(wanted: Actuators, own_bandwidth: Array) -> Actuators:
+    """What must stand before motors of a bandwidth of their own for both to respond as wanted.
+
+    Lags in series add up by the squares of their rise times; a robot quicker than the physics tier's motors stays as
+    they are.
+    """
+    bandwidth = np.asarray(wanted.bandwidth, dtype=np.float64)
+    slower = np.where(np.isinf(bandwidth), 0.0, 1 / bandwidth**2 - 1 / own_bandwidth**2)
+    before = np.where(slower > 0, 1 / np.sqrt(np.where(slower > 0, slower, 1.0)), np.inf)
+    return replace(wanted, bandwidth=before)
+
+
+def as_details(actuators: Actuators) -> dict[str, Any]:
+    """The plain numbers, for reports."""
+    return {name: np.asarray(value).tolist() for name, value in asdict(actuators).items()}

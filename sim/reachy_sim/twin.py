@@ -5,7 +5,6 @@ what the eye would see from the measured pose, and judges the same measured pose
 """
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from reachy_kit.perception.camera import SIM_CAMERA
 from reachy_kit.perception.target import TARGET_FEATURES, TargetMemory
 from reachy_sim.model import BALL_RADIUS
 from reachy_sim.render import EyeCamera
+from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks.gaze import GazeTask, Scenario
 
 CAMERA_LATENCY = 0.04
@@ -101,19 +101,6 @@ class Twin:
         if self._eye:
             self._eye.close()
             self._eye = None
-
-
-@dataclass(frozen=True)
-class SensingNoise:
-    """How far geometry is from what the detector measures."""
-
-    bearing: float = np.deg2rad(0.25)
-    """rad, standard deviation on each axis. The detector on rendered frames errs by less (tests/sim/test_twin.py); real
-    frames blur."""
-    size: float = 0.1
-    """Relative standard deviation of the apparent radius."""
-    missed: float = 0.02
-    """Share of frames in which the detector finds nothing."""
 
 
 class GeometricPerception:

@@ -58,17 +58,21 @@ SOLUTION_SIGNS: Array = np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
 # Source: joint ranges of reachy_mini's mjcf/reachy_mini.xml, which are whole degrees.
 STEWART_LIMITS: Array = np.deg2rad([[-48, 80], [-80, 70], [-48, 80], [-80, 48], [-70, 80], [-80, 48]])
 """(6, 2) rad, lowest and highest angle of stewart_1..6."""
+_HALF_LIMITS: Array = np.tan(STEWART_LIMITS.T / 2)
 BODY_YAW_LIMIT = float(np.deg2rad(160.0))  # rad, the body turns ± this
 
 _MOTORS: Array = np.moveaxis(MOTOR_FROM_BODY, 0, -1)[..., None]  # (3, 4, 6, 1): components first, to meet (6, N)
+_MOTOR_ROWS: Array = np.swapaxes(_MOTORS, 0, 1)
+_SIGNS: Array = SOLUTION_SIGNS[:, None]
 _POINTS: Array = np.moveaxis(BRANCH_POINTS, 0, -1)[..., None]  # (3, 6, 1)
+_BLOCK = 512  # elements at once: what lies between then stays in the processor's cache
 _MAX_ITERATIONS = 50  # 42,000 random reachable poses took 7 in the median, 24 at most
 _TOLERANCE = 1e-10  # of the last step, rad and platform radii; the error it leaves is about its square
 _PLATFORM_RADIUS = 0.03  # m to the branch points: makes metres and radians comparable in a step
 _DAMPING = 0.3  # times the largest squared error: 0.01 to 1 lose none of 42,000 reachable poses, 0 loses 237
 
 
-@np.errstate(invalid="ignore")
+@np.errstate(invalid="ignore", divide="ignore")
 def inverse(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> Array:
     """Motor angles that hold the head in a pose.
 
@@ -84,15 +88,55 @@ def inverse(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> Array:
     pose, yaw = np.asarray(head_pose, np.float64), np.asarray(body_yaw, np.float64)
     shape = np.broadcast_shapes(pose.shape[:-2], yaw.shape)
     pose = _in_body_frame(_batch_last(pose, shape, (4, 4)), _batch_last(yaw, shape, ()))
-    branch = _branch_arms(pose) + pose[:, 3, None]
-    x, y, z = _dot(np.swapaxes(_MOTORS, 0, 1), branch[:, None]) + _MOTORS[:, 3]
-    # Motor frame. The tip is on the arm's circle and ROD_LENGTH from (x, y, z); `along` and `across` are the arm's
-    # components along (x, y) and square to it, times |(x, y)| / arm length.
-    flat = x * x + y * y
-    along = (flat + z * z + (MOTOR_ARM_LENGTH**2 - ROD_LENGTH**2)) * (0.5 / MOTOR_ARM_LENGTH)
-    across = SOLUTION_SIGNS[:, None] * np.sqrt(flat - along * along)
-    angles = np.arctan2(y * along + x * across, x * along - y * across)
-    return np.ascontiguousarray(angles.T).reshape(*shape, 6)
+    return angles_of_halves(_half_tangents(pose)).reshape(*shape, 6)
+
+
+def inverse_of_vector(vector: Array) -> Array:
+    """``inverse`` of nine numbers, without the matrices between: the simulator asks at every tick.
+
+    Args:
+        vector: (..., 9) m and rad, in the order of ``ACTION_NAMES``.
+
+    Returns:
+        (..., 6) rad, stewart_1..6; NaN for a leg that cannot reach.
+    """
+    return angles_of_halves(half_tangents(vector))
+
+
+@np.errstate(invalid="ignore", divide="ignore")
+def half_tangents(vector: Array) -> Array:
+    """Tangents of half the motor angles: they grow with the angles and spare the arctangents where only limits matter.
+
+    Args:
+        vector: (..., 9) m and rad, in the order of ``ACTION_NAMES``.
+
+    Returns:
+        (6, N) of the N elements in their order; NaN for a leg that cannot reach.
+    """
+    flat = vector.reshape(-1, vector.shape[-1])
+    if len(flat) > _BLOCK:
+        blocks = [flat[first : first + _BLOCK] for first in range(0, len(flat), _BLOCK)]
+        return np.concatenate([half_tangents(block) for block in blocks], axis=-1)
+    x, y, z, roll, pitch, yaw, body = np.ascontiguousarray(flat.T)[:7]
+    angles = np.stack([roll, pitch, yaw - body, body])
+    (cr, cp, cy, cb), (sr, sp, sy, sb) = np.cos(angles), np.sin(angles)
+    cy_sp, sy_sp = cy * sp, sy * sp
+    pose = np.empty((3, 4, x.size))
+    pose[0] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr, cb * x + sb * y
+    pose[1] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr, cb * y - sb * x
+    pose[2] = -sp, cp * sr, cp * cr, z + HEAD_Z_OFFSET
+    return _half_tangents(pose)
+
+
+def angles_of_halves(halves: Array) -> Array:
+    """(6, ...) tangents of half the motor angles → (..., 6) rad in [-π, π]."""
+    return np.ascontiguousarray(np.moveaxis(2 * np.arctan(halves), 0, -1))
+
+
+def halves_inside_limits(halves: Array) -> npt.NDArray[np.bool_]:
+    """(...,) whether all of (6, ...) keep their joint limits; NaN keeps none."""
+    low, high = (edge.reshape(6, *(1,) * (halves.ndim - 1)) for edge in _HALF_LIMITS)
+    return np.asarray(np.logical_and.reduce((halves >= low) & (halves <= high), axis=0))
 
 
 def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -107,9 +151,11 @@ def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[
     Returns:
         (...,) bool.
     """
-    stewart = inverse(head_pose, body_yaw)
-    inside = (stewart >= STEWART_LIMITS[:, 0]) & (stewart <= STEWART_LIMITS[:, 1])  # NaN is inside nothing
-    return np.asarray(inside.all(axis=-1))
+    pose, yaw = np.asarray(head_pose, np.float64), np.asarray(body_yaw, np.float64)
+    shape = np.broadcast_shapes(pose.shape[:-2], yaw.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        halves = _half_tangents(_in_body_frame(_batch_last(pose, shape, (4, 4)), _batch_last(yaw, shape, ())))
+    return halves_inside_limits(halves).reshape(shape)
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
@@ -151,7 +197,9 @@ def _batch_last(values: Array, shape: tuple[int, ...], core: tuple[int, ...]) ->
 
 def _dot(a: Array, b: Array) -> Array:
     """Sum of products along the first axis, of three, always added in the same order."""
-    result: Array = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    result: Array = a[0] * b[0]
+    result += a[1] * b[1]
+    result += a[2] * b[2]
     return result
 
 
@@ -180,6 +228,26 @@ def _in_base_frame(pose: Array, yaw: Array) -> Array:
     result[:, 2, 3] -= HEAD_Z_OFFSET
     result[np.isnan(result).any(axis=(1, 2))] = np.nan
     return result
+
+
+def _half_tangents(pose: Array) -> Array:
+    """(3, 4, N) body ← head → (6, N) tangents of half the motor angles, NaN where a leg cannot reach.
+
+    In the motor's frame the tip is on the arm's circle, ROD_LENGTH from (x, y, z); `along` and `across` are the arm's
+    components along (x, y) and square to it, times |(x, y)| / arm length, so that both are as long as (x, y) together.
+    """
+    branch = _branch_arms(pose)
+    branch += pose[:, 3, None]
+    x, y, z = _dot(_MOTOR_ROWS, branch[:, None]) + _MOTORS[:, 3]
+    flat = x * x
+    flat += y * y
+    along = z * z
+    along += flat
+    along += MOTOR_ARM_LENGTH**2 - ROD_LENGTH**2
+    along *= 0.5 / MOTOR_ARM_LENGTH
+    across = _SIGNS * np.sqrt(flat - along * along)
+    # tan(θ/2) = sin θ / (1 + cos θ).
+    return np.asarray((y * along + x * across) / (flat + x * along - y * across))
 
 
 def _branch_arms(pose: Array) -> Array:

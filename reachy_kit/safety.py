@@ -8,13 +8,13 @@ stall must not permit a jump.
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.geometry import pose_from_vector
 from reachy_kit.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
-from reachy_kit.kinematics import reachable
+from reachy_kit.kinematics import angles_of_halves, half_tangents, halves_inside_limits
 
 REACH_HALVINGS = 10
 """Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
@@ -83,6 +83,8 @@ class Motion:
     """(..., 9) m or rad."""
     velocity: Array
     """(..., 9) per s."""
+    legs: Array | None = None
+    """(..., 6) rad, stewart_1..6 at that position, where the limiter has looked."""
 
     @classmethod
     def at_rest(cls, position: Array) -> "Motion":
@@ -109,45 +111,76 @@ def limit(
     """
     flags = np.zeros(request.shape[:-1], dtype=np.int64)
     number = np.isfinite(request)
-    goal = np.where(number, request, previous.position)
-    _mark(flags, Limited.NOT_A_NUMBER, ~number.all(axis=-1))
-
-    goal = _note(flags, Limited.WORKSPACE, goal, np.clip(goal, profile.low, profile.high))
+    goal = request if number.all() else np.where(number, request, previous.position)
+    goal = _note(flags, Limited.NOT_A_NUMBER, request, goal)
+    goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, profile.low, profile.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
-    goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal)))
 
-    velocity = _reach_for(flags, goal, previous, profile, hz)
-    position = previous.position + velocity / hz
+    # Nearly every goal and every step towards it are in reach: both are looked at in one go.
+    approach = _approach(goal, previous, profile, hz)
+    halves, (goal_inside, step_inside) = _legs(goal, previous.position + approach.velocity / hz)
+    if not goal_inside.all():
+        goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), goal_inside))
+        approach = _approach(goal, previous, profile, hz)
+        halves, (_, step_inside) = _legs(goal, previous.position + approach.velocity / hz)
+    approach.mark(flags, profile)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
-    position = _note(flags, Limited.REACH, position, _slide(position, goal, previous.position, profile, hz))
+    step = position = previous.position + approach.velocity / hz
+    if not step_inside.all():
+        slid = _slide(position, goal, previous.position, profile, hz, step_inside)
+        position = _note(flags, Limited.REACH, position, slid)
     position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, profile.lead))
-    position = _hold_relative_yaw(flags, position, previous.position, profile.relative_yaw)
-    position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position))
-    return Motion(position, (position - previous.position) * hz), flags
+    held = _hold_relative_yaw(position, previous.position, profile.relative_yaw)
+    position = _note(flags, Limited.RELATIVE_YAW, position, held)
+    if position is not step:
+        position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position, _in_reach(position)))
+        halves, _ = _legs(goal, position)
+    return Motion(position, (position - previous.position) * hz, angles_of_halves(halves[:, 1])), flags
 
 
-def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_] | np.bool_) -> None:
-    flags |= np.where(where, int(flag), 0)
+def _legs(goal: Array, step: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Half tangents (6, 2, ...) of the legs at two positions each (..., 9), and (2, ...) whether they are in reach."""
+    halves = half_tangents(np.stack([goal, step])).reshape(6, 2, *goal.shape[:-1])
+    return halves, halves_inside_limits(halves)
+
+
+def _clip(values: Array, low: Array, high: Array) -> Array:
+    """np.clip without its overhead; the limiter runs at every tick of every robot."""
+    return np.asarray(np.minimum(np.maximum(values, low), high))
+
+
+def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_]) -> None:
+    """Mark the elements with any True among their (..., 9)."""
+    if where.any():
+        flags |= np.where(where.any(axis=-1), int(flag), 0)
 
 
 def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
-    """Mark the elements that a limit changed, and hand on the changed ones."""
-    _mark(flags, flag, (before != after).any(axis=-1))
+    """Mark the elements that a limit changed, and hand on the changed ones; the very same where nothing was."""
+    changed = before != after
+    if not changed.any():
+        return before
+    _mark(flags, flag, changed)
     return after
 
 
 def _clip_relative_yaw(goal: Array, most: float) -> Array:
-    clipped = goal.copy()
-    clipped[..., YAW] = np.clip(goal[..., YAW], goal[..., BODY_YAW] - most, goal[..., BODY_YAW] + most)
-    return clipped
+    yaw, body = goal[..., YAW], goal[..., BODY_YAW]
+    clipped = _clip(yaw, body - most, body + most)
+    if (clipped == yaw).all():
+        return goal
+    result = goal.copy()
+    result[..., YAW] = clipped
+    return result
 
 
-def _hold_relative_yaw(flags: npt.NDArray[np.int64], position: Array, previous: Array, most: float) -> Array:
+def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
     """Where head and body would part too far on their way, the one that widens the angle waits."""
     relative = position[..., YAW] - position[..., BODY_YAW]
-    before = previous[..., YAW] - previous[..., BODY_YAW]
-    allowed = np.maximum(most, np.abs(before))
-    excess = relative - np.clip(relative, -allowed, allowed)
+    allowed = np.maximum(most, np.abs(previous[..., YAW] - previous[..., BODY_YAW]))
+    excess = relative - _clip(relative, -allowed, allowed)
+    if not excess.any():
+        return position
     held = position.copy()
     head_step = position[..., YAW] - previous[..., YAW]
     from_head = np.where(
@@ -155,7 +188,7 @@ def _hold_relative_yaw(flags: npt.NDArray[np.int64], position: Array, previous: 
     )
     held[..., YAW] -= from_head
     held[..., BODY_YAW] += excess - from_head
-    return _note(flags, Limited.RELATIVE_YAW, position, held)
+    return held
 
 
 def _neutral_over(goal: Array) -> Array:
@@ -166,12 +199,12 @@ def _neutral_over(goal: Array) -> Array:
     return neutral
 
 
-def _draw_back(goal: Array, refuge: Array) -> Array:
+def _draw_back(goal: Array, refuge: Array, inside: npt.NDArray[np.bool_]) -> Array:
     """The last reachable point on the way from a refuge to the goal; the goal itself where the refuge is out of reach.
 
-    Only the elements in need are searched, so a batch in reach costs one look at the legs.
+    Only the elements in need, those not ``inside``, are searched.
     """
-    out_of_reach = ~_in_reach(goal)
+    out_of_reach = ~inside
     if not out_of_reach.any():
         return goal
     goals, refuges = goal[out_of_reach], refuge[out_of_reach]
@@ -188,42 +221,56 @@ def _draw_back(goal: Array, refuge: Array) -> Array:
     return result
 
 
-def _slide(position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float) -> Array:
+def _slide(
+    position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float, inside: npt.NDArray[np.bool_]
+) -> Array:
     """Where a step leaves the reach: one straight towards the goal, short enough from rest, drawn back over the body.
 
     Each axis for itself may run into the edge of reach and stay there; the straight way between two poses hardly ever
     leaves it, and along the edge there is always a way on.
     """
-    blocked = ~_in_reach(position)
-    if not blocked.any():
-        return position
+    blocked = ~inside
     start, way = previous[blocked], (goal - previous)[blocked]
     head = np.abs(way[:, : ANTENNAS.start]) * hz**2 / profile.acceleration[: ANTENNAS.start]
     way[:, : ANTENNAS.start] /= np.maximum(head.max(axis=-1), 1.0)[:, None]
     step = start + way
-    step = np.clip(_draw_back(step, _neutral_over(step)), start - profile.speed / hz, start + profile.speed / hz)
+    step = _draw_back(step, _neutral_over(step), _in_reach(step))
+    step = _clip(step, start - profile.speed / hz, start + profile.speed / hz)
     result = position.copy()
     result[blocked, : ANTENNAS.start] = step[:, : ANTENNAS.start]
     return result
 
 
 def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
-    return reachable(pose_from_vector(vector), vector[..., BODY_YAW])
+    return halves_inside_limits(half_tangents(vector).reshape(6, *vector.shape[:-1]))
 
 
-def _reach_for(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, profile: LimitsProfile, hz: float) -> Array:
-    """Velocity (..., 9) that approaches the goal, able to brake before it, within speed and acceleration."""
+class _Approach(NamedTuple):
+    """The way towards a goal in one tick, each (..., 9) per s."""
+
+    straight: Array
+    """Speed that would be there at once."""
+    swift: Array
+    """Within the permitted speed."""
+    velocity: Array
+    """Within the permitted acceleration too, and able to brake before the goal."""
+
+    def mark(self, flags: npt.NDArray[np.int64], profile: LimitsProfile) -> None:
+        """Note where speed and acceleration held it back."""
+        _mark(flags, Limited.SPEED, np.abs(self.straight) > profile.speed)
+        _mark(flags, Limited.ACCELERATION, np.abs(self.velocity - self.swift) > 1e-9)
+
+
+def _approach(goal: Array, previous: Motion, profile: LimitsProfile, hz: float) -> _Approach:
     straight = (goal - previous.position) * hz
-    swift = np.clip(straight, -profile.speed, profile.speed)
+    far = np.abs(straight)
+    swift = _clip(straight, -profile.speed, profile.speed)
     change = profile.acceleration / hz
     # The fastest speed from which braking ends at the goal in n whole ticks: n·v − change·n(n−1)/2 = |distance|·hz.
-    ticks = np.maximum(np.ceil(np.sqrt(0.25 + 2 * np.abs(straight) / change) - 0.5), 1.0)
-    brake = np.abs(straight) / ticks + change * (ticks - 1) / 2
-    wanted = np.clip(swift, -brake, brake)
-    velocity = np.clip(wanted, previous.velocity - change, previous.velocity + change)
-    _mark(flags, Limited.SPEED, (np.abs(straight) > profile.speed).any(axis=-1))
-    _mark(flags, Limited.ACCELERATION, (np.abs(velocity - swift) > 1e-9).any(axis=-1))
-    return velocity
+    ticks = np.maximum(np.ceil(np.sqrt(0.25 + 2 * far / change) - 0.5), 1.0)
+    brake = far / ticks + change * (ticks - 1) / 2
+    wanted = _clip(swift, -brake, brake)
+    return _Approach(straight, swift, _clip(wanted, previous.velocity - change, previous.velocity + change))
 
 
 def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> Array:
@@ -233,4 +280,4 @@ def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> A
     """
     low = np.fmin(state - lead, previous)
     high = np.fmax(state + lead, previous)
-    return np.clip(position, low, high)
+    return _clip(position, low, high)

@@ -62,10 +62,16 @@ _HALF_LIMITS: Array = np.tan(STEWART_LIMITS.T / 2)
 BODY_YAW_LIMIT = float(np.deg2rad(160.0))  # rad, the body turns ± this
 
 _MOTORS: Array = np.moveaxis(MOTOR_FROM_BODY, 0, -1)[..., None]  # (3, 4, 6, 1): components first, to meet (6, N)
+# A rotation's inverse is its transpose: the rows of `_MOTORS` are the motors' axes in the body frame.
+_ARM_COS, _ARM_SIN = MOTOR_ARM_LENGTH * _MOTORS[0, :3], MOTOR_ARM_LENGTH * _MOTORS[1, :3]
+_ARM_AXIS: Array = -(_MOTORS[:, :3] * _MOTORS[:, 3, None]).sum(axis=0)
 _MOTOR_ROWS: Array = np.swapaxes(_MOTORS, 0, 1)
 _SIGNS: Array = SOLUTION_SIGNS[:, None]
 _POINTS: Array = np.moveaxis(BRANCH_POINTS, 0, -1)[..., None]  # (3, 6, 1)
 _BLOCK = 512  # elements at once: what lies between then stays in the processor's cache
+_FLOOR = 1e-12
+_FOLLOW_ROUNDS = 8
+_FINE = 6e-3  # rad and platform radii: a correction below it leaves an error of its square
 _MAX_ITERATIONS = 50  # 42,000 random reachable poses took 7 in the median, 24 at most
 _TOLERANCE = 1e-10  # of the last step, rad and platform radii; the error it leaves is about its square
 _PLATFORM_RADIUS = 0.03  # m to the branch points: makes metres and radians comparable in a step
@@ -100,7 +106,7 @@ def inverse_of_vector(vector: Array) -> Array:
     Returns:
         (..., 6) rad, stewart_1..6; NaN for a leg that cannot reach.
     """
-    return angles_of_halves(half_tangents(vector))
+    return angles_of_halves(half_tangents(vector)).reshape(*vector.shape[:-1], 6)
 
 
 @np.errstate(invalid="ignore", divide="ignore")
@@ -117,15 +123,7 @@ def half_tangents(vector: Array) -> Array:
     if len(flat) > _BLOCK:
         blocks = [flat[first : first + _BLOCK] for first in range(0, len(flat), _BLOCK)]
         return np.concatenate([half_tangents(block) for block in blocks], axis=-1)
-    x, y, z, roll, pitch, yaw, body = np.ascontiguousarray(flat.T)[:7]
-    angles = np.stack([roll, pitch, yaw - body, body])
-    (cr, cp, cy, cb), (sr, sp, sy, sb) = np.cos(angles), np.sin(angles)
-    cy_sp, sy_sp = cy * sp, sy * sp
-    pose = np.empty((3, 4, x.size))
-    pose[0] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr, cb * x + sb * y
-    pose[1] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr, cb * y - sb * x
-    pose[2] = -sp, cp * sr, cp * cr, z + HEAD_Z_OFFSET
-    return _half_tangents(pose)
+    return _half_tangents(_pose_of_vector(np.ascontiguousarray(flat.T)))
 
 
 def angles_of_halves(halves: Array) -> Array:
@@ -189,6 +187,86 @@ def forward(stewart: npt.ArrayLike, body_yaw: npt.ArrayLike, guess: npt.ArrayLik
     return _in_base_frame(pose, yaw).reshape(*shape, 4, 4)
 
 
+class Platform:
+    """Where N heads are while their legs move: forward kinematics that starts from the tick before.
+
+    Args:
+        count: N.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._pose = np.zeros((3, 4, count))
+        self._step = np.zeros((6, count))
+        self._yaw = np.zeros(count)
+
+    def reset(self, ids: npt.NDArray[np.int64], vectors: Array) -> None:
+        """Put some heads, at rest, into (K, 9) poses."""
+        self._pose[..., ids] = _pose_of_vector(np.ascontiguousarray(vectors.T))
+        self._step[:, ids] = 0.0
+        self._yaw[ids] = vectors[:, 6]
+
+    def follow(self, stewart: Array, body_yaw: Array) -> None:
+        """Move the heads to where (N, 6) rad of the legs and (N,) rad of the bodies hold them a tick later.
+
+        A head whose legs fit no pose nearby stays where it is on its body.
+        """
+        self._yaw = body_yaw.copy()
+        for first in range(0, len(stewart), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            tips = _arm_tips(np.ascontiguousarray(stewart[block].T))
+            self._pose[..., block], self._step[:, block] = _follow(tips, self._pose[..., block], self._step[:, block])
+
+    @property
+    def rotation(self) -> Array:
+        """(N, 3, 3) base ← head."""
+        return np.ascontiguousarray(np.moveaxis(_turned(self._pose[:, :3], self._yaw), -1, 0))
+
+    @property
+    def position(self) -> Array:
+        """(N, 3) m from neutral, base frame."""
+        place = np.ascontiguousarray(_turned(self._pose[:, 3], self._yaw).T)
+        place[:, 2] -= HEAD_Z_OFFSET
+        return place
+
+
+@np.errstate(invalid="ignore", divide="ignore", over="ignore")
+def _follow(tips: Array, pose: Array, step: Array) -> tuple[Array, Array]:
+    """The next (3, 4, N) pose and the (6, N) step that led there; starts where the last step would lead again.
+
+    The step is solved for in single precision from errors in double: each round is right to a millionth of itself.
+    """
+    found, total = _moved(pose, step), step
+    moving = slice(None)
+    for _ in range(_FOLLOW_ROUNDS):
+        errors, slopes = _rod_errors(tips[..., moving], found[..., moving], np.float32)
+        correction = _damped_step(errors.astype(np.float32), slopes).astype(np.float64)
+        rough = np.abs(correction).max(axis=0) > _FINE
+        if isinstance(moving, slice):
+            found, total = _moved(found, correction), total + correction
+            moving = np.flatnonzero(rough)
+        else:
+            found[..., moving] = _moved(found[..., moving], correction)
+            total[:, moving] += correction
+            moving = moving[rough]
+        if not moving.size:
+            return found, total
+    found[..., moving], total[:, moving] = pose[..., moving], 0.0
+    return found, total
+
+
+def _pose_of_vector(vector: Array) -> Array:
+    """(9, N) m and rad → (3, 4, N) body ← head."""
+    x, y, z, roll, pitch, yaw, body = vector[:7]
+    angles = np.stack([roll, pitch, yaw - body, body])
+    (cr, cp, cy, cb), (sr, sp, sy, sb) = np.cos(angles), np.sin(angles)
+    cy_sp, sy_sp = cy * sp, sy * sp
+    pose = np.empty((3, 4, x.size))
+    pose[0] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr, cb * x + sb * y
+    pose[1] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr, cb * y - sb * x
+    pose[2] = -sp, cp * sr, cp * cr, z + HEAD_Z_OFFSET
+    return pose
+
+
 def _batch_last(values: Array, shape: tuple[int, ...], core: tuple[int, ...]) -> Array:
     """(..., *core), broadcast to `shape` and flattened to N elements → (*core, N)."""
     flat = np.broadcast_to(values, (*shape, *core)).reshape(-1, *core)
@@ -205,7 +283,11 @@ def _dot(a: Array, b: Array) -> Array:
 
 def _cross(a: Array, b: Array) -> Array:
     """Vector product along the first axis; np.cross takes four times as long."""
-    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    product = np.empty(np.broadcast_shapes(a.shape, b.shape), dtype=np.result_type(a, b))
+    for axis, (one, other) in enumerate(((1, 2), (2, 0), (0, 1))):
+        np.multiply(a[one], b[other], out=product[axis])
+        product[axis] -= a[other] * b[one]
+    return product
 
 
 def _turned(pose: Array, yaw: Array) -> Array:
@@ -257,8 +339,10 @@ def _branch_arms(pose: Array) -> Array:
 
 def _arm_tips(angles: Array) -> Array:
     """(6, N) rad → (3, 6, N) m, tips of the motor arms, body frame."""
-    arm = MOTOR_ARM_LENGTH * np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)]) - _MOTORS[:, 3]
-    return _dot(_MOTORS[:, :3], arm[:, None])  # summed over rows: a rotation's inverse is its transpose
+    tips: Array = _ARM_COS * np.cos(angles)
+    tips += _ARM_SIN * np.sin(angles)
+    tips += _ARM_AXIS
+    return tips
 
 
 def _orthonormal(pose: Array) -> Array:
@@ -287,22 +371,25 @@ def _assemble(tips: Array, pose: Array) -> Array:
     return found
 
 
-def _rod_errors(tips: Array, pose: Array) -> tuple[Array, Array]:
-    """How much too long each rod is, (6 legs, N), and the derivatives by `_moved`'s step, (6, 6 legs, N)."""
+def _rod_errors(tips: Array, pose: Array, kind: npt.DTypeLike = np.float64) -> tuple[Array, Array]:
+    """How much too long each rod is, (6 legs, N), and the derivatives by `_moved`'s step, (6, 6 legs, N) of a kind."""
     arms = _branch_arms(pose)
     rods = arms + pose[:, 3, None] - tips
     errors = (_dot(rods, rods) - ROD_LENGTH**2) * (0.5 / ROD_LENGTH / _PLATFORM_RADIUS)
-    slopes = np.concatenate([rods, _cross(arms, rods) / _PLATFORM_RADIUS]) / ROD_LENGTH
+    slopes = np.empty((6, *errors.shape), dtype=kind)
+    slopes[:3] = rods
+    slopes[3:] = _cross((arms / _PLATFORM_RADIUS).astype(kind), slopes[:3])
+    slopes /= ROD_LENGTH
     return errors, slopes
 
 
 def _damped_step(errors: Array, slopes: Array) -> Array:
     """(6, N) translation in platform radii and rotation vector that lessen the errors: (SᵀS + λ) step = -Sᵀ e."""
     right = np.concatenate([slopes, -errors[None]])
-    system = np.zeros((6, 7, errors.shape[-1]))
+    system = np.zeros((6, 7, errors.shape[-1]), dtype=errors.dtype)
     for leg in range(6):
         system += slopes[:, None, leg] * right[:, leg]
-    system[range(6), range(6)] += _DAMPING * (errors * errors).max(axis=0) + 1e-12  # solvable even at a singularity
+    system[range(6), range(6)] += _DAMPING * (errors * errors).max(axis=0) + _FLOOR  # solvable even at a singularity
     for row in range(6):  # Gauss-Jordan elimination; positive definite, so no pivoting
         reduced = system[row, row + 1 :] / system[row, row]
         system[:, row + 1 :] -= system[:, row, None] * reduced
@@ -312,7 +399,15 @@ def _damped_step(errors: Array, slopes: Array) -> Array:
 
 def _moved(pose: Array, step: Array) -> Array:
     """(3, 4, N) pose after a step. Cayley's rotation, the exponential's to second order without its trigonometry."""
-    half = step[3:, None] / 2
-    once = _cross(half, pose[:, :3])
-    turn = 2 / (1 + _dot(half, half)) * (once + _cross(half, once))
-    return np.concatenate([pose[:, :3] + turn, pose[:, 3:] + _PLATFORM_RADIUS * step[:3, None]], axis=1)
+    x, y, z = half = step[3:] / 2
+    xx, yy, zz = half * half
+    xy, yz, zx = x * y, y * z, z * x
+    turn = np.empty((3, 3, step.shape[-1]))
+    turn[0] = 1 + xx - yy - zz, 2 * (xy - z), 2 * (zx + y)
+    turn[1] = 2 * (xy + z), 1 - xx + yy - zz, 2 * (yz - x)
+    turn[2] = 2 * (zx - y), 2 * (yz + x), 1 - xx - yy + zz
+    turn /= 1 + xx + yy + zz
+    moved = np.empty_like(pose)
+    moved[:, :3] = _dot(np.swapaxes(turn, 0, 1)[:, :, None], pose[:, None, :3])
+    moved[:, 3] = pose[:, 3] + _PLATFORM_RADIUS * step[:3]
+    return moved

@@ -128,6 +128,10 @@ class Motors:
         self._engaged[ids] = self.position[ids] = position
         self.velocity[ids] = 0.0
 
+    def told(self, ids: npt.NDArray[np.int64]) -> Array:
+        """(len(ids), 9) rad, the latest targets."""
+        return np.asarray(self._commands[self._newest, ids])
+
     def step(self, targets: Array) -> Array:
         """(N, 9) rad where the joints are a tick after the (N, 9) targets were sent."""
         self._newest = (self._newest + 1) % self._slots

@@ -10,13 +10,11 @@ from pathlib import Path
 import mujoco
 
 from reachy_kit.errors import KitError
-from reachy_kit.interface import CONTROL_HZ
 
 HEAD_HEIGHT = 0.177
 """m from the table to the origin of the base frame. Source: head_z_offset in reachy_mini's kinematics_data.json."""
 TIMESTEP = 0.002
-"""s. Source: reachy_mini.daemon.backend.mujoco (1.12), as is the number of steps a tick."""
-SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP))
+"""s, ten steps a tick. Source: reachy_mini.daemon.backend.mujoco (1.12)."""
 BALL_RADIUS = 0.035
 """m, about a table-tennis ball to a tennis ball."""
 BALL_RGBA = (0.10, 0.75, 0.15, 1.0)
@@ -40,11 +38,13 @@ def mjcf_path() -> Path:
     return path
 
 
-def robot_model(*, drawing: bool) -> mujoco.MjModel:
-    """The daemon's robot with a coloured ball beside it (mocap body ``target``).
+def robot_model(*, drawing: bool, timestep: float = TIMESTEP, delay_samples: int = 0) -> mujoco.MjModel:
+    """The daemon's robot; with ``drawing`` a coloured ball beside it (mocap body ``target``).
 
     Args:
         drawing: keep the meshes that only draw: slow to load and to render, wanted for pictures of the robot itself.
+        timestep: s.
+        delay_samples: physics steps for which the actuators remember their commands, so that they can be late.
     """
     spec = mujoco.MjSpec.from_file(str(mjcf_path()))
     if not drawing:
@@ -55,8 +55,11 @@ def robot_model(*, drawing: bool) -> mujoco.MjModel:
         for mesh in list(spec.meshes):
             if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name goes by its file's
                 spec.delete(mesh)
-    spec.option.timestep = TIMESTEP
-    add_ball(spec)
+    for actuator in spec.actuators:
+        actuator.nsample = delay_samples
+    spec.option.timestep = timestep
+    if drawing:
+        add_ball(spec)
     return spec.compile()
 
 

@@ -3,11 +3,11 @@
 import mujoco
 import numpy as np
 
-from reachy_kit.geometry import CAMERA_IN_HEAD
+from reachy_kit.geometry import CAMERA_IN_HEAD, pose_from_vector
 from reachy_kit.interface import Array, Image
-from reachy_sim.model import HEAD_HEIGHT
-from reachy_sim.physics import Physics
+from reachy_sim.model import HEAD_HEIGHT, robot_model
 from reachy_sim.render import offscreen_renderer
+from reachy_sim.standing import Linkage
 
 _SKY = 0
 """Texture of the sky in the daemon's scene; painted over to make a wall."""
@@ -15,8 +15,8 @@ _SKY = 0
 
 def portraits(poses: list[Array], targets: list[Array], width: int = 800, height: int = 500) -> list[Image]:
     """The robot in each of the (9,) poses, the ball at each (3,) target in the base frame, all seen from one place."""
-    physics = Physics(0.0, drawing=True)
-    model, data = physics.model, physics.data
+    model = robot_model(drawing=True)
+    data, linkage = mujoco.MjData(model), Linkage(model)
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     model.vis.rgba.haze = (0.93, 0.93, 0.93, 1.0)
     model.geom("floor").matid = -1
@@ -28,11 +28,11 @@ def portraits(poses: list[Array], targets: list[Array], width: int = 800, height
     images = []
     try:
         for pose, target in zip(poses, targets, strict=True):
-            physics.reset(pose)
+            data.qpos[:] = linkage.positions(pose)
             data.mocap_pos[ball] = target + np.array([0.0, 0.0, HEAD_HEIGHT])
             mujoco.mj_forward(model, data)
             renderer.update_scene(data, view)
-            _draw_gaze(renderer.scene, physics.head_pose, float(np.linalg.norm(target)))
+            _draw_gaze(renderer.scene, pose_from_vector(pose), float(np.linalg.norm(target)))
             images.append(np.asarray(renderer.render()))
     finally:
         renderer.close()

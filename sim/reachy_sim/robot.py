@@ -4,7 +4,9 @@ Try it: reachy-kit eval expert --task look_at --episodes 5
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from reachy_kit.interface import (
     ACTION_NAMES,
@@ -17,27 +19,33 @@ from reachy_kit.interface import (
     Observation,
 )
 from reachy_kit.safety import CLASSROOM, LimitsProfile, Motion, limit
-from reachy_sim.physics import Physics
+from reachy_sim.actuators import Actuators
+from reachy_sim.dynamics import open_dynamics
+from reachy_sim.standing import commanded_joints
 
 type Camera = Callable[[Array, float], tuple[Image, float]]
 """(9,) state and time → RGB image and its capture time."""
+
+_ALONE = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class SimRobotConfig:
     """A simulated robot."""
 
-    delay: float = 0.03
-    """s from command to motor. The real robot needs 20–40 ms (reachy_mini documentation and bus rate)."""
+    tier: str = "physics"
+    """``physics`` or ``kinematic``."""
+    actuators: Actuators = field(default_factory=Actuators)
+    """How its motors follow."""
     profile: LimitsProfile = CLASSROOM
     """What the limiter permits; the same profile as on the robot."""
 
 
 class SimRobot:
-    """One robot in physics, as fast as the computer goes.
+    """One robot, as fast as the computer goes: the batch of one.
 
     Args:
-        config: delay and limits.
+        config: tier, motors and limits.
         camera: what the robot's eye sees; None saves the time to draw it.
         image_shape: (height, width, 3) of that camera.
     """
@@ -52,10 +60,10 @@ class SimRobot:
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         self.config = config or SimRobotConfig()
-        self.physics = Physics(self.config.delay)
+        self._dynamics = open_dynamics(self.config.tier, 1)
         self._camera = camera
         self._image_shape = image_shape
-        self._motion = Motion.at_rest(NEUTRAL)
+        self.reset(NEUTRAL)
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, ...]]:
@@ -79,12 +87,13 @@ class SimRobot:
 
     def reset(self, pose: Array) -> None:
         """Stand still at a (9,) pose; simulated time starts at 0."""
-        self.physics.reset(pose)
-        self._motion = Motion.at_rest(pose)
+        self._dynamics.reset(_ALONE, pose[None], self.config.actuators)
+        self._motion = Motion.at_rest(pose[None])
+        self._ticks = 0
 
     def get_observation(self) -> Observation:
         """The state now, and the camera's latest frame."""
-        state, now = self.physics.state, self.physics.time
+        state, now = self._dynamics.state[0], self._ticks / CONTROL_HZ
         if self._camera is None:
             return Observation(state, now)
         image, captured = self._camera(state, now)
@@ -92,9 +101,10 @@ class SimRobot:
 
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and command it from the next tick on; returns what was applied."""
-        self._motion, _ = limit(self.physics.state, self._motion, action, self.config.profile)
-        return self._motion.position
+        self._motion, _ = limit(self._dynamics.state, self._motion, np.asarray(action)[None], self.config.profile)
+        return np.asarray(self._motion.position[0])
 
     def wait_next_tick(self) -> None:
         """Simulate 20 ms."""
-        self.physics.step(self._motion.position)
+        self._dynamics.step(commanded_joints(self._motion))
+        self._ticks += 1

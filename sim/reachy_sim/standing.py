@@ -11,7 +11,8 @@ import numpy as np
 
 from reachy_kit.geometry import pose_from_vector
 from reachy_kit.interface import ANTENNAS, BODY_YAW, Array
-from reachy_kit.kinematics import inverse
+from reachy_kit.kinematics import inverse_of_vector
+from reachy_kit.safety import Motion
 from reachy_sim.model import HEAD_HEIGHT
 
 JOINTS = ("yaw_body", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
@@ -29,9 +30,16 @@ def joint_targets(action: Array) -> Array:
     Returns:
         (..., 9) rad in the order of ``JOINTS``; NaN where the legs cannot reach.
     """
-    body_yaw = action[..., BODY_YAW]
-    legs = inverse(pose_from_vector(action), body_yaw)
-    return np.concatenate([body_yaw[..., None], legs, -action[..., ANTENNAS]], axis=-1)
+    legs = inverse_of_vector(action)
+    return np.concatenate([action[..., BODY_YAW, None], legs, -action[..., ANTENNAS]], axis=-1)
+
+
+def commanded_joints(motion: Motion) -> Array:
+    """(..., 9) rad on the actuators for what the limiter commands; it has mostly worked out the legs already."""
+    if motion.legs is None:
+        return joint_targets(motion.position)
+    position = motion.position
+    return np.concatenate([position[..., BODY_YAW, None], motion.legs, -position[..., ANTENNAS]], axis=-1)
 
 
 @dataclass(frozen=True)

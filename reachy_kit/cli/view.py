@@ -1,0 +1,141 @@
+"""``reachy-kit view``: the robot live in a browser, or a film of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
+from reachy_kit.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from reachy_kit.cli.policies import LoadedPolicy
+    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.view.film import FilmConfig
+
+NO_POLICY = "none"
+HZ = 25
+"""Decisions a second where no policy says how many."""
+HARDWARE_SECONDS = 10.0
+"""Of a film of a real robot: it has no task with a length of its own."""
+
+
+def view(
+    task: Annotated[str, typer.Option("--task", help="Name of the task; a real robot needs none.")] = "track",
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            metavar="expert|random|oracle|none|RUN|BUNDLE",
+            help="Who drives until you take a slider; none: nobody else.",
+        ),
+    ] = "expert",
+    robot: RobotOption = "sim",
+    perception: PerceptionOption = "auto",
+    variant: Annotated[str | None, typer.Option("--variant", help="Variant of the task.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state in a simulation.")] = 0,
+    paused: Annotated[bool, typer.Option("--paused", help="Begin with a pause.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Where the page is; 0 takes any free one.")
+    ] = 8080,
+    host: Annotated[
+        str, typer.Option("--host", help="0.0.0.0 lets other computers in. There is no password.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--open/--no-browser", help="Open the page in the browser.")] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.mp4|FILE.gif", help="Make a film instead, without a browser.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, help="Length of the film; the task's own if not given.")
+    ] = None,
+    width: Annotated[int, typer.Option("--width", min=160, max=1920, help="Pixels of the film.")] = 640,
+) -> None:
+    """Watch the robot in a browser: 3D, the eye's image, gaze error, reward; nine sliders, pause, step and reset.
+
+    Example: reachy-kit view --task track --policy expert
+    """
+    from reachy_sim.view.subject import TRAINING
+
+    chosen = _task(task, robot, variant or TRAINING)
+    if out is not None:
+        from reachy_sim.view.film import FilmConfig, check_format
+
+        check_format(out)
+        with open_stage(robot, chosen, perception) as stage:
+            _film(stage, _load(policy, stage, task), chosen, seed, seconds, out, FilmConfig(width))
+        show.result(f"film: {out}")
+        return
+    from reachy_sim.view.live import LiveView, ViewConfig
+
+    with LiveView(ViewConfig(host, port, robot, seed, variant or TRAINING, paused), chosen) as live:
+        show.note(live.welcome)
+        if browser:
+            live.open_browser()
+        while True:  # another variant is another stage
+            with open_stage(robot, _task(task, robot, live.variant), perception) as stage:
+                loaded = _load(policy, stage, task)
+                live.play(
+                    stage.robot,
+                    None if policy == NO_POLICY else loaded.policy,
+                    loaded.label,
+                    policy_hz=loaded.policy_hz,
+                    perception=stage.perception,
+                    world=stage.world,
+                    pace=not stage.wall_clock,
+                )
+
+
+def _task(name: str, robot: str, variant: str) -> "GazeTask | None":
+    """The task in its variant; hardware has a world of its own."""
+    if robot not in ("sim", "daemon"):
+        return None
+    from reachy_sim.tasks import task_by_name
+    from reachy_sim.view.subject import variant_of
+
+    return variant_of(task_by_name(name), variant)
+
+
+def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
+    from reachy_kit.cli.policies import LoadedPolicy, load
+
+    if policy == NO_POLICY:
+        from reachy_sim.view.controls import Still
+
+        return LoadedPolicy(NO_POLICY, Still(), HZ, None)
+    loaded = load(policy, stage.perception.names)
+    if stage.world is not None and loaded.task not in (None, task):
+        raise WrongUseError(f"{policy} was trained for {loaded.task}, not for {task}")
+    return loaded
+
+
+def _film(
+    stage: Stage,
+    loaded: "LoadedPolicy",
+    task: "GazeTask | None",
+    seed: int,
+    seconds: float | None,
+    out: Path,
+    config: "FilmConfig",
+) -> None:
+    from reachy_kit.rollout import rollout
+    from reachy_sim.view.controls import Controls, WatchedRobot
+    from reachy_sim.view.film import Reel, write_film
+    from reachy_sim.view.subject import TRAINING, tolerance_of
+
+    length = seconds or (task.seconds if task else HARDWARE_SECONDS)
+    reel = Reel(stage.world, config.fps)
+    robot = WatchedRobot(stage.robot, Controls(seed, TRAINING), reel.observed, pace=False)
+    with show.working(f"{loaded.label} on {stage.robot.name} for {length:g} s"):
+        rollout(
+            robot,
+            loaded.policy,
+            seconds=length,
+            policy_hz=loaded.policy_hz,
+            seed=seed,
+            perception=stage.perception,
+            world=stage.world,
+            subscribers=[reel],
+        )
+    with show.progress(f"drawing {out.name}", total=len(reel.kept)) as advance:
+        write_film(out, reel.kept, config, tolerance_of(task), advance)

@@ -1,0 +1,37 @@
+"""The nine axes as people read them: short names, millimetres and degrees."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reachy_kit.interface import ACTION_NAMES, ACTION_UNITS
+from reachy_kit.safety import CLASSROOM
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the nine numbers."""
+
+    name: str
+    """As in ``ACTION_NAMES``, without ``.pos``."""
+    unit: str
+    """What people read: mm or °."""
+    scale: float
+    """That unit per m or rad."""
+    low: int
+    high: int
+
+    @property
+    def label(self) -> str:
+        """What stands beside its slider."""
+        return f"{self.name.replace('_', ' ').replace('antenna', 'ant.')} ({self.unit})"
+
+
+def _axis(name: str, si: str, low: float, high: float) -> Axis:
+    unit, scale = ("mm", 1e3) if si == "m" else ("°", float(np.rad2deg(1.0)))
+    return Axis(name.removesuffix(".pos"), unit, scale, round(low * scale), round(high * scale))
+
+
+AXES = tuple(map(_axis, ACTION_NAMES, ACTION_UNITS, CLASSROOM.low, CLASSROOM.high))
+"""In the order of ``ACTION_NAMES``, over the whole workspace of the limiter."""
+SCALES = np.array([axis.scale for axis in AXES])

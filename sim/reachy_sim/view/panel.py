@@ -1,0 +1,188 @@
+"""The panel beside the robot: who drives and how well, pause and step, the eye's image, plots, nine sliders."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import viser
+from viser import uplot
+
+from reachy_kit.interface import ACTION_NAMES, Action, Array, Image
+from reachy_sim.view.axes import AXES, SCALES
+from reachy_sim.view.controls import Controls
+from reachy_sim.view.moments import Moment
+
+YOU = "you"
+"""Who drives while a person does."""
+_GREEN, _GREY, _BLUE, _RED = "#2b8a3e", "#868e96", "#1c7ed6", "#e03131"
+_BUTTONS = ("Pause", "Step", "Reset")
+
+
+@dataclass
+class Cast:
+    """Who is on stage."""
+
+    task: str = ""
+    robot: str = ""
+    policy: str = ""
+    tolerance: float | None = None
+    """rad of gaze error that counts as looking."""
+    ticks: int = 2
+    """Of the robot a decision: what a single step lasts."""
+
+
+class Panel:
+    """The panel's elements, and what moving them does.
+
+    Args:
+        gui: of the server.
+        controls: told what the person wants.
+        cast: names to show.
+        variants: of the task.
+        action: (9,) in force, from which a slider takes over.
+    """
+
+    def __init__(
+        self, gui: viser.GuiApi, controls: Controls, cast: Cast, variants: tuple[str, ...], action: Callable[[], Action]
+    ) -> None:
+        self._controls = controls
+        self._cast = cast
+        self._action = action
+        self._status = gui.add_html("")
+        self._buttons = gui.add_button_group("", _BUTTONS)
+        self._buttons.on_click(self._clicked)
+        self._eye = gui.add_image(np.full((180, 320, 3), 225, np.uint8), label=None, visible=False)
+        self._plots = [_plot(gui, "gaze error (°)", _BLUE), _plot(gui, "reward", _GREEN)]
+        with gui.add_folder("Drive it yourself"):
+            self._sliders = [self._slider(gui, index) for index in range(len(AXES))]
+            self._back = gui.add_button("Hand back", disabled=True)
+            self._back.on_click(lambda _: controls.hand_back())
+        with gui.add_folder("Measured"):
+            self._table = gui.add_html("")
+        with gui.add_folder("Episode"):
+            self._seed = gui.add_number("seed", controls.seed, min=0, step=1)
+            self._seed.on_update(self._seed_chosen)
+            self._variant = gui.add_dropdown("variant", variants, initial_value=controls.variant)
+            self._variant.on_update(self._variant_chosen)
+            self._streamed = gui.add_checkbox("picture drawn by the server", False, hint="For browsers slow in 3D.")
+            self._picture = gui.add_image(np.full((480, 640, 3), 225, np.uint8), visible=False)
+
+    # What the person does. Changes that come from here (no client) are not the person's.
+
+    def _clicked(self, event: viser.GuiEvent[viser.GuiButtonGroupHandle]) -> None:
+        chosen = event.target.value
+        if chosen == "Step":
+            self._controls.step(self._cast.ticks)
+        elif chosen == "Reset":
+            self._controls.start_again()
+        else:
+            self._controls.pause(not self._controls.paused)
+
+    def _slider(self, gui: viser.GuiApi, index: int) -> viser.GuiSliderHandle[float]:
+        axis = AXES[index]
+        slider = gui.add_slider(axis.label, min=float(axis.low), max=float(axis.high), step=1.0, initial_value=0.0)
+
+        @slider.on_update
+        def _(event: viser.GuiEvent[viser.GuiSliderHandle[float]]) -> None:
+            if event.client is not None:
+                self._controls.steer(index, event.target.value / axis.scale, self._action())
+
+        return slider
+
+    def _seed_chosen(self, event: viser.GuiEvent[viser.GuiNumberHandle[int]]) -> None:
+        if event.client is not None:
+            self._controls.start_again(seed=event.target.value)
+
+    def _variant_chosen(self, event: viser.GuiEvent[viser.GuiDropdownHandle[str]]) -> None:
+        if event.client is not None:
+            self._controls.start_again(seed=self._controls.seed, variant=event.target.value)
+
+    # What the person sees.
+
+    @property
+    def wants_picture(self) -> bool:
+        """Whether somebody has asked for pictures drawn by the server."""
+        return bool(self._streamed.value)
+
+    def show_text(self, moment: Moment) -> None:
+        """Names, success, the nine numbers, and the sliders following whoever else drives."""
+        yours = self._controls.yours is not None
+        self._status.content = _status(moment, self._cast, YOU if yours else self._cast.policy, self._controls.paused)
+        self._table.content = _table(moment)
+        pause = "Resume" if self._controls.paused else "Pause"
+        if self._buttons.options[0] != pause:
+            self._buttons.options = (pause, *_BUTTONS[1:])
+        if self._back.disabled == yours:
+            self._back.disabled = not yours
+        if self._seed.value != moment.seed:
+            self._seed.value = moment.seed
+        if not yours:
+            for slider, value, axis in zip(self._sliders, np.round(moment.action * SCALES), AXES, strict=True):
+                inside = float(np.clip(value, axis.low, axis.high))
+                if slider.value != inside:
+                    slider.value = inside
+
+    def show_image(self, image: Image) -> None:
+        """What the eye sees."""
+        self._eye.image = image
+        self._eye.visible = True
+
+    def show_picture(self, picture: Image | None) -> None:
+        """The robot as the server draws it; None for none."""
+        if picture is not None:
+            self._picture.image = picture
+        self._picture.visible = picture is not None
+
+    def show_plots(self, recent: Array) -> None:
+        """(3, K) time, gaze error and reward."""
+        visible = recent.shape[1] > 1
+        for plot, values in zip(self._plots, recent[1:], strict=True):
+            plot.visible = visible
+            if visible:
+                plot.data = (recent[0], values)
+
+
+def _plot(gui: viser.GuiApi, label: str, colour: str) -> viser.GuiUplotHandle:
+    small: dict[str, object] = {"size": 34, "font": "10px sans-serif"}
+    return gui.add_uplot(
+        data=(np.zeros(2), np.zeros(2)),
+        series=(uplot.Series(label="s"), uplot.Series(label=label, stroke=colour, width=2)),
+        title=label,
+        scales={"x": uplot.Scale(time=False, auto=True), "y": uplot.Scale(auto=True)},
+        axes=(uplot.Axis(size=30, font="10px sans-serif"), uplot.Axis(**small)),  # type: ignore[typeddict-item]
+        legend=uplot.Legend(show=False),
+        height=120,
+        visible=False,
+    )
+
+
+def _status(moment: Moment, cast: Cast, driver: str, paused: bool) -> str:
+    """Two lines of HTML; the ``data-`` attributes are for tests and other programs."""
+    colour, words = _GREY, "no target known"
+    if moment.gaze_error is not None:
+        error = np.rad2deg(moment.gaze_error)
+        looking = cast.tolerance is not None and moment.gaze_error <= cast.tolerance
+        colour, words = (_GREEN, f"looking, {error:.1f}° off") if looking else (_RED, f"{error:.1f}° off")
+    if moment.success:
+        words += ' · <b data-success="true">success ✓</b>'
+    return (
+        f'<div style="font-size:14px;line-height:1.5;padding:2px 4px">'
+        f"<b>{cast.task}</b> on {cast.robot} · policy <b data-driver>{driver}</b> · seed <span data-seed>{moment.seed}</span>"
+        f"<br><span style='color:{colour}'>●</span> {words} · <span data-time>{moment.time:.2f}</span> s"
+        f"{' · <b>paused</b>' if paused else ''}</div>"
+    )
+
+
+def _table(moment: Moment) -> str:
+    """Nine rows: measured, commanded."""
+    rows = "".join(
+        f"<tr><td>{axis.label}</td><td data-axis='{name}' style='text-align:right'>{state:.1f}</td>"
+        f"<td style='text-align:right'>{action:.1f}</td></tr>"
+        for axis, name, state, action in zip(
+            AXES, ACTION_NAMES, moment.state * SCALES, moment.action * SCALES, strict=True
+        )
+    )
+    return (
+        "<table style='width:100%;font-size:12px;font-variant-numeric:tabular-nums'><tr style='color:#868e96'>"
+        f"<td></td><td style='text-align:right'>measured</td><td style='text-align:right'>commanded</td></tr>{rows}</table>"
+    )

@@ -58,3 +58,6 @@ class PinholeCamera:
 SIM_CAMERA = PinholeCamera(width=320, height=180)
 """What the simulated eye renders: the robot's 16:9 stream at a quarter of 1280 × 720, where a ball at 1 m is 6 px wide
 in radius."""
+ENV_CAMERA = PinholeCamera(width=96, height=96)
+"""What policies that learn from pixels see: a square of ±43.8°, as wide as the robot's view. The robot's 16:9 stream
+fills its middle rows; 21 above and 21 below have no counterpart there."""

@@ -6,7 +6,7 @@ import numpy as np
 from reachy_kit.geometry import CAMERA_IN_HEAD, pose_from_vector
 from reachy_kit.interface import Array, Image
 from reachy_sim.model import HEAD_HEIGHT, robot_model
-from reachy_sim.render import offscreen_renderer
+from reachy_sim.offscreen import offscreen_renderer
 from reachy_sim.standing import Linkage
 
 _SKY = 0

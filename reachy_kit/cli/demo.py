@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from reachy_policies.evaluate.episodes import Evaluation
     from reachy_policies.evaluate.statistics import PairedDifference
     from reachy_policies.run import Run
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
+    from reachy_sim.tasks.task import Task
 
 
 def demo(
@@ -42,21 +43,21 @@ def demo(
     Example: reachy-kit demo
     """
     from reachy_policies.evaluate.statistics import compare_pairs
-    from reachy_sim.tasks.look_at import LOOK_AT
+    from reachy_sim.tasks import variant_by_name
 
-    began = time.perf_counter()
+    began, variant = time.perf_counter(), variant_by_name("look_at")
     folder = _fresh_folder(out)
-    run, bundle = _learn(folder, LOOK_AT, episodes, seed)
-    results = _judge_in_sim(LOOK_AT, bundle, max(sim_episodes, daemon_episodes))
-    on_daemon = _judge_on_daemon(LOOK_AT, bundle, daemon_episodes)
+    run, bundle = _learn(folder, variant, episodes, seed)
+    results = _judge_in_sim(variant, bundle, max(sim_episodes, daemon_episodes))
+    on_daemon = _judge_on_daemon(variant, bundle, daemon_episodes)
     comparison: PairedDifference | None = None
     if on_daemon:
         comparison = compare_pairs(results[1].successes[:daemon_episodes], on_daemon.successes)
         results.append(on_daemon)
-    report = _report(folder, LOOK_AT, run, results, comparison, time.perf_counter() - began)
+    report = _report(folder, variant.task, run, results, comparison, time.perf_counter() - began)
 
     summary: dict[str, Any] = {
-        "task": LOOK_AT.name,
+        "task": variant.task.name,
         "seconds": round(time.perf_counter() - began, 1),
         "evaluations": [one.summary() for one in results],
         "daemon_against_sim": paired_summary(comparison, results[1]) if comparison else None,
@@ -66,7 +67,7 @@ def demo(
     if json:
         show.print_json(summary)
         return
-    show.print_table(table(f"{LOOK_AT.name} after {episodes} demonstrations", results))
+    show.print_table(table(f"{variant.task.name} after {episodes} demonstrations", results))
     if comparison:
         show.result(difference_line("sim", "daemon", comparison))
     show.result(f"report: {report}")
@@ -82,10 +83,10 @@ def _fresh_folder(out: Path | None) -> Path:
     return folder
 
 
-def _learn(folder: Path, task: "GazeTask", episodes: int, seed: int) -> "tuple[Run, Path]":
-    dataset, bundle = folder / "dataset", folder / f"{task.name}.bundle"
-    with open_stage("sim", task, camera=False) as stage:
-        record_episodes(stage, task, dataset, episodes=episodes, hz=25, seed=seed, camera=False)
+def _learn(folder: Path, variant: "Variant", episodes: int, seed: int) -> "tuple[Run, Path]":
+    dataset, bundle = folder / "dataset", folder / f"{variant.task.name}.bundle"
+    with open_stage("sim", variant, camera=False) as stage:
+        record_episodes(stage, variant, dataset, episodes=episodes, hz=25, seed=seed, camera=False)
     run = train_imitation(dataset, folder / "run", seed=seed, settings={})
     from reachy_policies.export import export
 
@@ -94,15 +95,15 @@ def _learn(folder: Path, task: "GazeTask", episodes: int, seed: int) -> "tuple[R
     return run, bundle
 
 
-def _judge_in_sim(task: "GazeTask", bundle: Path, episodes: int) -> "list[Evaluation]":
-    with open_stage("sim", task, camera=False) as stage:
+def _judge_in_sim(variant: "Variant", bundle: Path, episodes: int) -> "list[Evaluation]":
+    with open_stage("sim", variant, camera=False) as stage:
         return [
-            evaluate_one("expert", stage, task, range(episodes), "expert, sim"),
-            evaluate_one(str(bundle), stage, task, range(episodes), "imitation, sim"),
+            evaluate_one("expert", stage, variant, range(episodes), "expert, sim"),
+            evaluate_one(str(bundle), stage, variant, range(episodes), "imitation, sim"),
         ]
 
 
-def _judge_on_daemon(task: "GazeTask", bundle: Path, episodes: int) -> "Evaluation | None":
+def _judge_on_daemon(variant: "Variant", bundle: Path, episodes: int) -> "Evaluation | None":
     from reachy_kit.robots.daemon import daemon_installed
 
     if not daemon_installed():
@@ -111,13 +112,13 @@ def _judge_on_daemon(task: "GazeTask", bundle: Path, episodes: int) -> "Evaluati
         )
         return None
     show.note("starting the robot's daemon with a simulated robot")
-    with open_stage("daemon", task) as stage:
-        return evaluate_one(str(bundle), stage, task, range(episodes), "imitation, daemon")
+    with open_stage("daemon", variant) as stage:
+        return evaluate_one(str(bundle), stage, variant, range(episodes), "imitation, daemon")
 
 
 def _report(
     folder: Path,
-    task: "GazeTask",
+    task: "Task",
     run: "Run",
     results: "list[Evaluation]",
     comparison: "PairedDifference | None",

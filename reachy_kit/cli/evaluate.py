@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
     from reachy_policies.evaluate.episodes import Evaluation
     from reachy_policies.evaluate.statistics import PairedDifference
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
 
 
 def evaluate(
     policies: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|BUNDLE|expert…", help="What to judge; the first is what the others are compared with."
+            metavar="RUN|BUNDLE|expert|oracle|random…", help="What to judge; the first is what the others are compared with."
         ),
     ],
-    task: Annotated[str, typer.Option("--task", help="look_at or track.")] = "look_at",
+    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
+    variant: Annotated[str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")] = "training",
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")
     ] = 100,
@@ -37,9 +38,9 @@ def evaluate(
     Example: reachy-kit eval runs/look_at expert --task look_at --episodes 100 --json
     """
     from reachy_policies.evaluate.statistics import compare_pairs
-    from reachy_sim.tasks import task_by_name
+    from reachy_sim.tasks import variant_by_name
 
-    chosen = task_by_name(task)
+    chosen = variant_by_name(task, variant)
     if robot not in ("sim", "daemon"):
         raise WrongUseError("a real robot knows no ground truth to judge by; evaluate on --robot sim or daemon")
     with open_stage(robot, chosen, perception, camera=False) as stage:
@@ -49,22 +50,24 @@ def evaluate(
         show.print_json(
             {
                 "task": task,
+                "variant": variant,
                 "evaluations": [one.summary() for one in results],
                 "compared_with_first": [paired_summary(one, results[0]) for one in comparisons],
             }
         )
         return
-    show.print_table(table(f"{task} on {robot}, {episodes} episodes", results))
+    show.print_table(table(f"{task}{'' if variant == 'training' else f', {variant}'} on {robot}, {episodes} episodes", results))
     for other, comparison in zip(results[1:], comparisons, strict=True):
         show.result(difference_line(results[0].policy, other.policy, comparison))
 
 
-def evaluate_one(name: str, stage: Stage, task: "GazeTask", seeds: range, label: str | None = None) -> "Evaluation":
+def evaluate_one(name: str, stage: Stage, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":
     """Judge one policy on a stage that has a world."""
     from reachy_kit.cli.policies import load
     from reachy_policies.evaluate.episodes import evaluate as run_episodes
 
-    loaded = load(name, stage.perception.names)
+    task = variant.task
+    loaded = load(name, stage.perception.names, task.name)
     if loaded.task not in (None, task.name):
         raise WrongUseError(f"{name} was trained for {loaded.task}, not for {task.name}")
     assert stage.world is not None, "judged stages have a world"

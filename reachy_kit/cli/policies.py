@@ -1,4 +1,4 @@
-"""Load the policy that an argument names: ``expert``, the folder of a run, or a bundle."""
+"""Load the policy that an argument names: a scripted one, the folder of a run, or a bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +18,24 @@ class LoadedPolicy:
     """None for what fits any task."""
 
 
-def load(name: str, features: tuple[str, ...], expert_hz: int = 25) -> LoadedPolicy:
-    """Load a policy for a perception that yields the given features.
+SCRIPTED = ("expert", "oracle", "random")
+_HZ = 25
+
+
+def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
+    """Load a policy for a perception that yields the given features, and for a task.
+
+    ``expert`` does it as a person would, ``oracle`` as well as the same senses allow, ``random`` moves about.
 
     Raises:
         WrongUseError: there is no such policy.
         RefusedError: it was trained on other features.
     """
-    if name == "expert":
-        from reachy_sim.tasks.expert import GazeExpert
+    if name in SCRIPTED:
+        from reachy_sim.tasks.expert import Restless, expert
 
-        return LoadedPolicy("expert", GazeExpert(expert_hz), expert_hz, None)
+        scripted = Restless(_HZ) if name == "random" else expert(task, _HZ, oracle=name == "oracle")
+        return LoadedPolicy(name, scripted, _HZ, None)
     path = Path(name)
     if (path / "card.json").is_file():
         from reachy_policies.run import open_run
@@ -41,7 +48,7 @@ def load(name: str, features: tuple[str, ...], expert_hz: int = 25) -> LoadedPol
         return LoadedPolicy(path.name, run.policy(), run.card.policy_hz, run.card.task)
     if not path.exists():
         raise WrongUseError(
-            f"{name} is neither a run nor a bundle nor 'expert'. Train one: reachy-kit train imitation --out {name}"
+            f"{name} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train imitation --out {name}"
         )
     from reachy_kit.bundle import read_bundle
     from reachy_kit.runner import load_policy

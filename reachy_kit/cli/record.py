@@ -10,7 +10,7 @@ from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_sta
 from reachy_kit.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
 
 RECORDING_SEEDS = 1_000_000
 """First seed of recorded episodes; evaluations count from 0, so that nothing is tested on what it was taught."""
@@ -18,7 +18,7 @@ RECORDING_SEEDS = 1_000_000
 
 def record(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
-    task: Annotated[str, typer.Option("--task", help="look_at or track.")] = "look_at",
+    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
     robot: RobotOption = "sim",
     teleop: Annotated[str, typer.Option("--teleop", help="Who demonstrates: scripted.")] = "scripted",
     episodes: Annotated[
@@ -37,13 +37,13 @@ def record(
     Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
     """
     from reachy_kit.interface import POLICY_RATES
-    from reachy_sim.tasks import task_by_name
+    from reachy_sim.tasks import variant_by_name
 
     if teleop != "scripted":
         raise WrongUseError(f"--teleop {teleop} does not exist; there is scripted")
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
-    chosen = task_by_name(task)
+    chosen = variant_by_name(task)
     with open_stage(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
         total = record_episodes(stage, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera)
     if json:
@@ -55,15 +55,16 @@ def record(
 
 
 def record_episodes(
-    stage: Stage, task: "GazeTask", out: Path, *, episodes: int, hz: int, seed: int, camera: bool
+    stage: Stage, variant: "Variant", out: Path, *, episodes: int, hz: int, seed: int, camera: bool
 ) -> int:
     """Record until the dataset holds that many episodes; returns how many it holds."""
     from importlib.metadata import version
 
     from reachy_kit.recording import DatasetLayout, DatasetRecorder
     from reachy_kit.rollout import rollout
-    from reachy_sim.tasks.expert import GazeExpert
+    from reachy_sim.tasks.expert import expert
 
+    task = variant.task
     layout = DatasetLayout(
         task=task.name,
         instruction=task.instruction,
@@ -88,7 +89,7 @@ def record_episodes(
             episode_seed = RECORDING_SEEDS * (1 + seed) + index
             rollout(
                 stage.robot,
-                GazeExpert(hz, seed=episode_seed),
+                expert(task.name, hz, episode_seed),
                 seconds=task.seconds,
                 policy_hz=hz,
                 seed=episode_seed,

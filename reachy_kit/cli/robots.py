@@ -11,7 +11,7 @@ from reachy_kit.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.interface import Perception, Robot, World
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
     from reachy_sim.twin import Twin
 
 RobotOption = Annotated[
@@ -52,13 +52,13 @@ class Stage:
 
 @contextlib.contextmanager
 def open_stage(
-    robot: str, task: "GazeTask | None", perception: str = "auto", *, camera: bool = True, limits: str = "classroom"
+    robot: str, variant: "Variant | None", perception: str = "auto", *, camera: bool = True, limits: str = "classroom"
 ) -> Iterator[Stage]:
     """Connect, and bring the robot to rest at the end.
 
     Args:
         robot: ``sim``, ``daemon`` or HOST[:PORT].
-        task: what the world is about; hardware needs none.
+        variant: what the world is about, and its conditions; hardware needs none.
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: on the simulator whether to draw what the eye sees, on hardware whether to stream.
         limits: name of the limiter's profile.
@@ -70,12 +70,12 @@ def open_stage(
     if perception not in ("auto", "geometry", "detector"):
         raise WrongUseError(f"--perception {perception} does not exist; there are auto, geometry and detector")
     if robot == "sim":
-        assert task is not None, "the simulator needs a task"
-        with _sim_stage(task, "geometry" if perception == "auto" else perception, camera, limits) as stage:
+        assert variant is not None, "the simulator needs a task"
+        with _sim_stage(variant, "geometry" if perception == "auto" else perception, camera, limits) as stage:
             yield stage
     elif robot == "daemon":
-        assert task is not None, "the simulated daemon needs a task"
-        with _daemon_stage(task, "detector" if perception == "auto" else perception, limits) as stage:
+        assert variant is not None, "the simulated daemon needs a task"
+        with _daemon_stage(variant, "detector" if perception == "auto" else perception, limits) as stage:
             yield stage
     else:
         if perception == "geometry":
@@ -85,22 +85,23 @@ def open_stage(
 
 
 @contextlib.contextmanager
-def _sim_stage(task: "GazeTask", perception: str, camera: bool, limits: str) -> Iterator[Stage]:
+def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -> Iterator[Stage]:
     from reachy_kit.robots.session import connected
     from reachy_kit.safety import PROFILES
     from reachy_sim.robot import SimRobot, SimRobotConfig
     from reachy_sim.twin import Twin
 
-    with contextlib.closing(Twin(task)) as twin:
+    with contextlib.closing(Twin(variant)) as twin:
         drawn = camera or perception == "detector"
         shape = twin.image_shape if drawn else None
         config = SimRobotConfig(profile=PROFILES[limits])
-        with connected(SimRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
+        eye = twin.camera if drawn else None
+        with connected(SimRobot(config, camera=eye, image_shape=shape, actuators=twin.actuators)) as robot:
             yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
 
 
 @contextlib.contextmanager
-def _daemon_stage(task: "GazeTask", perception: str, limits: str) -> Iterator[Stage]:
+def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[Stage]:
     from reachy_kit.interface import NEUTRAL
     from reachy_kit.robots.daemon import simulated_daemon
     from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
@@ -108,7 +109,7 @@ def _daemon_stage(task: "GazeTask", perception: str, limits: str) -> Iterator[St
     from reachy_kit.safety import PROFILES
     from reachy_sim.twin import Twin
 
-    with contextlib.closing(Twin(task)) as twin, simulated_daemon() as address:
+    with contextlib.closing(Twin(variant)) as twin, simulated_daemon() as address:
         drawn = perception == "detector"
         shape = twin.image_shape if drawn else None
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])

@@ -10,7 +10,7 @@ from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_stage
 
 if TYPE_CHECKING:
     from reachy_kit.interface import Episode
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
 
 
 def run(
@@ -41,11 +41,11 @@ def run(
 
     opened = read_bundle(bundle)
     graph = opened.manifest.graphs[0]
-    task = _task(robot, opened.manifest.task)
-    length = seconds or (task.seconds if task else 10.0)
+    variant = _variant(robot, opened.manifest.task)
+    length = seconds or (variant.task.seconds if variant else 10.0)
     done: list[Episode] = []
     limits = opened.manifest.limits_profile
-    with open_stage(robot, task, perception, camera=camera and robot != "sim", limits=limits) as stage:
+    with open_stage(robot, variant, perception, camera=camera and robot != "sim", limits=limits) as stage:
         policy = load_policy(opened, stage.perception.names)
         with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
             for index in range(seed, seed + episodes):
@@ -64,13 +64,13 @@ def run(
     _report(done, str(bundle), robot, json)
 
 
-def _task(robot: str, name: str) -> "GazeTask | None":
+def _variant(robot: str, name: str) -> "Variant | None":
     """Simulations need the task's world; hardware has its own."""
     if robot not in ("sim", "daemon"):
         return None
-    from reachy_sim.tasks import task_by_name
+    from reachy_sim.tasks import variant_by_name
 
-    return task_by_name(name)
+    return variant_by_name(name)
 
 
 def _report(done: "list[Episode]", bundle: str, robot: str, json: bool) -> None:

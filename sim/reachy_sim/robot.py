@@ -48,6 +48,7 @@ class SimRobot:
         config: tier, motors and limits.
         camera: what the robot's eye sees; None saves the time to draw it.
         image_shape: (height, width, 3) of that camera.
+        actuators: asked at each reset how the motors follow, instead of the configuration.
     """
 
     name = "sim"
@@ -58,11 +59,13 @@ class SimRobot:
         config: SimRobotConfig | None = None,
         camera: Camera | None = None,
         image_shape: tuple[int, int, int] | None = None,
+        actuators: Callable[[], Actuators] | None = None,
     ) -> None:
         self.config = config or SimRobotConfig()
         self._dynamics = open_dynamics(self.config.tier, 1)
         self._camera = camera
         self._image_shape = image_shape
+        self._actuators = actuators or (lambda: self.config.actuators)
         self.reset(NEUTRAL)
 
     @property
@@ -87,7 +90,7 @@ class SimRobot:
 
     def reset(self, pose: Array) -> None:
         """Stand still at a (9,) pose; simulated time starts at 0."""
-        self._dynamics.reset(_ALONE, pose[None], self.config.actuators)
+        self._dynamics.reset(_ALONE, pose[None], self._actuators())
         self._motion = Motion.at_rest(pose[None])
         self._ticks = 0
 

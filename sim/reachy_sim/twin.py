@@ -8,72 +8,89 @@ from collections import deque
 
 import numpy as np
 
-from reachy_kit.geometry import bearing, gaze_error, pose_from_vector, target_in_camera
-from reachy_kit.interface import HEAD, Array, Image, Observation, Truth
+from reachy_kit.geometry import pose_from_vector
+from reachy_kit.interface import CONTROL_HZ, Array, Image, Observation, Truth
 from reachy_kit.perception.camera import SIM_CAMERA
-from reachy_kit.perception.target import TARGET_FEATURES, TargetMemory
-from reachy_sim.model import BALL_RADIUS
+from reachy_sim import draws
+from reachy_sim.actuators import Actuators
+from reachy_sim.conditions import DRAWS, LATENCY, Variant
 from reachy_sim.render import EyeCamera
-from reachy_sim.sensing_noise import SensingNoise
-from reachy_sim.tasks.gaze import GazeTask, Scenario
+from reachy_sim.sensing import Senses
+from reachy_sim.tasks.task import Progress, View
+from reachy_sim.visuals import DRAWS as VISUAL_DRAWS
+from reachy_sim.visuals import HELD_OUT_VISUALS, Visuals
 
-CAMERA_LATENCY = 0.04
-"""s from exposure to the policy: one frame at 25 Hz, what the robot's 30 Hz stream and the transfer take at best."""
+_ONE = np.zeros(1, dtype=np.int64)
 
 
 class Twin:
     """World of one robot: where the target is, what the eye sees, how well the task goes.
 
+    The episode of a seed is the first one of an environment of that seed.
+
     Args:
-        task: what is to be done.
+        variant: what is to be done, and under which conditions.
     """
 
-    def __init__(self, task: GazeTask) -> None:
-        self.task = task
-        self._scenario: Scenario = task.reset(np.zeros(1, dtype=np.int64))
+    def __init__(self, variant: Variant) -> None:
+        self.variant, self.task = variant, variant.task
         self._eye: EyeCamera | None = None
-        self._begun = 0.0
+        self.reset(0)
         self._begin(0.0)
 
     def reset(self, seed: int) -> Array:
         """Draw the episode of a seed; returns the (9,) start pose."""
-        self._scenario = self.task.reset(np.array([seed], dtype=np.int64))
+        self.seeds, self.episodes = np.full(1, seed, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
+        mine = (self.seeds, self.episodes)
+        self.scenario = self.task.scenario(draws.uniform(*mine, draws.SCENARIO, len(self.task.spans)))
+        self.drawn = self.variant.conditions.draw(draws.uniform(*mine, draws.CONDITIONS, DRAWS))
+        looks = HELD_OUT_VISUALS.get(self.variant.conditions.visuals)
+        self.looks = looks.draw(draws.uniform(*mine, draws.VISUALS, VISUAL_DRAWS)) if looks else Visuals()
         self._begin(np.inf)
-        return self._scenario.start[0].copy()
+        return np.asarray(self.scenario.start[0].copy())
 
     def start(self, time: float) -> None:
         """The target begins to move at this instant of the robot's clock."""
         self._begin(time)
 
+    def actuators(self) -> Actuators:
+        """The motors of the episode's robot, (1, 9)."""
+        return self.drawn.actuators
+
     def _begin(self, time: float) -> None:
         self._begun = time
-        self._held = np.zeros(1)
-        self._success = False
-        self._last: Observation | None = None
+        self._last: float | None = None
+        self._progress = Progress.begin(self.scenario.start)
         self._poses: deque[tuple[float, Array]] = deque(maxlen=16)
+
+    @property
+    def latency(self) -> float:
+        """S from exposure to the policy, in this episode."""
+        return float(self.drawn.latency[0]) / CONTROL_HZ
+
+    def since_start(self, time: float) -> Array:
+        """(1,) s of the episode at an instant of the robot's clock; −1 while it has not begun."""
+        return np.array([time - self._begun if np.isfinite(self._begun) else -1.0])
 
     def target(self, time: float) -> Array:
         """(3,) m, base frame, at an instant of the robot's clock; before the start it rests where it will begin."""
-        elapsed = max(time - self._begun, 0.0)
-        return self.task.target(self._scenario, np.array([elapsed]))[0]
+        return np.asarray(self.task.target(self.scenario, np.maximum(self.since_start(time), 0.0))[0])
 
     def shows(self, time: float) -> bool:
-        """Whether the target is out of hiding."""
-        return bool(self.task.shown(self._scenario, np.array([time - self._begun]))[0])
+        """Whether there is a target to sense."""
+        return bool(self.task.shown(self.scenario, self.since_start(time))[0])
 
     def measure(self, observation: Observation) -> Truth:
         """Judge one observation; call it once a step, in order."""
-        now, target = observation.capture_time, self.target(observation.capture_time)
-        error = gaze_error(pose_from_vector(observation.state), target)
-        last = self._last
-        elapsed = now - (last.capture_time if last else self._begun)
-        turned = observation.state[HEAD][3:] - last.state[HEAD][3:] if last else np.zeros(3)
-        speed = np.linalg.norm(turned) / elapsed if elapsed > 0 else 0.0
-        self._held = self.task.held(self._held, error[None], elapsed)
-        self._success = self._success or bool(self._held[0] >= self.task.hold - 1e-9)
-        self._last = observation
-        terms = self.task.reward_terms(error, np.asarray(speed))
-        return Truth(target, float(error), float(sum(terms.values())), self._success)
+        now = observation.capture_time
+        since = now - (self._begun if self._last is None else self._last)
+        if self._last is None:
+            self._progress.last = observation.state[None] if since <= 0 else self._progress.last
+        view = view_of(observation.state)
+        judged = self.task.judge(self._progress, self.scenario, self.since_start(now), view, np.array([max(since, 0.0)]))
+        self._last = now
+        reward = float(sum(float(term[0]) for term in judged.terms.values()))
+        return Truth(self.target(now), float(judged.error[0]), reward, bool(self._progress.met[0]))
 
     def camera(self, state: Array, now: float) -> tuple[Image, float]:
         """What the eye saw one latency ago.
@@ -87,9 +104,9 @@ class Twin:
         """
         if self._eye is None:
             self._eye = EyeCamera()
-        captured, seen_from = delayed(self._poses, (now, state))
+        captured, seen_from = delayed(self._poses, (now, state), self.latency)
         target = self.target(captured) if self.shows(captured) else None
-        return self._eye.render(pose_from_vector(seen_from), target), captured
+        return self._eye.render(pose_from_vector(seen_from), target, self.looks), captured
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -104,44 +121,45 @@ class Twin:
 
 
 class GeometricPerception:
-    """The detector's features from the truth plus noise: as late, nearly as noisy, and a hundred times cheaper.
+    """The task's features from the truth plus noise: as late, nearly as noisy, and a hundred times cheaper.
 
     Args:
         twin: knows where the target is.
-        noise: how wrong to be.
     """
 
-    names = TARGET_FEATURES
-
-    def __init__(self, twin: Twin, noise: SensingNoise | None = None) -> None:
+    def __init__(self, twin: Twin) -> None:
         self._twin = twin
-        self._noise = noise or SensingNoise()
-        self._memory = TargetMemory()
+        self.names = twin.task.features
         self.reset(0)
 
     def reset(self, seed: int) -> None:
-        """Forget the episode before; the noise starts from the seed."""
-        self._rng = np.random.Generator(np.random.Philox(key=[seed, 1]))
-        self._memory.reset()
+        """Forget the episode before; the noise follows from the twin's seed."""
+        twin = self._twin
+        self._senses = Senses(twin.task, 1)
+        self._senses.reset(_ONE, twin.drawn, twin.looks.rows(1)["camera_turn"])
         self._poses: deque[tuple[float, Array]] = deque(maxlen=16)
 
     def perceive(self, observation: Observation) -> Array:
-        """(5,) features in the order of ``TARGET_FEATURES``."""
-        captured, state = delayed(self._poses, (observation.capture_time, observation.state))
-        in_camera = target_in_camera(pose_from_vector(state), self._twin.target(captured))
-        noise, drawn = self._noise, self._rng.standard_normal(3)
-        missed = self._rng.random() < noise.missed
-        sighting = None
-        if self._twin.shows(captured) and SIM_CAMERA.sees(in_camera) and not missed:
-            size = np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)) * (1 + noise.size * drawn[2])
-            sighting = np.array([*(bearing(in_camera) + noise.bearing * drawn[:2]), size])
-        return self._memory.update(sighting, captured, observation.capture_time)
+        """(K,) features in the order of ``names``."""
+        twin, now = self._twin, observation.capture_time
+        captured, state = delayed(self._poses, (now, observation.state), twin.latency)
+        times = twin.since_start(captured), twin.since_start(now)
+        features = self._senses.sense_from(view_of(state), twin.scenario, *times, twin.seeds, twin.episodes)
+        return np.asarray(features[0])
 
 
-def delayed(history: deque[tuple[float, Array]], latest: tuple[float, Array]) -> tuple[float, Array]:
-    """Append the latest (time, state); returns the one whose age is nearest to the camera's latency.
+def view_of(state: Array) -> View:
+    """A (9,) state as a batch of one."""
+    pose = pose_from_vector(state)
+    return View(state[None], pose[None, :3, :3], pose[None, :3, 3])
+
+
+def delayed(
+    history: deque[tuple[float, Array]], latest: tuple[float, Array], latency: float = LATENCY
+) -> tuple[float, Array]:
+    """Append the latest (time, state); returns the one whose age is nearest to the latency.
 
     The nearest, not the newest old enough: on a wall clock one frame is 39.9 ms old and the next 40.1.
     """
     history.append(latest)
-    return min(history, key=lambda entry: abs(latest[0] - entry[0] - CAMERA_LATENCY))
+    return min(history, key=lambda entry: abs(latest[0] - entry[0] - latency))

@@ -1,19 +1,26 @@
-"""The tasks by name, each in a file of its own."""
+"""The tasks by name, each in a file of its own, with their variants and their teachers."""
 
 from reachy_kit.errors import WrongUseError
-from reachy_sim.tasks.gaze import GazeTask
-from reachy_sim.tasks.look_at import LOOK_AT
-from reachy_sim.tasks.track import TRACK
+from reachy_sim.conditions import Variant
+from reachy_sim.tasks import dance, look_at, sound_orient, track
 
-TASKS = {task.name: task for task in (LOOK_AT, TRACK)}
+VARIANTS: dict[str, dict[str, Variant]] = {
+    "look_at": look_at.VARIANTS,
+    "track": track.VARIANTS,
+    "sound_orient": sound_orient.VARIANTS,
+    "dance": dance.VARIANTS,
+}
+TASKS = {name: variants["training"].task for name, variants in VARIANTS.items()}
 
 
-def task_by_name(name: str) -> GazeTask:
-    """The task of that name.
+def variant_by_name(task: str, variant: str = "training") -> Variant:
+    """A task's variant.
 
     Raises:
-        WrongUseError: there is none.
+        WrongUseError: there is no such task, or it has no such variant.
     """
-    if name not in TASKS:
-        raise WrongUseError(f"no task is called {name!r}; there are {', '.join(TASKS)}")
-    return TASKS[name]
+    if task not in VARIANTS:
+        raise WrongUseError(f"no task is called {task!r}; there are {', '.join(VARIANTS)}")
+    if variant not in VARIANTS[task]:
+        raise WrongUseError(f"{task} has no variant {variant!r}; there are {', '.join(VARIANTS[task])}")
+    return VARIANTS[task][variant]

@@ -1,60 +1,52 @@
-"""What the gaze tasks share: where the target goes, how well it is looked at, and a person's way of following it.
+"""What the gaze tasks share: where the ball goes, how it is seen, and how well it is looked at.
 
-A task is a frozen dataclass (look_at.py, track.py); everything about it is numpy over a batch of episodes.
+The tasks themselves are in look_at.py and track.py; a person's way of following the ball is in expert.py.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from reachy_kit.geometry import CAMERA_IN_HEAD
-from reachy_kit.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
-
-type Span = tuple[float, float]
+from reachy_kit.interface import HEAD, Array
+from reachy_kit.perception.camera import FOCAL_OVER_WIDTH, SIM_CAMERA
+from reachy_kit.perception.target import MAX_AGE, TARGET_FEATURES
+from reachy_sim.model import BALL_RADIUS
+from reachy_sim.sensing_noise import SensingNoise
+from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View
 
 EYE_OVER_BALL = 0.17
 """m, how far a ball may lie below the neutral eye, which is 0.228 m above the table: it rests on the table at most."""
+_NOISE = SensingNoise()
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """One drawn episode, or a batch of them."""
+@dataclass
+class GazeScenario(Scenario):
+    """A ball that appears, swings about and may be hidden for a while now and then."""
 
-    start: Array
-    """(..., 9) pose from which the robot starts."""
     centre: Array
-    """(..., 2) rad: left of straight ahead, below the horizon, seen from the neutral eye."""
+    """(N, 2) rad: left of straight ahead, below the horizon, seen from the neutral eye."""
     distance: Array
-    """(...,) m from the neutral eye."""
+    """(N,) m from the neutral eye."""
     amplitude: Array
-    """(..., 2) rad of the target's swing, left and down."""
+    """(N, 2) rad of the swing, left and down."""
     frequency: Array
-    """(..., 2) Hz."""
+    """(N, 2) Hz."""
     phase: Array
-    """(..., 2) rad."""
+    """(N, 2) rad."""
     appears: Array
-    """(...,) s after the start at which the target comes out of hiding."""
+    """(N,) s after the start at which the ball comes out of hiding."""
+    hiding: Array
+    """(N, 3) s: how long it is hidden, how long from one hiding to the next, and when the first begins."""
 
 
 @dataclass(frozen=True)
-class GazeTask:
-    """Look at a target: reset, target, reward and success."""
+class GazeTask(Task):
+    """Look at a ball."""
 
-    name: str
-    instruction: str
-    """The task in words, as the dataset stores it."""
-    seconds: float
-    """Length of an episode."""
-    tolerance: float
-    """rad; a gaze error below it counts as looking."""
-    hold: float
-    """s of looking that make a success."""
-    hold_mode: Literal["continuous", "total"]
-    """Whether looking away starts the count anew."""
     target_offset: tuple[Span, Span]
-    """rad: left of, and below, where the head looks at the start; inside the camera's view of ±43° × ±28°."""
+    """rad: left of, and below, where the head looks at the start. The camera's view is ±43° × ±28°."""
     distance: Span
     """m."""
     amplitude: tuple[Span, Span]
@@ -63,69 +55,97 @@ class GazeTask:
     """Hz."""
     appears: Span
     """s; until then there is nothing to see, and a robot that sees nothing should keep still."""
+    hidden: Span = (0.0, 0.0)
+    """s that the ball is hidden each time; 0 never."""
+    between: Span = (2.0, 2.0)
+    """s from one hiding to the next."""
 
-    def reset(self, seeds: npt.NDArray[np.int64]) -> Scenario:
-        """Draw episodes, each from its own seed alone, so that every policy meets the same ones.
+    features: ClassVar[tuple[str, ...]] = TARGET_FEATURES
+    feature_low: ClassVar[tuple[float, ...]] = (-np.pi, -np.pi, 0.0, 0.0, 0.0)
+    feature_high: ClassVar[tuple[float, ...]] = (np.pi, np.pi, np.pi, 1.0, MAX_AGE)
 
-        Args:
-            seeds: (N,).
-        """
-        spans = np.array([
-            (-0.45, 0.45), (-0.2, 0.2), (-0.15, 0.15),  # rad: the head's yaw and pitch, and the body's yaw against it
-            *self.target_offset, self.distance, *self.amplitude, self.frequency, self.frequency,
-            (0.0, 2 * np.pi), (0.0, 2 * np.pi), self.appears,
-        ])  # fmt: skip
-        low, high = spans.T
-        draws = [np.random.Generator(np.random.Philox(key=int(seed))).random(len(spans)) for seed in seeds]
-        drawn = low + (high - low) * np.stack(draws)
-        start = np.tile(NEUTRAL, (len(seeds), 1))
-        start[:, YAW] = drawn[:, 0]
-        start[:, PITCH] = drawn[:, 1]
-        start[:, BODY_YAW] = drawn[:, 0] + drawn[:, 2]
-        return Scenario(
-            start=start,
-            centre=np.stack([drawn[:, 0] + drawn[:, 3], drawn[:, 1] + drawn[:, 4]], axis=-1),
-            distance=drawn[:, 5],
-            amplitude=drawn[:, 6:8],
-            frequency=drawn[:, 8:10],
-            phase=drawn[:, 10:12],
-            appears=drawn[:, 12],
+    @property
+    def own_spans(self) -> tuple[Span, ...]:
+        """Offset, distance, swing, appearance and hiding."""
+        turn = (0.0, 2 * np.pi)
+        return (
+            *self.target_offset, self.distance, *self.amplitude, self.frequency, self.frequency, turn, turn,
+            self.appears, self.hidden, self.between, (0.5, 1.5),
+        )  # fmt: skip
+
+    def build(self, start: Array, drawn: Array) -> GazeScenario:
+        """Episodes from what was drawn."""
+        centre = start[:, [5, 4]] + drawn[:, :2]
+        return GazeScenario(
+            start,
+            centre,
+            drawn[:, 2],
+            drawn[:, 3:5],
+            drawn[:, 5:7],
+            drawn[:, 7:9],
+            drawn[:, 9],
+            drawn[:, 10:13],
         )
 
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """Where the target is.
-
-        Args:
-            scenario: batch of episodes.
-            time: (...,) s since the episode began.
-
-        Returns:
-            (..., 3) m, base frame.
-        """
-        swing = np.sin(2 * np.pi * scenario.frequency * np.asarray(time)[..., None] + scenario.phase)
-        left, down = np.moveaxis(scenario.centre + scenario.amplitude * (swing - np.sin(scenario.phase)), -1, 0)
+        """Where the ball is; before the start it rests where it will begin."""
+        assert isinstance(scenario, GazeScenario)
+        angle = 2 * np.pi * scenario.frequency * np.maximum(time, 0.0)[..., None] + scenario.phase
+        swing = scenario.amplitude * (np.sin(angle) - np.sin(scenario.phase))
+        left, down = (scenario.centre + swing).T
         down = np.minimum(down, np.arcsin(np.minimum(EYE_OVER_BALL / scenario.distance, 1.0)))
-        direction = np.stack([np.cos(down) * np.cos(left), np.cos(down) * np.sin(left), -np.sin(down)], axis=-1)
-        return np.asarray(CAMERA_IN_HEAD + scenario.distance[..., None] * direction)
+        level, place = np.cos(down), np.empty((len(left), 3))
+        place[:, 0], place[:, 1], place[:, 2] = level * np.cos(left), level * np.sin(left), -np.sin(down)
+        place *= scenario.distance[:, None]
+        place += CAMERA_IN_HEAD
+        return place
 
-    def shown(self, scenario: Scenario, time: Array) -> npt.NDArray[np.bool_]:
-        """(...,) whether the target is out of hiding at (...,) s since the episode began."""
-        return np.asarray(time >= scenario.appears)
+    def shown(self, scenario: Scenario, time: Array) -> Bools:
+        """Out of hiding."""
+        assert isinstance(scenario, GazeScenario)
+        out = time >= scenario.appears
+        if self.hidden[1] > 0:
+            length, between, first = scenario.hiding.T
+            since = time - scenario.appears - first
+            out &= (since < 0) | (since % between >= length)
+        return np.asarray(out)
 
-    def reward_terms(self, gaze_error: Array, speed: Array) -> dict[str, Array]:
-        """Named, weighted terms; their sum is the reward, 1 at best.
+    def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
+        """Bearing right and below, and apparent radius."""
+        right, below, ahead = in_camera(view, self.target(scenario, time))
+        flat = np.hypot(right, ahead)
+        size = np.arcsin(np.minimum(BALL_RADIUS / np.hypot(flat, below), 1.0))
+        values = np.stack([np.arctan2(right, ahead), np.arctan2(below, flat), size], axis=-1)
+        wide, high = 0.5 / FOCAL_OVER_WIDTH, 0.5 / FOCAL_OVER_WIDTH * SIM_CAMERA.height / SIM_CAMERA.width
+        inside = (ahead > 0) & (np.abs(right) <= wide * ahead) & (np.abs(below) <= high * ahead)
+        return values, inside & self.shown(scenario, time)
 
-        Args:
-            gaze_error: (...,) rad.
-            speed: (...,) rad/s at which the head turns.
-        """
-        return {
-            "gaze": np.exp(-((gaze_error / (2 * self.tolerance)) ** 2)),
-            "calm": -0.02 * speed**2,
-        }
+    def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
+        """The detector's noise, fitted on rendered images, with an allowance for real ones."""
+        bearing = _NOISE.bearing * scale
+        values[:, 0] += bearing * normals[:, 0]
+        values[:, 1] += bearing * normals[:, 1]
+        values[:, 2] *= np.maximum(1 + _NOISE.size * scale * normals[:, 2], 0.0)
+        return values
 
-    def held(self, held: Array, gaze_error: Array, elapsed: float) -> Array:
-        """(...,) s of looking after a step of ``elapsed`` s; a success once it reaches ``hold``."""
-        looking = gaze_error <= self.tolerance
-        kept = held if self.hold_mode == "total" else np.where(looking, held, 0.0)
-        return np.asarray(kept + np.where(looking, elapsed, 0.0))
+    def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
+        """Gaze error: angle between the camera's optical axis and the line to the ball."""
+        right, below, ahead = in_camera(view, self.target(scenario, time))
+        return np.asarray(np.arctan2(np.hypot(right, below), ahead))
+
+    def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
+        """``gaze``: near the ball. ``calm``: no faster than needed."""
+        turned = (view.state - progress.last)[:, HEAD][:, 3:]
+        speed = np.sqrt(turned[:, 0] ** 2 + turned[:, 1] ** 2 + turned[:, 2] ** 2)
+        speed = np.where(elapsed > 0, speed / np.where(elapsed > 0, elapsed, 1.0), 0.0)
+        return {"gaze": np.exp(-((error / (2 * self.tolerance)) ** 2)), "calm": -0.02 * speed**2}
+
+
+def in_camera(view: View, target: Array) -> tuple[Array, Array, Array]:
+    """(N,) m each, right, below and ahead: ``target_in_camera`` without the matrices around it."""
+    x, y, z = (target - view.position).T
+    turn = view.rotation
+    ahead = turn[:, 0, 0] * x + turn[:, 1, 0] * y + turn[:, 2, 0] * z - CAMERA_IN_HEAD[0]
+    left = turn[:, 0, 1] * x + turn[:, 1, 1] * y + turn[:, 2, 1] * z - CAMERA_IN_HEAD[1]
+    above = turn[:, 0, 2] * x + turn[:, 1, 2] * y + turn[:, 2, 2] * z - CAMERA_IN_HEAD[2]
+    return -left, -above, ahead

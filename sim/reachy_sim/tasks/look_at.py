@@ -3,8 +3,11 @@
 Try it: reachy-kit eval expert --task look_at --episodes 5
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from reachy_sim.conditions import OTHER_ROBOTS, OTHER_SENSES, OTHER_SIGHTS, Variant, variants
 from reachy_sim.tasks.gaze import GazeTask
 
 LOOK_AT = GazeTask(
@@ -20,4 +23,14 @@ LOOK_AT = GazeTask(
     amplitude=((0.0, 0.0), (0.0, 0.0)),
     frequency=(0.0, 0.0),
     appears=(0.0, 0.6),
+)
+VARIANTS = variants(
+    Variant("training", LOOK_AT),
+    # Half of them outside the view (±43°) at the start: whoever sees nothing has to search.
+    Variant("out_of_view", replace(LOOK_AT, seconds=6.0, target_offset=((-1.1, 1.1), (-0.3, 0.3)))),
+    Variant("swaying", replace(LOOK_AT, amplitude=((0.1, 0.3), (0.03, 0.1)), frequency=(0.1, 0.25))),
+    Variant("hidden", replace(LOOK_AT, seconds=4.5, hidden=(0.3, 0.6), between=(0.9, 1.4))),
+    *OTHER_ROBOTS(LOOK_AT),
+    *OTHER_SENSES(LOOK_AT),
+    *OTHER_SIGHTS(LOOK_AT),
 )

@@ -3,8 +3,11 @@
 Try it: reachy-kit eval expert --task track --episodes 5
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from reachy_sim.conditions import OTHER_ROBOTS, OTHER_SENSES, OTHER_SIGHTS, Variant, variants
 from reachy_sim.tasks.gaze import GazeTask
 
 TRACK = GazeTask(
@@ -22,4 +25,21 @@ TRACK = GazeTask(
     # Meyer, Lasker & Robinson 1985).
     frequency=(0.05, 0.2),
     appears=(0.0, 0.6),
+)
+HARD = replace(
+    TRACK,
+    # Up to 0.5 rad at 0.35 Hz: 63°/s, two thirds of what smooth pursuit follows. A teacher who is 0.2 s late is 8° off
+    # at 40°/s.
+    amplitude=((0.3, 0.5), (0.05, 0.15)),
+    frequency=(0.15, 0.35),
+)
+VARIANTS = variants(
+    Variant("training", TRACK),
+    Variant("hard", HARD),
+    Variant("hidden", replace(TRACK, hidden=(0.3, 0.8), between=(1.5, 2.5))),
+    # Swings of up to 57° to each side: it leaves the view of whoever does not follow.
+    Variant("wide", replace(TRACK, target_offset=((-0.6, 0.6), (-0.2, 0.2)), amplitude=((0.5, 0.9), (0.05, 0.15)))),
+    *OTHER_ROBOTS(TRACK),
+    *OTHER_SENSES(TRACK),
+    *OTHER_SIGHTS(TRACK),
 )

@@ -1,0 +1,146 @@
+"""What the senses of a batch of robots tell, as late, as wrong and as patchy as the robot's own.
+
+Each sense looks at the world as it was a latency ago, adds noise, misses some frames, and remembers the last sighting.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.interface import CONTROL_HZ, Array
+from reachy_kit.perception.target import MAX_AGE
+from reachy_sim import draws
+from reachy_sim.conditions import MAX_LATENCY, Drawn
+from reachy_sim.tasks.task import Scenario, Task, View
+
+type Ids = npt.NDArray[np.int64]
+SLOTS = int(MAX_LATENCY * CONTROL_HZ) + 10
+"""Ticks of poses remembered: the longest latency, and a period of the slowest sense."""
+
+
+class PoseHistory:
+    """Where N heads were at the last few ticks.
+
+    Args:
+        count: N.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._states = np.zeros((SLOTS, count, 9))
+        self._rotations, self._positions = np.zeros((SLOTS, count, 3, 3)), np.zeros((SLOTS, count, 3))
+        self._rows = np.arange(count)
+        self._now = 0
+
+    def reset(self, ids: Ids, view: View) -> None:
+        """Some have stood where they are for a while."""
+        self._states[:, ids] = view.state[ids]
+        self._rotations[:, ids], self._positions[:, ids] = view.rotation[ids], view.position[ids]
+
+    def note(self, view: View) -> None:
+        """Another tick."""
+        self._now = (self._now + 1) % SLOTS
+        self._states[self._now], self._rotations[self._now], self._positions[self._now] = view
+
+    def at(self, ago: npt.NDArray[np.int64]) -> View:
+        """Where each was (N,) ticks ago."""
+        if ago.size and (ago == ago[0]).all():
+            slot = (self._now - int(ago[0])) % SLOTS
+            return View(self._states[slot], self._rotations[slot], self._positions[slot])
+        slots = (self._now - ago) % SLOTS
+        return View(
+            self._states[slots, self._rows], self._rotations[slots, self._rows], self._positions[slots, self._rows]
+        )
+
+
+class Senses:
+    """``environment_state`` of a batch.
+
+    Args:
+        task: what there is to sense.
+        count: N.
+    """
+
+    def __init__(self, task: Task, count: int) -> None:
+        self._task = task
+        self._width = len(task.features) - 2
+        self._last = np.zeros((count, self._width))
+        self._seen_at = np.full(count, -np.inf)
+        self._every = max(round(task.period * CONTROL_HZ), 1)
+        self._latency = np.zeros(count, dtype=np.int64)
+        self._noise, self._missed = np.ones(count), np.zeros(count)
+        self._tilt: Array | None = None
+
+    def reset(self, ids: Ids, drawn: Drawn, tilt: Array | None = None) -> None:
+        """Nothing sensed yet, under the conditions of new episodes.
+
+        Args:
+            ids: (K,) which.
+            drawn: their conditions.
+            tilt: (K, 3) rad, rotation vectors of their cameras (x right, y down, z forward); None for none.
+        """
+        self._last[ids], self._seen_at[ids] = 0.0, -np.inf
+        self._latency[ids], self._noise[ids], self._missed[ids] = drawn.latency, drawn.noise, drawn.missed
+        if tilt is not None and (self._tilt is not None or tilt.any()):
+            if self._tilt is None:
+                self._tilt = np.zeros((len(self._noise), 3))
+            self._tilt[ids] = tilt
+
+    def sense(
+        self,
+        scenario: Scenario,
+        ticks: npt.NDArray[np.int64],
+        poses: PoseHistory,
+        seeds: draws.Counters,
+        episodes: draws.Counters,
+    ) -> Array:
+        """(N, K) features now.
+
+        Args:
+            scenario: the episodes.
+            ticks: (N,) since they began.
+            poses: where the heads have been.
+            seeds: (N,) the environments'.
+            episodes: (N,) their counts.
+        """
+        captured = ticks - self._latency
+        if self._every > 1:
+            captured = captured - captured % self._every
+        view = poses.at(ticks - captured)
+        return self.sense_from(view, scenario, captured / CONTROL_HZ, ticks / CONTROL_HZ, seeds, episodes)
+
+    def sense_from(
+        self, view: View, scenario: Scenario, captured: Array, now: Array, seeds: draws.Counters, episodes: draws.Counters
+    ) -> Array:
+        """(N, K) features, when it is known from where the frames were taken.
+
+        Args:
+            view: where the heads were then.
+            scenario: the episodes.
+            captured: (N,) s since the episodes began.
+            now: (N,) s, the same clock.
+            seeds: (N,) the environments'.
+            episodes: (N,) their counts.
+        """
+        values, present = self._task.sighting(scenario, captured, view)
+        if self._tilt is not None:
+            values = _tilted(values, self._tilt)
+        # Keyed by the frame, so that whoever asks twice about one frame hears the same.
+        frames = (np.round(captured * CONTROL_HZ) + SLOTS).astype(np.uint64)
+        uniforms = draws.uniform(seeds, episodes, draws.SENSING, 5, frames)
+        values = self._task.noisy(values, draws.normal(uniforms[:, :4]), self._noise)
+        found = present & (uniforms[:, 4] >= self._missed)
+        self._last = np.where(found[:, None], values, self._last)
+        self._seen_at = np.where(found, captured, self._seen_at)
+        features = np.empty((len(now), self._width + 2))
+        features[:, : self._width], features[:, -2] = self._last, found
+        features[:, -1] = np.minimum(np.maximum(now - self._seen_at, 0.0), MAX_AGE)
+        return features
+
+
+def _tilted(values: Array, tilt: Array) -> Array:
+    """Bearings (right, below, …) as a camera sees them that is turned by small (N, 3) rotation vectors."""
+    right, below = values[:, 0] - tilt[:, 1], values[:, 1] + tilt[:, 0]
+    # About the optical axis: turned clockwise, things move anticlockwise.
+    cos, sin = np.cos(tilt[:, 2]), np.sin(tilt[:, 2])
+    result = values.copy()
+    result[:, 0], result[:, 1] = cos * right + sin * below, cos * below - sin * right
+    return result

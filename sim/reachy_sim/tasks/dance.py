@@ -1,0 +1,145 @@
+"""dance: nod and swing the antennas in time with a beat, from the beat's phase and tempo.
+
+The head is lowest on the beat; the antennas swing apart on it. Scored on phase error, amplitude and smoothness.
+Try it: reachy-kit eval expert --task dance --episodes 5
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from reachy_kit.interface import ANTENNA_REST, PITCH, Array
+from reachy_kit.perception.hearing import BEAT_FEATURES
+from reachy_sim.conditions import OTHER_ROBOTS, Conditions, Variant, variants
+from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
+
+NOD = np.deg2rad(6.0)
+"""rad, half the way between the head's highest and lowest."""
+SWING = 0.4
+"""rad, half the way of each antenna."""
+PHASE_NOISE = 0.02
+"""Beats, standard deviation: 10 ms at 120 beats a minute. Chosen; an order below what listeners' taps scatter."""
+TEMPO_NOISE = 0.01
+"""Relative."""
+MEMORY = 0.5
+"""s over which the movement in time with the beat is averaged: about a beat."""
+_SMOOTH = 3e-5
+"""Weight per (rad/s²)²: the ideal nod at 140 beats a minute, 16 rad/s² RMS, costs 0.01."""
+_MOVERS = (PITCH, 7, 8)
+_AMPLITUDE: Array = np.array([NOD, SWING, SWING])
+_SIGN: Array = np.array([1.0, -1.0, 1.0])
+"""On the beat the head is down (pitch positive), the right antenna out (negative) and the left one (positive)."""
+_REST: Array = np.array([0.0, *ANTENNA_REST])
+
+
+@dataclass
+class DanceScenario(Scenario):
+    """A beat."""
+
+    tempo: Array
+    """(N,) Hz at the start."""
+    drift: Array
+    """(N,) Hz/s."""
+    phase: Array
+    """(N,) beats at the start."""
+
+
+@dataclass(frozen=True)
+class DanceTask(Task):
+    """Move in time."""
+
+    tempo: Span
+    """Hz."""
+    drift: Span = (0.0, 0.0)
+    """Hz/s by which the tempo changes."""
+
+    features: ClassVar[tuple[str, ...]] = BEAT_FEATURES
+    feature_low: ClassVar[tuple[float, ...]] = (-1.0, -1.0, 0.0, 0.0, 0.0)
+    feature_high: ClassVar[tuple[float, ...]] = (1.0, 1.0, 4.0, 1.0, 1.0)
+    error_name: ClassVar[str] = "phase error"
+
+    @property
+    def own_spans(self) -> tuple[Span, ...]:
+        """Tempo, drift and phase."""
+        return (self.tempo, self.drift, (0.0, 1.0))
+
+    def build(self, start: Array, drawn: Array) -> DanceScenario:
+        """Episodes from what was drawn."""
+        return DanceScenario(start, *drawn.T.copy())
+
+    def beats(self, scenario: Scenario, time: Array) -> Array:
+        """(N,) beats since the music began; whole numbers are beats."""
+        assert isinstance(scenario, DanceScenario)
+        return np.asarray(scenario.phase + scenario.tempo * time + 0.5 * scenario.drift * time**2)
+
+    def target(self, scenario: Scenario, time: Array) -> Array:
+        """Nothing to look at: a point ahead that bobs with the beat, for the viewer."""
+        height = -0.03 * np.cos(2 * np.pi * self.beats(scenario, time))
+        return np.stack([np.full_like(height, 0.8), np.zeros_like(height), height], axis=-1)
+
+    def shown(self, scenario: Scenario, time: Array) -> Bools:
+        """Music all along."""
+        return np.ones(len(time), dtype=np.bool_)
+
+    def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
+        """The beat's phase on the circle, and its tempo."""
+        assert isinstance(scenario, DanceScenario)
+        angle = 2 * np.pi * self.beats(scenario, time)
+        tempo = scenario.tempo + scenario.drift * time
+        return np.stack([np.sin(angle), np.cos(angle), tempo], axis=-1), self.shown(scenario, time)
+
+    def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
+        """A beat tracker's phase and tempo, both unsure."""
+        turn = 2 * np.pi * PHASE_NOISE * scale * normals[:, 0]
+        sine, cosine, off, on = values[:, 0].copy(), values[:, 1].copy(), np.sin(turn), np.cos(turn)
+        values[:, 0], values[:, 1] = sine * on + cosine * off, cosine * on - sine * off
+        values[:, 2] = np.clip(values[:, 2] * (1 + TEMPO_NOISE * scale * normals[:, 1]), 0.0, 4.0)
+        return values
+
+    def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
+        """Phase error of the nod, or π while it is too small to be one.
+
+        The head's and the antennas' motions are multiplied by the beat's phasor and averaged: what turns with the beat
+        stays, whatever else they do fades.
+        """
+        moved = (view.state[:, _MOVERS] - _REST) * _SIGN / _AMPLITUDE
+        phasor = 2 * np.exp(-2j * np.pi * self.beats(scenario, time))[:, None]
+        share = (1 - np.exp(-elapsed / MEMORY))[:, None]
+        progress.swing = progress.swing + share * (moved * phasor - progress.swing)
+        nod = progress.swing[:, 0]
+        return np.where(np.abs(nod) >= 0.5, np.abs(np.angle(nod)), np.pi)
+
+    def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
+        """``nod`` and ``antennas``: as large as wanted and in phase. ``smooth``: no jerks."""
+        # 1 for the wanted swing in phase, less for a smaller, a larger or a late one.
+        in_time = np.exp(-(np.abs(progress.swing - 1.0) ** 2) / 0.6**2)
+        change = (rate(view.state, progress.last, elapsed) - progress.speed)[:, PITCH]
+        jerk = np.where(elapsed > 0, change / np.where(elapsed > 0, elapsed, 1.0), 0.0)
+        return {
+            "nod": 0.7 * in_time[:, 0],
+            "antennas": 0.15 * (in_time[:, 1] + in_time[:, 2]),
+            "smooth": -_SMOOTH * jerk**2,
+        }
+
+
+DANCE = DanceTask(
+    name="dance",
+    instruction="Dance to the beat.",
+    seconds=6.0,
+    # An eighth of a beat: 60 ms at 120 a minute. People's taps lead the beat by 20–80 ms (Repp 2005) and pass as in time.
+    tolerance=np.pi / 4,
+    hold=3.5,
+    hold_mode="total",
+    tempo=(1.2, 2.0),
+)
+VARIANTS = variants(
+    Variant("training", DANCE),
+    Variant("fast", replace(DANCE, tempo=(2.0, 2.4))),
+    Variant("slow", replace(DANCE, tempo=(0.8, 1.2))),
+    Variant("speeding_up", replace(DANCE, drift=(0.05, 0.12))),
+    *OTHER_ROBOTS(DANCE),
+    Variant("muddy", DANCE, Conditions(noise=(3.0, 5.0))),
+    Variant("late", DANCE, Conditions(latency=(0.1, 0.16))),
+    Variant("dropouts", DANCE, Conditions(missed=(0.4, 0.6))),
+)

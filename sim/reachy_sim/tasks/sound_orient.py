@@ -1,0 +1,139 @@
+"""sound_orient: turn head and body to a sound that may come from anywhere, from the microphone array's poor bearing.
+
+Try it: reachy-kit eval expert --task sound_orient --episodes 5
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from reachy_kit.geometry import wrap_angle
+from reachy_kit.interface import BODY_YAW, PITCH, ROLL, YAW, Array
+from reachy_kit.perception.hearing import DIRECTION_PERIOD, SOUND_FEATURES
+from reachy_sim.conditions import OTHER_ROBOTS, Conditions, Variant, variants
+from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
+
+BEARING_NOISE = np.deg2rad(8.0)
+"""rad, standard deviation of one direction of arrival. Chosen: the array's documents that we read give none."""
+LEVEL_NOISE = 0.05
+_HEAD_HEIGHT = 0.05
+"""m over the head's origin: somebody who speaks across the table."""
+
+
+@dataclass
+class SoundScenario(Scenario):
+    """Somebody who speaks in bursts."""
+
+    direction: Array
+    """(N,) rad left of straight ahead, base frame."""
+    distance: Array
+    """(N,) m."""
+    talk: Array
+    """(N,) s of a burst."""
+    pause: Array
+    """(N,) s between bursts."""
+    begins: Array
+    """(N,) s."""
+
+
+@dataclass(frozen=True)
+class SoundTask(Task):
+    """Face a sound."""
+
+    direction: Span
+    """rad to either side of where the head faces at the start."""
+    distance: Span
+    """m."""
+    talk: Span
+    """s."""
+    pause: Span
+    """s."""
+
+    features: ClassVar[tuple[str, ...]] = SOUND_FEATURES
+    feature_low: ClassVar[tuple[float, ...]] = (-np.pi, 0.0, 0.0, 0.0)
+    feature_high: ClassVar[tuple[float, ...]] = (np.pi, 1.0, 1.0, 1.0)
+    period: ClassVar[float] = DIRECTION_PERIOD
+
+    @property
+    def own_spans(self) -> tuple[Span, ...]:
+        """Side, direction, distance and bursts."""
+        return ((-1.0, 1.0), self.direction, self.distance, self.talk, self.pause, (0.0, 0.4))
+
+    def build(self, start: Array, drawn: Array) -> SoundScenario:
+        """Episodes from what was drawn."""
+        side = np.where(drawn[:, 0] < 0, -1.0, 1.0)
+        return SoundScenario(start, start[:, YAW] + side * drawn[:, 1], *drawn[:, 2:].T.copy())
+
+    def target(self, scenario: Scenario, time: Array) -> Array:
+        """Where the speaker's mouth is."""
+        assert isinstance(scenario, SoundScenario)
+        away, left = scenario.distance, scenario.direction
+        return np.stack([away * np.cos(left), away * np.sin(left), np.full_like(left, _HEAD_HEIGHT)], axis=-1)
+
+    def shown(self, scenario: Scenario, time: Array) -> Bools:
+        """Whether they are speaking."""
+        assert isinstance(scenario, SoundScenario)
+        since = time - scenario.begins
+        return np.asarray((since >= 0) & (since % (scenario.talk + scenario.pause) < scenario.talk))
+
+    def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
+        """Bearing to the right, front and back alike, and loudness."""
+        assert isinstance(scenario, SoundScenario)
+        right = _facing(view) - scenario.direction
+        folded = np.arcsin(np.clip(np.sin(right), -1.0, 1.0))
+        level = np.minimum(0.6 / scenario.distance, 1.0)
+        return np.stack([folded, level], axis=-1), self.shown(scenario, time)
+
+    def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
+        """Direction and loudness, both unsure."""
+        values[:, 0] += BEARING_NOISE * scale * normals[:, 0]
+        values[:, 1] = np.clip(values[:, 1] + LEVEL_NOISE * scale * normals[:, 1], 0.0, 1.0)
+        return values
+
+    def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
+        """Angle in the horizontal plane between where the head faces and the sound."""
+        assert isinstance(scenario, SoundScenario)
+        return np.abs(wrap_angle(_facing(view) - scenario.direction))
+
+    def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
+        """``face``: near the sound. ``body``: under the head. ``level``: head upright. ``calm``: no faster than needed."""
+        state = view.state
+        twist = state[:, YAW] - state[:, BODY_YAW]
+        nod = state[:, PITCH] ** 2 + state[:, ROLL] ** 2
+        speed = rate(state, progress.last, elapsed)[:, YAW]
+        return {
+            "face": 0.8 * np.exp(-((error / (2 * self.tolerance)) ** 2)),
+            "body": 0.1 * np.exp(-((twist / 0.5) ** 2)),
+            "level": 0.1 * np.exp(-nod / 0.3**2),
+            "calm": -0.02 * speed**2,
+        }
+
+
+def _facing(view: View) -> Array:
+    """(N,) rad left of straight ahead."""
+    return np.asarray(np.arctan2(view.rotation[:, 1, 0], view.rotation[:, 0, 0]))
+
+
+SOUND_ORIENT = SoundTask(
+    name="sound_orient",
+    instruction="Turn to whoever is speaking.",
+    seconds=5.0,
+    # People who are spoken to from within about 10° feel addressed (the cone of gaze, Gamer & Hecht 2007: up to 9°).
+    tolerance=np.deg2rad(10.0),
+    hold=1.0,
+    hold_mode="continuous",
+    direction=(0.4, 1.9),
+    distance=(0.6, 2.0),
+    talk=(0.8, 2.0),
+    pause=(0.2, 0.6),
+)
+VARIANTS = variants(
+    Variant("training", SOUND_ORIENT),
+    Variant("behind", replace(SOUND_ORIENT, seconds=6.0, direction=(1.9, 2.2))),
+    Variant("short_words", replace(SOUND_ORIENT, talk=(0.2, 0.4), pause=(0.6, 1.2))),
+    *OTHER_ROBOTS(SOUND_ORIENT),
+    Variant("echoing", SOUND_ORIENT, Conditions(noise=(2.0, 3.0))),
+    Variant("late", SOUND_ORIENT, Conditions(latency=(0.16, 0.26))),
+    Variant("deafened", SOUND_ORIENT, Conditions(missed=(0.4, 0.6))),
+)

@@ -1,0 +1,201 @@
+"""What every task is: episodes to draw, something to sense, an error, a reward and a success. Numpy over the batch.
+
+A task is a frozen dataclass in a file of its own; what changes during an episode lives in ``Scenario`` (drawn once) and
+``Progress`` (counted as it goes), both arrays over the batch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
+
+type Span = tuple[float, float]
+type Bools = npt.NDArray[np.bool_]
+type Ids = npt.NDArray[np.int64]
+
+START_SPANS: tuple[Span, ...] = ((-0.45, 0.45), (-0.2, 0.2), (-0.15, 0.15))
+"""rad: the head's yaw and pitch at the start, and the body's yaw against the head's."""
+
+
+class Drawn:
+    """Arrays over a batch, of which single rows can be replaced."""
+
+    def put(self, ids: Ids, other: Self) -> None:
+        """Take over another's rows at ``ids``."""
+        for field in fields(self):  # type: ignore[arg-type]
+            getattr(self, field.name)[ids] = getattr(other, field.name)
+
+
+@dataclass
+class Scenario(Drawn):
+    """A batch of drawn episodes."""
+
+    start: Array
+    """(N, 9) poses from which the robots start."""
+
+
+class View(NamedTuple):
+    """Where the robots are at one instant."""
+
+    state: Array
+    """(N, 9)."""
+    rotation: Array
+    """(N, 3, 3) base ← head."""
+    position: Array
+    """(N, 3) m, base frame."""
+
+
+@dataclass
+class Progress(Drawn):
+    """How far a batch of episodes has come."""
+
+    held: Array
+    """(N,) s of success so far, as the task counts them."""
+    met: Bools
+    """(N,) whether the whole criterion has been met."""
+    last: Array
+    """(N, 9) state at the judgement before."""
+    speed: Array
+    """(N, 9) its rate of change then, per s."""
+    swing: npt.NDArray[np.complex128]
+    """(N, 3) what the head and the antennas do in time with a beat."""
+
+    @classmethod
+    def begin(cls, state: Array) -> Self:
+        """Nothing achieved, standing still at (N, 9)."""
+        count = len(state)
+        return cls(
+            np.zeros(count),
+            np.zeros(count, dtype=np.bool_),
+            state.copy(),
+            np.zeros_like(state),
+            np.zeros((count, 3), dtype=np.complex128),
+        )
+
+
+class Judgement(NamedTuple):
+    """One step of a batch, judged."""
+
+    error: Array
+    """(N,) rad, the task's error."""
+    terms: Mapping[str, Array]
+    """Named, weighted reward terms, (N,) each; their sum is the dense reward, 1 at best."""
+    just_met: Bools
+    """(N,) whether the criterion was met at this very step: the sparse reward."""
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """Something to do, within ``seconds``."""
+
+    name: str
+    instruction: str
+    """The task in words, as the dataset stores it."""
+    seconds: float
+    """Length of an episode."""
+    tolerance: float
+    """rad; an error below it counts as doing it."""
+    hold: float
+    """s of doing it that make a success."""
+    hold_mode: Literal["continuous", "total"]
+    """Whether a lapse starts the count anew."""
+
+    features: ClassVar[tuple[str, ...]]
+    """Names of ``environment_state``."""
+    feature_low: ClassVar[tuple[float, ...]]
+    feature_high: ClassVar[tuple[float, ...]]
+    period: ClassVar[float] = 0.0
+    """s between new sightings; 0 means one whenever asked."""
+    error_name: ClassVar[str] = "gaze error"
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What is drawn for an episode, low and high: first the start pose, then the task's own."""
+        return (*START_SPANS, *self.own_spans)
+
+    @property
+    @abstractmethod
+    def own_spans(self) -> tuple[Span, ...]:
+        """What the task draws beside the start pose."""
+
+    @abstractmethod
+    def build(self, start: Array, drawn: Array) -> Scenario:
+        """A batch of episodes.
+
+        Args:
+            start: (N, 9).
+            drawn: (N, len(own_spans)) inside ``own_spans``.
+        """
+
+    @abstractmethod
+    def target(self, scenario: Scenario, time: Array) -> Array:
+        """(N, 3) m, base frame, at (N,) s since the episodes began; what there is to look at or to listen to."""
+
+    @abstractmethod
+    def shown(self, scenario: Scenario, time: Array) -> Bools:
+        """(N,) whether there is anything to sense."""
+
+    @abstractmethod
+    def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
+        """What perfect senses would tell: (N, len(features) − 2) values, and (N,) whether they tell anything."""
+
+    @abstractmethod
+    def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
+        """Values as the real senses give them.
+
+        Args:
+            values: (N, K).
+            normals: (N, 4) standard normal.
+            scale: (N,) multiples of the usual noise.
+        """
+
+    @abstractmethod
+    def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
+        """(N,) rad; may note its own memory in ``progress``."""
+
+    @abstractmethod
+    def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
+        """Named, weighted terms (N,), 1 in all at best."""
+
+    def scenario(self, uniforms: Array) -> Scenario:
+        """A batch of episodes from (N, len(spans)) numbers in [0, 1)."""
+        low, high = np.array(self.spans).T
+        drawn = low + (high - low) * uniforms
+        start = np.tile(NEUTRAL, (len(drawn), 1))
+        start[:, YAW] = drawn[:, 0]
+        start[:, PITCH] = drawn[:, 1]
+        start[:, BODY_YAW] = drawn[:, 0] + drawn[:, 2]
+        return self.build(start, drawn[:, len(START_SPANS) :])
+
+    def judge(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> Judgement:
+        """Judge a batch once a step, in order; counts on in ``progress``.
+
+        Args:
+            progress: changed in place.
+            scenario: the drawn episodes.
+            time: (N,) s since they began.
+            view: where the robots are.
+            elapsed: (N,) s since the judgement before.
+        """
+        error = self.error(scenario, time, view, progress, elapsed)
+        terms = self.reward_terms(error, view, progress, elapsed)
+        doing = error <= self.tolerance
+        kept = progress.held if self.hold_mode == "total" else np.where(doing, progress.held, 0.0)
+        progress.held = kept + np.where(doing, elapsed, 0.0)
+        met = progress.held >= self.hold - 1e-9
+        just_met = met & ~progress.met
+        progress.met = progress.met | met
+        progress.speed = rate(view.state, progress.last, elapsed)
+        progress.last = view.state
+        return Judgement(error, terms, just_met)
+
+
+def rate(state: Array, last: Array, elapsed: Array) -> Array:
+    """(N, 9) per s from one judgement to the next; 0 where no time has passed."""
+    passed = elapsed > 0
+    return np.where(passed[:, None], (state - last) / np.where(passed, elapsed, 1.0)[:, None], 0.0)

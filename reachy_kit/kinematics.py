@@ -71,7 +71,9 @@ _POINTS: Array = np.moveaxis(BRANCH_POINTS, 0, -1)[..., None]  # (3, 6, 1)
 _BLOCK = 512  # elements at once: what lies between then stays in the processor's cache
 _FLOOR = 1e-12
 _FOLLOW_ROUNDS = 8
-_FINE = 6e-3  # rad and platform radii: a correction below it leaves an error of its square
+_STRAY = 0.1  # rad of turning after which an inverse Jacobian is renewed: corrections then err by a tenth
+_FINE = 1e-3  # rad and platform radii: a correction below it leaves an error of a tenth of it, mended at the next tick
+_LOST = 0.5  # rad and platform radii in a tick: no head moves so fast
 _MAX_ITERATIONS = 50  # 42,000 random reachable poses took 7 in the median, 24 at most
 _TOLERANCE = 1e-10  # of the last step, rad and platform radii; the error it leaves is about its square
 _PLATFORM_RADIUS = 0.03  # m to the branch points: makes metres and radians comparable in a step
@@ -190,6 +192,9 @@ def forward(stewart: npt.ArrayLike, body_yaw: npt.ArrayLike, guess: npt.ArrayLik
 class Platform:
     """Where N heads are while their legs move: forward kinematics that starts from the tick before.
 
+    Each tick it guesses that the head moves on as it did, and corrects the guess by a quasi-Newton step whose inverse
+    Jacobian is renewed only once the head has turned away from where it was taken.
+
     Args:
         count: N.
     """
@@ -197,12 +202,15 @@ class Platform:
     def __init__(self, count: int) -> None:
         self._pose = np.zeros((3, 4, count))
         self._step = np.zeros((6, count))
+        self._inverse = np.zeros((6, 6, count), dtype=np.float32)
+        self._strayed = np.full(count, np.inf)
         self._yaw = np.zeros(count)
 
     def reset(self, ids: npt.NDArray[np.int64], vectors: Array) -> None:
         """Put some heads, at rest, into (K, 9) poses."""
         self._pose[..., ids] = _pose_of_vector(np.ascontiguousarray(vectors.T))
         self._step[:, ids] = 0.0
+        self._strayed[ids] = np.inf
         self._yaw[ids] = vectors[:, 6]
 
     def follow(self, stewart: Array, body_yaw: Array) -> None:
@@ -212,9 +220,42 @@ class Platform:
         """
         self._yaw = body_yaw.copy()
         for first in range(0, len(stewart), _BLOCK):
-            block = slice(first, first + _BLOCK)
-            tips = _arm_tips(np.ascontiguousarray(stewart[block].T))
-            self._pose[..., block], self._step[:, block] = _follow(tips, self._pose[..., block], self._step[:, block])
+            self._follow(slice(first, first + _BLOCK), stewart)
+
+    @np.errstate(invalid="ignore", divide="ignore", over="ignore")
+    def _follow(self, block: slice, stewart: Array) -> None:
+        pose, step, inverse = self._pose[..., block], self._step[:, block], self._inverse[..., block]
+        tips = _arm_tips(np.ascontiguousarray(stewart[block].T))
+        stale = np.flatnonzero(self._strayed[block] > _STRAY)
+        if stale.size:
+            inverse[..., stale] = _inverse_slopes(tips[..., stale], pose[..., stale])
+            self._strayed[block][stale] = 0.0
+        found, total = _moved(pose, step), step.copy()
+        self._correct(found, total, tips, inverse)
+        lost = np.flatnonzero(~(np.abs(total).max(axis=0) < _LOST))
+        if lost.size:
+            anew = _assemble(tips[..., lost], pose[..., lost])
+            found[..., lost] = np.where(np.isnan(anew[0, 0]), pose[..., lost], anew)
+            total[:, lost], self._strayed[block][lost] = 0.0, np.inf
+        turned = np.abs(total)
+        self._strayed[block] += turned[3] + turned[4] + turned[5]
+        self._pose[..., block], self._step[:, block] = found, total
+
+    @staticmethod
+    def _correct(found: Array, total: Array, tips: Array, inverse: npt.NDArray[np.float32]) -> None:
+        """Move (3, 4, N) guesses, in place, until their rods fit; those that never do get steps of NaN."""
+        correction = _times(inverse, _rod_excess(tips, found))
+        found[...] = _moved(found, correction)
+        total += correction
+        moving = np.flatnonzero(~(np.abs(correction).max(axis=0) <= _FINE))
+        for _ in range(_FOLLOW_ROUNDS):
+            if not moving.size:
+                return
+            correction = _times(inverse[..., moving], _rod_excess(tips[..., moving], found[..., moving]))
+            found[..., moving] = _moved(found[..., moving], correction)
+            total[:, moving] += correction
+            moving = moving[~(np.abs(correction).max(axis=0) <= _FINE)]
+        total[:, moving] = np.nan
 
     @property
     def rotation(self) -> Array:
@@ -229,29 +270,35 @@ class Platform:
         return place
 
 
-@np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def _follow(tips: Array, pose: Array, step: Array) -> tuple[Array, Array]:
-    """The next (3, 4, N) pose and the (6, N) step that led there; starts where the last step would lead again.
+def _rod_excess(tips: Array, pose: Array) -> Array:
+    """(6 legs, N) how much too long each rod is, in platform radii; to first order in it."""
+    rods = _branch_arms(pose)
+    rods += pose[:, 3, None]
+    rods -= tips
+    excess = _dot(rods, rods)
+    excess -= ROD_LENGTH**2
+    excess *= 0.5 / ROD_LENGTH / _PLATFORM_RADIUS
+    return excess
 
-    The step is solved for in single precision from errors in double: each round is right to a millionth of itself.
-    """
-    found, total = _moved(pose, step), step
-    moving = slice(None)
-    for _ in range(_FOLLOW_ROUNDS):
-        errors, slopes = _rod_errors(tips[..., moving], found[..., moving], np.float32)
-        correction = _damped_step(errors.astype(np.float32), slopes).astype(np.float64)
-        rough = np.abs(correction).max(axis=0) > _FINE
-        if isinstance(moving, slice):
-            found, total = _moved(found, correction), total + correction
-            moving = np.flatnonzero(rough)
-        else:
-            found[..., moving] = _moved(found[..., moving], correction)
-            total[:, moving] += correction
-            moving = moving[rough]
-        if not moving.size:
-            return found, total
-    found[..., moving], total[:, moving] = pose[..., moving], 0.0
-    return found, total
+
+def _times(inverse: npt.NDArray[np.float32], excess: Array) -> Array:
+    """(6, 6, N) inverse Jacobians on (6, N) excesses: the (6, N) steps that undo them, right to a millionth."""
+    rounded = excess.astype(np.float32)
+    step = inverse[:, 0] * rounded[0]
+    for leg in range(1, 6):
+        step += inverse[:, leg] * rounded[leg]
+    return step.astype(np.float64)
+
+
+def _inverse_slopes(tips: Array, pose: Array) -> npt.NDArray[np.float32]:
+    """(6, 6 legs, N) by how much `_moved`'s step undoes each rod's excess: −(SᵀS + λ)⁻¹ Sᵀ."""
+    _, slopes = _rod_errors(tips, pose)
+    system = np.concatenate([np.zeros_like(slopes), -slopes], axis=1)
+    for leg in range(6):
+        system[:, :6] += slopes[:, None, leg] * slopes[None, :, leg]
+    system[range(6), range(6)] += _FLOOR
+    _eliminate(system)
+    return system[:, 6:].astype(np.float32)
 
 
 def _pose_of_vector(vector: Array) -> Array:
@@ -371,14 +418,14 @@ def _assemble(tips: Array, pose: Array) -> Array:
     return found
 
 
-def _rod_errors(tips: Array, pose: Array, kind: npt.DTypeLike = np.float64) -> tuple[Array, Array]:
-    """How much too long each rod is, (6 legs, N), and the derivatives by `_moved`'s step, (6, 6 legs, N) of a kind."""
+def _rod_errors(tips: Array, pose: Array) -> tuple[Array, Array]:
+    """How much too long each rod is, (6 legs, N), and the derivatives by `_moved`'s step, (6, 6 legs, N)."""
     arms = _branch_arms(pose)
     rods = arms + pose[:, 3, None] - tips
     errors = (_dot(rods, rods) - ROD_LENGTH**2) * (0.5 / ROD_LENGTH / _PLATFORM_RADIUS)
-    slopes = np.empty((6, *errors.shape), dtype=kind)
+    slopes = np.empty((6, *errors.shape))
     slopes[:3] = rods
-    slopes[3:] = _cross((arms / _PLATFORM_RADIUS).astype(kind), slopes[:3])
+    slopes[3:] = _cross(arms / _PLATFORM_RADIUS, rods)
     slopes /= ROD_LENGTH
     return errors, slopes
 
@@ -386,15 +433,22 @@ def _rod_errors(tips: Array, pose: Array, kind: npt.DTypeLike = np.float64) -> t
 def _damped_step(errors: Array, slopes: Array) -> Array:
     """(6, N) translation in platform radii and rotation vector that lessen the errors: (SᵀS + λ) step = -Sᵀ e."""
     right = np.concatenate([slopes, -errors[None]])
-    system = np.zeros((6, 7, errors.shape[-1]), dtype=errors.dtype)
+    system = np.zeros((6, 7, errors.shape[-1]))
     for leg in range(6):
         system += slopes[:, None, leg] * right[:, leg]
     system[range(6), range(6)] += _DAMPING * (errors * errors).max(axis=0) + _FLOOR  # solvable even at a singularity
-    for row in range(6):  # Gauss-Jordan elimination; positive definite, so no pivoting
+    _eliminate(system)
+    return system[:, 6]
+
+
+def _eliminate(system: Array) -> None:
+    """Solve (6, 6 + K, N) in place, Gauss-Jordan: the K right-hand sides become solutions. Positive definite, so no
+    pivoting.
+    """
+    for row in range(6):
         reduced = system[row, row + 1 :] / system[row, row]
         system[:, row + 1 :] -= system[:, row, None] * reduced
         system[row, row + 1 :] = reduced
-    return system[:, 6]
 
 
 def _moved(pose: Array, step: Array) -> Array:

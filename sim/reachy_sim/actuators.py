@@ -111,6 +111,8 @@ class Motors:
         self._engaged = np.zeros(shape)
         self.position, self.velocity = np.zeros(shape), np.zeros(shape)
         self._rows, self._columns = np.indices(shape)
+        self._uniform: int | None = 0
+        self._worn = self._limited = False
 
     def reset(self, ids: npt.NDArray[np.int64], actuators: Actuators, position: Array) -> None:
         """Stand still at (len(ids), 9) rad, having been told to for a while."""
@@ -127,6 +129,11 @@ class Motors:
         self._commands[:, ids] = told
         self._engaged[ids] = self.position[ids] = position
         self.velocity[ids] = 0.0
+        # What no motor of the batch has is not computed; it would change nothing.
+        first = int(self._late[0, 0])
+        self._uniform = first if (self._late == first).all() else None
+        self._worn = bool((self._gain != 1.0).any() or (self._play > 0).any())
+        self._limited = bool(np.isfinite(self._rate).any())
 
     def told(self, ids: npt.NDArray[np.int64]) -> Array:
         """(len(ids), 9) rad, the latest targets."""
@@ -139,16 +146,33 @@ class Motors:
         start, speed = self.position, self.velocity
         position = start
         for ago, (xx, xv, vx, vv) in ((1, self._first), (0, self._second)):
-            told = self._commands[(self._newest - self._late - ago) % self._slots, self._rows, self._columns]
-            goal = _REST + self._gain * (told - _REST)
-            goal = self._engaged = np.clip(self._engaged, goal - self._play, goal + self._play)
+            goal = self._goal(ago)
             off = position - goal
-            position, speed = goal + xx * off + xv * speed, vx * off + vv * speed
-        most = self._rate * self._tick
-        held = np.clip(position, start - most, start + most)
-        self.velocity = np.where(held == position, speed, np.clip(speed, -self._rate, self._rate))
-        self.position = held
-        return held
+            position = xx * off
+            position += xv * speed
+            position += goal
+            off *= vx
+            off += vv * speed
+            speed = off
+        if self._limited:
+            most = self._rate * self._tick
+            held = np.minimum(np.maximum(position, start - most), start + most)
+            speed = np.where(held == position, speed, np.clip(speed, -self._rate, self._rate))
+            position = held
+        self.position, self.velocity = position, speed
+        return position
+
+    def _goal(self, ago: int) -> Array:
+        """(N, 9) where the motors want to be for the command that arrives now, or ``ago`` ticks before it."""
+        if self._uniform is not None:
+            told = self._commands[(self._newest - self._uniform - ago) % self._slots]
+        else:
+            told = self._commands[(self._newest - self._late - ago) % self._slots, self._rows, self._columns]
+        if not self._worn:
+            return told
+        goal = _REST + self._gain * (told - _REST)
+        self._engaged = np.minimum(np.maximum(self._engaged, goal - self._play), goal + self._play)
+        return self._engaged
 
 
 def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:

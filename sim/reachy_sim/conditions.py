@@ -121,7 +121,7 @@ def _on(**conditions: Conditions) -> "Callable[[Task], list[Variant]]":
 OTHER_ROBOTS = _on(
     # An XL330 at a third of the shipped model's bandwidth, over a busy bus.
     sluggish=Conditions(quickness=(0.25, 0.4), delay=(0.05, 0.08)),
-    worn=Conditions(gain=(0.9, 0.96), backlash=(0.02, 0.05), friction=(1.5, 2.5)),
+    worn=Conditions(gain=(0.96, 0.99), backlash=(0.02, 0.05), friction=(1.5, 2.5)),
     loose_antenna=Conditions(loose_antenna=(0.15, 0.3)),
 )
 """Held-out dynamics for a task."""

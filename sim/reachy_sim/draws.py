@@ -28,7 +28,7 @@ def uniform(seeds: Counters, episodes: Counters, stream: int, count: int, steps:
         steps: (N,) decisions since the episode began, where there is a draw at each.
     """
     key = _mixed(_mixed(seeds) + episodes * _GOLDEN)
-    key = _mixed(key + (np.asarray(steps, dtype=np.uint64) * np.uint64(8) + np.uint64(stream)) * _GOLDEN)
+    key = _mixed(key + (np.atleast_1d(np.asarray(steps, dtype=np.uint64)) * np.uint64(8) + np.uint64(stream)) * _GOLDEN)
     bits = _mixed(key[:, None] + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN)
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53)
 

@@ -66,7 +66,7 @@ HUMAN = ExpertConfig()
 LISTENER = ExpertConfig(reaction=0.16, gain=0.3, trust=0.5)
 """Auditory reactions take 140–160 ms (Welford 1980); a direction of arrival is unsure, so it is averaged."""
 SEEING_ORACLE = ExpertConfig(
-    reaction=0.0, reaction_spread=0.0, gain=0.9, pursuit=1.0, lead=0.09, aim_noise=0.0, patience=0.3
+    reaction=0.0, reaction_spread=0.0, gain=0.9, pursuit=1.0, lead=0.09, aim_noise=0.0, patience=0.8
 )
 """No delay, and the target's movement made up for: what is possible on these observations."""
 HEARING_ORACLE = ExpertConfig(reaction=0.0, reaction_spread=0.0, gain=0.6, trust=0.25, aim_noise=0.0)

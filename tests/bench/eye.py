@@ -1,0 +1,27 @@
+"""Benchmark of the simulated eye: how fast one context draws what many environments see."""
+
+import time
+
+import numpy as np
+
+BATCH = 64
+
+
+def eye_frames() -> tuple[str, float, str, float]:
+    """A frame of 96 × 96 px in a batch of 64, each with visuals of its own; limit 150 frames/s."""
+    from reachy_kit.perception.camera import ENV_CAMERA
+    from reachy_sim.render import EyeCamera
+    from reachy_sim.visuals import DRAWS, HELD_OUT_VISUALS
+
+    rng = np.random.default_rng(0)
+    poses, targets = np.tile(np.eye(4), (BATCH, 1, 1)), rng.uniform([0.5, -0.4, -0.1], [1.2, 0.4, 0.2], (BATCH, 3))
+    visuals = HELD_OUT_VISUALS["busy_background"].draw(rng.random((BATCH, DRAWS)))
+    shown = np.ones(BATCH, dtype=bool)
+    eye = EyeCamera(ENV_CAMERA)
+    rounds = []
+    for _ in range(8):
+        start = time.perf_counter()
+        eye.render_batch(poses, targets, shown, visuals)
+        rounds.append((time.perf_counter() - start) / BATCH)
+    eye.close()
+    return f"eye, a frame of {BATCH} at 96 × 96", float(np.median(rounds[1:])), "the limit of 150 frames/s", 1 / 150

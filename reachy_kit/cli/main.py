@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit import __version__
-from reachy_kit.cli import demo, evaluate, export, record, run, train, view
+from reachy_kit.cli import demo, evaluate, export, record, run, sysid, train, view
 from reachy_kit.errors import KitError
 from reachy_kit.interrupts import terminate_like_interrupt
 
@@ -31,6 +31,7 @@ app.add_typer(train.app, name="train")
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("run")(run.run)
+app.command("sysid")(sysid.sysid)
 app.command("view")(view.view)
 
 

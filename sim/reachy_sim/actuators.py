@@ -87,8 +87,19 @@ class Actuators:
             raise RefusedError(f"{path} holds no identified actuators ({error}). Make one: reachy-kit sysid") from error
 
 
-IDENTIFIED = Actuators(bandwidth=8.0, damping=1.0)
-"""The shipped physics as the kinematic tier sees it."""
+IDENTIFIED = Actuators(
+    bandwidth=np.array([6.6, 6.5, 6.9, 6.4, 6.5, 6.1, 7.1, 13.9, 14.0]),
+    damping=np.array([0.57, 1.26, 1.27, 1.30, 1.23, 1.13, 1.21, 1.15, 1.16]),
+    backlash=np.array([0.009, 0.043, 0.041, 0.019, 0.022, 0.045, 0.046, 0.005, 0.005]),
+)
+"""The shipped physics as the kinematic tier sees it; the play is what the model's dry friction looks like from outside.
+The gain, 0.97 to 1.01, is taken as 1.
+
+Source: reachy-kit sysid --robot sim --delay 0.03, on reachy_mini 1.12's model. 7 to 11 mrad of the legs' motion of 80
+remain unexplained, 2.4 of the body's 128, 2.2 of the antennas' 194 (root mean squares).
+"""
+_NO_LAG = 1e-3
+"""s, a period that no motor shows at 50 Hz."""
 
 
 class Motors:
@@ -109,7 +120,8 @@ class Motors:
         self._first, self._second = np.zeros((4, *shape)), np.zeros((4, *shape))
         self._gain, self._rate, self._play = np.ones(shape), np.full(shape, np.inf), np.zeros(shape)
         self._engaged = np.zeros(shape)
-        self.position, self.velocity = np.zeros(shape), np.zeros(shape)
+        self.position: Array = np.zeros(shape)
+        self.velocity: Array = np.zeros(shape)
         self._rows, self._columns = np.indices(shape)
         self._uniform: int | None = 0
         self._worn = self._limited = False
@@ -196,19 +208,30 @@ def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:
         ]
     )
     # Over no time nothing happens, not even to what is infinitely quick.
-    return np.where(instant & (seconds > 0), 0.0, carried)
+    return np.asarray(np.where(instant & (seconds > 0), 0.0, carried))
 
 
-def in_series(wanted: Actuators, own_bandwidth: Array) -> Actuators:
-    """What must stand before motors of a bandwidth of their own for both to respond as wanted.
+def in_series(wanted: Actuators, own: Actuators) -> Actuators:
+    """What must stand before motors of their own for both together to respond as wanted.
 
-    Lags in series add up by the squares of their rise times; a robot quicker than the physics tier's motors stays as
-    they are.
+    Periods of responses in series add up, nearly; a robot cannot be made quicker than its own motors. The delay then
+    makes good how far slow motion trails, which is the delay and ``damping / (π bandwidth)``. Play that is there anyway
+    is not added. Where the wanted bandwidth is infinite, the response and the delay stay as they are.
+
+    Args:
+        wanted: of the whole: (N, 9), (N, 1) or scalars.
+        own: of the motors without their delay.
     """
-    bandwidth = np.asarray(wanted.bandwidth, dtype=np.float64)
-    slower = np.where(np.isinf(bandwidth), 0.0, 1 / bandwidth**2 - 1 / own_bandwidth**2)
-    before = np.where(slower > 0, 1 / np.sqrt(np.where(slower > 0, slower, 1.0)), np.inf)
-    return replace(wanted, bandwidth=before)
+    period, own_period = 1 / np.asarray(wanted.bandwidth), 1 / np.asarray(own.bandwidth)
+    before = np.where(period > 0, np.maximum(period - own_period, 0.0), 0.0)
+    before = np.where(before > _NO_LAG, before, 0.0)
+    trail = (wanted.damping * (period - before) - own.damping * own_period) / np.pi
+    return replace(
+        wanted,
+        delay=np.clip(wanted.delay + np.where(period > 0, trail, 0.0), 0.0, MAX_DELAY),
+        bandwidth=np.where(before > 0, 1 / np.where(before > 0, before, 1.0), np.inf),
+        backlash=np.maximum(wanted.backlash - np.asarray(own.backlash), 0.0),
+    )
 
 
 def as_details(actuators: Actuators) -> dict[str, Any]:

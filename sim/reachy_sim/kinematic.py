@@ -44,9 +44,10 @@ class Kinematic:
             where = "" if self.num_envs == 1 else f" of environment {ids[lost[0]]}"
             raise WrongUseError(f"the legs cannot reach the start pose{where}: {np.round(poses[lost[0]], 3).tolist()}")
         table, own = actuators.table(len(ids)), IDENTIFIED.table(len(ids))
-        shipped = table["bandwidth"] >= own["bandwidth"]
+        shipped = np.isinf(table["bandwidth"])
         for name in ("bandwidth", "damping"):
             table[name] = np.where(shipped, own[name], table[name])
+        table["backlash"] = np.where(shipped, np.maximum(own["backlash"], table["backlash"]), table["backlash"])
         self._motors.reset(ids, Actuators(**table), joints)
         self._platform.reset(ids, poses)
 

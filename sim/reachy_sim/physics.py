@@ -97,7 +97,7 @@ class Physics:
             pose = np.round(poses[lost[0]], 3).tolist()
             raise WrongUseError(f"the legs cannot reach the start pose{where}: {pose}")
         joints = qpos[:, self._linkage.motors]
-        before = in_series(actuators, np.asarray(IDENTIFIED.bandwidth))
+        before = in_series(actuators, IDENTIFIED)
         table = before.table(len(ids))
         slow = np.isfinite(table["bandwidth"]) | np.isfinite(table["rate_limit"])
         self._shaped[ids] = (slow | (table["gain"] != 1.0) | (table["backlash"] > 0)).any(axis=-1)

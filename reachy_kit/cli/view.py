@@ -11,7 +11,7 @@ from reachy_kit.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.cli.policies import LoadedPolicy
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.conditions import Variant
     from reachy_sim.view.film import FilmConfig
 
 NO_POLICY = "none"
@@ -57,7 +57,7 @@ def view(
     """
     from reachy_sim.view.subject import TRAINING
 
-    chosen = _task(task, robot, variant or TRAINING)
+    chosen = _variant(task, robot, variant or TRAINING)
     if out is not None:
         from reachy_sim.view.film import FilmConfig, check_format
 
@@ -68,12 +68,14 @@ def view(
         return
     from reachy_sim.view.live import LiveView, ViewConfig
 
-    with LiveView(ViewConfig(host, port, robot, seed, variant or TRAINING, paused), chosen) as live:
+    with LiveView(
+        ViewConfig(host, port, robot, seed, variant or TRAINING, paused), chosen.task if chosen else None
+    ) as live:
         show.note(live.welcome)
         if browser:
             live.open_browser()
         while True:  # another variant is another stage
-            with open_stage(robot, _task(task, robot, live.variant), perception) as stage:
+            with open_stage(robot, _variant(task, robot, live.variant), perception) as stage:
                 loaded = _load(policy, stage, task)
                 live.play(
                     stage.robot,
@@ -86,14 +88,13 @@ def view(
                 )
 
 
-def _task(name: str, robot: str, variant: str) -> "GazeTask | None":
-    """The task in its variant; hardware has a world of its own."""
+def _variant(task: str, robot: str, name: str) -> "Variant | None":
+    """The task under its conditions; hardware has a world of its own."""
     if robot not in ("sim", "daemon"):
         return None
-    from reachy_sim.tasks import task_by_name
-    from reachy_sim.view.subject import variant_of
+    from reachy_sim.tasks import variant_by_name
 
-    return variant_of(task_by_name(name), variant)
+    return variant_by_name(task, name)
 
 
 def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
@@ -103,7 +104,7 @@ def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
         from reachy_sim.view.controls import Still
 
         return LoadedPolicy(NO_POLICY, Still(), HZ, None)
-    loaded = load(policy, stage.perception.names)
+    loaded = load(policy, stage.perception.names, task)
     if stage.world is not None and loaded.task not in (None, task):
         raise WrongUseError(f"{policy} was trained for {loaded.task}, not for {task}")
     return loaded
@@ -112,7 +113,7 @@ def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
 def _film(
     stage: Stage,
     loaded: "LoadedPolicy",
-    task: "GazeTask | None",
+    variant: "Variant | None",
     seed: int,
     seconds: float | None,
     out: Path,
@@ -123,7 +124,7 @@ def _film(
     from reachy_sim.view.film import Reel, write_film
     from reachy_sim.view.subject import TRAINING, tolerance_of
 
-    length = seconds or (task.seconds if task else HARDWARE_SECONDS)
+    length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
     reel = Reel(stage.world, config.fps)
     robot = WatchedRobot(stage.robot, Controls(seed, TRAINING), reel.observed, pace=False)
     with show.working(f"{loaded.label} on {stage.robot.name} for {length:g} s"):
@@ -138,4 +139,4 @@ def _film(
             subscribers=[reel],
         )
     with show.progress(f"drawing {out.name}", total=len(reel.kept)) as advance:
-        write_film(out, reel.kept, config, tolerance_of(task), advance)
+        write_film(out, reel.kept, config, tolerance_of(variant.task if variant else None), advance)

@@ -6,13 +6,11 @@ import mujoco
 import numpy as np
 
 from reachy_kit.interface import NEUTRAL, Array, Image
-from reachy_sim.model import HEAD_HEIGHT, robot_model
-from reachy_sim.render import offscreen_renderer
+from reachy_sim.model import HEAD_HEIGHT
+from reachy_sim.offscreen import offscreen_renderer
 from reachy_sim.standing import Linkage
+from reachy_sim.view.meshes import light_model
 
-_INSIDE = ("dc15_a01_case", "dc15_a01_led", "phs_", "bts2", "b3b", "5w_speaker", "bearing_")
-"""Servos, screws, plugs, the speaker and the bearing: inside the shell, and two fifths of all triangles."""
-_NEVER_DRAWN = 5
 _OUT_OF_SIGHT = (0.0, 0.0, -10.0)
 _SKY = 0
 """Texture of the sky in the daemon's scene; painted over to make a wall."""
@@ -22,12 +20,7 @@ class Figure:
     """The model with its meshes, standing as told."""
 
     def __init__(self) -> None:
-        self.model = robot_model(drawing=True)
-        for geom in range(self.model.ngeom):
-            mesh = self.model.geom_dataid[geom]
-            if mesh >= 0 and self.model.mesh(mesh).name.startswith(_INSIDE):
-                self.model.geom_group[geom] = _NEVER_DRAWN
-                self.model.geom_rgba[geom, 3] = 0.0
+        self.model = light_model()
         self.data = mujoco.MjData(self.model)
         self._linkage = Linkage(self.model)
         self._ball = self.model.body("target").mocapid[0]
@@ -51,7 +44,7 @@ class Figure:
 
 
 class Portraitist:
-    """Draws the figure off-screen, a fifth of a second a picture on a CPU. Use and close it in one thread.
+    """Draws the figure off-screen, a tenth of a second a picture on a CPU. Use and close it in one thread.
 
     Args:
         width: pixels.

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import viser
-from mjviser.scene import ViserMujocoScene
 
 from reachy_kit.interface import CONTROL_HZ, Perception, Policy, Robot, World
 from reachy_kit.rollout import rollout
@@ -23,16 +21,17 @@ from reachy_sim.view.figure import Figure
 from reachy_sim.view.moments import Moment, Moments
 from reachy_sim.view.page import FrontDoor
 from reachy_sim.view.panel import Cast, Panel
+from reachy_sim.view.scene import RobotScene
 from reachy_sim.view.stream import PictureStream
 from reachy_sim.view.subject import tolerance_of, variants_of
 
 if TYPE_CHECKING:
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.tasks.task import Task
 
+_PANEL_WIDTH = 340
+"""CSS pixels."""
 _HOUR = 3600.0
 """s, length of an episode that has no end of its own."""
-_CAMERA, _LOOK_AT = (0.62, 0.52, 0.40), (0.10, 0.0, 0.17)
-"""m, base frame over the table: the robot from its front left, the ball beside it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class LiveView:
         KitError: the port is in use.
     """
 
-    def __init__(self, config: ViewConfig, task: "GazeTask | None") -> None:
+    def __init__(self, config: ViewConfig, task: "Task | None") -> None:
         self.config = config
         self._task = task
         self._controls = Controls(config.seed, config.variant, paused=config.paused)
@@ -77,8 +76,12 @@ class LiveView:
             with _quiet():
                 self._server = viser.ViserServer(self.config.host, self._door.port + 1, verbose=False)
             stack.callback(self._stop_server)
-            self._scene = _scene(self._server, self._figure)
-            variants = variants_of(self._task) if self._task else (self.config.variant,)
+            self._server.gui.configure_theme(show_logo=False, show_share_button=False)
+            self._server.gui.set_panel_label("Reachy Mini")
+            self._server.gui.main_panel.dock_right()
+            self._server.gui.main_panel.set_width(_PANEL_WIDTH)
+            self._scene = RobotScene(self._server, self._figure)
+            variants = variants_of(self._task)
             self._panel = Panel(
                 self._server.gui, self._controls, self._cast, variants, lambda: self._moments.latest.action
             )
@@ -172,7 +175,7 @@ class LiveView:
 
     def _show_robot(self, moment: Moment) -> None:
         self._figure.stand(moment.state, moment.target)
-        self._scene.update_from_mjdata(self._figure.data)
+        self._scene.update()
 
     def _show_image(self, moment: Moment) -> None:
         if moment.image is not None:
@@ -211,17 +214,6 @@ class _Part:
         if now >= self._due and stamp != self._stamp:
             self._due, self._stamp = now + self._period, stamp
             self._update(moment)
-
-
-def _scene(server: viser.ViserServer, figure: Figure) -> ViserMujocoScene:
-    server.initial_camera.position, server.initial_camera.look_at = _CAMERA, _LOOK_AT
-    server.initial_camera.fov = np.deg2rad(40.0)
-    server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
-    server.gui.set_panel_label("Reachy Mini")
-    scene = ViserMujocoScene(server, figure.model, num_envs=1)
-    scene.camera_tracking_enabled = False  # the view stays where the person has put it
-    scene.update_from_mjdata(figure.data)
-    return scene
 
 
 @contextlib.contextmanager

@@ -82,11 +82,11 @@ class Panel:
         axis = AXES[index]
         slider = gui.add_slider(axis.label, min=float(axis.low), max=float(axis.high), step=1.0, initial_value=0.0)
 
-        @slider.on_update
-        def _(event: viser.GuiEvent[viser.GuiSliderHandle[float]]) -> None:
+        def moved(event: viser.GuiEvent[viser.GuiSliderHandle[float]]) -> None:
             if event.client is not None:
                 self._controls.steer(index, event.target.value / axis.scale, self._action())
 
+        slider.on_update(moved)
         return slider
 
     def _seed_chosen(self, event: viser.GuiEvent[viser.GuiNumberHandle[int]]) -> None:
@@ -143,15 +143,14 @@ class Panel:
 
 
 def _plot(gui: viser.GuiApi, label: str, colour: str) -> viser.GuiUplotHandle:
-    small: dict[str, object] = {"size": 34, "font": "10px sans-serif"}
     return gui.add_uplot(
         data=(np.zeros(2), np.zeros(2)),
-        series=(uplot.Series(label="s"), uplot.Series(label=label, stroke=colour, width=2)),
+        series=(uplot.Series(label="s"), uplot.Series(label=label, stroke=colour, width=2, points={"show": False})),
         title=label,
         scales={"x": uplot.Scale(time=False, auto=True), "y": uplot.Scale(auto=True)},
-        axes=(uplot.Axis(size=30, font="10px sans-serif"), uplot.Axis(**small)),  # type: ignore[typeddict-item]
+        axes=(uplot.Axis(size=30, font="10px sans-serif"), uplot.Axis(size=34, font="10px sans-serif")),
         legend=uplot.Legend(show=False),
-        height=120,
+        height=85,
         visible=False,
     )
 
@@ -167,7 +166,8 @@ def _status(moment: Moment, cast: Cast, driver: str, paused: bool) -> str:
         words += ' · <b data-success="true">success ✓</b>'
     return (
         f'<div style="font-size:14px;line-height:1.5;padding:2px 4px">'
-        f"<b>{cast.task}</b> on {cast.robot} · policy <b data-driver>{driver}</b> · seed <span data-seed>{moment.seed}</span>"
+        f"<b>{cast.task}</b> on {cast.robot} · policy <b data-driver>{driver}</b>"
+        f" · seed <span data-seed>{moment.seed}</span>"
         f"<br><span style='color:{colour}'>●</span> {words} · <span data-time>{moment.time:.2f}</span> s"
         f"{' · <b>paused</b>' if paused else ''}</div>"
     )
@@ -183,6 +183,6 @@ def _table(moment: Moment) -> str:
         )
     )
     return (
-        "<table style='width:100%;font-size:12px;font-variant-numeric:tabular-nums'><tr style='color:#868e96'>"
-        f"<td></td><td style='text-align:right'>measured</td><td style='text-align:right'>commanded</td></tr>{rows}</table>"
+        "<table style='width:100%;font-size:12px;font-variant-numeric:tabular-nums'><tr style='color:#868e96'><td></td>"
+        f"<td style='text-align:right'>measured</td><td style='text-align:right'>commanded</td></tr>{rows}</table>"
     )

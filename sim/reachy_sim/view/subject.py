@@ -2,35 +2,24 @@
 
 from typing import TYPE_CHECKING
 
-from reachy_kit.errors import WrongUseError
+from reachy_sim.tasks import VARIANTS
 
 if TYPE_CHECKING:
     from reachy_kit.interface import World
-    from reachy_sim.tasks.gaze import GazeTask
+    from reachy_sim.tasks.task import Task
 
 TRAINING = "training"
 """The variant that every task has: the one that policies are trained on."""
 
 
-def variants_of(task: "GazeTask") -> tuple[str, ...]:
-    """Names of the task's variants, the usual one first."""
-    return (TRAINING,)
+def variants_of(task: "Task | None") -> tuple[str, ...]:
+    """Names of the task's variants, the usual one first; a real robot is as it is."""
+    return tuple(VARIANTS[task.name]) if task else (TRAINING,)
 
 
-def variant_of(task: "GazeTask", name: str) -> "GazeTask":
-    """The task in one of its variants.
-
-    Raises:
-        WrongUseError: it has none of that name.
-    """
-    if name not in variants_of(task):
-        raise WrongUseError(f"{task.name} has no variant {name!r}; there are {', '.join(variants_of(task))}")
-    return task
-
-
-def tolerance_of(task: "GazeTask | None") -> float | None:
-    """Rad of gaze error that still counts as looking; None where the task is not about looking."""
-    return getattr(task, "tolerance", None)
+def tolerance_of(task: "Task | None") -> float | None:
+    """Rad of the task's error that still counts as doing it; None without a task."""
+    return task.tolerance if task else None
 
 
 def is_shown(world: "World | None", time: float) -> bool:

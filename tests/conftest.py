@@ -24,11 +24,11 @@ def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight look_at episodes of the scripted expert in the simulator, at 25 Hz."""
     from reachy_kit.cli.record import record_episodes
     from reachy_kit.cli.robots import open_stage
-    from reachy_sim.tasks.look_at import LOOK_AT
+    from reachy_sim.tasks import variant_by_name
 
-    root = tmp_path_factory.mktemp("recorded") / "look_at"
-    with open_stage("sim", LOOK_AT, camera=False) as stage:
-        record_episodes(stage, LOOK_AT, root, episodes=RECORDED_EPISODES, hz=25, seed=0, camera=False)
+    root, look_at = tmp_path_factory.mktemp("recorded") / "look_at", variant_by_name("look_at")
+    with open_stage("sim", look_at, camera=False) as stage:
+        record_episodes(stage, look_at, root, episodes=RECORDED_EPISODES, hz=25, seed=0, camera=False)
     return root
 
 

@@ -88,17 +88,22 @@ def simulated_tick() -> tuple[str, float, str, float]:
     import mujoco
 
     from reachy_kit.interface import NEUTRAL
+    from reachy_sim.physics import Physics
     from reachy_sim.robot import SimRobot
+    from reachy_sim.standing import Linkage
 
     robot = SimRobot()
     robot.connect()
-    physics = robot.physics
+    physics = Physics()
+    data, linkage = mujoco.MjData(physics.model), Linkage(physics.model)
+    data.qpos[:] = linkage.positions(NEUTRAL)
+    data.ctrl[:] = data.qpos[linkage.motors]
 
     def tick() -> None:
         robot.send_action(NEUTRAL)
         robot.wait_next_tick()
 
-    bare = median_seconds(lambda: mujoco.mj_step(physics.model, physics.data, 10), number=100)
+    bare = median_seconds(lambda: mujoco.mj_step(physics.model, data, physics.settings.substeps), number=100)
     return "SimRobot, a tick", median_seconds(tick, number=100), "its MuJoCo steps alone", bare
 
 

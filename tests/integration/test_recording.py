@@ -98,10 +98,11 @@ def two_episodes(warm, tmp_path_factory):
     root = tmp_path_factory.mktemp("two") / "data"
     from reachy_kit.cli.record import record_episodes
     from reachy_kit.cli.robots import open_stage
-    from reachy_sim.tasks.look_at import LOOK_AT
+    from reachy_sim.tasks import variant_by_name
 
-    with open_stage("sim", LOOK_AT, camera=False) as stage:
-        record_episodes(stage, LOOK_AT, root, episodes=2, hz=25, seed=0, camera=False)
+    look_at = variant_by_name("look_at")
+    with open_stage("sim", look_at, camera=False) as stage:
+        record_episodes(stage, look_at, root, episodes=2, hz=25, seed=0, camera=False)
     return root
 
 

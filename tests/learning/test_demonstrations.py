@@ -15,7 +15,7 @@ from reachy_kit.cli.robots import open_stage
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.recording import DatasetLayout
 from reachy_policies.demonstrations import Demonstrations, load_demonstrations, windows
-from reachy_sim.tasks.look_at import LOOK_AT
+from reachy_sim.tasks import variant_by_name
 
 FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")
 
@@ -130,8 +130,9 @@ def test_numbers_that_are_none_are_refused_by_frame(damaged):
 
 
 def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
-    with open_stage("sim", LOOK_AT, camera=False) as stage:
-        record_episodes(stage, LOOK_AT, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
+    look_at = variant_by_name("look_at")
+    with open_stage("sim", look_at, camera=False) as stage:
+        record_episodes(stage, look_at, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
     with pytest.raises(WrongUseError, match="at least 2"):
         load_demonstrations(tmp_path / "one")
 

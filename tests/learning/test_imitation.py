@@ -18,6 +18,7 @@ from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import load_demonstrations, windows
 from reachy_policies.imitation import ImitationConfig, fit, split_episodes
 from reachy_policies.run import MODEL, dataset_digest, open_run, save_run
+from reachy_sim.conditions import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.twin import GeometricPerception, Twin
@@ -217,7 +218,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed):
-    never = replace(LOOK_AT, appears=(1e6, 1e6))
+    never = Variant("never", replace(LOOK_AT, appears=(1e6, 1e6)))
     twin, listener = Twin(never), Poses()
     rollout(
         SimRobot(),

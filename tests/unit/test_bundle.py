@@ -314,11 +314,11 @@ def test_a_policy_without_perception_is_wrong_use():
 def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
     from reachy_kit.rollout import rollout
     from reachy_sim.robot import SimRobot
-    from reachy_sim.tasks.look_at import LOOK_AT
+    from reachy_sim.tasks import variant_by_name
     from reachy_sim.twin import GeometricPerception, Twin
 
     policy = load_policy(read_bundle(written(tmp_path / "x.bundle", onnx_graph(step=np.nan))), TARGET_FEATURES)
-    robot, twin = SimRobot(), Twin(LOOK_AT)
+    robot, twin = SimRobot(), Twin(variant_by_name("look_at"))
     robot.connect()
     with pytest.raises(RefusedError, match=f"not a number for {ACTION_NAMES[0]}"):
         rollout(robot, policy, seconds=1, policy_hz=25, perception=GeometricPerception(twin), world=twin)

@@ -148,7 +148,10 @@ def offscreen_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco
 
 
 def _no_renderer(error: Exception) -> KitError:
-    return KitError(f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa")
+    return KitError(
+        f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
+        "what is set when MuJoCo is first imported counts"
+    )
 
 
 def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLContext, mujoco.MjrContext]:

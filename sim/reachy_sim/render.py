@@ -28,6 +28,8 @@ _LIFT = np.array([0.0, 0.0, HEAD_HEIGHT])
 _HEADLIGHT = {"ambient": 0.45, "diffuse": 0.5, "specular": 0.5}
 _LAMP_DIFFUSE, _LAMP_SPECULAR = 0.7, 0.3
 """MuJoCo's defaults, as are the headlight's."""
+_LIT = np.array([0.5, 0.1, 0.0])
+"""m, the point of the table that the lamp points at."""
 _EXTENT = 1.135
 """m, MuJoCo's measure of the scene without a room: its near and far planes follow from it."""
 _ROOM, _CEILING, _WALL_HALF = 3.0, 2.8, 0.05
@@ -127,7 +129,9 @@ class EyeCamera:
         for part, value in _HEADLIGHT.items():
             getattr(model.vis.headlight, part)[:] = value * light
         model.light_diffuse[0], model.light_specular[0] = _LAMP_DIFFUSE * light, _LAMP_SPECULAR * light
-        model.light_dir[0] = look["lamp"] / np.linalg.norm(look["lamp"])
+        model.light_pos[0] = look["lamp"] + _LIFT
+        beam = _LIT - model.light_pos[0]
+        model.light_dir[0] = beam / np.linalg.norm(beam)
         model.mat_rgba[_TABLE, :3], model.mat_rgba[_WALL] = look["table"], look["wall"]
         model.mat_texrepeat[_TABLE] = look["checks"]
         things, half = look["clutter"], look["clutter"][:, 2]
@@ -140,11 +144,12 @@ class EyeCamera:
 def _scene(camera: PinholeCamera) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0  # the map of shadows that nobody draws took 64 MB and most of the opening
     spec.visual.global_.offwidth, spec.visual.global_.offheight = camera.width, camera.height
     spec.stat.extent = _EXTENT
     _add_table_and_sky(spec)
     _add_room(spec)
-    spec.worldbody.add_light(pos=[0.3, 0.5, 2.0])
+    spec.worldbody.add_light()
     eye = spec.worldbody.add_body(name="eye", mocap=True)
     eye.add_camera(name="eye", fovy=np.rad2deg(camera.vertical_field_of_view))
     add_ball(spec)

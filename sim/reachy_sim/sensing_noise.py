@@ -13,8 +13,8 @@ import numpy as np
 
 FITTED_BEARING = 0.11
 """°, standard deviation on the worse axis, right; 0.05° below. Nearly all of it is the ellipse that a near ball off the
-axis becomes, whose middle is not the ball's (size² · tan of the bearing); without it 0.02° are left on both axes. Source:
-4,000 frames of 320 × 180, seed 0, balls at 0.3–3 m all over the frame; sim/images/detector.png."""
+axis becomes, whose middle is not the ball's (size² · tan of the bearing); without it 0.02° are left on both axes.
+Source: 4,000 frames of 320 × 180, seed 0, balls at 0.3–3 m all over the frame; sim/images/detector.png."""
 BEARING_ALLOWANCE = 0.14
 """°, not measured: four tenths of a pixel of the simulated eye."""
 FITTED_SIZE = 0.012

@@ -32,8 +32,8 @@ class Visuals:
     """(3,) red, green, blue."""
     brightness: ArrayLike = 1.0
     """() times the light of training, the lamp's and the ambient one. The pale room has a light of its own."""
-    lamp: ArrayLike = (0.1, -0.2, -1.0)
-    """(3,) direction in which the lamp's light falls, base frame; any length but 0."""
+    lamp: ArrayLike = (0.3, 0.5, 1.823)
+    """(3,) m, where the lamp hangs, base frame. It points at the table half a metre in front of the robot."""
     table: ArrayLike = (1.0, 1.0, 1.0)
     """(3,) tint: multiplies the table's brown checks."""
     checks: ArrayLike = 8.0
@@ -112,7 +112,7 @@ HELD_OUT_VISUALS: dict[str, VisualRange] = {
     "other_colour": _between(ball=([0.85, 0.30, 0.02], [1.0, 0.45, 0.12])),
     "dim_light": _between(
         brightness=(0.3, 0.5),
-        lamp=([-0.8, -0.8, -1.0], [0.8, 0.8, -1.0]),
+        lamp=([-0.5, -1.5, 1.0], [1.0, 1.5, 2.0]),
         wall=([0.8, 0.78, 0.74, 1.0], [0.9, 0.88, 0.84, 1.0]),
     ),
     "busy_background": _between(

@@ -1,0 +1,304 @@
+"""The simulated eye: batches, what each visual changes, contexts that are freed, and drawing from any thread."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from reachy_kit.errors import KitError, WrongUseError
+from reachy_kit.geometry import bearing, pose_from_vector, target_in_camera
+from reachy_kit.perception.ball import BallColour, find_ball
+from reachy_kit.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
+from reachy_sim.render import EyeCamera
+from reachy_sim.visuals import CLUTTER, DRAWS, HELD_OUT_VISUALS, SHAPES, TRAINING_VISUALS, Visuals
+
+AHEAD = np.eye(4)
+BALL = np.array([0.8, -0.1, 0.05])
+ORANGE = BallColour(hue=10)
+
+
+@pytest.fixture(scope="module")
+def eye():
+    with contextlib.closing(EyeCamera()) as camera:
+        yield camera
+
+
+def worlds(count, seed=0):
+    """Head poses, balls ahead of them, near enough for the detector in the small frame, and whether they show."""
+    rng = np.random.default_rng(seed)
+    poses = pose_from_vector(rng.uniform(-1, 1, (count, 6)) * [0.015, 0.015, 0.015, 0.2, 0.2, 0.2])
+    targets = rng.uniform([0.5, -0.15, 0.0], [1.0, 0.15, 0.12], (count, 3))
+    return poses, targets, rng.random(count) < 0.8
+
+
+def seen(image, colour=None):
+    """(2,) rad where the ball is found."""
+    ball = find_ball(image, colour or BallColour())
+    return PinholeCamera(image.shape[1], image.shape[0]).bearing(ball.column, ball.row)
+
+
+def drawn(name, count=4, seed=0):
+    return HELD_OUT_VISUALS[name].draw(np.random.default_rng(seed).random((count, DRAWS)))
+
+
+# Batches
+
+
+@pytest.mark.parametrize("name", [None, *HELD_OUT_VISUALS])
+def test_a_batch_is_its_frames_one_by_one_bit_for_bit(eye, name):
+    poses, targets, shown = worlds(6)
+    visuals = drawn(name, 6) if name else None
+    batch = eye.render_batch(poses, targets, shown, visuals)
+    assert batch.shape == (6, *eye.shape)
+    assert batch.dtype == np.uint8
+    for index in range(6):
+        one = Visuals(**{field: values[index] for field, values in visuals.rows(6).items()}) if visuals else None
+        target = targets[index] if shown[index] else None
+        np.testing.assert_array_equal(eye.render(poses[index], target, one), batch[index])
+
+
+def test_no_environments_are_no_frames(eye):
+    assert eye.render_batch(np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, dtype=bool)).shape == (0, *eye.shape)
+
+
+@pytest.mark.parametrize("camera", [SIM_CAMERA, ENV_CAMERA], ids=["16:9", "square"])
+def test_every_ball_of_a_batch_is_where_geometry_says(camera):
+    poses, targets, _ = worlds(20)
+    with contextlib.closing(EyeCamera(camera)) as eye:
+        images = eye.render_batch(poses, targets, np.ones(20, dtype=bool))
+    expected = bearing(target_in_camera(poses, targets))
+    np.testing.assert_allclose([seen(image) for image in images], expected, atol=1.5 / camera.focal)
+
+
+def test_a_hidden_ball_is_in_no_frame(eye):
+    poses, targets, shown = worlds(10)
+    images = eye.render_batch(poses, targets, shown)
+    assert [find_ball(image, BallColour()) is not None for image in images] == shown.tolist()
+
+
+# Visuals
+
+
+def changed(eye, visuals):
+    """(H, W) where a frame differs from the one that training shows."""
+    return (eye.render(AHEAD, BALL, visuals) != eye.render(AHEAD, BALL)).any(axis=-1)
+
+
+def test_the_ball_takes_its_colour_and_nothing_else_changes(eye):
+    orange = Visuals(ball=(1.0, 0.4, 0.05))
+    image = eye.render(AHEAD, BALL, orange)
+    assert find_ball(image, BallColour()) is None
+    np.testing.assert_allclose(seen(image, ORANGE), bearing(target_in_camera(AHEAD, BALL)), atol=0.01)
+    assert 0 < changed(eye, orange).mean() < 0.01
+
+
+def test_less_light_makes_everything_but_the_pale_room_darker(eye):
+    bright, dim = eye.render(AHEAD, BALL).astype(int), eye.render(AHEAD, BALL, Visuals(brightness=0.4)).astype(int)
+    table = np.s_[-60:]
+    assert (dim <= bright).all()
+    assert dim[table].mean() == pytest.approx(0.4 * bright[table].mean(), rel=0.15)
+    np.testing.assert_array_equal(dim[:20], bright[:20])
+
+
+def test_the_lamp_lights_the_side_it_shines_on(eye):
+    near = np.array([0.35, 0.0, 0.05])
+
+    def right_minus_left(lamp):
+        image = eye.render(AHEAD, near, Visuals(lamp=lamp)).astype(int)
+        ball = find_ball(image.astype(np.uint8), BallColour())
+        column, row = round(ball.column), round(ball.row)
+        return image[row, column + 6 : column + 12, 1].mean() - image[row, column - 12 : column - 6, 1].mean()
+
+    assert right_minus_left((0.3, -1.5, 0.8)) > 10
+    assert right_minus_left((0.3, 1.5, 0.8)) < -10
+
+
+@pytest.mark.parametrize("look", [{"table": (1.0, 0.5, 0.5)}, {"checks": 3.0}], ids=["tint", "checks"])
+def test_the_table_changes_below_the_horizon_only(eye, look):
+    different = changed(eye, Visuals(**look))
+    assert different[-40:].mean() > 0.1
+    assert not different[:80].any()
+
+
+def test_walls_hide_the_pale_room(eye):
+    different = changed(eye, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))
+    assert different[:80].all()
+    assert seen(eye.render(AHEAD, BALL, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))) is not None
+
+
+def test_a_thing_stands_where_it_is_put(eye):
+    clutter = np.zeros((CLUTTER, 6))
+    clutter[1] = 1.9, 0.4, 0.15, 0.1, 0.1, 1.0  # the second is a ball
+    image = eye.render(AHEAD, None, Visuals(clutter=clutter))
+    place = np.array([1.9, 0.4, 0.15 - 0.177])
+    np.testing.assert_allclose(seen(image, BallColour(hue=120)), bearing(target_in_camera(AHEAD, place)), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("turn", "moves"), [((0, 0.1, 0), (-0.1, 0)), ((0.1, 0, 0), (0, 0.1)), ((0, -0.05, 0), (0.05, 0))], ids=str
+)
+def test_a_turned_camera_sees_the_ball_elsewhere(eye, turn, moves):
+    ball = np.array([0.8, 0.0, 0.0512])
+    moved = seen(eye.render(AHEAD, ball, Visuals(camera_turn=turn))) - seen(eye.render(AHEAD, ball))
+    np.testing.assert_allclose(moved, moves, atol=0.006)
+
+
+def test_a_rolled_camera_turns_the_picture_the_other_way(eye):
+    ball = np.array([0.8, -0.2, 0.0512])
+    _, below = seen(eye.render(AHEAD, ball, Visuals(camera_turn=(0.0, 0.0, 0.3))))
+    right, _ = seen(eye.render(AHEAD, ball))
+    assert np.tan(below) == pytest.approx(-np.sin(0.3) * np.tan(right), abs=0.01)
+
+
+@pytest.mark.parametrize(("shift", "moves"), [((0.05, 0, 0), (-1, 0)), ((0, 0.05, 0), (0, -1))], ids=str)
+def test_a_shifted_camera_sees_the_ball_on_the_other_side(eye, shift, moves):
+    ball = np.array([0.8437, 0.0, 0.0512])
+    moved = seen(eye.render(AHEAD, ball, Visuals(camera_shift=shift))) - seen(eye.render(AHEAD, ball))
+    np.testing.assert_allclose(moved, np.arctan(0.05 / 0.8) * np.array(moves), atol=0.006)
+
+
+def test_a_wider_view_makes_the_ball_smaller(eye):
+    wide = find_ball(eye.render(AHEAD, BALL, Visuals(view=1.2)), BallColour()).area
+    assert wide < 0.85 * find_ball(eye.render(AHEAD, BALL), BallColour()).area
+
+
+def test_training_changes_nothing_and_leaves_nothing_of_what_was_drawn_before(eye):
+    poses, targets, shown = *worlds(4)[:2], np.ones(4, dtype=bool)
+    before = eye.render_batch(poses, targets, shown)
+    for name in HELD_OUT_VISUALS:
+        assert (eye.render_batch(poses, targets, shown, drawn(name)) != before).any(axis=(1, 2, 3)).all()
+    training = TRAINING_VISUALS.draw(np.random.default_rng(0).random((4, DRAWS)))
+    np.testing.assert_array_equal(eye.render_batch(poses, targets, shown, training), before)
+
+
+@pytest.mark.parametrize("name", HELD_OUT_VISUALS)
+def test_visuals_are_the_callers_numbers_and_stay_within_their_range(name):
+    span, uniform = HELD_OUT_VISUALS[name], np.random.default_rng(1).random((50, DRAWS))
+    visuals, low, high = span.draw(uniform).rows(50), span.low.rows(50), span.high.rows(50)
+    for field in SHAPES:
+        np.testing.assert_array_equal(span.draw(uniform[:7]).rows(7)[field], visuals[field][:7])
+        assert (np.minimum(low[field], high[field]) <= visuals[field] + 1e-12).all()
+        assert (visuals[field] <= np.maximum(low[field], high[field]) + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", [name for name in HELD_OUT_VISUALS if name != "other_colour"])
+def test_nothing_but_the_ball_looks_like_the_ball(eye, name):
+    """Whatever is drawn, an empty room holds no ball, and a ball is found: the task stays possible."""
+    poses, targets, _ = worlds(30, seed=2)
+    visuals = drawn(name, 30, seed=3)
+    empty = eye.render_batch(poses, targets, np.zeros(30, dtype=bool), visuals)
+    assert all(find_ball(image, BallColour()) is None for image in empty)
+    full = eye.render_batch(poses, targets, np.ones(30, dtype=bool), visuals)
+    assert np.mean([find_ball(image, BallColour()) is not None for image in full]) > 0.9
+
+
+def test_visuals_for_another_number_of_environments_are_refused(eye):
+    poses, targets, shown = worlds(4)
+    with pytest.raises(WrongUseError, match="ball has the shape"):
+        eye.render_batch(poses, targets, shown, Visuals(ball=np.ones((3, 3))))
+
+
+# Contexts
+
+
+def test_cameras_side_by_side_do_not_disturb_each_other(eye):
+    poses, targets, shown = worlds(3)
+    alone = eye.render_batch(poses, targets, shown)
+    with contextlib.closing(EyeCamera(ENV_CAMERA)) as square:
+        first = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
+        for _ in range(3):
+            np.testing.assert_array_equal(eye.render_batch(poses, targets, shown), alone)
+            again = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
+            np.testing.assert_array_equal(again, first)
+    np.testing.assert_array_equal(eye.render_batch(poses, targets, shown), alone)
+
+
+def test_any_thread_may_draw_and_close(eye):
+    expected, other = eye.render(AHEAD, BALL), EyeCamera()
+    images = []
+
+    def work():
+        images.extend(camera.render(AHEAD, BALL) for camera in (eye, other) for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    closing = threading.Thread(target=other.close)
+    closing.start()
+    closing.join(60)
+    assert len(images) == 40
+    assert all(np.array_equal(image, expected) for image in images)
+    np.testing.assert_array_equal(eye.render(AHEAD, BALL), expected)
+
+
+def test_a_closed_camera_says_so():
+    camera = EyeCamera()
+    camera.close()
+    camera.close()
+    with pytest.raises(KitError, match="closed"):
+        camera.render(AHEAD, BALL)
+
+
+OPENING = """
+import gc, sys, numpy as np, psutil
+from reachy_sim.render import EyeCamera
+
+def use(count):
+    for _ in range(count):
+        eye = EyeCamera()
+        eye.render(np.eye(4), np.array([0.8, 0.0, 0.0]))
+        CLOSE
+        del eye
+    gc.collect()
+    EyeCamera().close()  # whatever the garbage collector handed over has been freed before this
+    return psutil.Process().memory_info().rss / 2**20, psutil.Process().num_fds(), psutil.Process().num_threads()
+
+print(*use(COUNT), *use(4 * COUNT))
+"""
+
+
+@pytest.mark.parametrize("count", [5, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("close", ["eye.close()", "pass"], ids=["closed", "garbage collected"])
+def test_cameras_leave_nothing_behind(close, count):
+    script = OPENING.replace("CLOSE", close).replace("COUNT", str(count))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=250, check=True)
+    megabytes, files, threads, megabytes_later, files_later, threads_later = map(float, done.stdout.split())
+    assert megabytes_later - megabytes < 15  # an open camera holds 11
+    assert (files_later, threads_later) == (files, threads)
+    assert done.stderr == ""
+
+
+LEFT_OPEN = """
+import numpy as np
+from reachy_sim.render import EyeCamera
+eyes = [EyeCamera() for _ in range(3)]
+eyes[0].render(np.eye(4), None)
+eyes[1].itself = eyes[1]
+print("done")
+"""
+FORKED = """
+import os, warnings, numpy as np
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about forks beside threads
+from reachy_kit.errors import KitError
+from reachy_sim.render import EyeCamera
+eye = EyeCamera()
+if os.fork() == 0:
+    try:
+        eye.render(np.eye(4), None)
+    except KitError as error:
+        print("refused:", error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize(("script", "says"), [(LEFT_OPEN, "done"), (FORKED, "refused")], ids=["left open", "forked"])
+def test_a_process_ends_quietly_with_cameras_open_and_its_fork_is_refused(script, says):
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert says in done.stdout
+    assert done.stderr == ""

@@ -138,7 +138,7 @@ class LiveView:
         """
         variant = self._controls.variant
         self._moments = Moments(world)
-        self._cast.policy, self._cast.ticks = label, CONTROL_HZ // policy_hz
+        self._cast.variant, self._cast.policy, self._cast.ticks = variant, label, CONTROL_HZ // policy_hz
         decisions = None if policy is None or self._task is None else round(self._task.seconds * policy_hz)
         watched = WatchedRobot(robot, self._controls, self._moments.observed, pace)
         driven = OverruledPolicy(policy or Still(), self._controls, decisions)

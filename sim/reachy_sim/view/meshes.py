@@ -1,5 +1,7 @@
 """The robot's model with lighter meshes: for a browser, or a CPU that draws, 127,000 triangles instead of 940,000."""
 
+import copy
+from functools import cache
 from pathlib import Path
 
 import fast_simplification
@@ -23,7 +25,12 @@ _COLLIDES = 3
 
 
 def light_model() -> mujoco.MjModel:
-    """The daemon's robot and the ball, to be drawn and not to be simulated; two seconds."""
+    """The daemon's robot and the ball, to be drawn and not to be simulated; the first takes two seconds."""
+    return copy.copy(_light())
+
+
+@cache
+def _light() -> mujoco.MjModel:
     full, spec = _visible().compile(), _visible()
     for mesh in spec.meshes:
         vertices, faces = _in_file_frame(full, mesh.name or Path(mesh.file).stem)

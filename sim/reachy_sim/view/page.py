@@ -148,6 +148,7 @@ def _state(stage: _Stage) -> dict[str, Any]:
         "viewer_port": stage.viewer_port,
         "task": stage.cast.task,
         "robot": stage.cast.robot,
+        "variant": stage.cast.variant,
         "driver": YOU if controls.yours is not None else stage.cast.policy,
         "paused": controls.paused,
         "seed": moment.seed,

@@ -24,6 +24,7 @@ class Cast:
 
     task: str = ""
     robot: str = ""
+    variant: str = ""
     policy: str = ""
     tolerance: float | None = None
     """rad of gaze error that counts as looking."""

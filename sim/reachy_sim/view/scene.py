@@ -1,25 +1,30 @@
-"""The robot in the browser's 3D scene: viser draws, mjviser turns MuJoCo's geoms into meshes.
+"""The robot in the browser's 3D scene.
 
-mjviser's own scene is left aside for its price: with its environment map and shadows a browser without a graphics card
-drew 0.2 pictures a second; this one 2 to 25, as busy as the computer was (1280×800, headless Chromium on two cores).
+Not mjviser's: with its environment map and shadows a browser without a graphics card drew 0.2 pictures a second, and
+this one 2 to 25, as busy as the computer was (1280×800, headless Chromium on two cores).
 """
 
 import mujoco
 import numpy as np
+import numpy.typing as npt
 import viser
-from mjviser.conversions import get_body_name, group_geoms_by_visual_compat, is_fixed_body, merge_geoms
-from trimesh.graph import smooth_shade
 
+from reachy_kit.interface import Array
+from reachy_sim.model import BALL_RADIUS, BALL_RGBA
 from reachy_sim.view.figure import Figure
+
+type Colour = tuple[int, int, int]
+type Mesh = tuple[Array, npt.NDArray[np.int32]]
+"""(V, 3) m and (F, 3)."""
 
 _CAMERA, _LOOK_AT, _FIELD_OF_VIEW = (1.15, -0.80, 0.50), (0.33, 0.08, 0.15), np.deg2rad(35.0)
 """m, the robot's foot is the origin: from its front right, the robot on the left and its ball on the right."""
 _TABLE, _TABLE_TOP = (214, 196, 172), 0.02
 """Colour, and thickness in m."""
-_LAMPS = (((1.0, -1.0, 0.6), 1.4), ((-1.0, -1.0, 0.4), 0.9), ((0.8, 0.6, -0.6), 0.7))
-"""Where in m, and how bright. viser takes these meshes for metal, which no ambient light reaches."""
-_EDGE = np.deg2rad(40.0)
-"""rad between neighbouring faces above which an edge stays sharp."""
+_SKY, _LAMP = 1.4, 0.8
+"""How bright: from everywhere, and from the side that is looked at."""
+_STILL = 1e-4
+"""m, and the same of a quaternion: less is not seen."""
 
 
 class RobotScene:
@@ -33,42 +38,62 @@ class RobotScene:
     def __init__(self, server: viser.ViserServer, figure: Figure) -> None:
         self._server = server
         self._figure = figure
-        self._parts: list[tuple[int, viser.GlbHandle]] = []
+        self._parts: list[tuple[int, viser.SceneNodeHandle]] = []
         _light_and_furnish(server.scene)
         server.initial_camera.position, server.initial_camera.look_at = _CAMERA, _LOOK_AT
         server.initial_camera.fov = _FIELD_OF_VIEW
-        for body, geoms in _geoms_by_body(figure.model).items():
-            for index, similar in enumerate(group_geoms_by_visual_compat(figure.model, geoms)):
-                mesh = smooth_shade(merge_geoms(figure.model, similar), angle=_EDGE, facet_minarea=None)
-                mesh.vertex_normals  # noqa: B018  computed here, they are sent along; without them every facet shows
-                name = f"/robot/{get_body_name(figure.model, body)}/{index}"
-                handle = server.scene.add_mesh_trimesh(name, mesh, cast_shadow=False, receive_shadow=False)
-                self._parts.append((body, handle))
+        model = figure.model
+        for body in range(1, model.nbody):
+            for colour, pieces in _meshes(model, body).items():
+                name = f"/robot/{body}/{'-'.join(map(str, colour))}"
+                faces = _counted_on([vertices for vertices, _ in pieces], [faces for _, faces in pieces])
+                vertices = np.concatenate([vertices for vertices, _ in pieces])
+                part = server.scene.add_mesh_simple(name, vertices, faces, color=colour, cast_shadow=False)
+                self._parts.append((body, part))
+        green = (BALL_RGBA[0], BALL_RGBA[1], BALL_RGBA[2])
+        ball = server.scene.add_icosphere("/ball", radius=BALL_RADIUS, color=green, subdivisions=4, cast_shadow=False)
+        self._parts.append((model.body("target").id, ball))
         self.update()
 
     def update(self) -> None:
         """Bring the scene to where the figure stands."""
         data = self._figure.data
         with self._server.atomic():
-            for body, handle in self._parts:
-                handle.position, handle.wxyz = data.xpos[body].copy(), data.xquat[body].copy()
+            for body, part in self._parts:
+                # A browser draws again whatever arrives, so what stands still is not sent.
+                if np.abs(data.xpos[body] - part.position).max() > _STILL:
+                    part.position = data.xpos[body].copy()
+                if np.abs(data.xquat[body] - part.wxyz).max() > _STILL:
+                    part.wxyz = data.xquat[body].copy()
 
 
-def _geoms_by_body(model: mujoco.MjModel) -> dict[int, list[int]]:
-    """Everything that moves."""
-    found: dict[int, list[int]] = {}
-    for geom in range(model.ngeom):
-        body = int(model.geom_bodyid[geom])
-        if body and not (is_fixed_body(model, body) and model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE):
-            found.setdefault(body, []).append(geom)
+def _meshes(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
+    """A body's meshes in its frame, by colour: viser paints a mesh in one."""
+    found: dict[Colour, list[Mesh]] = {}
+    for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)):
+        mesh = model.mesh(model.geom_dataid[geom])
+        vertices = model.mesh_vert[mesh.vertadr[0] :][: mesh.vertnum[0]]
+        faces = model.mesh_face[mesh.faceadr[0] :][: mesh.facenum[0]]
+        rotation = np.empty(9)
+        mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
+        placed = vertices @ rotation.reshape(3, 3).T + model.geom_pos[geom]
+        rgba = model.mat_rgba[model.geom_matid[geom]]
+        colour = (round(255 * rgba[0]), round(255 * rgba[1]), round(255 * rgba[2]))
+        found.setdefault(colour, []).append((placed, faces))
     return found
+
+
+def _counted_on(vertices: list[Array], faces: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    """(F, 3) of several meshes whose vertices are put in a row."""
+    before = np.cumsum([0, *map(len, vertices)])
+    return np.concatenate([one + first for one, first in zip(faces, before, strict=False)])
 
 
 def _light_and_furnish(scene: viser.SceneApi) -> None:
     scene.configure_environment_map(hdri=None)
     scene.configure_default_lights(enabled=True, cast_shadow=False)
-    for index, (place, intensity) in enumerate(_LAMPS):
-        scene.add_light_directional(f"/lamps/{index}", position=place, intensity=intensity, cast_shadow=False)
+    scene.add_light_hemisphere("/sky", sky_color=(255, 255, 255), ground_color=_TABLE, intensity=_SKY)
+    scene.add_light_directional("/lamp", position=(1.0, -1.0, 0.8), intensity=_LAMP, cast_shadow=False)
     scene.add_cylinder(
         "/table", radius=1.3, height=_TABLE_TOP, color=_TABLE, radial_segments=96, position=(0.0, 0.0, -_TABLE_TOP / 2)
     )

@@ -9,6 +9,7 @@ Try it: .venv/bin/python -m reachy_sim.visuals runs/visuals.png   (one row a ran
 import math
 import sys
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -148,4 +149,6 @@ def gallery(views: int = 5, seed: int = 0) -> Image:
 if __name__ == "__main__":
     import cv2
 
-    cv2.imwrite(sys.argv[1], cv2.cvtColor(gallery(), cv2.COLOR_RGB2BGR))
+    file = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/visuals.png")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), cv2.cvtColor(gallery(), cv2.COLOR_RGB2BGR))

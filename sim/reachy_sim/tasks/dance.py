@@ -11,10 +11,10 @@ import numpy as np
 
 from reachy_kit.interface import ANTENNA_REST, PITCH, Array
 from reachy_kit.perception.hearing import BEAT_FEATURES
-from reachy_sim.conditions import OTHER_ROBOTS, Conditions, Variant, variants
+from reachy_sim.conditions import Conditions, Variant, variants
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 
-NOD = np.deg2rad(6.0)
+NOD = np.deg2rad(8.0)
 """rad, half the way between the head's highest and lowest."""
 SWING = 0.4
 """rad, half the way of each antenna."""
@@ -138,7 +138,10 @@ VARIANTS = variants(
     Variant("fast", replace(DANCE, tempo=(2.0, 2.4))),
     Variant("slow", replace(DANCE, tempo=(0.8, 1.2))),
     Variant("speeding_up", replace(DANCE, drift=(0.05, 0.12))),
-    *OTHER_ROBOTS(DANCE),
+    # Milder than for the other tasks, whose sluggish and worn robots cannot nod at all.
+    Variant("sluggish", DANCE, Conditions(quickness=(0.6, 0.8), delay=(0.04, 0.06))),
+    Variant("worn", DANCE, Conditions(gain=(0.85, 0.95), backlash=(0.0, 0.02), friction=(1.2, 1.6))),
+    Variant("loose_antenna", DANCE, Conditions(loose_antenna=(0.15, 0.3))),
     Variant("muddy", DANCE, Conditions(noise=(3.0, 5.0))),
     Variant("late", DANCE, Conditions(latency=(0.1, 0.16))),
     Variant("dropouts", DANCE, Conditions(missed=(0.4, 0.6))),

@@ -40,15 +40,18 @@ class ExpertConfig:
     """s from seeing to moving. Visual reactions take 180–200 ms (Welford 1980, simple reaction to light)."""
     reaction_spread: float = 0.03
     """s, standard deviation from episode to episode."""
-    gain: float = 0.45
-    """Share of the remaining way that each command asks for at 25 Hz. Chosen so that a turn of 30° takes about half a
-    second."""
-    pursuit: float = 0.0
-    """Share of the target's movement since it was seen that is made up for. 0: the head follows where the target was."""
+    gain: float = 0.75
+    """Share of the remaining way that each command asks for at 25 Hz. Chosen so that the robot, friction and all, ends a
+    turn of 30° within 2° of its aim."""
+    pursuit: float = 0.8
+    """Share of the target's movement during the reaction that is made up for: people's smooth pursuit predicts. Chosen
+    below 1, as the head follows a gaze that is nearly perfect with less than all of it."""
     lead: float = 0.0
     """s by which the aim is ahead, with ``pursuit``: what the motors will be late."""
     trust: float = 1.0
-    """Share of a new bearing in the aim; the rest is what was aimed at before."""
+    """Least share of a new bearing in the aim; the rest is what was aimed at before. The first few count alike."""
+    insistence: float = 0.0
+    """Share of an error that is added to the command at 25 Hz until it is gone: what play and weak motors need."""
     aim_noise: float = np.deg2rad(1.0)
     """rad, standard deviation of the slow wander of the aim. Held fixation wanders by about a degree when the head does
     the looking; chosen, not fitted."""
@@ -63,13 +66,15 @@ class ExpertConfig:
 
 
 HUMAN = ExpertConfig()
-LISTENER = ExpertConfig(reaction=0.16, gain=0.3, trust=0.5)
+LISTENER = ExpertConfig(reaction=0.16, gain=0.5, pursuit=0.0, trust=0.5)
 """Auditory reactions take 140–160 ms (Welford 1980); a direction of arrival is unsure, so it is averaged."""
 SEEING_ORACLE = ExpertConfig(
-    reaction=0.0, reaction_spread=0.0, gain=0.9, pursuit=1.0, lead=0.09, aim_noise=0.0, patience=0.8
+    reaction=0.0, reaction_spread=0.0, gain=0.8, pursuit=1.0, lead=0.09, insistence=0.1, aim_noise=0.0, patience=0.8
 )
 """No delay, and the target's movement made up for: what is possible on these observations."""
-HEARING_ORACLE = ExpertConfig(reaction=0.0, reaction_spread=0.0, gain=0.6, trust=0.25, aim_noise=0.0)
+HEARING_ORACLE = ExpertConfig(
+    reaction=0.0, reaction_spread=0.0, gain=0.8, pursuit=0.0, trust=0.08, insistence=0.1, aim_noise=0.0
+)
 
 ANTENNAS_UP = (-0.6, 0.6)
 """[right, left] rad: spread, the robot's way of looking pleased."""
@@ -77,6 +82,8 @@ _REMEMBERED = 1.0
 """s of head poses and percepts."""
 _SEARCH = (0.9, 0.35)
 """rad and Hz: how far to each side and how often it looks about."""
+_PUSH = 0.2
+"""rad, the most that is added to a command."""
 _QUICK = 0.25
 """Share of a new speed in the remembered one, at 25 Hz."""
 
@@ -101,9 +108,11 @@ class Follower:
         self._wander, self._speed, self._aim = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros((count, 2))
         self._late, self._decisions = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         self._seeds, self._episodes = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
-        self._sure = np.zeros(count, dtype=np.bool_)
+        self._sightings = np.zeros(count)
+        self._missing = np.zeros((count, 2))
         # Shares are meant at 25 Hz; at another rate the same is done in the same time.
-        self._gain, self._trust, self._quick = (1 - (1 - share) ** (25 / hz) for share in (config.gain, config.trust, _QUICK))
+        shares = (config.gain, config.trust, config.insistence, _QUICK)
+        self._gain, self._trust, self._insistence, self._quick = (1 - (1 - share) ** (25 / hz) for share in shares)
 
     def reset(self, ids: Ids, seeds: draws.Counters, episodes: draws.Counters) -> None:
         """New episodes: new reaction times, and nothing seen yet."""
@@ -114,7 +123,8 @@ class Follower:
         self._late[ids] = np.clip(np.round(reaction * self._hz), min(self._config.reaction, 1), self._slots - 1)
         self._wander[ids] = self._config.aim_noise * drawn[:, 1:3]
         self._known[:, ids] = False
-        self._sure[ids] = False
+        self._sightings[ids] = 0
+        self._missing[ids] = 0.0
         self._speed[ids] = 0.0
 
     def act(self, state: Array, environment_state: Array, last_action: Array) -> Array:
@@ -145,14 +155,15 @@ class Follower:
         head = self._heads[(self._now - ago) % self._slots, self._rows]
         below = features[:, 1] if self._looks else -head[:, 1]
         seen = head + np.stack([-features[:, 0], below], axis=-1)
-        trust = np.where(self._sure, self._trust, 1.0)[:, None]
-        aim = np.where(self._sure[:, None], self._aim, seen)
-        self._observe(aim, seen, visible & self._sure)
+        sure = self._sightings > 0
+        trust = np.maximum(self._trust, 1 / (self._sightings + 1))[:, None]
+        aim = np.where(sure[:, None], self._aim, seen)
+        self._observe(aim, seen, visible & sure)
         self._aim = np.where(visible[:, None], aim + trust * (seen - aim), self._aim)
-        self._sure |= visible
+        self._sightings += visible
         ahead = config.pursuit * (np.where(visible, age, 0.0) + config.reaction) + config.lead
         self._aims[self._now] = self._aim + (ahead[:, None] * self._speed if config.pursuit else 0.0)
-        self._known[self._now] = self._sure
+        self._known[self._now] = self._sightings > 0
 
     def _observe(self, aim: Array, seen: Array, both: npt.NDArray[np.bool_]) -> None:
         """How fast the target moves, as the average of its last few steps."""
@@ -181,6 +192,10 @@ class Follower:
         off = aim - action[:, [YAW, PITCH]]
         behind = aim[:, 0] - action[:, BODY_YAW]
         action[:, [YAW, PITCH]] += self._gain * off
+        if self._insistence:
+            near = known & (np.hypot(off[:, 0], off[:, 1]) < config.found)
+            self._missing = np.where(near[:, None], np.clip(self._missing + self._insistence * off, -_PUSH, _PUSH), 0.0)
+            action[:, [YAW, PITCH]] += self._missing
         slack = np.clip(behind, -config.body_slack, config.body_slack)
         action[:, BODY_YAW] += self._gain * (behind - slack)
         found = known & (np.hypot(off[:, 0], off[:, 1]) < config.found)
@@ -197,14 +212,16 @@ class DancerConfig:
     """s, standard deviation from episode to episode."""
     jitter: float = 0.025
     """s, standard deviation within an episode: taps scatter by 20–30 ms (Repp 2005)."""
-    lead: float = 0.05
-    """s by which it anticipates its own body: a person's motor delay is learnt; the robot's is longer than that."""
-    amplitude_spread: float = 0.15
+    lead: float = 0.09
+    """s by which it anticipates its own body: less than the robot's motors are late (about 0.12 s)."""
+    reach: float = 1.25
+    """Multiples of the wanted swing that it asks for: the motors carry out four fifths."""
+    amplitude_spread: float = 0.1
     """Relative, from episode to episode."""
 
 
 PERSON = DancerConfig()
-METRONOME = DancerConfig(asynchrony_spread=0.0, jitter=0.0, lead=0.09, amplitude_spread=0.0)
+METRONOME = DancerConfig(asynchrony_spread=0.0, jitter=0.0, lead=0.12, reach=1.3, amplitude_spread=0.0)
 """The oracle: knows how late the robot is, and never wavers."""
 
 
@@ -243,7 +260,7 @@ class Dancer:
         sine, cosine, tempo, _, age = environment_state.T
         ahead = age + config.lead + 1 / self._hz - self._late - self._wobble
         angle = np.arctan2(sine, cosine) + 2 * np.pi * tempo * ahead
-        beat = self._size * np.cos(angle)
+        beat = config.reach * self._size * np.cos(angle)
         action = np.tile(NEUTRAL, (len(state), 1))
         action[:, YAW] = action[:, BODY_YAW] = state[:, BODY_YAW]
         action[:, PITCH] = NOD * beat

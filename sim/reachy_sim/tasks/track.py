@@ -28,10 +28,10 @@ TRACK = GazeTask(
 )
 HARD = replace(
     TRACK,
-    # Up to 0.5 rad at 0.35 Hz: 63°/s, two thirds of what smooth pursuit follows. A teacher who is 0.2 s late is 8° off
-    # at 40°/s.
+    # The upper half of the swings, up to 36°/s: a teacher who is a quarter of a second late is 9° off there. The
+    # expert's success was set to 50–85 % with it.
     amplitude=((0.3, 0.5), (0.05, 0.15)),
-    frequency=(0.15, 0.35),
+    frequency=(0.08, 0.2),
 )
 VARIANTS = variants(
     Variant("training", TRACK),

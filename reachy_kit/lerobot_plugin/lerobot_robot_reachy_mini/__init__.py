@@ -1,0 +1,9 @@
+"""Tells LeRobot of reachy_kit: the environments as ``--env.type=reachy_mini``, the policy as ``reachy_chunk``.
+
+Try it: lerobot-eval --env.type=reachy_mini --env.task=look_at --policy.path=runs/look_at/pretrained_model
+"""
+
+from lerobot_robot_reachy_mini.env import ReachyMiniEnvConfig
+from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
+
+__all__ = ["ReachyChunkConfig", "ReachyChunkPolicy", "ReachyMiniEnvConfig"]

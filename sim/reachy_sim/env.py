@@ -9,7 +9,7 @@ Try it: python -c "import gymnasium, reachy_sim; print(gymnasium.make('ReachyMin
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -18,11 +18,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import ACTION_NAMES, CONTROL_HZ, POLICY_RATES, Array
+from reachy_kit.interface import ACTION_NAMES, POLICY_RATES, Array
 from reachy_kit.safety import PROFILES
 from reachy_sim.simulation import Simulation
 from reachy_sim.spaces import OBS_TYPES, action_space, observation_space
 from reachy_sim.tasks import variant_by_name
+from reachy_sim.tasks.task import Judgement
 
 type Observations = dict[str, npt.NDArray[Any]]
 type Info = dict[str, Any]
@@ -158,7 +159,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         ids = np.flatnonzero(mask)
         self._seed(seed, ids)
         self._begin(ids, options.get("pose"))
-        return self._simulation.observe(self.obs_type), self._info(np.zeros(self.num_envs), {})
+        return self._simulation.observe(self.obs_type), self._info(mask)
 
     def step(
         self, actions: npt.ArrayLike
@@ -174,23 +175,21 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             )
         judged = self._simulation.step(checked)
         self._steps += 1
-        rewards = judged.just_met.astype(np.float64) if self._sparse else sum(judged.terms.values(), np.zeros(self.num_envs))
+        rewards = (
+            judged.just_met.astype(np.float64) if self._sparse else sum(judged.terms.values(), np.zeros(self.num_envs))
+        )
         truncated = self._steps >= self._max_episode_steps
+        stepped: npt.NDArray[np.bool_] = np.ones(self.num_envs, dtype=np.bool_)
         if renewed.size:
-            self._begin(renewed)
-            rewards[renewed], truncated[renewed] = 0.0, False
-        self._done = truncated
-        info = self._info(judged.error, judged.terms)
-        observation = self._simulation.observe(self.obs_type)
+            self._next_episode(renewed)
+            rewards[renewed], truncated[renewed], stepped[renewed] = 0.0, False, False
+        self._done = truncated.copy()
+        observation, final = self._simulation.observe(self.obs_type), {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and truncated.any():
-            ids = np.flatnonzero(truncated)
-            final = {key: np.where(_like(truncated, value), value, np.zeros_like(value)) for key, value in observation.items()}
-            final_info = info
-            self._begin(ids)
-            self._done = np.zeros(self.num_envs, dtype=np.bool_)
-            observation = self._simulation.observe(self.obs_type)
-            info = self._info(judged.error, judged.terms)
-            info |= {"final_obs": final, "_final_obs": truncated, "final_info": final_info, "_final_info": truncated}
+            final = self._final(observation, truncated, judged)
+            self._next_episode(np.flatnonzero(truncated))
+            observation, stepped = self._simulation.observe(self.obs_type), ~truncated
+        info = self._info(np.ones(self.num_envs, dtype=np.bool_), stepped, judged) | final
         return observation, rewards, np.zeros(self.num_envs, dtype=np.bool_), truncated, info
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:  # type: ignore[override]
@@ -240,9 +239,11 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             self._episodes[index] = self._episodes[index] + np.uint64(1) if one is None else np.uint64(0)
             self._seeds[index] = self._seeds[index] if one is None else np.uint64(one)
 
+    def _next_episode(self, ids: npt.NDArray[np.int64]) -> None:
+        self._episodes[ids] += np.uint64(1)
+        self._begin(ids)
+
     def _begin(self, ids: npt.NDArray[np.int64], pose: npt.ArrayLike | None = None) -> None:
-        if self._begun and pose is None and self._done[ids].any():
-            self._episodes[ids] += self._done[ids].astype(np.uint64)
         self._simulation.reset(ids, self._seeds, self._episodes, _poses(pose, ids, self.num_envs))
         self._steps[ids], self._done[ids] = 0, False
         self._begun = True
@@ -263,15 +264,26 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             )
         return values
 
-    def _info(self, error: Array, terms: dict[str, Array]) -> Info:
-        everybody = np.ones(self.num_envs, dtype=np.bool_)
-        info: Info = {"is_success": self._simulation.success, "_is_success": everybody}
-        if terms:
+    def _info(
+        self, told: npt.NDArray[np.bool_], stepped: npt.NDArray[np.bool_] | None = None, judged: Judgement | None = None
+    ) -> Info:
+        """What there is to tell of (N,) some; of those that were stepped, how they were judged, too."""
+        info: Info = {"is_success": self._simulation.success & told, "_is_success": told.copy()}
+        if stepped is not None and judged is not None and stepped.any():
             listed: Info = {}
-            for name, value in terms.items():
-                listed |= {name: value, f"_{name}": everybody}
-            info |= {"error": error, "_error": everybody, "reward_terms": listed, "_reward_terms": everybody}
+            for name, value in judged.terms.items():
+                listed |= {name: np.where(stepped, value, 0.0), f"_{name}": stepped.copy()}
+            info |= {"error": np.where(stepped, judged.error, 0.0), "_error": stepped.copy()}
+            info |= {"reward_terms": listed, "_reward_terms": stepped.copy()}
         return info
+
+    def _final(self, observation: Observations, over: npt.NDArray[np.bool_], judged: Judgement) -> Info:
+        """The last observations of those that are over, a dictionary each, as Gymnasium's wrappers want them."""
+        last = np.full(self.num_envs, None, dtype=object)
+        for index in np.flatnonzero(over).tolist():
+            last[index] = {key: value[index].copy() for key, value in observation.items()}
+        final_info = self._info(over, over, judged)
+        return {"final_obs": last, "_final_obs": over.copy(), "final_info": final_info, "_final_info": over.copy()}
 
 
 class ReachyMiniEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], Array]):
@@ -334,10 +346,6 @@ def _poses(pose: npt.ArrayLike | None, ids: npt.NDArray[np.int64], count: int) -
     if values.shape not in ((len(ACTION_NAMES),), (count, len(ACTION_NAMES))):
         raise WrongUseError(f"the pose has the shape {values.shape}; (9,) or {(count, 9)} is wanted")
     return np.broadcast_to(values, (count, len(ACTION_NAMES)))[ids].copy()
-
-
-def _like(mask: npt.NDArray[np.bool_], value: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    return mask.reshape(-1, *(1,) * (value.ndim - 1))
 
 
 def _first(observation: Observations) -> dict[str, npt.NDArray[Any]]:

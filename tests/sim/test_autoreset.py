@@ -1,0 +1,169 @@
+"""A batch is what Gymnasium's own vector of single environments is: seeds, episodes, rewards and infos, bit for bit."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import reachy_sim
+from reachy_sim.tasks import VARIANTS
+
+TIERS = ("kinematic", "physics")
+LOOK_AT = "ReachyMini/LookAt-v0"
+EPISODE = 35
+"""Decisions of look_at at 10 Hz."""
+
+
+def pair(count, mode=AutoresetMode.NEXT_STEP, name=LOOK_AT, **options):
+    """Our batch, and Gymnasium's of single environments."""
+    options = {"policy_hz": 10, "tier": "kinematic"} | options
+    batch = gymnasium.make_vec(name, count, autoreset_mode=mode, **options)
+    one = lambda: gymnasium.make(name, disable_env_checker=True, **options)  # noqa: E731
+    return batch, SyncVectorEnv([one] * count, autoreset_mode=mode)
+
+
+def actions(envs, seed=0, share=0.3):
+    """Targets anywhere in that share of the space; far out the limiter has to search, which takes time."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield (share * rng.uniform(envs.action_space.low, envs.action_space.high)).astype(np.float32)
+
+
+def assert_same(ours, theirs, where=""):
+    """Equal to the last bit, dictionary by dictionary."""
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys(), where
+        for key, value in theirs.items():
+            assert_same(ours[key], value, f"{where} {key}")
+    elif isinstance(theirs, tuple) or (isinstance(theirs, np.ndarray) and theirs.dtype == object):
+        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            assert_same(one, other, f"{where} {index}")
+    else:
+        np.testing.assert_array_equal(ours, theirs, err_msg=where)
+
+
+def assert_in_step(batch, singles, steps, resets=1, seed=7):
+    """Both do the same from each reset on."""
+    targets = actions(batch)
+    for turn in range(resets):
+        chosen = seed if turn == 0 else None
+        assert_same(batch.reset(seed=chosen), singles.reset(seed=chosen), f"reset {turn}:")
+        for step in range(steps):
+            action = next(targets)
+            assert_same(batch.step(action), singles.step(action), f"step {step}:")
+    batch.close()
+    singles.close()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP], ids=lambda mode: mode.name)
+@pytest.mark.parametrize("reward", ["dense", "sparse"])
+def test_several_episodes_are_those_of_single_environments(mode, reward):
+    assert_in_step(*pair(2, mode, reward=reward), steps=2 * EPISODE + 5)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
+def test_environments_that_end_at_different_times_are_those_of_single_environments(mode):
+    batch, singles = pair(3, mode)
+    assert_same(batch.reset(seed=1), singles.reset(seed=1))
+    over = np.zeros(3, dtype=np.bool_)
+    for step, action in zip(range(EPISODE + 20), actions(batch), strict=False):
+        if step == 10:
+            over = np.array([False, True, False])
+        if over.any() and (step == 10 or mode is AutoresetMode.DISABLED):
+            some = [
+                batch.reset(options={"reset_mask": over.copy()}),
+                singles.reset(options={"reset_mask": over.copy()}),
+            ]
+            assert_same(*some, f"reset at step {step}")
+        ours, theirs = batch.step(action), singles.step(action)
+        assert_same(ours, theirs, f"step {step}")
+        over = ours[3]
+
+
+def test_a_batch_without_autoreset_goes_no_further_than_an_episode():
+    batch, _ = pair(2, AutoresetMode.DISABLED)
+    batch.reset(seed=0)
+    targets = actions(batch)
+    for _ in range(EPISODE):
+        batch.step(next(targets))
+    with pytest.raises(gymnasium.error.ResetNeeded, match="environment 0 is over"):
+        batch.step(next(targets))
+    batch.reset(options={"reset_mask": np.array([True, True])})
+    batch.step(next(targets))
+
+
+def test_a_batch_steps_only_once_it_was_reset():
+    batch, _ = pair(2)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        batch.step(next(actions(batch)))
+
+
+def test_what_was_returned_stays_as_it_was():
+    batch, _ = pair(2, AutoresetMode.SAME_STEP, obs_type="pixels_state")
+    kept = [batch.reset(seed=0)]
+    kept += [batch.step(action) for _, action in zip(range(EPISODE), actions(batch), strict=False)]
+    again, _ = pair(2, AutoresetMode.SAME_STEP, obs_type="pixels_state")
+    fresh = [again.reset(seed=0)]
+    for before, action in zip(kept, actions(again), strict=False):
+        assert_same(before, fresh[-1])
+        fresh.append(again.step(action))
+    batch.close()
+    again.close()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("options", [{}, {"randomization": "mild"}, {"randomization": "wide"}], ids=str)
+def test_randomised_motors_and_senses_are_those_of_single_environments(tier, options):
+    assert_in_step(*pair(2, tier=tier, **options), steps=8, resets=3)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS["look_at"] if name != "training"])
+def test_held_out_variants_are_those_of_single_environments(variant, tier):
+    assert_in_step(*pair(2, tier=tier, variant=variant), steps=8, resets=2)
+
+
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_every_task_is_that_of_single_environments(name):
+    assert_in_step(*pair(2, AutoresetMode.SAME_STEP, name), steps=15, resets=2)
+
+
+def test_pictures_are_those_of_single_environments():
+    options = {"obs_type": "pixels_state", "variant": "busy_background", "image_size": 32}
+    assert_in_step(*pair(2, AutoresetMode.SAME_STEP, **options), steps=EPISODE + 3)
+
+
+# Reset
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_seed_begins_the_same_episode_whatever_came_before(tier):
+    batch, _ = pair(2, tier=tier)
+    first, _ = batch.reset(seed=3)
+    for _, action in zip(range(EPISODE + 4), actions(batch), strict=False):
+        batch.step(action)
+    assert_same(batch.reset(seed=3)[0], first)
+    for _, action in zip(range(EPISODE), actions(batch), strict=False):
+        batch.step(action)  # to the very end of an episode
+    assert_same(batch.reset(seed=3)[0], first)
+    following, _ = batch.reset()
+    assert not np.array_equal(following["agent_pos"], first["agent_pos"])
+
+
+def test_without_a_seed_two_batches_differ():
+    one, other = pair(2)[0], pair(2)[0]
+    assert not np.array_equal(one.reset()[0]["agent_pos"], other.reset()[0]["agent_pos"])
+
+
+@pytest.mark.parametrize("physics", ["daemon", "fast"])
+def test_neither_threads_nor_the_size_of_the_batch_change_anything(physics):
+    def trajectory(count, threads):
+        envs = gymnasium.make_vec(LOOK_AT, count, tier="physics", physics=physics, policy_hz=10, threads=threads)
+        wild = actions(gymnasium.make_vec(LOOK_AT, 5, tier="kinematic"), share=1.0)
+        seen = [envs.reset(seed=2)[0]] + [envs.step(next(wild)[:count])[0] for _ in range(15)]
+        return [{key: value[:3] for key, value in one.items()} for one in seen]
+
+    alone = trajectory(3, 1)
+    for other in (trajectory(3, 2), trajectory(5, 2)):
+        for one, same in zip(alone, other, strict=True):
+            assert_same(same, one)

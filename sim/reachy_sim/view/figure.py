@@ -86,7 +86,7 @@ def _view(targets: list[Array]) -> mujoco.MjvCamera:
     target = np.mean(targets, axis=0) if targets else np.array([0.25, 0.0, 0.0])
     left, reach = float(np.arctan2(target[1], target[0])), float(np.linalg.norm(target[:2]))
     view = mujoco.MjvCamera()
-    view.lookat[:] = (0.45 * target[0], 0.45 * target[1], 0.8 * HEAD_HEIGHT + 0.3 * target[2])
-    view.distance = 0.4 + 0.6 * reach
+    view.lookat[:] = (0.5 * target[0], 0.5 * target[1], 0.8 * HEAD_HEIGHT + 0.3 * target[2])
+    view.distance = 0.45 + 0.75 * reach
     view.azimuth, view.elevation = np.rad2deg(left) + 125.0, -12.0
     return view

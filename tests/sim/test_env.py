@@ -1,0 +1,355 @@
+"""The environments from outside: the libraries' own checkers, actions, resets, rewards, pictures, wrong names."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
+
+import reachy_sim
+from reachy_kit.errors import WrongUseError
+from reachy_kit.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Observation
+from reachy_kit.perception.ball import BallDetector
+from reachy_kit.perception.camera import SIM_CAMERA
+from reachy_kit.perception.target import BELOW, RIGHT, VISIBLE
+from reachy_sim.env import ReachyMiniEnv, ReachyMiniVectorEnv
+from reachy_sim.spaces import OBS_TYPES
+from reachy_sim.tasks.expert import teacher
+
+LOOK_AT, EPISODE = "ReachyMini/LookAt-v0", 35
+"""And its decisions at 10 Hz."""
+TIERS = ("kinematic", "physics")
+ABSOLUTE_TARGETS = "symmetric and normalized"
+"""Both libraries advise actions in [-1, 1]; ours are absolute targets, as on the robot."""
+
+
+def vector(count=2, name=LOOK_AT, **options):
+    return gymnasium.make_vec(name, count, **{"tier": "kinematic", "policy_hz": 10} | options)
+
+
+def look(yaw=0.0, pitch=0.0):
+    action = NEUTRAL.copy()
+    action[[YAW, BODY_YAW, PITCH]] = yaw, yaw, pitch
+    return action
+
+
+@pytest.fixture
+def envs():
+    batch = vector(3)
+    yield batch
+    batch.close()
+
+
+# The libraries' own checks
+
+
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_both_checkers_are_content(name, tier, obs_type):
+    render = (name, tier) == (LOOK_AT, "kinematic") and obs_type == "state"  # drawing the whole robot takes a second
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        env = gymnasium.make(name, tier=tier, obs_type=obs_type, disable_env_checker=True).unwrapped
+        check_env(env, skip_render_check=not render)
+        check_for_stable_baselines(env, skip_render_check=not render)
+        env.close()
+    assert [str(one.message) for one in said if ABSOLUTE_TARGETS not in str(one.message)] == []
+
+
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
+    batch, single = vector(3, name), gymnasium.make(name, tier="kinematic")
+    assert isinstance(batch.unwrapped, ReachyMiniVectorEnv)
+    assert isinstance(single.unwrapped, ReachyMiniEnv)
+    assert batch.single_observation_space == single.observation_space
+    assert batch.single_action_space == single.action_space
+    assert batch.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"task": "juggle"}, "look_at, track, sound_orient, dance"),
+        ({"tier": "quantum"}, "physics, kinematic"),
+        ({"obs_type": "smell"}, "state, pixels, pixels_state"),
+        ({"reward": "money"}, "dense, sparse"),
+        ({"variant": "upside_down"}, "training, out_of_view"),
+        ({"randomization": "insane"}, "off, mild, wide"),
+        ({"variant": "sluggish", "randomization": "mild"}, "only the training variant"),
+        ({"policy_hz": 7}, "50, 25, 10"),
+        ({"render_mode": "human"}, "rgb_array, robot"),
+        ({"tier": "physics", "physics": "sloppy"}, "daemon, fast, coarse"),
+        ({"limits": "acrobat"}, "classroom"),
+        ({"num_envs": 0}, "at least one"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_what_does_not_exist_is_refused_with_what_does(wrong, said):
+    with pytest.raises(WrongUseError) as refused:
+        ReachyMiniVectorEnv(**{"tier": "kinematic"} | wrong)
+    assert said in str(refused.value)
+
+
+# Actions
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ([look(), [*look()[:4], np.nan, *look()[5:]]], "environment 1 is nan for head_pitch.pos"),
+        ([look(), [*look()[:8], -np.inf]], "environment 1 is -inf for left_antenna.pos"),
+        ([look()], r"shape \(1, 9\); \(2, 9\) is wanted"),
+        (look(), r"shape \(9,\)"),
+        (np.zeros((2, 8)), r"shape \(2, 8\)"),
+    ],
+    ids=["nan", "infinite", "one too few", "no batch", "eight numbers"],
+)
+def test_a_broken_action_names_its_environment_and_moves_nobody(broken, said, tier):
+    disturbed, smooth = vector(tier=tier), vector(tier=tier)
+    good = np.array([look(0.3), look(-0.2, 0.1)])
+    for batch in (disturbed, smooth):
+        batch.reset(seed=4)
+        batch.step(good)
+    with pytest.raises(WrongUseError, match=said):
+        disturbed.step(broken)
+    for one, other in zip(disturbed.step(good), smooth.step(good), strict=True):
+        np.testing.assert_equal(one, other)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_robot_goes_where_it_is_told(tier):
+    batch = vector(tier=tier)
+    batch.reset(seed=0)
+    for _ in range(20):
+        observation, *_ = batch.step([look(0.4, 0.2), look(-0.4, -0.2)])
+    np.testing.assert_allclose(observation["agent_pos"][:, [YAW, PITCH]], [[0.4, 0.2], [-0.4, -0.2]], atol=0.03)
+    np.testing.assert_allclose(
+        observation["last_action"][:, : ANTENNAS.start],
+        np.array([look(0.4, 0.2), look(-0.4, -0.2)])[:, : ANTENNAS.start],
+        atol=1e-6,
+    )
+
+
+def extremes(space, rng, count):
+    """Corners of the space, points far outside it, and points inside."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    corner = np.where(rng.random((count, 9)) < 0.5, low, high)
+    return np.where(
+        rng.random((count, 1)) < 0.3,
+        100 * corner,
+        np.where(rng.random((count, 1)) < 0.5, corner, rng.uniform(low, high)),
+    )
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_observations_stay_inside_their_space_whatever_is_commanded(name, tier):
+    batch, rng = vector(4, name, tier=tier, randomization="wide"), np.random.default_rng(0)
+    observation, _ = batch.reset(seed=0)
+    for _ in range(25):
+        assert batch.observation_space.contains(observation)
+        observation, *_ = batch.step(extremes(batch.single_action_space, rng, 4))
+
+
+# Reset
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_pose_to_start_from_is_started_from_exactly(tier):
+    batch = vector(3, tier=tier)
+    poses = np.array([look(0.5, -0.1), look(-1.0, 0.2), [0.005, -0.004, 0.01, 0.1, 0.0, 0.2, 0.0, 1.0, -1.5]])
+    observation, _ = batch.reset(seed=0, options={"pose": poses})
+    np.testing.assert_allclose(observation["agent_pos"], poses, atol=1e-6)
+    np.testing.assert_allclose(observation["last_action"], poses, atol=1e-6)
+    observation, _ = batch.reset(options={"pose": poses[1]})
+    np.testing.assert_allclose(observation["agent_pos"], poses[[1, 1, 1]], atol=1e-6)
+
+
+def test_a_mask_resets_only_some(envs):
+    envs.reset(seed=0)
+    for _ in range(4):
+        before, *_ = envs.step([look(0.5)] * 3)
+    mask, pose = np.array([False, True, False]), look(-0.3, 0.1)
+    after, info = envs.reset(options={"reset_mask": mask, "pose": pose})
+    np.testing.assert_allclose(after["agent_pos"][1], pose, atol=1e-6)
+    for key, value in after.items():
+        np.testing.assert_array_equal(value[~mask], before[key][~mask], err_msg=key)
+    np.testing.assert_array_equal(info["_is_success"], mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"pose": look()[:8]}, r"shape \(8,\)"),
+        ({"pose": [look()] * 2}, r"shape \(2, 9\); \(9,\) or \(3, 9\)"),
+        ({"reset_mask": np.array([True])}, "3 booleans"),
+        ({"reset_mask": np.zeros(3, dtype=np.bool_)}, "with a True among them"),
+        ({"reset_mask": np.array([1, 0, 0])}, "3 booleans"),
+    ],
+    ids=["eight numbers", "two poses", "one boolean", "nobody", "no booleans"],
+)
+def test_options_that_make_no_sense_are_refused(options, said, envs):
+    envs.reset(seed=0)
+    with pytest.raises(WrongUseError, match=said):
+        envs.reset(options=options)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_pose_out_of_reach_is_refused_by_environment(tier):
+    batch = vector(3, tier=tier)
+    poses = np.array([look(), look(), look()])
+    poses[2, 2] = 0.1
+    with pytest.raises(WrongUseError, match="start pose of environment 2"):
+        batch.reset(seed=0, options={"pose": poses})
+
+
+def test_seeds_may_be_given_one_by_one(envs):
+    one_by_one, _ = envs.reset(seed=[5, 0, 6])
+    for row, seed in ((0, 5), (1, 0), (2, 6)):
+        counted, _ = vector(1).reset(seed=seed)
+        np.testing.assert_array_equal(one_by_one["agent_pos"][row], counted["agent_pos"][0])
+    with pytest.raises(WrongUseError, match="2 seeds for 3"):
+        envs.reset(seed=[1, 2])
+
+
+# Reward
+
+
+def episode(name, count=4, **options):
+    """(steps, N) rewards, success and info of an episode of the oracle."""
+    batch = vector(count, name, policy_hz=25, **options)
+    observation, _ = batch.reset(seed=0)
+    oracle = teacher(batch.unwrapped.task, 25, count, oracle=True)
+    oracle.reset(np.arange(count), np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64))
+    steps, truncated = [], np.zeros(count, dtype=np.bool_)
+    while not truncated.any():
+        seen = (observation[key].astype(np.float64) for key in ("agent_pos", "environment_state", "last_action"))
+        observation, reward, terminated, truncated, info = batch.step(oracle.act(*seen))
+        assert not terminated.any()
+        steps.append((reward, info))
+    return steps
+
+
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_the_sparse_reward_is_one_exactly_once_when_the_success_comes(name):
+    steps = episode(name, reward="sparse")
+    rewards = np.array([reward for reward, _ in steps])
+    success = np.array([info["is_success"] for _, info in steps])
+    assert success[-1].any()
+    np.testing.assert_array_equal(rewards, np.diff(success, axis=0, prepend=False).astype(float))
+    np.testing.assert_array_equal(rewards.sum(axis=0), success[-1])
+
+
+@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+def test_the_dense_reward_is_the_sum_of_its_named_terms(name):
+    for reward, info in episode(name, count=2):
+        terms = {key: value for key, value in info["reward_terms"].items() if not key.startswith("_")}
+        np.testing.assert_allclose(sum(terms.values()), reward, atol=1e-12)
+        assert (reward <= 1.0).all()
+
+
+def test_an_episode_lasts_as_long_as_its_task():
+    steps = episode(LOOK_AT, count=1)
+    assert len(steps) == round(3.5 * 25)
+
+
+# Pictures
+
+
+def detected(image):
+    """What the detector finds in a picture."""
+    return BallDetector().perceive(Observation(NEUTRAL, 0.0, images={"head": image}))
+
+
+@pytest.mark.parametrize("variant", ["training", "late"])
+def test_pixels_show_what_the_features_tell_and_are_as_late(variant):
+    batch = vector(2, obs_type="pixels_state", policy_hz=50, image_size=192, variant=variant)
+    batch.reset(seed=3)
+    errors, neither = [], 0
+    for step in range(60):
+        observation, *_ = batch.step([look(0.4 * np.sin(0.2 * step)), look(-0.3 * np.sin(0.2 * step))])
+        for image, features in zip(observation["pixels"], observation["environment_state"], strict=True):
+            found = detected(image)
+            if features[VISIBLE] and found[VISIBLE] and (np.abs(features[[RIGHT, BELOW]]) < (0.6, 0.4)).all():
+                errors.append(np.hypot(*(found - features)[[RIGHT, BELOW]]))
+            neither += not features[VISIBLE] and not found[VISIBLE]
+    # The noise of the features; the head turns by up to 3° a tick.
+    assert np.rad2deg(np.quantile(errors, 0.9)) < 1.0
+    assert len(errors) > 40
+    assert neither > 5
+    batch.close()
+
+
+def test_a_target_that_has_not_appeared_is_not_drawn():
+    batch = vector(4, obs_type="pixels", policy_hz=50)
+    observation, _ = batch.reset(seed=0)
+    appears = batch.unwrapped.simulation.scenario.appears
+    drawn = []
+    for _ in range(40):
+        drawn.append([detected(image)[VISIBLE] for image in observation["pixels"]])
+        observation, *_ = batch.step([look()] * 4)
+    first = np.argmax(drawn, axis=0) / 50
+    # Each start shows the target's place; it comes into the picture a latency after it has appeared.
+    assert ((first >= appears + 0.04 - 1e-9) & (first < appears + 0.08)).sum() >= 3
+    batch.close()
+
+
+def test_rendering_gives_a_picture_for_each_environment():
+    batch = vector(2, render_mode="rgb_array", obs_type="pixels")
+    batch.reset(seed=0)
+    pictures = batch.render()
+    assert [picture.shape for picture in pictures] == [(SIM_CAMERA.height, SIM_CAMERA.width, 3)] * 2
+    assert all(picture.dtype == np.uint8 and picture.std() > 1 for picture in pictures)
+    assert len(batch.call("render")) == 2
+    single = gymnasium.make(LOOK_AT, tier="kinematic", render_mode="rgb_array")
+    single.reset(seed=0)
+    np.testing.assert_array_equal(single.render(), pictures[0])
+    batch.close()
+    single.close()
+
+
+def test_without_a_render_mode_nothing_is_rendered(envs):
+    envs.reset(seed=0)
+    assert envs.render() is None
+    assert envs.call("render") == (None,) * 3
+
+
+# The rest of Gymnasium's face
+
+
+def test_attributes_come_once_for_each_environment(envs):
+    assert envs.get_attr("task") == ("look_at",) * 3
+    assert envs.call("task_description")[1].startswith("Look at the ball")
+    assert envs.get_attr("_max_episode_steps") == (EPISODE,) * 3
+    with pytest.raises(WrongUseError, match="make_vec"):
+        envs.set_attr("task", "dance")
+
+
+def test_closing_twice_does_no_harm():
+    batch = vector(obs_type="pixels", render_mode="rgb_array")
+    batch.reset(seed=0)
+    batch.render()
+    batch.close()
+    batch.close()
+    single = gymnasium.make(LOOK_AT, tier="kinematic")
+    single.close()
+    single.close()
+
+
+def test_gymnasiums_own_wrappers_fit():
+    flat = gymnasium.wrappers.vector.FlattenObservation(vector(2))
+    assert flat.reset(seed=0)[0].shape == (2, 9 + 5 + 9)
+    listed = gymnasium.wrappers.vector.DictInfoToList(vector(2, autoreset_mode=AutoresetMode.SAME_STEP))
+    listed.reset(seed=0)
+    for _ in range(EPISODE):
+        observation, _, _, truncated, infos = listed.step(np.array([look()] * 2))
+    assert truncated.all()
+    for row, info in enumerate(infos):
+        assert info["final_obs"].keys() == observation.keys()
+        assert not np.array_equal(info["final_obs"]["agent_pos"], observation["agent_pos"][row])
+        assert 0 <= info["final_info"]["error"] < np.pi

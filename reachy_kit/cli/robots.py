@@ -96,7 +96,8 @@ def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -
         shape = twin.image_shape if drawn else None
         config = SimRobotConfig(profile=PROFILES[limits])
         eye = twin.camera if drawn else None
-        with connected(SimRobot(config, camera=eye, image_shape=shape, actuators=twin.actuators)) as robot:
+        sim = SimRobot(config, camera=eye, image_shape=shape, actuators=twin.actuators, watch=twin.note)
+        with connected(sim) as robot:
             yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
 
 

@@ -49,6 +49,7 @@ class SimRobot:
         camera: what the robot's eye sees; None saves the time to draw it.
         image_shape: (height, width, 3) of that camera.
         actuators: asked at each reset how the motors follow, instead of the configuration.
+        watch: told the (9,) state and the time after every tick, also of those that nobody observes.
     """
 
     name = "sim"
@@ -60,11 +61,13 @@ class SimRobot:
         camera: Camera | None = None,
         image_shape: tuple[int, int, int] | None = None,
         actuators: Callable[[], Actuators] | None = None,
+        watch: Callable[[Array, float], None] | None = None,
     ) -> None:
         self.config = config or SimRobotConfig()
         self._dynamics = open_dynamics(self.config.tier, 1)
         self._camera = camera
         self._image_shape = image_shape
+        self._watch = watch
         self._actuators = actuators or (lambda: self.config.actuators)
         self.reset(NEUTRAL)
 
@@ -111,3 +114,5 @@ class SimRobot:
         """Simulate 20 ms."""
         self._dynamics.step(commanded_joints(self._motion))
         self._ticks += 1
+        if self._watch:
+            self._watch(self._dynamics.state[0], self._ticks / CONTROL_HZ)

@@ -13,7 +13,7 @@ from reachy_kit.interface import CONTROL_HZ, Array, Image, Observation, Truth
 from reachy_kit.perception.camera import SIM_CAMERA
 from reachy_sim import draws
 from reachy_sim.actuators import Actuators
-from reachy_sim.conditions import DRAWS, LATENCY, Variant
+from reachy_sim.conditions import DRAWS, Variant
 from reachy_sim.render import EyeCamera
 from reachy_sim.sensing import Senses
 from reachy_sim.tasks.task import Progress, View
@@ -21,6 +21,8 @@ from reachy_sim.visuals import DRAWS as VISUAL_DRAWS
 from reachy_sim.visuals import HELD_OUT_VISUALS, Visuals
 
 _ONE = np.zeros(1, dtype=np.int64)
+_REMEMBERED = 32
+"""Poses: more than the ticks of the longest latency and the slowest sense's period."""
 
 
 class Twin:
@@ -61,7 +63,30 @@ class Twin:
         self._begun = time
         self._last: float | None = None
         self._progress = Progress.begin(self.scenario.start)
-        self._poses: deque[tuple[float, Array]] = deque(maxlen=16)
+        self._poses: deque[tuple[float, Array]] = deque(maxlen=_REMEMBERED)
+
+    def note(self, state: Array, time: float) -> None:
+        """Remember a (9,) pose, for whatever looks late; in between those that perception and camera are given."""
+        if not self._poses or time > self._poses[-1][0]:
+            self._poses.append((time, state))
+
+    def seen(self, now: float, period: float = 0.0) -> tuple[float, Array]:
+        """When the latest frame was taken, and the (9,) pose from which.
+
+        Of the poses it is the nearest, not the newest old enough: on a wall clock one frame is 39.9 ms old and the next
+        40.1. Before the first one the robot has stood where it was.
+
+        Args:
+            now: s on the robot's clock.
+            period: s between frames; 0 means one whenever asked.
+        """
+        wanted = now - self.latency
+        if period and np.isfinite(self._begun):
+            wanted = self._begun + period * np.floor((wanted - self._begun) / period + 1e-6)
+        first, state = self._poses[0]
+        if wanted < first - 0.5 / CONTROL_HZ:
+            return wanted, state
+        return min(self._poses, key=lambda pose: abs(pose[0] - wanted))
 
     @property
     def latency(self) -> float:
@@ -87,7 +112,9 @@ class Twin:
         if self._last is None:
             self._progress.last = observation.state[None] if since <= 0 else self._progress.last
         view = view_of(observation.state)
-        judged = self.task.judge(self._progress, self.scenario, self.since_start(now), view, np.array([max(since, 0.0)]))
+        judged = self.task.judge(
+            self._progress, self.scenario, self.since_start(now), view, np.array([max(since, 0.0)])
+        )
         self._last = now
         reward = float(sum(float(term[0]) for term in judged.terms.values()))
         return Truth(self.target(now), float(judged.error[0]), reward, bool(self._progress.met[0]))
@@ -104,7 +131,8 @@ class Twin:
         """
         if self._eye is None:
             self._eye = EyeCamera()
-        captured, seen_from = delayed(self._poses, (now, state), self.latency)
+        self.note(state, now)
+        captured, seen_from = self.seen(now)
         target = self.target(captured) if self.shows(captured) else None
         return self._eye.render(pose_from_vector(seen_from), target, self.looks), captured
 
@@ -137,12 +165,12 @@ class GeometricPerception:
         twin = self._twin
         self._senses = Senses(twin.task, 1)
         self._senses.reset(_ONE, twin.drawn, twin.looks.rows(1)["camera_turn"])
-        self._poses: deque[tuple[float, Array]] = deque(maxlen=16)
 
     def perceive(self, observation: Observation) -> Array:
         """(K,) features in the order of ``names``."""
         twin, now = self._twin, observation.capture_time
-        captured, state = delayed(self._poses, (now, observation.state), twin.latency)
+        twin.note(observation.state, now)
+        captured, state = twin.seen(now, twin.task.period)
         times = twin.since_start(captured), twin.since_start(now)
         features = self._senses.sense_from(view_of(state), twin.scenario, *times, twin.seeds, twin.episodes)
         return np.asarray(features[0])
@@ -152,14 +180,3 @@ def view_of(state: Array) -> View:
     """A (9,) state as a batch of one."""
     pose = pose_from_vector(state)
     return View(state[None], pose[None, :3, :3], pose[None, :3, 3])
-
-
-def delayed(
-    history: deque[tuple[float, Array]], latest: tuple[float, Array], latency: float = LATENCY
-) -> tuple[float, Array]:
-    """Append the latest (time, state); returns the one whose age is nearest to the latency.
-
-    The nearest, not the newest old enough: on a wall clock one frame is 39.9 ms old and the next 40.1.
-    """
-    history.append(latest)
-    return min(history, key=lambda entry: abs(latest[0] - entry[0] - latency))

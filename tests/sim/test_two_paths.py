@@ -1,0 +1,101 @@
+"""The control loop over a simulated robot and the environments are two ways to the same episode."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+import reachy_sim
+from reachy_kit.rollout import rollout
+from reachy_sim.conditions import Variant
+from reachy_sim.robot import SimRobot, SimRobotConfig
+from reachy_sim.tasks import VARIANTS, variant_by_name
+from reachy_sim.tasks.expert import expert, teacher
+from reachy_sim.trials import run_trial
+from reachy_sim.twin import GeometricPerception, Twin
+
+IDS = {task: name for name, task in reachy_sim.ENVIRONMENTS.items()}
+
+
+class Kept:
+    """A subscriber that keeps every step, and what the policy asked for."""
+
+    def __init__(self, policy):
+        self._policy, self.steps, self.asked = policy, [], []
+
+    def reset(self):
+        self._policy.reset()
+
+    def act(self, observation):
+        self.asked.append(self._policy.act(observation))
+        return self.asked[-1]
+
+    def on_episode_start(self, seed): ...
+
+    def on_step(self, step):
+        self.steps.append(step)
+
+    def on_episode_end(self, episode): ...
+
+
+def rolled_out(variant: Variant, seed: int, tier: str, seconds: float, hz: int = 25):
+    twin = Twin(variant)
+    robot = SimRobot(SimRobotConfig(tier=tier), actuators=twin.actuators, watch=twin.note)
+    kept = Kept(expert(variant.task.name, hz, seed))
+    rollout(
+        robot,
+        kept,
+        seconds=seconds,
+        policy_hz=hz,
+        seed=seed,
+        perception=GeometricPerception(twin),
+        world=twin,
+        subscribers=[kept],
+    )
+    return kept
+
+
+CASES = [
+    *[(task, "training") for task in VARIANTS],
+    ("look_at", "late"),
+    ("look_at", "tilted_camera"),
+    ("look_at", "hidden"),
+    ("track", "sluggish"),
+    ("track", "worn"),
+    ("sound_orient", "late"),
+    ("dance", "late"),
+    ("dance", "dropouts"),
+]
+
+
+@pytest.mark.parametrize(("task", "name"), CASES)
+@pytest.mark.parametrize("tier", ["kinematic", "physics"])
+def test_the_loop_over_a_robot_and_the_batch_go_the_same_way(task, name, tier):
+    variant, seed = variant_by_name(task, name), 11
+    kept = rolled_out(variant, seed, tier, variant.task.seconds)
+    trial = run_trial(teacher(task, 25), variant, np.array([seed], dtype=np.uint64), tier=tier)
+    states = np.array([step.observation.state for step in kept.steps])
+    np.testing.assert_allclose(states[1:], trial.states[0, :-1], atol=1e-9)
+    np.testing.assert_allclose([step.truth.gaze_error for step in kept.steps], trial.error[0], atol=1e-8)
+    np.testing.assert_allclose([step.truth.target for step in kept.steps], trial.targets[0], atol=1e-9)
+    np.testing.assert_allclose(np.mean([step.truth.reward for step in kept.steps]), trial.reward[0], atol=1e-8)
+    assert kept.steps[-1].truth.success == trial.success[0]
+
+
+@pytest.mark.parametrize(("task", "name"), CASES)
+@pytest.mark.parametrize("hz", [50, 25, 10])
+def test_an_environment_that_is_told_the_same_shows_the_same(task, name, hz):
+    seed, variant = 3, variant_by_name(task, name)
+    kept = rolled_out(variant, seed, "kinematic", 2.0, hz)
+    env = gymnasium.make(IDS[task], tier="kinematic", variant=name, policy_hz=hz)
+    observation, _ = env.reset(seed=seed)
+    for index, (asked, step) in enumerate(zip(kept.asked, kept.steps, strict=True)):
+        seen = step.observation
+        for key, value in (
+            ("agent_pos", seen.state),
+            ("environment_state", seen.environment_state),
+            ("last_action", seen.last_action),
+        ):
+            np.testing.assert_allclose(observation[key], value, atol=1e-6, err_msg=f"step {index}, {key}")
+        observation, reward, _, _, info = env.unwrapped.step(asked)
+        assert reward == pytest.approx(step.truth.reward, abs=1e-8)
+        assert info["is_success"] == step.truth.success

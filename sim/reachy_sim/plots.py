@@ -1,15 +1,20 @@
 """Plots of what was identified, as PNG bytes."""
 
 import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 
-from reachy_kit.interface import CONTROL_HZ
+from reachy_kit.interface import CONTROL_HZ, PITCH, YAW, Array
 from reachy_sim.excitation import Recording
 from reachy_sim.identification import Identified
 from reachy_sim.standing import JOINTS
+
+if TYPE_CHECKING:
+    from reachy_sim.fidelity import Replay
 
 _PIECE = 3.0
 """s of the recording that are drawn: more would hide the delay."""
@@ -97,3 +102,26 @@ def _table(axes: matplotlib.axes.Axes, found: Identified) -> None:
     for cell in table.get_celld().values():
         cell.set_height(0.1)
         cell.set_edgecolor("0.85")
+
+
+def replays(sequence: Array, runs: "Sequence[Replay]", seconds: float = 8.0) -> bytes:
+    """The head's yaw and pitch of several robots told the same (ticks, 9) sequence, over its first seconds."""
+    figure = matplotlib.figure.Figure(figsize=(10, 5), layout="constrained")
+    told = np.arange(len(sequence)) / CONTROL_HZ
+    for axes, (axis, label) in zip(
+        np.asarray(figure.subplots(2, 1, sharex=True)), ((YAW, "head yaw"), (PITCH, "head pitch")), strict=True
+    ):
+        early = told <= seconds
+        axes.plot(
+            told[early], np.rad2deg(sequence[early, axis]), color="0.7", drawstyle="steps-post", label="asked for"
+        )
+        for run in runs:
+            inside = run.times <= seconds
+            axes.plot(run.times[inside], np.rad2deg(run.states[inside, axis]), linewidth=1.4, label=run.name)
+        axes.set_ylabel(f"{label}, degrees")
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("seconds")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(runs) + 1, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

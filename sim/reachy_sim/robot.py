@@ -35,6 +35,8 @@ class SimRobotConfig:
 
     tier: str = "physics"
     """``physics`` or ``kinematic``."""
+    physics: str = "daemon"
+    """Settings of the physics tier: daemon, fast or coarse."""
     actuators: Actuators = field(default_factory=Actuators)
     """How its motors follow."""
     profile: LimitsProfile = CLASSROOM
@@ -64,7 +66,7 @@ class SimRobot:
         watch: Callable[[Array, float], None] | None = None,
     ) -> None:
         self.config = config or SimRobotConfig()
-        self._dynamics = open_dynamics(self.config.tier, 1)
+        self._dynamics = open_dynamics(self.config.tier, 1, settings=self.config.physics, threads=1)
         self._camera = camera
         self._image_shape = image_shape
         self._watch = watch

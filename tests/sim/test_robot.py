@@ -1,21 +1,19 @@
-"""SimRobot and its physics: it goes where it is told, as late and as exactly as it says, and the same every time."""
+"""SimRobot: on either tier it goes where it is told, inside its limits, and the same way every time."""
 
 import contextlib
 
-import mujoco
 import numpy as np
 import pytest
 
 from reachy_kit.errors import WrongUseError
 from reachy_kit.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, NEUTRAL, PITCH, ROLL, YAW
-from reachy_kit.kinematics import forward
 from reachy_kit.rollout import rollout
 from reachy_kit.safety import CLASSROOM, Motion, limit
+from reachy_sim.actuators import Actuators
 from reachy_sim.model import robot_model
-from reachy_sim.physics import JOINTS, Physics, joint_targets
-from reachy_sim.robot import SimRobot
-from reachy_sim.tasks.expert import GazeExpert
-from reachy_sim.tasks.look_at import LOOK_AT
+from reachy_sim.robot import SimRobot, SimRobotConfig
+from reachy_sim.tasks import variant_by_name
+from reachy_sim.tasks.expert import expert
 from reachy_sim.twin import GeometricPerception, Twin
 
 MILLIMETRE, DEGREE = 1e-3, np.deg2rad(1)
@@ -43,9 +41,9 @@ def hold(robot, action, seconds):
     return applied
 
 
-@pytest.fixture(scope="module")
-def robot():
-    robot = SimRobot()
+@pytest.fixture(scope="module", params=["physics", "kinematic"])
+def robot(request):
+    robot = SimRobot(SimRobotConfig(tier=request.param))
     robot.connect()
     return robot
 
@@ -66,16 +64,11 @@ def test_the_robot_reaches_a_commanded_pose(robot, parts):
     applied = hold(robot, pose(parts), 3.0)
     np.testing.assert_allclose(applied, pose(parts), atol=1e-9)
     off = np.abs(robot.get_observation().state - pose(parts))
-    assert (off[:3] < 2 * MILLIMETRE).all()
-    assert (off[3:7] < DEGREE).all()
+    # The kinematic tier's play stands still at its edge, where the physics' dry friction creeps on.
+    spare = 1 if robot.config.tier == "physics" else 4
+    assert (off[:3] < spare * 2 * MILLIMETRE).all()
+    assert (off[3:7] < spare * DEGREE).all()
     assert (off[ANTENNAS] < 2 * DEGREE).all()  # they sag under their own weight
-
-
-@pytest.mark.parametrize("parts", POSES.values(), ids=POSES)
-def test_the_kinematics_agree_with_the_physics_about_the_head(robot, parts):
-    robot.reset(pose(parts))
-    joints = [robot.physics.data.joint(name).qpos[0] for name in JOINTS]
-    np.testing.assert_allclose(forward(joints[1:7], joints[0]), robot.physics.head_pose, atol=2e-3)
 
 
 def test_a_reset_robot_stands_still_at_the_start_pose_with_a_fresh_clock(robot):
@@ -114,53 +107,28 @@ def test_the_robot_applies_what_the_limiter_says(robot):
         robot.wait_next_tick()
 
 
-def test_physics_ignore_a_command_that_the_legs_cannot_reach():
-    told, idle = Physics(0.0), Physics(0.0)
-    for _ in range(3):
-        told.step(pose({2: 0.1, BODY_YAW: 0.5}))
-        idle.step(NEUTRAL)
-    np.testing.assert_array_equal(told.state, idle.state)
+# Motors
 
 
-# Delay
+@pytest.mark.parametrize("tier", ["physics", "kinematic"])
+def test_the_motors_are_asked_for_at_each_reset(tier):
+    offered = iter([Actuators(), Actuators(), Actuators(bandwidth=1.0)])
+    robot = SimRobot(SimRobotConfig(tier=tier), actuators=lambda: next(offered))
+
+    def turned():
+        robot.reset(NEUTRAL)
+        hold(robot, pose({BODY_YAW: 0.3, YAW: 0.3}), 0.3)
+        return robot.get_observation().state[BODY_YAW]
+
+    assert turned() > 1.5 * turned() > 0.05
 
 
-@pytest.mark.parametrize(("delay", "unmoved_ticks"), [(0.0, 0), (0.01, 0), (0.02, 1), (0.03, 1), (0.04, 2)])
-def test_a_command_changes_nothing_before_its_delay_has_passed(delay, unmoved_ticks):
-    told, idle = Physics(delay), Physics(delay)
-    command = pose({BODY_YAW: 0.2})
-    for tick in range(unmoved_ticks + 1):
-        if tick:
-            np.testing.assert_array_equal(told.state, idle.state)
-        told.step(command)
-        idle.step(NEUTRAL)
-    assert told.state[BODY_YAW] > idle.state[BODY_YAW] + 0.01
-
-
-@pytest.mark.parametrize("delay", [0.01, 0.03, 0.036])
-def test_a_delay_shifts_the_response_in_time_and_changes_nothing_else(delay):
-    command, step = pose({BODY_YAW: 0.2}), 0.002
-    at_once, late = Physics(0.0), Physics(delay)
-    response = []  # every 2 ms after the command's arrival
-    at_once.data.ctrl[:] = joint_targets(command)
-    for _ in range(30):
-        mujoco.mj_step(at_once.model, at_once.data)
-        response.append(at_once.state[BODY_YAW])
-    for tick in range(1, 4):
-        late.step(command)
-        since = round((0.02 * tick - delay) / step)
-        expected = response[since - 1] if since > 0 else 0.0
-        assert late.state[BODY_YAW] == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_robots_delay_is_thirty_milliseconds_unless_told_otherwise(robot):
-    robot.reset(NEUTRAL)
-    physics = Physics(0.03)
-    for _ in range(5):
-        applied = robot.send_action(pose({BODY_YAW: 0.2}))
-        robot.wait_next_tick()
-        physics.step(applied)
-        np.testing.assert_array_equal(robot.get_observation().state, physics.state)
+def test_whoever_watches_is_told_of_every_tick():
+    told = []
+    robot = SimRobot(SimRobotConfig(tier="kinematic"), watch=lambda state, time: told.append((state, time)))
+    hold(robot, pose({YAW: 0.2}), 0.1)
+    assert [time for _, time in told] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+    np.testing.assert_array_equal(told[-1][0], robot.get_observation().state)
 
 
 # Repetition
@@ -168,7 +136,7 @@ def test_the_robots_delay_is_thirty_milliseconds_unless_told_otherwise(robot):
 
 def episode(robot, seed):
     """(steps, 9 + 5 + 9) state, features and applied action of every step of the expert's look_at episode."""
-    twin, rows = Twin(LOOK_AT), []
+    twin, rows = Twin(variant_by_name("look_at")), []
 
     class Rows:
         def on_episode_start(self, seed): ...
@@ -181,7 +149,7 @@ def episode(robot, seed):
 
     rollout(
         robot,
-        GazeExpert(25, seed=seed),
+        expert("look_at", 25, seed),
         seconds=1.5,
         policy_hz=25,
         seed=seed,
@@ -196,7 +164,7 @@ def test_a_seed_repeats_its_episode_bit_for_bit_whatever_the_robot_did_before(ro
     first = episode(robot, 5)
     other = episode(robot, 6)
     np.testing.assert_array_equal(episode(robot, 5), first)
-    np.testing.assert_array_equal(episode(SimRobot(), 5), first)
+    np.testing.assert_array_equal(episode(SimRobot(robot.config), 5), first)
     assert np.abs(other - first).max() > 0.01
 
 
@@ -208,7 +176,8 @@ def test_leaving_out_what_only_draws_changes_no_mass():
     assert light.ngeom < drawn.ngeom
     assert (light.geom_contype > 0).sum() == (drawn.geom_contype > 0).sum()
     for part in ("body_mass", "body_inertia", "body_ipos", "dof_armature"):
-        np.testing.assert_array_equal(getattr(light, part), getattr(drawn, part), err_msg=part)
+        ours = getattr(light, part)
+        np.testing.assert_array_equal(ours, getattr(drawn, part)[: len(ours)], err_msg=part)  # the ball comes last
 
 
 # Features and camera
@@ -221,7 +190,7 @@ def test_features_are_known_before_connecting():
 
 
 def test_a_robot_with_a_camera_shows_what_it_promised():
-    with contextlib.closing(Twin(LOOK_AT)) as twin:
+    with contextlib.closing(Twin(variant_by_name("look_at"))) as twin:
         robot = SimRobot(camera=twin.camera, image_shape=twin.image_shape)
         robot.connect()
         image = robot.get_observation().images["head"]

@@ -10,16 +10,16 @@ from reachy_kit.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, Observat
 from reachy_kit.perception.ball import BallDetector
 from reachy_kit.perception.camera import SIM_CAMERA
 from reachy_kit.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
-from reachy_kit.rollout import rollout
+from reachy_sim.conditions import LATENCY, Conditions, Variant
 from reachy_sim.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.render import EyeCamera
-from reachy_sim.robot import SimRobot
-from reachy_sim.tasks.expert import GazeExpert
+from reachy_sim.sensing_noise import SensingNoise
+from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.track import TRACK
-from reachy_sim.twin import CAMERA_LATENCY, GeometricPerception, SensingNoise, Twin
+from reachy_sim.twin import GeometricPerception, Twin
 
-EXACT = SensingNoise(bearing=0.0, size=0.0, missed=0.0)
+EXACT = Conditions(noise=(0.0, 0.0), missed=(0.0, 0.0))
 DT = 0.04
 
 
@@ -29,9 +29,9 @@ def nine(yaw=0.0, pitch=0.0, body=0.0):
     return state
 
 
-def started(task, seed, at=0.0):
+def started(task, seed, at=0.0, conditions=EXACT):
     """A twin whose episode has begun, and its start pose."""
-    twin = Twin(task)
+    twin = Twin(Variant("tried", task, conditions))
     start = twin.reset(seed)
     twin.start(at)
     return twin, start
@@ -93,8 +93,8 @@ def test_the_camera_shows_the_ball_only_once_it_is_out_of_hiding_and_one_latency
         for time in np.arange(0, 1, 0.02):
             image, captured = twin.camera(start, time)
             seen.append(BallDetector().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
-            assert captured == pytest.approx(max(time - CAMERA_LATENCY, 0))
-    expected = np.arange(0, 1, 0.02) - CAMERA_LATENCY >= appears
+            assert captured == pytest.approx(time - LATENCY)
+    expected = np.arange(0, 1, 0.02) - LATENCY >= appears
     np.testing.assert_array_equal(np.array(seen) == 1, expected)
 
 
@@ -114,34 +114,38 @@ def test_what_the_camera_shows_was_seen_from_where_the_head_was_then():
 
 def test_exact_geometry_is_the_bearing_and_size_of_one_latency_ago():
     twin, start = started(TRACK, seed=2)
-    perception = GeometricPerception(twin, EXACT)
+    perception = GeometricPerception(twin)
     perception.reset(0)
     for tick in range(60):
         features = perception.perceive(Observation(start, DT * tick))
-    then = DT * 59 - CAMERA_LATENCY
+    then = DT * 59 - LATENCY
     in_camera = truth_in_camera(twin, start, then)
     assert perception.names == TARGET_FEATURES
     np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(in_camera), atol=1e-9)
     assert features[SIZE] == pytest.approx(np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)))
     assert features[VISIBLE] == 1
-    assert features[AGE] == pytest.approx(CAMERA_LATENCY)
+    assert features[AGE] == pytest.approx(LATENCY)
 
 
 def test_a_target_outside_the_image_is_not_seen():
     twin, start = started(LOOK_AT, seed=0)
-    perception = GeometricPerception(twin, EXACT)
+    perception = GeometricPerception(twin)
     away = nine(yaw=start[YAW] + 2.0)
     assert not any(perception.perceive(Observation(away, time))[VISIBLE] for time in np.arange(1, 2, DT))
 
 
 def test_the_noise_is_as_large_as_it_says_and_repeats_with_the_seed():
-    twin, start = started(LOOK_AT, seed=0)
-    noise = SensingNoise()
-    perception = GeometricPerception(twin, noise)
+    twin, noise = Twin(variant_by_name("look_at")), SensingNoise()
+    perception, start = GeometricPerception(twin), twin.reset(4)
 
     def features(seed):
+        twin.reset(seed)
+        twin.scenario = scenario  # the same ball, so that only the noise differs
+        twin.start(0.0)
         perception.reset(seed)
         return np.array([perception.perceive(Observation(start, 1 + DT * tick)) for tick in range(1500)])
+
+    scenario = twin.scenario
 
     one = features(4)
     seen = one[one[:, VISIBLE] == 1]
@@ -217,37 +221,3 @@ def test_fidgeting_costs_reward(speed):
 
     assert reward(0.0) == pytest.approx(1.0)
     assert reward(speed * DT) == pytest.approx(1 - 0.02 * speed**2)
-
-
-# The expert
-
-
-def test_the_expert_follows_what_it_perceives_and_nothing_else():
-    """The same features whatever the world: it turns to where they say, also where there is nothing."""
-    expert = GazeExpert(25, seed=0)
-    state = nine()
-    for tick in range(30):
-        seen = np.array([0.4, -0.2, 0.05, 1.0, CAMERA_LATENCY])
-        action = expert.act(Observation(state, DT * tick, environment_state=seen, last_action=state))
-    assert action[YAW] < -0.1
-    assert action[PITCH] < -0.03
-
-
-def test_the_expert_keeps_the_command_while_there_is_nothing_to_see():
-    expert, last = GazeExpert(25, seed=0), nine(yaw=0.3)
-    for tick in range(30):
-        seen = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
-        action = expert.act(Observation(nine(yaw=0.28), DT * tick, environment_state=seen, last_action=last))
-        np.testing.assert_array_equal(action, last)
-
-
-def test_the_expert_stays_near_a_moving_ball_though_its_reaction_lags_behind():
-    twin, robot = Twin(TRACK), SimRobot()
-    perception, expert = GeometricPerception(twin), GazeExpert(25, seed=0)
-    errors = [
-        rollout(
-            robot, expert, seconds=TRACK.seconds, policy_hz=25, seed=seed, perception=perception, world=twin
-        ).gaze_error
-        for seed in range(4)
-    ]
-    assert np.rad2deg(np.median(errors)) < 12

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from reachy_kit.errors import RefusedError
 from reachy_kit.interface import (
@@ -32,6 +33,10 @@ from reachy_kit.safety import CLASSROOM, LimitsProfile
 from reachy_sim.standing import joint_targets
 
 RIGHT, LEFT = range(ANTENNAS.start, ANTENNAS.stop)
+STALL = 0.05
+"""s between ticks, or between measurements, above which somebody was held up: two and a half ticks."""
+_RECOVERY = 0.25
+"""s after which a joint no longer shows that its commands came late."""
 HEAD_AXES = (3, 4, 5, 2, 0, 1)
 """The rotations first: should somebody stop early, they have moved the legs furthest."""
 
@@ -118,6 +123,21 @@ class Recording:
     """(M,) s, when each measurement was made; rising."""
     measured: Array
     """(M, 9) rad."""
+
+    @property
+    def stalled(self) -> float:
+        """Share of the time that was lost to stalls: this computer, the network or the robot was busy."""
+        length = self.sent[-1] - self.sent[0]
+        lost = [np.maximum(np.diff(times) - STALL, 0.0).sum() for times in (self.sent, self.captured)]
+        return float(max(lost) / length) if length > 0 else 0.0
+
+    @property
+    def steady(self) -> npt.NDArray[np.bool_]:
+        """(M,) measurements that no stall came shortly before."""
+        ends = np.concatenate([times[1:][np.diff(times) > STALL] for times in (self.sent, self.captured)])
+        starts = np.concatenate([times[:-1][np.diff(times) > STALL] for times in (self.sent, self.captured)])
+        late = (self.captured[:, None] >= starts) & (self.captured[:, None] < ends + _RECOVERY)
+        return np.asarray(~late.any(axis=1))
 
     def save(self, path: Path) -> None:
         """Write the four arrays as .npz."""

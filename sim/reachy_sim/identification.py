@@ -3,8 +3,8 @@
 The model is ``Motors`` itself, so what is found is what both tiers of the simulator replay. Each joint is fitted for
 itself by least squares; a constant offset (sag, play, calibration) is fitted away and not reported as gain.
 
-Intervals are the sandwich of White with the Newey–West sum over half a second: errors of a model follow one another,
-and would make naive intervals far too narrow. They say how well the data determine this model's numbers, not that the
+Errors of a model follow one another and would make naive intervals far too narrow: these count what follows within half
+a second as told before (``_standard_errors``). They say how well the data determine this model's numbers, not that the
 model is true.
 Try it: reachy-kit sysid --robot sim --out runs/sysid
 """
@@ -101,17 +101,18 @@ def identify(
     Args:
         recording: of an excitation.
         delay: s, where it is known; else it is fitted like the rest.
-        on_fit: told after each of the three stages: starts, fit without and with a rate limit.
+        on_fit: told after each of the four stages: starts, fits without and with a rate limit, and the last one.
 
     Raises:
         KitError: a joint did not move, or too little was recorded.
     """
     motion = np.std(recording.measured, axis=0) if len(recording.measured) else np.zeros(len(JOINTS))
-    if len(recording.measured) < 5 * CONTROL_HZ or (motion < 1e-3).any():
+    if np.sum(recording.steady) < 5 * CONTROL_HZ or (motion < 1e-3).any():
         still = [name for name, moved in zip(JOINTS, motion, strict=True) if moved < 1e-3]
         raise KitError(
-            f"nothing to identify: {', '.join(still) or 'the recording'} "
-            f"{'did not move' if still else 'is too short'}. Are the motors on, and nothing in the robot's way?"
+            f"{', '.join(still)} did not move. Are the motors on, and nothing in the robot's way?"
+            if still
+            else "too little was recorded between stalls. Close other programs, or go nearer to the robot's network"
         )
     model = _Model(recording, delay)
     speed = np.abs(np.diff(recording.measured, axis=0) / np.diff(recording.captured)[:, None])
@@ -123,8 +124,13 @@ def identify(
     limited = _refine(model, limited_start, parts=len(NAMES))
     on_fit()
     free_errors, limited_errors = model.errors(free[None])[0], model.errors(limited[None])[0]
-    evidence = _evidence(limited_errors, free_errors)
-    chosen = np.where((evidence > _DECISIVE)[:, None], limited, free)
+    has_limit = (_evidence(limited_errors, free_errors) > _DECISIVE) & (limited[:, RATE] < np.log(1.1 * fastest))
+    # Once more with what is known of damping, which counts as much as the errors that are left give room for.
+    free = _refine(model, free, parts=RATE, doubt=_doubts(model, free, RATE))
+    if has_limit.any():
+        limited = _refine(model, limited, parts=len(NAMES), doubt=_doubts(model, limited, len(NAMES)))
+    on_fit()
+    chosen = np.where(has_limit[:, None], limited, free)
     return _conclude(model, chosen, free, motion)
 
 
@@ -145,6 +151,7 @@ class _Model:
         place = np.clip((recording.captured - sent[0]) * self.hz, 0.0, len(newest) - 1e-6)
         place = np.where(np.abs(place - np.round(place)) < 1e-3, np.round(place), place)
         self._before = np.minimum(place.astype(np.int64), len(newest) - 1)
+        self._steady = recording.steady
         self._share = (place - self._before)[:, None, None]
 
     def positions(self, candidates: Array) -> Array:
@@ -165,12 +172,12 @@ class _Model:
         return np.asarray(path[self._before] * (1 - self._share) + path[self._before + 1] * self._share)
 
     def errors(self, candidates: Array) -> Array:
-        """(C, 9, 6) parameters → (C, M, 9) rad, model − measured, freed of their mean."""
-        off = np.moveaxis(self.positions(candidates) - self.recording.measured[:, None], 1, 0)
+        """(C, 9, 6) parameters → (C, K, 9) rad, model − measured where no stall disturbs, freed of their mean."""
+        off = np.moveaxis(self.positions(candidates) - self.recording.measured[:, None], 1, 0)[:, self._steady]
         return np.asarray(off - off.mean(axis=1, keepdims=True))
 
     def slopes(self, parameters: Array) -> tuple[Array, Array]:
-        """(9, 6) parameters → (M, 9) rad errors, (M, 9, 6) their derivatives."""
+        """(9, 6) parameters → (K, 9) rad errors, (K, 9, 6) their derivatives."""
         nudged = np.repeat(parameters[None], len(NAMES) + 1, axis=0)
         # Inwards at the upper bound, where outwards would not be allowed.
         steps = np.where(parameters + _NUDGE > _HIGH, -_NUDGE, _NUDGE)
@@ -197,13 +204,15 @@ def _starts(model: _Model, fastest: Array) -> tuple[Array, Array]:
     return found[0], found[1]
 
 
-def _refine(model: _Model, start: Array, parts: int) -> Array:
+def _refine(model: _Model, start: Array, parts: int, doubt: Array | None = None, tries: int = 40) -> Array:
     """(9, 6) parameters from (9, 6) first ones, the first ``parts`` of each joint fitted.
 
-    One call for all joints: they do not touch, but a run of the model costs the same for nine as for one.
+    One call for all joints: they do not touch, but a run of the model costs the same for nine as for one. With (9,)
+    rad² of doubt in the data, what is known of damping counts too.
     """
     joints = len(JOINTS)
     weight = 1 / np.std(model.recording.measured, axis=0)
+    known = np.zeros(joints) if doubt is None else weight * np.sqrt(doubt) / _KNOWN_DAMPING
     last: dict[bytes, tuple[Array, Array]] = {}
 
     def both(x: Array) -> tuple[Array, Array]:
@@ -211,11 +220,19 @@ def _refine(model: _Model, start: Array, parts: int) -> Array:
             full = start.copy()
             full[:, :parts] = x.reshape(joints, parts)
             errors, slopes = model.slopes(full)
-            table = np.zeros((*errors.shape, joints, parts))
+            off, table = np.zeros((joints, parts + 2)), np.zeros((joints, parts + 2, joints, parts))
             for joint in range(joints):
-                table[:, joint, joint] = slopes[:, joint, :parts] * weight[joint]
+                # Turned so that thousands of errors become as many as there are parameters, and one that nothing
+                # changes: lengths and angles, all that least squares look at, stay as they are.
+                turn, triangle = np.linalg.qr(slopes[:, joint, :parts] * weight[joint])
+                error = errors[:, joint] * weight[joint]
+                off[joint, :parts] = turn.T @ error
+                off[joint, parts] = np.sqrt(max(error @ error - off[joint, :parts] @ off[joint, :parts], 0.0))
+                table[joint, :parts, joint] = triangle
+            off[:, -1] = known * full[:, _DAMPING]
+            table[range(joints), -1, range(joints), _DAMPING] = known
             last.clear()
-            last[x.tobytes()] = (errors * weight).ravel(), table.reshape(errors.size, joints * parts)
+            last[x.tobytes()] = off.ravel(), table.reshape(off.size, -1)
         return last[x.tobytes()]
 
     low, high = np.tile(model.low[:parts], joints), np.tile(model.high[:parts], joints)
@@ -224,7 +241,7 @@ def _refine(model: _Model, start: Array, parts: int) -> Array:
     # The size of a natural change of each parameter: 10 ms, a tenth, 10 mrad, and shares of a third.
     scale = np.tile([0.01, 0.1, 0.01, 0.3, 0.3, 0.3][:parts], joints)
     fit = least_squares(
-        lambda x: both(x)[0], first, lambda x: both(x)[1], bounds=(low, high), x_scale=scale, max_nfev=40, ftol=1e-7
+        lambda x: both(x)[0], first, lambda x: both(x)[1], bounds=(low, high), x_scale=scale, max_nfev=tries, ftol=1e-7
     )
     full = start.copy()
     full[:, :parts] = fit.x.reshape(joints, parts)
@@ -293,26 +310,53 @@ def _rate_at_least(model: _Model, free: Array, errors: Array) -> Array:
 
 
 def _standard_errors(slopes: Array, errors: Array) -> Array:
-    """(P,) of parameters with (M, P) slopes and (M,) errors.
+    """(P,) of parameters with (K, P) slopes and (K,) errors.
 
-    Source: Newey and West, Econometrica 55, 1987; never below what independent errors would give.
+    The widest of three: for errors that are independent, that follow one another alike at all times, and that do so
+    more in some motions than in others.
+
+    Source: Newey and West, Econometrica 55, 1987.
     """
     count, parts = slopes.shape
+    variances = []
+    for total in _totals(slopes, errors):
+        weight = slopes.T @ (slopes - slopes.mean(axis=0))
+        doubt = _doubt(weight, total)
+        weight[_DAMPING, _DAMPING] += doubt / _KNOWN_DAMPING**2
+        total[_DAMPING, _DAMPING] += doubt**2 / _KNOWN_DAMPING**2
+        inverse = np.linalg.pinv(weight)
+        variances.append(np.diag(inverse @ total @ inverse))
+    return np.asarray(np.sqrt(np.max(variances, axis=0) * count / (count - parts - 1)))
+
+
+def _totals(slopes: Array, errors: Array) -> list[Array]:
+    """(P, P) each: the variance of the sum of slopes times errors, for the three kinds of errors."""
     slopes = slopes - slopes.mean(axis=0)
-    scores = slopes * errors[:, None]
-    total = scores.T @ scores
+    scores, count = slopes * errors[:, None], len(errors)
+    weight, square = slopes.T @ slopes, np.mean(errors**2)
+    alike, local = square * weight, scores.T @ scores
     lags = _lags(count)
-    for lag, weight in zip(lags, _taper(lags), strict=True):
-        product = scores[lag:].T @ scores[: count - lag]
-        total += weight * (product + product.T)
-    weight = slopes.T @ slopes
-    apart = np.mean(errors**2)
-    share = max(total[_DAMPING, _DAMPING] / max(weight[_DAMPING, _DAMPING], 1e-12), apart)
-    weight[_DAMPING, _DAMPING] += share / _KNOWN_DAMPING**2
-    total[_DAMPING, _DAMPING] += share**2 / _KNOWN_DAMPING**2
-    inverse = np.linalg.pinv(weight)
-    variance = np.maximum(np.diag(inverse @ total @ inverse), apart * np.diag(inverse))
-    return np.asarray(np.sqrt(variance * count / (count - parts - 1)))
+    for lag, taper in zip(lags, _taper(lags), strict=True):
+        together = np.mean(errors[lag:] * errors[:-lag]) * slopes[lag:].T @ slopes[:-lag]
+        apart = scores[lag:].T @ scores[:-lag]
+        alike += taper * (together + together.T)
+        local += taper * (apart + apart.T)
+    return [square * weight, alike, local]
+
+
+def _doubts(model: _Model, parameters: Array, parts: int) -> Array:
+    """(9,) rad², each joint's ``_doubt``."""
+    errors, slopes = model.slopes(parameters)
+    doubts = []
+    for joint in range(len(JOINTS)):
+        some = slopes[:, joint, :parts] - slopes[:, joint, :parts].mean(axis=0)
+        doubts.append(max(_doubt(some.T @ some, total) for total in _totals(some, errors[:, joint])))
+    return np.array(doubts)
+
+
+def _doubt(weight: Array, total: Array) -> float:
+    """rad², the variance of errors that would be as misleading about damping were they independent."""
+    return float(total[_DAMPING, _DAMPING]) / max(float(weight[_DAMPING, _DAMPING]), 1e-12)
 
 
 def _natural(parameters: Array) -> dict[str, Array]:

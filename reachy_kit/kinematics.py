@@ -205,6 +205,7 @@ class Platform:
         self._inverse = np.zeros((6, 6, count), dtype=np.float32)
         self._strayed = np.full(count, np.inf)
         self._yaw = np.zeros(count)
+        self._read()
 
     def reset(self, ids: npt.NDArray[np.int64], vectors: Array) -> None:
         """Put some heads, at rest, into (K, 9) poses."""
@@ -212,6 +213,7 @@ class Platform:
         self._step[:, ids] = 0.0
         self._strayed[ids] = np.inf
         self._yaw[ids] = vectors[:, 6]
+        self._read()
 
     def follow(self, stewart: Array, body_yaw: Array) -> None:
         """Move the heads to where (N, 6) rad of the legs and (N,) rad of the bodies hold them a tick later.
@@ -221,6 +223,7 @@ class Platform:
         self._yaw = body_yaw.copy()
         for first in range(0, len(stewart), _BLOCK):
             self._follow(slice(first, first + _BLOCK), stewart)
+        self._read()
 
     @np.errstate(invalid="ignore", divide="ignore", over="ignore")
     def _follow(self, block: slice, stewart: Array) -> None:
@@ -257,17 +260,12 @@ class Platform:
             moving = moving[~(np.abs(correction).max(axis=0) <= _FINE)]
         total[:, moving] = np.nan
 
-    @property
-    def rotation(self) -> Array:
-        """(N, 3, 3) base ← head."""
-        return np.ascontiguousarray(np.moveaxis(_turned(self._pose[:, :3], self._yaw), -1, 0))
-
-    @property
-    def position(self) -> Array:
-        """(N, 3) m from neutral, base frame."""
-        place = np.ascontiguousarray(_turned(self._pose[:, 3], self._yaw).T)
-        place[:, 2] -= HEAD_Z_OFFSET
-        return place
+    def _read(self) -> None:
+        """(N, 3, 3) base ← head, and (N, 3) m from neutral in the base frame."""
+        turned = np.moveaxis(_turned(self._pose, self._yaw), -1, 0)
+        self.rotation: Array = np.ascontiguousarray(turned[..., :3])
+        self.position: Array = turned[..., 3].copy()
+        self.position[:, 2] -= HEAD_Z_OFFSET
 
 
 def _rod_excess(tips: Array, pose: Array) -> Array:
@@ -308,9 +306,10 @@ def _pose_of_vector(vector: Array) -> Array:
     (cr, cp, cy, cb), (sr, sp, sy, sb) = np.cos(angles), np.sin(angles)
     cy_sp, sy_sp = cy * sp, sy * sp
     pose = np.empty((3, 4, x.size))
-    pose[0] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr, cb * x + sb * y
-    pose[1] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr, cb * y - sb * x
-    pose[2] = -sp, cp * sr, cp * cr, z + HEAD_Z_OFFSET
+    pose[0, 0], pose[0, 1], pose[0, 2] = cy * cp, cy_sp * sr - sy * cr, cy_sp * cr + sy * sr
+    pose[1, 0], pose[1, 1], pose[1, 2] = sy * cp, sy_sp * sr + cy * cr, sy_sp * cr - cy * sr
+    pose[2, 0], pose[2, 1], pose[2, 2] = -sp, cp * sr, cp * cr
+    pose[0, 3], pose[1, 3], pose[2, 3] = cb * x + sb * y, cb * y - sb * x, z + HEAD_Z_OFFSET
     return pose
 
 

@@ -19,6 +19,10 @@ from reachy_kit.kinematics import angles_of_halves, half_tangents, halves_inside
 REACH_HALVINGS = 10
 """Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
 
+_EASY: Array = np.array([0.003, 0.003, 0.006, 0.06, 0.25, 0.45])
+"""m and rad: x, y, z, roll, pitch and head against body, to both sides. Within, no leg comes nearer than 10° to a limit
+(tests/unit/test_safety.py looks at its corners, faces and inside)."""
+
 
 class Limited(IntFlag):
     """Which limits changed a request."""
@@ -116,16 +120,16 @@ def limit(
     goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, profile.low, profile.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
-    # Nearly every goal and every step towards it are in reach: both are looked at in one go.
+    inside = _in_reach(goal)
+    if not inside.all():
+        goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
+
     approach = _approach(goal, previous, profile, hz)
-    halves, (goal_inside, step_inside) = _legs(goal, previous.position + approach.velocity / hz)
-    if not goal_inside.all():
-        goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), goal_inside))
-        approach = _approach(goal, previous, profile, hz)
-        halves, (_, step_inside) = _legs(goal, previous.position + approach.velocity / hz)
     approach.mark(flags, profile)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
     step = position = previous.position + approach.velocity / hz
+    halves = _halves(step)
+    step_inside = halves_inside_limits(halves)
     if not step_inside.all():
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
         position = _note(flags, Limited.REACH, position, slid)
@@ -134,14 +138,13 @@ def limit(
     position = _note(flags, Limited.RELATIVE_YAW, position, held)
     if position is not step:
         position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position, _in_reach(position)))
-        halves, _ = _legs(goal, position)
-    return Motion(position, (position - previous.position) * hz, angles_of_halves(halves[:, 1])), flags
+        halves = _halves(position)
+    return Motion(position, (position - previous.position) * hz, angles_of_halves(halves)), flags
 
 
-def _legs(goal: Array, step: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Half tangents (6, 2, ...) of the legs at two positions each (..., 9), and (2, ...) whether they are in reach."""
-    halves = half_tangents(np.stack([goal, step])).reshape(6, 2, *goal.shape[:-1])
-    return halves, halves_inside_limits(halves)
+def _halves(vector: Array) -> Array:
+    """(6, ...) half tangents of the legs at (..., 9)."""
+    return half_tangents(vector).reshape(6, *vector.shape[:-1])
 
 
 def _clip(values: Array, low: Array, high: Array) -> Array:
@@ -242,7 +245,14 @@ def _slide(
 
 
 def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
-    return halves_inside_limits(half_tangents(vector).reshape(6, *vector.shape[:-1]))
+    """(...,) whether the legs reach (..., 9); they are asked only where it is not plain from the numbers."""
+    ease = np.abs(vector[..., : YAW + 1])
+    ease[..., YAW] = np.abs(vector[..., YAW] - vector[..., BODY_YAW])
+    inside = np.asarray(np.logical_and.reduce(ease <= _EASY, axis=-1))
+    if not inside.all():
+        doubtful = ~inside
+        inside[doubtful] = halves_inside_limits(half_tangents(vector[doubtful]))
+    return inside
 
 
 class _Approach(NamedTuple):

@@ -37,6 +37,10 @@ class GazeScenario(Scenario):
     """(N, 2) rad."""
     appears: Array
     """(N,) s after the start at which the ball comes out of hiding."""
+    anchor: Array
+    """(N, 2) rad, what the swing is about: it begins at the centre, whatever its phase."""
+    lowest: Array
+    """(N,) rad below the horizon, where the ball rests on the table."""
     hiding: Array
     """(N, 3) s: how long it is hidden, how long from one hiding to the next, and when the first begins."""
 
@@ -76,24 +80,26 @@ class GazeTask(Task):
     def build(self, start: Array, drawn: Array) -> GazeScenario:
         """Episodes from what was drawn."""
         centre = start[:, [5, 4]] + drawn[:, :2]
+        amplitude, phase = drawn[:, 3:5], drawn[:, 7:9]
         return GazeScenario(
-            start,
-            centre,
-            drawn[:, 2],
-            drawn[:, 3:5],
-            drawn[:, 5:7],
-            drawn[:, 7:9],
-            drawn[:, 9],
-            drawn[:, 10:13],
+            start=start,
+            centre=centre,
+            distance=drawn[:, 2],
+            amplitude=amplitude,
+            frequency=drawn[:, 5:7],
+            phase=phase,
+            appears=drawn[:, 9],
+            anchor=centre - amplitude * np.sin(phase),
+            lowest=np.arcsin(np.minimum(EYE_OVER_BALL / drawn[:, 2], 1.0)),
+            hiding=drawn[:, 10:13],
         )
 
     def target(self, scenario: Scenario, time: Array) -> Array:
         """Where the ball is; before the start it rests where it will begin."""
         assert isinstance(scenario, GazeScenario)
-        angle = 2 * np.pi * scenario.frequency * np.maximum(time, 0.0)[..., None] + scenario.phase
-        swing = scenario.amplitude * (np.sin(angle) - np.sin(scenario.phase))
-        left, down = (scenario.centre + swing).T
-        down = np.minimum(down, np.arcsin(np.minimum(EYE_OVER_BALL / scenario.distance, 1.0)))
+        angle = scenario.frequency * (2 * np.pi * np.maximum(time, 0.0))[:, None] + scenario.phase
+        left, down = (scenario.anchor + scenario.amplitude * np.sin(angle)).T
+        down = np.minimum(down, scenario.lowest)
         level, place = np.cos(down), np.empty((len(left), 3))
         place[:, 0], place[:, 1], place[:, 2] = level * np.cos(left), level * np.sin(left), -np.sin(down)
         place *= scenario.distance[:, None]

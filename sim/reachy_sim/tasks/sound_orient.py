@@ -51,8 +51,8 @@ class SoundTask(Task):
     """s."""
 
     features: ClassVar[tuple[str, ...]] = SOUND_FEATURES
-    feature_low: ClassVar[tuple[float, ...]] = (-np.pi, 0.0, 0.0, 0.0)
-    feature_high: ClassVar[tuple[float, ...]] = (np.pi, 1.0, 1.0, 1.0)
+    feature_low: ClassVar[tuple[float, ...]] = (-np.pi / 2, 0.0, 0.0, 0.0)
+    feature_high: ClassVar[tuple[float, ...]] = (np.pi / 2, 1.0, 1.0, 1.0)
     period: ClassVar[float] = DIRECTION_PERIOD
 
     @property
@@ -81,13 +81,13 @@ class SoundTask(Task):
         """Bearing to the right, front and back alike, and loudness."""
         assert isinstance(scenario, SoundScenario)
         right = _facing(view) - scenario.direction
-        folded = np.arcsin(np.clip(np.sin(right), -1.0, 1.0))
+        folded = _folded(right)
         level = np.minimum(0.6 / scenario.distance, 1.0)
         return np.stack([folded, level], axis=-1), self.shown(scenario, time)
 
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
         """Direction and loudness, both unsure."""
-        values[:, 0] += BEARING_NOISE * scale * normals[:, 0]
+        values[:, 0] = _folded(values[:, 0] + BEARING_NOISE * scale * normals[:, 0])
         values[:, 1] = np.clip(values[:, 1] + LEVEL_NOISE * scale * normals[:, 1], 0.0, 1.0)
         return values
 
@@ -108,6 +108,11 @@ class SoundTask(Task):
             "level": 0.1 * np.exp(-nod / 0.3**2),
             "calm": -0.02 * speed**2,
         }
+
+
+def _folded(bearing: Array) -> Array:
+    """(N,) rad in [−π/2, π/2]: what comes from behind sounds like from ahead."""
+    return np.asarray(np.arcsin(np.clip(np.sin(bearing), -1.0, 1.0)))
 
 
 def _facing(view: View) -> Array:

@@ -108,7 +108,13 @@ class Senses:
         return self.sense_from(view, scenario, captured / CONTROL_HZ, ticks / CONTROL_HZ, seeds, episodes)
 
     def sense_from(
-        self, view: View, scenario: Scenario, captured: Array, now: Array, seeds: draws.Counters, episodes: draws.Counters
+        self,
+        view: View,
+        scenario: Scenario,
+        captured: Array,
+        now: Array,
+        seeds: draws.Counters,
+        episodes: draws.Counters,
     ) -> Array:
         """(N, K) features, when it is known from where the frames were taken.
 
@@ -137,10 +143,20 @@ class Senses:
 
 
 def _tilted(values: Array, tilt: Array) -> Array:
-    """Bearings (right, below, …) as a camera sees them that is turned by small (N, 3) rotation vectors."""
-    right, below = values[:, 0] - tilt[:, 1], values[:, 1] + tilt[:, 0]
-    # About the optical axis: turned clockwise, things move anticlockwise.
-    cos, sin = np.cos(tilt[:, 2]), np.sin(tilt[:, 2])
+    """Bearings (right, below, …) as a camera sees them that is turned by (N, 3) rotation vectors."""
+    right, below = values[:, 0], values[:, 1]
+    level = np.cos(below)
+    x, y, z = level * np.sin(right), np.sin(below), level * np.cos(right)
+    # The camera turns one way, what it sees the other: Rodrigues' formula, backwards.
+    angle = np.sqrt(tilt[:, 0] ** 2 + tilt[:, 1] ** 2 + tilt[:, 2] ** 2)
+    a, b, c = -tilt.T / np.where(angle > 0, angle, 1.0)
+    cos, sin = np.cos(angle), np.sin(angle)
+    along = (1 - cos) * (a * x + b * y + c * z)
+    x, y, z = (
+        cos * x + sin * (b * z - c * y) + along * a,
+        cos * y + sin * (c * x - a * z) + along * b,
+        cos * z + sin * (a * y - b * x) + along * c,
+    )
     result = values.copy()
-    result[:, 0], result[:, 1] = cos * right + sin * below, cos * below - sin * right
+    result[:, 0], result[:, 1] = np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
     return result

@@ -18,7 +18,9 @@ from pathlib import Path
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import eye
 import numpy as np
+import simulation
 from rich.console import Console
 from rich.table import Table
 
@@ -164,28 +166,46 @@ def saved_episode() -> tuple[str, float, str, float]:
     return "an episode safe on disk", times[0], "LeRobot's plain save", times[1]
 
 
-BENCHMARKS = (help_page, limiter, inverse_kinematics, simulated_tick, camera_frame, saved_episode)
+BENCHMARKS = (
+    help_page,
+    limiter,
+    inverse_kinematics,
+    simulated_tick,
+    simulation.physics_batch,
+    simulation.single_environment,
+    simulation.kinematic_batch,
+    simulation.kinematic_pair,
+    simulation.linearity,
+    camera_frame,
+    eye.eye_frames,
+    saved_episode,
+)
 
 
 def main() -> None:
     """Run all benchmarks, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--only", default="", help="only benchmarks with this in their names")
     arguments = parser.parse_args()
     console = Console()
     table = Table("what", "ms", "against", "ms", "ratio", title="medians; ratio below 1 is ours being less")
     results = []
-    for benchmark in BENCHMARKS:
+    for benchmark in [one for one in BENCHMARKS if arguments.only in f"{one.__module__}.{one.__name__}"]:
         with console.status(benchmark.__name__):
             what, ours, against, theirs = benchmark()
         results.append(
             {"what": what, "seconds": ours, "against": against, "their_seconds": theirs, "ratio": ours / theirs}
         )
-        table.add_row(what, f"{1e3 * ours:.2f}", against, f"{1e3 * theirs:.2f}", f"{ours / theirs:.3f}")
+        table.add_row(what, f"{1e3 * ours:.3g}", against, f"{1e3 * theirs:.3g}", f"{ours / theirs:.3f}")
     console.print(table)
+    kilobytes = {tier: simulation.memory(tier) for tier in ("physics", "kinematic")}
+    console.print("memory an environment: " + ", ".join(f"{tier} {size:.0f} KB" for tier, size in kilobytes.items()))
     if arguments.json:
         machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
-        arguments.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2))
+        arguments.json.write_text(
+            json.dumps({"machine": machine, "results": results, "kilobytes": kilobytes}, indent=2)
+        )
         console.print(f"written to {arguments.json}")
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorObservationWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
@@ -81,12 +81,18 @@ class ReachyMiniEnvConfig(EnvConfig):
         return {self.type: {0: NamedCamera(batch) if self.obs_type != "state" else batch}}
 
 
-class NamedCamera(VectorObservationWrapper):
-    """Puts the picture under the camera's name, as the datasets have it."""
+class NamedCamera(VectorWrapper):
+    """Puts the picture under the camera's name, as the datasets have it: ``pixels`` becomes ``pixels/head``."""
 
-    def observations(self, observations: dict[str, Any]) -> dict[str, Any]:
-        """``pixels`` becomes ``pixels/head``."""
-        return {**observations, "pixels": {CAMERA: observations["pixels"]}}
+    def reset(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The batch's own."""
+        observation, info = self.env.reset(**options)
+        return _named(observation), info
+
+    def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
+        """The batch's own."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        return _named(observation), reward, terminated, truncated, info
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """The batch's own."""
@@ -95,3 +101,7 @@ class NamedCamera(VectorObservationWrapper):
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """The batch's own."""
         return self.call(name)
+
+
+def _named(observation: dict[str, Any]) -> dict[str, Any]:
+    return {**observation, "pixels": {CAMERA: observation["pixels"]}}

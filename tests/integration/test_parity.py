@@ -1,0 +1,15 @@
+"""The simulator against the robot's own simulated daemon, told the same."""
+
+import numpy as np
+
+from reachy_sim.fidelity import action_sequence, compare, daemon_robot, replay, simulated
+
+
+def test_the_daemon_and_the_simulator_do_the_same_within_a_degree_and_two_millimetres():
+    sequence = action_sequence(8.0, seed=3)
+    with daemon_robot() as robot:
+        real = replay(robot, sequence)
+    apart = compare(simulated("physics", sequence), real)
+    assert np.rad2deg(apart.angle) <= 1.0
+    assert apart.distance <= 0.002
+    assert -0.02 <= apart.lag <= 0.08  # the daemon's loop adds up to two ticks

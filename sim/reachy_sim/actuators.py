@@ -88,15 +88,15 @@ class Actuators:
 
 
 IDENTIFIED = Actuators(
-    bandwidth=np.array([6.6, 6.5, 6.9, 6.4, 6.5, 6.1, 7.1, 13.9, 14.0]),
-    damping=np.array([0.57, 1.26, 1.27, 1.30, 1.23, 1.13, 1.21, 1.15, 1.16]),
-    backlash=np.array([0.009, 0.043, 0.041, 0.019, 0.022, 0.045, 0.046, 0.005, 0.005]),
+    bandwidth=np.array([6.7, 6.9, 7.2, 6.4, 6.3, 6.8, 7.5, 14.0, 14.0]),
+    damping=np.array([0.59, 1.34, 1.33, 1.32, 1.20, 1.25, 1.27, 1.16, 1.16]),
+    backlash=np.array([0.008, 0.043, 0.041, 0.019, 0.022, 0.045, 0.046, 0.005, 0.005]),
 )
 """The shipped physics as the kinematic tier sees it; the play is what the model's dry friction looks like from outside.
 The gain, 0.97 to 1.01, is taken as 1.
 
 Source: reachy-kit sysid --robot sim --delay 0.03, on reachy_mini 1.12's model. 7 to 11 mrad of the legs' motion of 80
-remain unexplained, 2.4 of the body's 128, 2.2 of the antennas' 194 (root mean squares).
+remain unexplained, 2.3 of the body's 128, 2.2 of the antennas' 194 (root mean squares).
 """
 _NO_LAG = 1e-3
 """s, a period that no motor shows at 50 Hz."""
@@ -226,6 +226,8 @@ def in_series(wanted: Actuators, own: Actuators) -> Actuators:
     before = np.where(period > 0, np.maximum(period - own_period, 0.0), 0.0)
     before = np.where(before > _NO_LAG, before, 0.0)
     trail = (wanted.damping * (period - before) - own.damping * own_period) / np.pi
+    # Where the first motors will be at the end of a tick is sent on at its beginning.
+    trail = trail + np.where(before > 0, TICK / 2, 0.0)
     return replace(
         wanted,
         delay=np.clip(wanted.delay + np.where(period > 0, trail, 0.0), 0.0, MAX_DELAY),

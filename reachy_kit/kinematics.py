@@ -204,7 +204,7 @@ class Platform:
         self._step = np.zeros((6, count))
         self._inverse = np.zeros((6, 6, count), dtype=np.float32)
         self._strayed = np.full(count, np.inf)
-        self._yaw = np.zeros(count)
+        self._yaw: Array = np.zeros(count)
         self._read()
 
     def reset(self, ids: npt.NDArray[np.int64], vectors: Array) -> None:
@@ -285,7 +285,8 @@ def _times(inverse: npt.NDArray[np.float32], excess: Array) -> Array:
     step = inverse[:, 0] * rounded[0]
     for leg in range(1, 6):
         step += inverse[:, leg] * rounded[leg]
-    return step.astype(np.float64)
+    result: Array = step.astype(np.float64)
+    return result
 
 
 def _inverse_slopes(tips: Array, pose: Array) -> npt.NDArray[np.float32]:
@@ -441,9 +442,7 @@ def _damped_step(errors: Array, slopes: Array) -> Array:
 
 
 def _eliminate(system: Array) -> None:
-    """Solve (6, 6 + K, N) in place, Gauss-Jordan: the K right-hand sides become solutions. Positive definite, so no
-    pivoting.
-    """
+    """Solve (6, 6 + K, N) in place, for K right-hand sides: Gauss-Jordan. Positive definite, so no pivoting."""
     for row in range(6):
         reduced = system[row, row + 1 :] / system[row, row]
         system[:, row + 1 :] -= system[:, row, None] * reduced

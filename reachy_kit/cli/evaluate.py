@@ -20,11 +20,14 @@ def evaluate(
     policies: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|BUNDLE|expert|oracle|random…", help="What to judge; the first is what the others are compared with."
+            metavar="RUN|BUNDLE|expert|oracle|random…",
+            help="What to judge; the first is what the others are compared with.",
         ),
     ],
     task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
-    variant: Annotated[str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")] = "training",
+    variant: Annotated[
+        str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")
+    ] = "training",
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")
     ] = 100,
@@ -56,7 +59,8 @@ def evaluate(
             }
         )
         return
-    show.print_table(table(f"{task}{'' if variant == 'training' else f', {variant}'} on {robot}, {episodes} episodes", results))
+    of = task if variant == "training" else f"{task}, {variant},"
+    show.print_table(table(f"{of} on {robot}, {episodes} episodes", results))
     for other, comparison in zip(results[1:], comparisons, strict=True):
         show.result(difference_line(results[0].policy, other.policy, comparison))
 

@@ -48,7 +48,8 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
         return LoadedPolicy(path.name, run.policy(), run.card.policy_hz, run.card.task)
     if not path.exists():
         raise WrongUseError(
-            f"{name} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train imitation --out {name}"
+            f"{name} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train imitation "
+            f"--out {name}"
         )
     from reachy_kit.bundle import read_bundle
     from reachy_kit.runner import load_policy

@@ -140,7 +140,7 @@ def _table(title: str, found: "Identified") -> "Table":
 
     from reachy_sim.plots import headings, rows
 
-    made = Table(title=title, box=box.SIMPLE)
+    made = Table(title=title, box=box.SIMPLE, padding=0, collapse_padding=True)
     for heading in headings():
         made.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for row in rows(found):

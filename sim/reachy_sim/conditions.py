@@ -1,7 +1,6 @@
-"""What may be otherwise than in training: the robot's motors, its senses and what its eye sees. Ranges, drawn anew for
-every episode, each number on its own.
+"""What may be otherwise than in training: the robot's motors, its senses and what its eye sees.
 
-A *variant* is a task under conditions of its own, to examine a policy on; *randomisation* spreads the training itself.
+They are ranges, drawn anew for every episode, each number on its own. A *variant* is a task under conditions of its own, to examine a policy on; *randomisation* spreads the training itself.
 Try it: reachy-kit eval expert --task track --variant hard --episodes 20
 """
 
@@ -131,9 +130,9 @@ OTHER_SENSES = _on(
     dropped_frames=Conditions(missed=(0.25, 0.45)),
 )
 """Held-out sensing."""
-OTHER_SIGHTS = _on(**{
-    name: Conditions(visuals=name) for name in ("other_colour", "dim_light", "busy_background", "tilted_camera")
-})
+OTHER_SIGHTS = _on(
+    **{name: Conditions(visuals=name) for name in ("other_colour", "dim_light", "busy_background", "tilted_camera")}
+)
 """Held-out looks. Policies on state see through them, but for the tilted camera, which bends their bearings too."""
 
 RANDOMIZATIONS = {

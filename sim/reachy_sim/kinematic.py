@@ -1,4 +1,4 @@
-"""The kinematic tier: identified motors in joint space, and the legs' exact geometry from there to the head. Numpy only.
+"""The kinematic tier: identified motors in joint space, the legs' exact geometry from there to the head. Numpy only.
 
 It has no contacts and no gravity, so a head that physics lets sag by a degree stands still here. How closely it follows
 physics: tests/sim/test_fidelity.py.

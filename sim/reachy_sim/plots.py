@@ -76,7 +76,7 @@ def headings() -> list[str]:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}" if abs(value) >= 3 else f"{value:.2f}"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
 def _range(low: float, high: float) -> str:

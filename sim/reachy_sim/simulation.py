@@ -14,8 +14,8 @@ from reachy_kit.safety import LimitsProfile, Motion, limit
 from reachy_sim import draws
 from reachy_sim.conditions import DRAWS, Conditions, Variant, randomization
 from reachy_sim.dynamics import open_dynamics
-from reachy_sim.sensing import PoseHistory, Senses
 from reachy_sim.render import EyeCamera
+from reachy_sim.sensing import PoseHistory, Senses
 from reachy_sim.standing import commanded_joints
 from reachy_sim.tasks.task import Judgement, Progress, View
 from reachy_sim.visuals import DRAWS as VISUAL_DRAWS

@@ -154,18 +154,17 @@ def _rotation(quaternion: Array) -> Array:
 
 def _quaternion(rotation: Array) -> Array:
     """(..., 3, 3) → (..., 4) with w ≥ 0; the largest of the four components decides which formula is stable."""
-    r = rotation
-    xx, yy, zz = r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]
-    candidates = np.stack(
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(rotation, (-2, -1), (0, 1))
+    symmetric = np.array(
         [
-            np.stack([1 + xx + yy + zz, r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]], -1),
-            np.stack([r[..., 2, 1] - r[..., 1, 2], 1 + xx - yy - zz, r[..., 0, 1] + r[..., 1, 0], r[..., 0, 2] + r[..., 2, 0]], -1),
-            np.stack([r[..., 0, 2] - r[..., 2, 0], r[..., 0, 1] + r[..., 1, 0], 1 - xx + yy - zz, r[..., 1, 2] + r[..., 2, 1]], -1),
-            np.stack([r[..., 1, 0] - r[..., 0, 1], r[..., 0, 2] + r[..., 2, 0], r[..., 1, 2] + r[..., 2, 1], 1 - xx - yy + zz], -1),
-        ],
-        axis=-2,
-    )  # fmt: skip
-    best = np.argmax(np.stack([xx + yy + zz, xx - yy - zz, yy - xx - zz, zz - xx - yy], axis=-1), axis=-1)
+            [1 + xx + yy + zz, zy - yz, xz - zx, yx - xy],
+            [zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx],
+            [xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy],
+            [yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz],
+        ]
+    )
+    candidates = np.moveaxis(symmetric, (0, 1), (-2, -1))
+    best = np.argmax(np.diagonal(candidates, axis1=-2, axis2=-1), axis=-1)
     chosen = np.take_along_axis(candidates, best[..., None, None], axis=-2)[..., 0, :]
     chosen = chosen * np.where(chosen[..., :1] < 0, -1.0, 1.0)
     return np.asarray(chosen / np.sqrt(np.sum(chosen * chosen, axis=-1, keepdims=True)))

@@ -127,7 +127,7 @@ DANCE = DanceTask(
     name="dance",
     instruction="Dance to the beat.",
     seconds=6.0,
-    # An eighth of a beat: 60 ms at 120 a minute. People's taps lead the beat by 20–80 ms (Repp 2005) and pass as in time.
+    # An eighth of a beat, 60 ms at 120 a minute: people's taps lead it by 20–80 ms (Repp 2005) and pass as in time.
     tolerance=np.pi / 4,
     hold=3.5,
     hold_mode="total",

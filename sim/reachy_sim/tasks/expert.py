@@ -41,8 +41,8 @@ class ExpertConfig:
     reaction_spread: float = 0.03
     """s, standard deviation from episode to episode."""
     gain: float = 0.75
-    """Share of the remaining way that each command asks for at 25 Hz. Chosen so that the robot, friction and all, ends a
-    turn of 30° within 2° of its aim."""
+    """Share of the remaining way that each command asks for at 25 Hz. Chosen so that the robot, friction and all, ends
+    a turn of 30° within 2° of its aim."""
     pursuit: float = 0.8
     """Share of the target's movement during the reaction that is made up for: people's smooth pursuit predicts. Chosen
     below 1, as the head follows a gaze that is nearly perfect with less than all of it."""

@@ -97,7 +97,7 @@ class SoundTask(Task):
         return np.abs(wrap_angle(_facing(view) - scenario.direction))
 
     def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
-        """``face``: near the sound. ``body``: under the head. ``level``: head upright. ``calm``: no faster than needed."""
+        """``face``: near the sound. ``body``: under the head. ``level``: upright. ``calm``: no faster than needed."""
         state = view.state
         twist = state[:, YAW] - state[:, BODY_YAW]
         nod = state[:, PITCH] ** 2 + state[:, ROLL] ** 2

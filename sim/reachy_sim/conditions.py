@@ -1,6 +1,7 @@
 """What may be otherwise than in training: the robot's motors, its senses and what its eye sees.
 
-They are ranges, drawn anew for every episode, each number on its own. A *variant* is a task under conditions of its own, to examine a policy on; *randomisation* spreads the training itself.
+They are ranges, drawn anew for every episode, each number on its own. A *variant* is a task under conditions of its
+own, to examine a policy on; *randomisation* spreads the training itself.
 Try it: reachy-kit eval expert --task track --variant hard --episodes 20
 """
 

@@ -56,7 +56,8 @@ def sysid(
     simulated = robot in ("sim", "daemon")
     world = variant_by_name("look_at") if simulated else None  # stages want one; nobody looks at it
     with open_stage(robot, world, "geometry" if simulated else "auto", camera=False) as stage:
-        name, recording = stage.robot.name, _record(stage, targets)
+        name = robot if simulated else stage.robot.name
+        recording = _record(stage, targets)
     recording.save(out / RECORDING)
     if recording.stalled > TOO_BUSY:
         show.note(
@@ -75,7 +76,7 @@ def sysid(
     show.print_table(_table(f"motors of {name}: best fit, and the 95 % interval below", found))
     show.result(
         f"motors in {out / ACTUATORS}, picture in {out / PICTURE}. "
-        f'Simulate it: SimRobotConfig(actuators=Actuators.load(Path("{out / ACTUATORS}")))'
+        f'Next, train around them: randomization="{out / ACTUATORS}" in gymnasium.make_vec'
     )
 
 

@@ -46,9 +46,15 @@ def envs():
 # The libraries' own checks
 
 
-@pytest.mark.parametrize("obs_type", OBS_TYPES)
-@pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize(
+    ("name", "tier", "obs_type"),
+    [
+        pytest.param(name, tier, obs_type, marks=() if obs_type == "state" or name == LOOK_AT else pytest.mark.long)
+        for name in reachy_sim.ENVIRONMENTS
+        for tier in TIERS
+        for obs_type in OBS_TYPES
+    ],
+)
 def test_both_checkers_are_content(name, tier, obs_type):
     render = (name, tier) == (LOOK_AT, "kinematic") and obs_type == "state"  # drawing the whole robot takes a second
     with warnings.catch_warnings(record=True) as said:

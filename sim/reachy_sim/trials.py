@@ -4,15 +4,19 @@ Try it: python -m reachy_sim.trials track --episodes 200
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+import typer
 
 from reachy_kit.interface import Array
 from reachy_kit.safety import CLASSROOM
 from reachy_sim.conditions import Variant
 from reachy_sim.simulation import Simulation
-from reachy_sim.tasks.expert import BatchPolicy
+from reachy_sim.tasks import VARIANTS, variant_by_name
+from reachy_sim.tasks.expert import BatchPolicy, teacher
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,46 @@ def run_trial(
         np.stack(states, axis=1),
         np.stack(targets, axis=1),
     )
+
+
+def main(
+    task: Annotated[str, typer.Argument(help="look_at, track, sound_orient or dance.")],
+    episodes: Annotated[int, typer.Option("--episodes", min=1)] = 100,
+    tier: Annotated[str, typer.Option("--tier", help="physics or kinematic.")] = "kinematic",
+    picture: Annotated[Path | None, typer.Option("--picture", help="Draw the expert's first episode instead.")] = None,
+) -> None:
+    """Success and error of a task's expert and oracle on every variant, or a picture of the expert at it.
+
+    Example: python -m reachy_sim.trials track --episodes 200
+    """
+    variant_by_name(task)  # names what there is
+    variants = VARIANTS[task]
+    seeds = np.arange(episodes, dtype=np.uint64)
+    if picture:
+        usual = variants["training"]
+        _draw(run_trial(teacher(task, 25), usual, seeds[:1], tier=tier), usual.task.error_name, picture)
+        typer.echo(f"picture: {picture}")
+        return
+    typer.echo(f"{'variant':18}{'expert':>8}{'error':>9}{'oracle':>9}{'error':>9}   {episodes} episodes, {tier}")
+    for name, variant in variants.items():
+        cells = []
+        for oracle in (False, True):
+            trial = run_trial(teacher(task, 25, episodes, oracle=oracle), variant, seeds, tier=tier)
+            cells.append(f"{100 * trial.success.mean():7.0f}%{np.rad2deg(trial.error[:, 25:].mean()):8.1f}°")
+        typer.echo(f"{name:18}{' '.join(cells)}")
+
+
+def _draw(trial: Trial, error_name: str, path: Path) -> None:
+    """Four moments of an episode side by side: from its start to its end, or within one beat."""
+    import imageio.v3 as imageio
+
+    from reachy_sim.portrait import portraits
+
+    steps = trial.states.shape[1]
+    moments = steps // 2 + 4 * np.arange(4) if error_name == "phase error" else np.linspace(0, steps - 1, 4).astype(int)
+    shots = portraits(list(trial.states[0, moments]), list(trial.targets[0, moments]), 480, 300)
+    imageio.imwrite(path, np.concatenate(shots, axis=1))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -14,7 +14,7 @@ import numpy as np
 
 from reachy_kit.errors import WrongUseError
 from reachy_kit.interface import CONTROL_HZ, Array
-from reachy_sim.actuators import IDENTIFIED, Actuators
+from reachy_sim.actuators import IDENTIFIED, MAX_DELAY, Actuators
 from reachy_sim.sensing_noise import SensingNoise
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Conditions:
         quickness[:, _ANTENNA] *= value["loose_antenna"]
         damping[:, _ANTENNA] *= value["loose_antenna"]
         actuators = Actuators(
-            delay=value["delay"][:, None] + np.zeros(9),
+            # Joints keep their differences from one another; the range is the middle one's.
+            delay=np.clip(value["delay"][:, None] + table["delay"] - _middle(table["delay"]), 0.0, MAX_DELAY),
             # As shipped, unless something makes it slower: then both tiers respond as identified, times the multiples.
             bandwidth=np.where((quickness < 1) | (damping != 1), table["bandwidth"] * quickness, np.inf),
             damping=table["damping"] * damping,
@@ -80,6 +81,10 @@ class Conditions:
         )
         ticks = np.round(np.minimum(value["latency"], MAX_LATENCY) * CONTROL_HZ).astype(np.int64)
         return Drawn(actuators, ticks, value["noise"], value["missed"])
+
+
+def _middle(values: Array) -> Array:
+    return np.asarray(np.median(values, axis=-1, keepdims=True))
 
 
 _RANGES = tuple(field.name for field in fields(Conditions) if field.name not in ("visuals", "motors"))

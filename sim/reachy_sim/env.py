@@ -157,8 +157,13 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise WrongUseError(f"reset_mask must be {self.num_envs} booleans with a True among them")
         ids = np.flatnonzero(mask)
+        before = self._seeds.copy(), self._episodes.copy()
         self._seed(seed, ids)
-        self._begin(ids, options.get("pose"))
+        try:
+            self._begin(ids, options.get("pose"))
+        except WrongUseError:
+            self._seeds, self._episodes = before  # a refused reset changes nothing
+            raise
         return self._simulation.observe(self.obs_type), self._info(mask)
 
     def step(

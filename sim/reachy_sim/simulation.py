@@ -86,13 +86,13 @@ class Simulation:
         Raises:
             WrongUseError: the legs cannot reach a pose.
         """
-        self._seeds[ids], self._episodes[ids] = seeds[ids], episodes[ids]
-        mine = (self._seeds[ids], self._episodes[ids])
+        mine = (seeds[ids], episodes[ids])
         scenario = self.task.scenario(draws.uniform(*mine, draws.SCENARIO, len(self.task.spans)))
         if poses is not None:
             scenario.start = poses
         drawn = self.conditions.draw(draws.uniform(*mine, draws.CONDITIONS, DRAWS))
-        self._dynamics.reset(ids, scenario.start, drawn.actuators)
+        self._dynamics.reset(ids, scenario.start, drawn.actuators)  # refuses before it changes anything
+        self._seeds[ids], self._episodes[ids] = mine
         self.scenario.put(ids, scenario)
         position, velocity = self._motion.position.copy(), self._motion.velocity.copy()
         position[ids], velocity[ids] = scenario.start, 0.0

@@ -359,3 +359,19 @@ def test_gymnasiums_own_wrappers_fit():
         assert info["final_obs"].keys() == observation.keys()
         assert not np.array_equal(info["final_obs"]["agent_pos"], observation["agent_pos"][row])
         assert 0 <= info["final_info"]["error"] < np.pi
+
+
+@pytest.mark.parametrize("tier", ["physics", "kinematic"])
+def test_a_refused_start_pose_changes_nothing(tier):
+    envs = gymnasium.make_vec("ReachyMini/LookAt-v0", num_envs=2, tier=tier, threads=1)
+    untouched = gymnasium.make_vec("ReachyMini/LookAt-v0", num_envs=2, tier=tier, threads=1)
+    for batch in (envs, untouched):
+        batch.reset(seed=5)
+    with pytest.raises(WrongUseError, match="cannot reach the start pose of environment 0"):
+        envs.reset(seed=9, options={"pose": [0.0, 0.0, 0.2, 0, 0, 0, 0, 0, 0]})
+    for _ in range(2):
+        stepped = [batch.step(np.zeros((2, 9)))[0] for batch in (envs, untouched)]
+        for mine, other in zip(*(one.values() for one in stepped), strict=True):
+            np.testing.assert_array_equal(mine, other)
+    for mine, other in zip(envs.reset()[0].values(), untouched.reset()[0].values(), strict=True):
+        np.testing.assert_array_equal(mine, other)

@@ -204,7 +204,7 @@ def test_sim_only_asks_for_no_package_and_leaves_out_the_sdk(machine):
     assert result.returncode == 0, result.stderr
     assert not machine.calls("apt-get")
     packages, model_files = machine.calls("uv pip install")
-    assert ".[sim,train]" in packages
+    assert ".[sim,train,view]" in packages
     assert "--no-deps reachy-mini" in model_files
     assert "-c constraints.txt" in model_files
 
@@ -281,4 +281,4 @@ def test_the_two_modes_replace_each_other_and_only_setup_changes_them(machine):
 
     machine.make("setup")
     assert (machine.checkout / STAMP).read_text().startswith("full\n")
-    assert "[robot,sim,train]" in machine.calls("uv pip install")[-1]
+    assert "[robot,sim,train,view]" in machine.calls("uv pip install")[-1]

@@ -105,6 +105,7 @@ def test_a_command_that_is_killed_takes_its_daemon_along(kit, until):
     until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, within=15)
 
 
+@pytest.mark.long
 def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
     import numpy as np
 

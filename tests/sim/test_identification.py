@@ -113,6 +113,7 @@ def test_the_intervals_hold_the_truth(found):
     assert held(found, SLOW) >= 0.87  # 39 of 45; at 95 % each, fewer happen once in 100
 
 
+@pytest.mark.long
 def test_the_intervals_hold_the_truth_when_errors_follow_one_another(found):
     disturbed = identify(shaken(SLOW, persistent(2)))
     assert held(disturbed, SLOW) >= 0.87

@@ -7,7 +7,7 @@ Try it: reachy-kit sysid --robot sim --out runs/sysid
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +234,3 @@ def in_series(wanted: Actuators, own: Actuators) -> Actuators:
         bandwidth=np.where(before > 0, 1 / np.where(before > 0, before, 1.0), np.inf),
         backlash=np.maximum(wanted.backlash - np.asarray(own.backlash), 0.0),
     )
-
-
-def as_details(actuators: Actuators) -> dict[str, Any]:
-    """The plain numbers, for reports."""
-    return {name: np.asarray(value).tolist() for name, value in asdict(actuators).items()}

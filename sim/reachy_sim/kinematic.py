@@ -7,12 +7,11 @@ physics: tests/sim/test_fidelity.py.
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.errors import WrongUseError
 from reachy_kit.geometry import euler_from_rotation
 from reachy_kit.interface import ANTENNAS, BODY_YAW, HEAD, Array
 from reachy_kit.kinematics import Platform
 from reachy_sim.actuators import IDENTIFIED, Actuators, Motors
-from reachy_sim.standing import joint_targets
+from reachy_sim.standing import joint_targets, refuse_unreachable
 
 
 class Kinematic:
@@ -39,10 +38,7 @@ class Kinematic:
             WrongUseError: the legs cannot reach a pose.
         """
         joints = joint_targets(poses)
-        lost = np.flatnonzero(~np.isfinite(joints).all(axis=-1))
-        if lost.size:
-            where = "" if self.num_envs == 1 else f" of environment {ids[lost[0]]}"
-            raise WrongUseError(f"the legs cannot reach the start pose{where}: {np.round(poses[lost[0]], 3).tolist()}")
+        refuse_unreachable(joints, poses, ids, self.num_envs)
         table, own = actuators.table(len(ids)), IDENTIFIED.table(len(ids))
         shipped = np.isinf(table["bandwidth"])
         for name in ("bandwidth", "damping"):

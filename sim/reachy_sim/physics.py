@@ -17,7 +17,7 @@ from reachy_kit.geometry import euler_from_rotation
 from reachy_kit.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, HEAD, Array
 from reachy_sim.actuators import IDENTIFIED, MAX_DELAY, Actuators, Motors, in_series
 from reachy_sim.model import HEAD_HEIGHT, TIMESTEP, robot_model
-from reachy_sim.standing import JOINTS, Linkage
+from reachy_sim.standing import JOINTS, Linkage, refuse_unreachable
 from reachy_sim.stepping import Engine, open_batch
 
 type Ids = npt.NDArray[np.int64]
@@ -91,11 +91,7 @@ class Physics:
             WrongUseError: the legs cannot reach a pose.
         """
         qpos = self._linkage.positions(poses)
-        lost = np.flatnonzero(~np.isfinite(qpos).all(axis=-1))
-        if lost.size:
-            where = "" if self.num_envs == 1 else f" of environment {ids[lost[0]]}"
-            pose = np.round(poses[lost[0]], 3).tolist()
-            raise WrongUseError(f"the legs cannot reach the start pose{where}: {pose}")
+        refuse_unreachable(qpos, poses, ids, self.num_envs)
         joints = qpos[:, self._linkage.motors]
         before = in_series(actuators, IDENTIFIED)
         table = before.table(len(ids))

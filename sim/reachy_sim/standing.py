@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+import numpy.typing as npt
 
+from reachy_kit.errors import WrongUseError
 from reachy_kit.geometry import pose_from_vector
 from reachy_kit.interface import ANTENNAS, BODY_YAW, Array
 from reachy_kit.kinematics import inverse_of_vector
@@ -32,6 +34,24 @@ def joint_targets(action: Array) -> Array:
     """
     legs = inverse_of_vector(action)
     return np.concatenate([action[..., BODY_YAW, None], legs, -action[..., ANTENNAS]], axis=-1)
+
+
+def refuse_unreachable(joints: Array, poses: Array, ids: npt.NDArray[np.int64], num_envs: int) -> None:
+    """Refuse start poses that the legs cannot reach.
+
+    Args:
+        joints: (K, …) worked out for them, NaN where there is no way.
+        poses: (K, 9).
+        ids: (K,) whose they are.
+        num_envs: of how many.
+
+    Raises:
+        WrongUseError: naming the first.
+    """
+    lost = np.flatnonzero(~np.isfinite(joints).all(axis=-1))
+    if lost.size:
+        where = "" if num_envs == 1 else f" of environment {ids[lost[0]]}"
+        raise WrongUseError(f"the legs cannot reach the start pose{where}: {np.round(poses[lost[0]], 3).tolist()}")
 
 
 def commanded_joints(motion: Motion) -> Array:

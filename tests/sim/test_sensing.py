@@ -217,7 +217,7 @@ TURN = np.deg2rad(6.0)
 def test_a_tilted_camera_bends_bearings_as_the_detector_sees_it(tilt, right, below):
     sensed = Sensed("look_at", 1, tilt=np.array([tilt]), latency=(0.0, 0.0), **PERFECT)
     state, scenario = sensed.scenario.start, sensed.scenario
-    scenario.centre[:], scenario.appears[:] = state[:, [YAW, PITCH]] + (-right, below), -1.0
+    scenario.anchor[:], scenario.appears[:] = state[:, [YAW, PITCH]] + (-right, below), -1.0
     told = sensed.tell()[0]
     with contextlib.closing(EyeCamera()) as eye:
         target = sensed.task.target(scenario, np.zeros(1))[0]

@@ -25,8 +25,8 @@ _NOISE = SensingNoise()
 class GazeScenario(Scenario):
     """A ball that appears, swings about and may be hidden for a while now and then."""
 
-    centre: Array
-    """(N, 2) rad: left of straight ahead, below the horizon, seen from the neutral eye."""
+    anchor: Array
+    """(N, 2) rad, what the swing is about: left of straight ahead, below the horizon, seen from the neutral eye."""
     distance: Array
     """(N,) m from the neutral eye."""
     amplitude: Array
@@ -37,8 +37,6 @@ class GazeScenario(Scenario):
     """(N, 2) rad."""
     appears: Array
     """(N,) s after the start at which the ball comes out of hiding."""
-    anchor: Array
-    """(N, 2) rad, what the swing is about: it begins at the centre, whatever its phase."""
     lowest: Array
     """(N,) rad below the horizon, where the ball rests on the table."""
     hiding: Array
@@ -79,17 +77,16 @@ class GazeTask(Task):
 
     def build(self, start: Array, drawn: Array) -> GazeScenario:
         """Episodes from what was drawn."""
-        centre = start[:, [5, 4]] + drawn[:, :2]
+        begins = start[:, [5, 4]] + drawn[:, :2]  # wherever in its swing
         amplitude, phase = drawn[:, 3:5], drawn[:, 7:9]
         return GazeScenario(
             start=start,
-            centre=centre,
             distance=drawn[:, 2],
             amplitude=amplitude,
             frequency=drawn[:, 5:7],
             phase=phase,
             appears=drawn[:, 9],
-            anchor=centre - amplitude * np.sin(phase),
+            anchor=begins - amplitude * np.sin(phase),
             lowest=np.arcsin(np.minimum(EYE_OVER_BALL / drawn[:, 2], 1.0)),
             hiding=drawn[:, 10:13],
         )

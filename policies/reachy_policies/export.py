@@ -17,7 +17,7 @@ from reachy_kit.errors import RefusedError
 from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
 from reachy_kit.runner import OnnxPredictor
 from reachy_policies.chunk import ReachyChunkPolicy
-from reachy_policies.demonstrations import Windows, load_demonstrations, windows
+from reachy_policies.demonstrations import Windows
 from reachy_policies.run import Run
 
 PARITY_TOLERANCE = 1e-4
@@ -35,8 +35,7 @@ def export(run: Run, out: Path) -> Manifest:
     """
     policy = run.load()
     config = policy.config
-    demonstrations = load_demonstrations(run.card.dataset_path)
-    examples = windows(demonstrations, demonstrations.episodes, config.n_obs_steps, config.chunk_size)
+    examples = run.examples()
     model = to_onnx(policy)
     error = parity_error(policy, model, examples)
     if not error <= PARITY_TOLERANCE:

@@ -5,10 +5,11 @@ Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 
 import copy
 import csv
+import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
@@ -71,6 +72,8 @@ class Fitted:
     best: Progress
     held_out: list[int]
     """Episodes that were kept aside."""
+    episodes: int
+    """Of the dataset."""
 
 
 def fit(
@@ -131,7 +134,7 @@ def fit(
     assert best is not None, "the last step is always looked at"
     policy.load_state_dict(best_weights)
     policy.eval()
-    return Fitted(policy, history, best, held_out)
+    return Fitted(policy, history, best, held_out, len(demonstrations.episodes))
 
 
 def split_episodes(episodes: list[int], config: ImitationConfig) -> tuple[list[int], list[int]]:
@@ -142,12 +145,13 @@ def split_episodes(episodes: list[int], config: ImitationConfig) -> tuple[list[i
     return sorted(order[aside:]), sorted(order[:aside])
 
 
-def write_curve(history: list[Progress], path: Path) -> None:
-    """The history as CSV."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(Progress.__dataclass_fields__)
-        writer.writerows(tuple(vars(progress).values()) for progress in history)
+def write_curve(history: Sequence[Any]) -> bytes:
+    """A history of dataclasses as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(vars(history[0]))
+    writer.writerows(tuple(vars(progress).values()) for progress in history)
+    return text.getvalue().encode()
 
 
 def _with_features(config: ReachyChunkConfig, demonstrations: Demonstrations) -> ReachyChunkConfig:

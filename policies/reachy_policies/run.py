@@ -4,7 +4,8 @@
 
     runs/look_at/
         pretrained_model/   config.json, model.safetensors, LeRobot's processors
-        card.json           task, rates, features, dataset and its hash, seed, versions, result
+        card.json  README.md  task, method, rates, features, dataset and its hash, seed, versions, result
+        examples.safetensors  a few observations, by which an exported graph is compared with torch
         curve.csv  curve.png
 """
 
@@ -12,56 +13,29 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from lerobot.policies.pretrained import PreTrainedPolicy
+from safetensors.torch import load_file, save_file
 
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.recording import DatasetLayout
 from reachy_kit.runner import ChunkedPolicy, Floats
+from reachy_policies.card import RunCard
 from reachy_policies.chunk import ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
+from reachy_policies.demonstrations import Windows
 from reachy_policies.imitation import Fitted, ImitationConfig, write_curve
 from reachy_policies.plots import learning_curve
 
-MODEL, CARD = "pretrained_model", "card.json"
-
-
-@dataclass(frozen=True)
-class RunCard:
-    """Where a run comes from."""
-
-    task: str
-    policy: str
-    policy_hz: int
-    control_hz: int
-    environment_state: tuple[str, ...]
-    dataset: str
-    dataset_sha256: str
-    """Over the dataset's tables and its layout."""
-    episodes: int
-    held_out: list[int]
-    seed: int
-    steps: int
-    """Step whose weights were kept."""
-    held_out_loss: float
-    held_out_error: float
-    seconds: float
-    """Wall time of the fit."""
-    versions: dict[str, str]
-
-    @property
-    def dataset_path(self) -> Path:
-        """Folder of the dataset."""
-        return Path(self.dataset)
-
-    def provenance(self) -> dict[str, Any]:
-        """What a bundle keeps of it: the dataset's name and hash, not the folders of whoever trained."""
-        return {**asdict(self), "dataset": self.dataset_path.name}
+MODEL, CARD, EXAMPLES = "pretrained_model", "card.json", "examples.safetensors"
+KEPT_EXAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -84,6 +58,17 @@ class Run:
         except Exception as error:  # draccus, safetensors and torch each raise their own
             raise RefusedError(f"{self.path / MODEL} cannot be loaded ({error}). Train it again") from error
 
+    def examples(self) -> Windows:
+        """Observations from its training, a few.
+
+        Raises:
+            RefusedError: the file is missing or damaged.
+        """
+        try:
+            return Windows(**load_file(self.path / EXAMPLES))
+        except Exception as error:  # safetensors raises its own
+            raise RefusedError(f"{self.path / EXAMPLES} cannot be read ({error}). Train the run again") from error
+
     def policy(self) -> ChunkedPolicy:
         """The policy ready to act, in torch, with the same history and queue as a bundle on the robot."""
         loaded = self.load()
@@ -98,10 +83,49 @@ class Run:
         return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps)
 
 
-def save_run(
-    path: Path, fitted: Fitted, layout: DatasetLayout, dataset: Path, episodes: int, config: ImitationConfig
-) -> Run:
+def save_run(path: Path, policy: PreTrainedPolicy, card: RunCard, examples: Windows, files: Mapping[str, bytes]) -> Run:
     """Write a run whole or not at all; one that is already there is replaced only by a whole one.
+
+    Args:
+        path: its folder.
+        policy: what was learned.
+        card: where it comes from.
+        examples: observations by which an exported graph is compared with it; some of them are kept.
+        files: what else lies in the folder, by name.
+
+    Raises:
+        KitError: it cannot be written.
+    """
+    making, old = path.with_name(f".{path.name}.making"), path.with_name(f".{path.name}.old")
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        policy.save_pretrained(making / MODEL)
+        for processor in make_reachy_chunk_pre_post_processors(policy.config):
+            processor.save_pretrained(making / MODEL)
+        save_file(_some(examples), making / EXAMPLES)
+        for name, content in files.items():
+            (making / name).write_bytes(content)
+        (making / CARD).write_text(json.dumps(asdict(card), indent=2))
+        (making / "README.md").write_text(card.markdown())
+        for file in sorted(making.rglob("*")):
+            sync(file)
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        making.rename(path)
+        sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)
+        raise KitError(f"the run {path} cannot be written: {error}") from error
+    return Run(path, card)
+
+
+def save_imitation(
+    path: Path, fitted: Fitted, layout: DatasetLayout, dataset: Path, examples: Windows, config: ImitationConfig
+) -> Run:
+    """Write a run that was fitted to a dataset.
 
     Raises:
         KitError: it cannot be written.
@@ -112,34 +136,45 @@ def save_run(
         policy_hz=layout.policy_hz,
         control_hz=layout.control_hz,
         environment_state=layout.environment_state,
+        method="imitation",
         dataset=str(dataset.resolve()),
         dataset_sha256=dataset_digest(dataset),
-        episodes=episodes,
+        episodes=fitted.episodes,
         held_out=fitted.held_out,
         seed=config.seed,
         steps=fitted.best.step,
         held_out_loss=fitted.best.held_out_loss,
         held_out_error=fitted.best.held_out_error,
         seconds=fitted.history[-1].seconds,
-        versions={name: version(name) for name in ("reachy-kit", "lerobot", "torch")},
+        versions=versions(),
     )
-    making = path.with_name(f".{path.name}.making")
+    curve = {"curve.csv": write_curve(fitted.history), "curve.png": learning_curve(fitted.history)}
+    return save_run(path, fitted.policy, card, examples, curve)
+
+
+def versions() -> dict[str, str]:
+    """Of what a training depends on."""
+    return {name: version(name) for name in ("reachy-kit", "lerobot", "torch")}
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or a folder's list of files, before going on."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
-        fitted.policy.save_pretrained(making / MODEL)
-        for processor in make_reachy_chunk_pre_post_processors(fitted.policy.config):
-            processor.save_pretrained(making / MODEL)
-        write_curve(fitted.history, making / "curve.csv")
-        (making / "curve.png").write_bytes(learning_curve(fitted.history))
-        (making / CARD).write_text(json.dumps(asdict(card), indent=2))
-        if path.exists():
-            shutil.rmtree(path)
-        making.rename(path)
-    except OSError as error:
-        shutil.rmtree(making, ignore_errors=True)
-        raise KitError(f"the run {path} cannot be written: {error}") from error
-    return Run(path, card)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def weights_digest(run: Path) -> str:
+    """SHA-256 of a run's weights."""
+    return hashlib.sha256((run / MODEL / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _some(examples: Windows) -> dict[str, torch.Tensor]:
+    """A few windows, evenly over all of them."""
+    rows = np.unique(np.linspace(0, len(examples.state) - 1, KEPT_EXAMPLES).round().astype(int))
+    return {field.name: getattr(examples, field.name)[rows].contiguous() for field in fields(examples)}
 
 
 def open_run(path: Path) -> Run:

@@ -49,7 +49,7 @@ def imitation(
     card = run.card
     show.result(
         f"kept step {card.steps} of {card.seconds:.0f} s of training; its plans for the held-out episodes are off by "
-        f"{1e3 * card.held_out_error:.1f} thousandths (m and rad)"
+        f"{1e3 * (card.held_out_error or 0):.1f} thousandths (m and rad)"
     )
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")
 
@@ -63,9 +63,9 @@ def train_imitation(dataset: Path, out: Path, *, seed: int, settings: dict[str, 
         raise RefusedError(f"{out} holds something that is no run, and would be replaced. Choose another --out")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.chunk import ReachyChunkConfig
-        from reachy_policies.demonstrations import load_demonstrations
+        from reachy_policies.demonstrations import load_demonstrations, windows
         from reachy_policies.imitation import ImitationConfig, Progress, fit
-        from reachy_policies.run import save_run
+        from reachy_policies.run import save_imitation
     fit_config = take(settings, ImitationConfig, seed=seed)
     policy_config = take(settings, ReachyChunkConfig)
     refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
@@ -76,4 +76,6 @@ def train_imitation(dataset: Path, out: Path, *, seed: int, settings: dict[str, 
             advance()
 
         fitted = fit(demonstrations, policy_config, fit_config, on_progress)
-    return save_run(out, fitted, demonstrations.layout, dataset, len(demonstrations.episodes), fit_config)
+    sizes = fitted.policy.config.n_obs_steps, fitted.policy.config.chunk_size
+    examples = windows(demonstrations, demonstrations.episodes, *sizes)
+    return save_imitation(out, fitted, demonstrations.layout, dataset, examples, fit_config)

@@ -17,7 +17,7 @@ from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import load_demonstrations, windows
 from reachy_policies.imitation import ImitationConfig, fit, split_episodes
-from reachy_policies.run import MODEL, dataset_digest, open_run, save_run
+from reachy_policies.run import MODEL, dataset_digest, open_run, save_imitation
 from reachy_sim.conditions import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
@@ -178,7 +178,8 @@ def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recor
 def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_dataset, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "leftover").touch()
-    run = save_run(tmp_path / "run", fitted, demonstrations.layout, recorded_dataset, 8, BRIEF)
+    examples = windows(demonstrations, demonstrations.episodes, 2, 8)
+    run = save_imitation(tmp_path / "run", fitted, demonstrations.layout, recorded_dataset, examples, BRIEF)
     assert not (run.path / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     for one, other in zip(fitted.policy.parameters(), run.load().parameters(), strict=True):

@@ -72,9 +72,18 @@ class ChunkNetwork(nn.Module):
         self.offset_mean.copy_(offsets.mean(0))
         self.offset_std.copy_(offsets.std(0).clamp_min(_TINY))
 
+    def normalised(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
+        """``features`` in the demonstrations' standard deviations."""
+        return (self.features(state, environment_state, last_action) - self.input_mean) / self.input_std
+
+    def plan(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
+        """(B, chunk, A) the mean chunk of absolute actions."""
+        mean, _ = self.gaussian(state, environment_state, last_action)
+        return state[:, -1:] + self.offset_mean + self.offset_std * mean
+
     def gaussian(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (B, chunk, A) and log-deviation (chunk, A) of the normalised offsets."""
-        features = (self.features(state, environment_state, last_action) - self.input_mean) / self.input_std
+        features = self.normalised(state, environment_state, last_action)
         if self.training:
             latest, motion = features.split([self.latest, features.shape[-1] - self.latest], dim=-1)
             features = torch.cat([latest, motion + self.motion_noise * torch.randn_like(motion)], dim=-1)

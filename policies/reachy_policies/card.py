@@ -1,0 +1,87 @@
+"""What a run says about itself: how it was learned, from what, and how well it did; for machines and for people."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """Where a run comes from."""
+
+    task: str
+    policy: str
+    """LeRobot's name of its kind."""
+    policy_hz: int
+    control_hz: int
+    environment_state: tuple[str, ...]
+    method: str
+    """imitation, ppo, scratch, residual, bc-continue, filtered-bc or dagger."""
+    seed: int
+    steps: int
+    """Step or iteration whose weights were kept."""
+    seconds: float
+    """Wall time of this training."""
+    versions: dict[str, str]
+    dataset: str = ""
+    """Folder; empty where nothing was imitated."""
+    dataset_sha256: str = ""
+    """Over the dataset's tables and its layout."""
+    episodes: int = 0
+    held_out: list[int] = field(default_factory=list)
+    held_out_loss: float | None = None
+    held_out_error: float | None = None
+    """m and rad mixed, mean of the plans for held-out episodes."""
+    start: str = ""
+    """Folder of the run that it was improved from."""
+    start_sha256: str = ""
+    """Of that run's weights."""
+    start_seconds: float = 0.0
+    """Wall time of the trainings before it."""
+    tier: str = ""
+    """Simulator's tier it explored in."""
+    variant: str = ""
+    env_steps: int = 0
+    """Decisions of all environments together."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    """Of the kept weights on the episodes that chose them."""
+
+    @property
+    def dataset_path(self) -> Path:
+        """Folder of the dataset."""
+        return Path(self.dataset)
+
+    @property
+    def total_seconds(self) -> float:
+        """Wall time of this training and of those it builds on."""
+        return self.start_seconds + self.seconds
+
+    def provenance(self) -> dict[str, Any]:
+        """What a bundle keeps of it: names and hashes, not the folders of whoever trained."""
+        names = {"dataset": self.dataset_path.name, "start": Path(self.start).name}
+        return {**asdict(self), **names}
+
+    def markdown(self) -> str:
+        """The policy card for people, as the Hub shows it."""
+        rows = [
+            ("task", self.task),
+            ("method", self.method),
+            ("policy", f"{self.policy}, {self.policy_hz} decisions a second"),
+            ("improved from", Path(self.start).name),
+            ("demonstrations", f"{self.episodes} episodes of {self.dataset_path.name}" if self.dataset else ""),
+            (
+                "explored in",
+                f"{self.tier} tier, variant {self.variant}, {self.env_steps:,} decisions" if self.env_steps else "",
+            ),
+            ("training", f"{self.seconds:.0f} s, {self.total_seconds:.0f} s with what it builds on; seed {self.seed}"),
+            *((name.replace("_", " "), f"{value:.4g}") for name, value in self.result.items()),
+        ]
+        table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
+        return (
+            f"---\nlibrary_name: lerobot\ntags: [robotics, reachy-mini, reachy_kit]\n---\n\n# {self.task}, by {self.method}\n\n"
+            f"| | |\n|---|---|\n{table}\n\n"
+            "Results are those of the episodes by which these weights were chosen: they flatter. Judge it on others:\n"
+            f"`reachy-kit eval RUN --task {self.task} --episodes 200`.\n\n"
+            "Trained for a Reachy Mini under reachy_kit's limiter; it knows nothing of people, and must not run without it.\n"
+        )

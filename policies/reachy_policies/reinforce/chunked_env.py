@@ -1,0 +1,111 @@
+"""The batched environments as stable-baselines3 wants them, a chunk of decisions at a time.
+
+Each round begins with fresh episodes whose seeds follow from the run's seed and the round: what an environment would
+have to remember from one round to the next is the round's number.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv
+
+from reachy_policies.chunk.window import Window
+
+type Floats = npt.NDArray[np.float32]
+
+TRAINING_SEEDS = 10_000_000
+"""First seed of training episodes, far from recordings (1,000,000) and evaluations (0)."""
+_SEEDS_EACH = 100_000_000
+_FAR = 1e3
+"""rad and m: no bound, but stable-baselines3 wants a finite one. The limiter bounds what is carried out."""
+
+
+class ChunkedEnvs(VecEnv):
+    """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
+
+    The reward is the chunk's mean. Observations are a ``Window``'s flat rows.
+
+    Args:
+        envs: Gymnasium's vector environment, DISABLED autoreset.
+        n_obs_steps: T observations in a window.
+        chunk: C.
+        latent: L numbers before the chunk in an action.
+        episode_steps: decisions of an episode; the last chunk is cut short.
+    """
+
+    def __init__(self, envs: Any, n_obs_steps: int, chunk: int, latent: int, episode_steps: int) -> None:
+        self._envs, self._chunk, self._latent, self._episode_steps = envs, chunk, latent, episode_steps
+        self._window = Window(n_obs_steps)
+        spaces = envs.single_observation_space
+        self.action_dim = spaces["agent_pos"].shape[0]
+        width = n_obs_steps * (self.action_dim + spaces["environment_state"].shape[0]) + self.action_dim
+        anything = {"low": -_FAR, "high": _FAR, "dtype": np.float32}
+        super().__init__(
+            envs.num_envs,
+            gymnasium.spaces.Box(shape=(width,), **anything),  # type: ignore[arg-type]
+            gymnasium.spaces.Box(shape=(latent + chunk * self.action_dim,), **anything),  # type: ignore[arg-type]
+        )
+        self._next = 0
+        self.steps = 0
+        """Decisions of all environments so far."""
+
+    @property
+    def chunks(self) -> int:
+        """Plans in an episode."""
+        return -(-self._episode_steps // self._chunk)
+
+    def begin(self, seed: int, iteration: int) -> None:
+        """Decide with which episodes the next reset begins."""
+        self._next = TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * self.num_envs
+
+    def reset(self) -> Floats:
+        """Fresh episodes; (N, width)."""
+        observation, _ = self._envs.reset(seed=self._next)
+        self._window.begin(observation)
+        self._done_steps = 0
+        return self._window.flat()
+
+    def step_async(self, actions: npt.NDArray[np.float32]) -> None:
+        """Take note of (N, L + C·A) actions."""
+        self._chunks = actions[:, self._latent :].reshape(self.num_envs, self._chunk, self.action_dim)
+
+    def step_wait(self) -> tuple[Floats, Floats, npt.NDArray[np.bool_], list[dict[str, Any]]]:
+        """Carry the chunks out."""
+        rewards = np.zeros(self.num_envs)
+        count = min(self._chunk, self._episode_steps - self._done_steps)
+        for decision in range(count):
+            observation, reward, _, _, _ = self._envs.step(self._chunks[:, decision])
+            self._window.note(observation)
+            rewards += reward
+        self._done_steps += count
+        self.steps += count * self.num_envs
+        # Time runs out, but nothing ends: what would have come after is worth what the critic says.
+        never: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)
+        return self._window.flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
+
+    def close(self) -> None:
+        """Free the environments."""
+        self._envs.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute, once for each environment."""
+        return [getattr(self, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Environments of one batch share their attributes."""
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Nothing to call on single environments."""
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No environment of a batch has wrappers of its own."""
+        return [False] * self.num_envs
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seeds follow from ``begin``."""
+        return [None] * self.num_envs

@@ -1,0 +1,42 @@
+"""Smooth exploration: a chunk is varied along few directions only, an offset and a slope for each axis that explores.
+
+The policy's probability is that of these few numbers, the *latent*; all else about a plan follows its mean.
+"""
+
+import torch
+from torch import Tensor
+
+
+class Directions:
+    """The directions of a chunk along which it is varied, orthogonal to each other.
+
+    Args:
+        chunk: C, decisions in a plan.
+        axes: places of the axes that explore.
+        action_dim: A.
+    """
+
+    def __init__(self, chunk: int, axes: list[int], action_dim: int) -> None:
+        shapes = [torch.ones(chunk)]
+        if chunk > 1:
+            shapes.append(torch.linspace(-1.0, 1.0, chunk))
+        basis = torch.zeros(len(axes) * len(shapes), chunk, action_dim)
+        for place, axis in enumerate(axes):
+            for kind, shape in enumerate(shapes):
+                basis[place * len(shapes) + kind, :, axis] = shape
+        self.size = len(basis)
+        self._shape = (chunk, action_dim)
+        self._basis = basis.flatten(1)
+        self._onto = (self._basis / self._basis.square().sum(1, keepdim=True)).T.contiguous()
+
+    def latent(self, chunk: Tensor) -> Tensor:
+        """(B, C, A) rad and m → (B, L) its components along the directions."""
+        return chunk.flatten(1) @ self._onto
+
+    def varied(self, latent: Tensor) -> Tensor:
+        """(B, L) → (B, C, A) the variation that these components are."""
+        return (latent @ self._basis).unflatten(1, self._shape)
+
+    def beside(self, chunk: Tensor) -> Tensor:
+        """(B, C, A) what of a chunk no direction touches."""
+        return chunk - self.varied(self.latent(chunk))

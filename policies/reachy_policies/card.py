@@ -79,9 +79,11 @@ class RunCard:
         ]
         table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
         return (
-            f"---\nlibrary_name: lerobot\ntags: [robotics, reachy-mini, reachy_kit]\n---\n\n# {self.task}, by {self.method}\n\n"
+            "---\nlibrary_name: lerobot\ntags: [robotics, reachy-mini, reachy_kit]\n---\n\n"
+            f"# {self.task}, by {self.method}\n\n"
             f"| | |\n|---|---|\n{table}\n\n"
             "Results are those of the episodes by which these weights were chosen: they flatter. Judge it on others:\n"
             f"`reachy-kit eval RUN --task {self.task} --episodes 200`.\n\n"
-            "Trained for a Reachy Mini under reachy_kit's limiter; it knows nothing of people, and must not run without it.\n"
+            "Trained for a Reachy Mini under reachy_kit's limiter; it knows nothing of people and must not run "
+            "without it.\n"
         )

@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from reachy_policies.evaluate.episodes import Evaluation
     from reachy_policies.imitation import Progress
+    from reachy_policies.reinforce.training import Round
 
 
 def learning_curve(history: "list[Progress]") -> bytes:
@@ -25,6 +26,29 @@ def learning_curve(history: "list[Progress]") -> bytes:
     right.plot(steps, [1e3 * progress.held_out_error for progress in history], color="tab:orange")
     right.set(xlabel="step", ylabel="held-out error of plans\n(thousandths of m or rad)", ylim=(0, None))
     for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def rounds_curve(history: "list[Round]") -> bytes:
+    """Success and error on held-out episodes over wall time, and the divergence from the start."""
+    figure = matplotlib.figure.Figure(figsize=(10, 3), layout="constrained")
+    panels = figure.subplots(1, 3)
+    seconds = [one.seconds for one in history]
+    panels[0].plot(seconds, [100 * one.success for one in history], marker=".")
+    panels[0].set(xlabel="seconds of training", ylabel="success on held-out episodes (%)", ylim=(-2, 102))
+    panels[1].plot(seconds, np.rad2deg([one.error for one in history]), marker=".", color="tab:orange")
+    panels[1].set(xlabel="seconds of training", ylabel="error (degrees)", ylim=(0, None))
+    for name, label in (("kl_to_start", "KL[π‖π0]"), ("kl_from_start", "KL[π0‖π]")):
+        told = [one for one in history if name in one.log]
+        panels[2].plot([one.seconds for one in told], [one.log[name] for one in told], marker=".", label=label)
+    panels[2].set(xlabel="seconds of training", ylabel="nats from the start")
+    if panels[2].lines and len(panels[2].lines[0].get_xdata()):
+        panels[2].legend(frameon=False)
+    else:
+        panels[2].plot(seconds, [one.reward for one in history], marker=".")
+        panels[2].set(ylabel="reward a decision")
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)
 

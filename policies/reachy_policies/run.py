@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -83,7 +84,14 @@ class Run:
         return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps)
 
 
-def save_run(path: Path, policy: PreTrainedPolicy, card: RunCard, examples: Windows, files: Mapping[str, bytes]) -> Run:
+def save_run(
+    path: Path,
+    policy: PreTrainedPolicy,
+    card: RunCard,
+    examples: Windows,
+    files: Mapping[str, bytes],
+    kept: Mapping[str, Path] = MappingProxyType({}),
+) -> Run:
     """Write a run whole or not at all; one that is already there is replaced only by a whole one.
 
     Args:
@@ -92,6 +100,7 @@ def save_run(path: Path, policy: PreTrainedPolicy, card: RunCard, examples: Wind
         card: where it comes from.
         examples: observations by which an exported graph is compared with it; some of them are kept.
         files: what else lies in the folder, by name.
+        kept: folders to copy into it, by name.
 
     Raises:
         KitError: it cannot be written.
@@ -106,6 +115,8 @@ def save_run(path: Path, policy: PreTrainedPolicy, card: RunCard, examples: Wind
         save_file(_some(examples), making / EXAMPLES)
         for name, content in files.items():
             (making / name).write_bytes(content)
+        for name, source in kept.items():
+            shutil.copytree(source, making / name)
         (making / CARD).write_text(json.dumps(asdict(card), indent=2))
         (making / "README.md").write_text(card.markdown())
         for file in sorted(making.rglob("*")):

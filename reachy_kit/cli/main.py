@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit import __version__
-from reachy_kit.cli import demo, evaluate, export, record, run, sysid, train, view
+from reachy_kit.cli import demo, evaluate, export, record, reinforce, run, sysid, train, view
 from reachy_kit.errors import KitError
 from reachy_kit.interrupts import terminate_like_interrupt
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("record")(record.record)
+train.app.command("rl")(reinforce.rl)
 app.add_typer(train.app, name="train")
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)

@@ -7,9 +7,9 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from reachy_policies.chunk.modeling_chunk import ChunkNetwork
+from reachy_policies.chunk.window import parts_of
 from reachy_policies.reinforce.configuration import ReinforceConfig
 from reachy_policies.reinforce.exploration import Directions
-from reachy_policies.chunk.window import parts_of
 
 _LOG_2PI = 1.8378770664093453
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
 from reachy_policies.chunk.window import Window
+from reachy_policies.reinforce.stages import Stages
 
 type Floats = npt.NDArray[np.float32]
 
@@ -23,21 +24,33 @@ _FAR = 1e3
 """rad and m: no bound, but stable-baselines3 wants a finite one. The limiter bounds what is carried out."""
 
 
+def round_seeds(seed: int, iteration: int, count: int) -> int:
+    """First of the seeds of a round's episodes; the others count on from it.
+
+    Args:
+        seed: of the training.
+        iteration: the round.
+        count: episodes of a round.
+    """
+    return TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * count
+
+
 class ChunkedEnvs(VecEnv):
     """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
 
     The reward is the chunk's mean. Observations are a ``Window``'s flat rows.
 
     Args:
-        envs: Gymnasium's vector environment, DISABLED autoreset.
+        stages: Gymnasium's vector environments, without autoreset.
         n_obs_steps: T observations in a window.
         chunk: C.
         latent: L numbers before the chunk in an action.
-        episode_steps: decisions of an episode; the last chunk is cut short.
     """
 
-    def __init__(self, envs: Any, n_obs_steps: int, chunk: int, latent: int, episode_steps: int) -> None:
-        self._envs, self._chunk, self._latent, self._episode_steps = envs, chunk, latent, episode_steps
+    def __init__(self, stages: Stages, n_obs_steps: int, chunk: int, latent: int) -> None:
+        envs: Any = stages.first
+        self._stages, self._envs, self._chunk, self._latent = stages, envs, chunk, latent
+        self._episode_steps = int(envs.get_attr("_max_episode_steps")[0])
         self._window = Window(n_obs_steps)
         spaces = envs.single_observation_space
         self.action_dim = spaces["agent_pos"].shape[0]
@@ -51,21 +64,24 @@ class ChunkedEnvs(VecEnv):
         self._next = 0
         self.steps = 0
         """Decisions of all environments so far."""
+        self.mean_reward = 0.0
+        """A decision's, since the last reset."""
 
     @property
     def chunks(self) -> int:
-        """Plans in an episode."""
+        """Plans in an episode; the last one is cut short where it does not fit."""
         return -(-self._episode_steps // self._chunk)
 
     def begin(self, seed: int, iteration: int) -> None:
         """Decide with which episodes the next reset begins."""
-        self._next = TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * self.num_envs
+        self._envs = self._stages.at(iteration)
+        self._next = round_seeds(seed, iteration, self.num_envs)
 
     def reset(self) -> Floats:
         """Fresh episodes; (N, width)."""
         observation, _ = self._envs.reset(seed=self._next)
         self._window.begin(observation)
-        self._done_steps = 0
+        self._done_steps, self._rewards = 0, 0.0
         return self._window.flat()
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
@@ -82,13 +98,15 @@ class ChunkedEnvs(VecEnv):
             rewards += reward
         self._done_steps += count
         self.steps += count * self.num_envs
+        self._rewards += float(rewards.mean())
+        self.mean_reward = self._rewards / self._done_steps
         # Time runs out, but nothing ends: what would have come after is worth what the critic says.
         never: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)
         return self._window.flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
 
     def close(self) -> None:
         """Free the environments."""
-        self._envs.close()
+        self._stages.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """An attribute, once for each environment."""

@@ -13,13 +13,19 @@ class ReinforceConfig:
     """
 
     seed: int = 0
-    iterations: int = 60
+    iterations: int = 30
     """Rounds of collecting whole episodes and learning from them."""
     max_seconds: float = 0.0
     """Stop after this much wall time; 0 means after ``iterations``."""
+    finish: int = 3
+    """Of them, the last in physics, with ``--tier both``."""
     num_envs: int = 256
     chunk: int = 5
     """Decisions that a plan lasts, and that it is carried out for without looking again."""
+    hidden: int = 128
+    """Width of an untrained network's layers; an imitation brings its own."""
+    n_obs_steps: int = 4
+    """Observations that an untrained network looks at."""
     explore: str = ""
     """Axes that explore, comma-separated, such as ``head_pitch.pos,head_yaw.pos``; empty means the task's own."""
     sigma: float = 0.08
@@ -28,15 +34,15 @@ class ReinforceConfig:
     sigma_low: float = 0.02
     sigma_high: float = 0.15
     epochs: int = 5
-    batch_size: int = 1024
-    lr: float = 3e-4
-    """Of the actor. 8e-4 diverged in a prototype."""
+    batch_size: int = 1280
+    lr: float = 6e-4
+    """Of the actor."""
     critic_lr: float = 1e-3
     gamma: float = 0.9
     """Discount from one chunk to the next: looking is rewarded at once, so two seconds ahead are enough."""
     gae_lambda: float = 0.9
     clip: float = 0.2
-    kl_stop: float = 0.02
+    kl_stop: float = 0.04
     """Stop an iteration's epochs when the mean KL to the collecting policy passes this."""
     kl: float = 0.0
     """Weight of the KL from the policy to the imitation it came from, on its own states."""

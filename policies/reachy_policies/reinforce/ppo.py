@@ -1,14 +1,12 @@
-"""stable-baselines3's PPO with our loss: what explores is rewarded, what does not stays near the imitation, and all of it
-stays smooth.
-"""
+"""stable-baselines3's PPO with our loss: what explores is rewarded, the rest stays near the imitation and smooth."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 
 from reachy_policies.reinforce.actor_critic import ChunkActorCritic, kl_divergence, log_probability
@@ -49,17 +47,19 @@ class ChunkedPPO(PPO):
 
     def __init__(self, config: ReinforceConfig, directions: Directions, env: Any, **arguments: Any) -> None:
         self.reinforce, self._directions = config, directions
-        super().__init__(
-            ChunkActorCritic,
-            env,
-            gamma=config.gamma,
-            gae_lambda=config.gae_lambda,
-            clip_range=config.clip,
-            batch_size=config.batch_size,
-            n_epochs=config.epochs,
-            device="cpu",
-            **arguments,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You have specified a mini-batch size")  # the last may be shorter
+            super().__init__(
+                ChunkActorCritic,
+                env,
+                gamma=config.gamma,
+                gae_lambda=config.gae_lambda,
+                clip_range=config.clip,
+                batch_size=config.batch_size,
+                n_epochs=config.epochs,
+                device="cpu",
+                **arguments,
+            )
 
     def learn_from_rollout(self, *, critic_only: bool) -> Losses:
         """What ``train`` is in stable-baselines3: several epochs over the buffer."""

@@ -1,0 +1,209 @@
+"""`train rl` from end to end: start, learner, rounds, and a run on disk.
+
+Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_policies.card import RunCard
+from reachy_policies.chunk import ReachyChunkPolicy
+from reachy_policies.evaluate.batch import BatchPolicy
+from reachy_policies.plots import rounds_curve
+from reachy_policies.reinforce.configuration import ReinforceConfig, explored_axes
+from reachy_policies.reinforce.exploring import Exploring
+from reachy_policies.reinforce.rehearsing import Rehearsing
+from reachy_policies.reinforce.stages import Stages
+from reachy_policies.reinforce.start import looking_about, shortened, untrained
+from reachy_policies.reinforce.training import Learner, Reinforced, Round, rounds_table, train
+from reachy_policies.run import Run, open_run, save_run, versions, weights_digest
+
+METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc")
+TRAINING = "training"
+"""Folder of an unfinished run's checkpoints."""
+type Envs = VectorEnv[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be learned, where, and from what."""
+
+    task: str
+    variant: str
+    tier: str
+    reward: str
+    randomization: str
+    method: str
+    start: Path | None
+    """The imitation run; None for ``scratch``."""
+    policy_hz: int
+    control_hz: int
+    environment_state: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What the simulator lends: injected, because learning does not know it."""
+
+    envs: Callable[[str, int], Envs]
+    """Environments of a tier to learn in, without autoreset."""
+    judging: Callable[[int], Envs]
+    """Environments to be judged in."""
+    teacher: Callable[[int, int], BatchPolicy]
+    """The scripted expert for N environments, with a seed."""
+
+
+def reinforce(
+    out: Path,
+    assignment: Assignment,
+    config: ReinforceConfig,
+    simulated: Simulated,
+    on_round: Callable[[int, Round | None], None] = lambda iteration, round: None,
+) -> Run:
+    """Learn, or go on learning, and save the run.
+
+    Raises:
+        WrongUseError: the start is no run.
+        RefusedError: the start is for something else, or the folder holds another training.
+        KitError: training diverges, or the disk is full.
+    """
+    start_run = _start_run(assignment)
+    identity = _identity(assignment, config, start_run)
+    torch.set_num_threads(config.threads)
+    stages, judging = _stages(assignment, config, simulated), simulated.judging(config.eval_episodes)
+    try:
+        start = _start(start_run, judging, config)
+        learner = _learner(assignment, start, stages, simulated, config)
+        done = train(learner, judging, config, out / TRAINING, identity, on_round)
+        examples = start_run.examples() if start_run else looking_about(judging, config.n_obs_steps, config.chunk, 0)
+    finally:
+        stages.close()
+        judging.close()
+    card = _card(assignment, config, start_run, done, learner.env_steps, done.policy.name)
+    files = {
+        "curve.csv": rounds_table(done.history),
+        "curve.png": rounds_curve(done.history),
+    }
+    kept = {"start": start_run.path / "pretrained_model"} if start_run else {}
+    return save_run(out, done.policy, card, examples, files, kept)
+
+
+def finished(out: Path, assignment: Assignment, config: ReinforceConfig) -> bool:
+    """Whether this very training is there already, whole.
+
+    Raises:
+        RefusedError: another one is.
+    """
+    if not (out / "card.json").is_file():
+        if out.is_file() or (out.exists() and {path.name for path in out.iterdir()} - {TRAINING}):
+            raise RefusedError(f"{out} holds something that is no run. Choose another --out")
+        return False
+    card = open_run(out).card
+    identity = _identity(assignment, config, _start_run(assignment))
+    other = sorted(name for name in identity if card.settings.get(name) != identity[name])
+    if other:
+        raise RefusedError(
+            f"{out} holds a finished run with another {', '.join(other)}. Choose another --out, or --fresh"
+        )
+    return True
+
+
+def discard(out: Path) -> None:
+    """Delete a run, finished or not."""
+    if (out / "card.json").is_file() or (out / TRAINING).is_dir():
+        shutil.rmtree(out)
+
+
+def _start_run(assignment: Assignment) -> Run | None:
+    if assignment.start is None:
+        return None
+    run = open_run(assignment.start)
+    card = run.card
+    if card.task != assignment.task:
+        raise RefusedError(f"{assignment.start} was trained for {card.task}, not for {assignment.task}")
+    if card.environment_state != assignment.environment_state:
+        raise RefusedError(
+            f"{assignment.start} was trained on {', '.join(card.environment_state)}; {assignment.task} gives "
+            f"{', '.join(assignment.environment_state)}"
+        )
+    return run
+
+
+def _start(run: Run | None, envs: Envs, config: ReinforceConfig) -> ReachyChunkPolicy:
+    if run is None:
+        return untrained(envs, config.chunk, config.n_obs_steps, config.hidden, config.seed)
+    policy = run.load()
+    if not isinstance(policy, ReachyChunkPolicy):
+        raise WrongUseError(
+            f"{run.path} is a policy of the kind {run.card.policy}; this method improves the chunk policy. "
+            "Any other kind: --method residual"
+        )
+    return shortened(policy, config.chunk)
+
+
+def _learner(
+    assignment: Assignment, start: ReachyChunkPolicy, stages: Stages, simulated: Simulated, config: ReinforceConfig
+) -> Learner:
+    axes = explored_axes(config, assignment.task)
+    if assignment.method in ("ppo", "scratch"):
+        return Exploring(start, stages, axes, config)
+    teacher = simulated.teacher(config.num_envs, config.seed) if assignment.method == "bc-continue" else None
+    return Rehearsing(start, stages, teacher, axes, config)
+
+
+def _stages(assignment: Assignment, config: ReinforceConfig, simulated: Simulated) -> Stages:
+    if assignment.tier != "both":
+        return Stages(simulated.envs(assignment.tier, config.num_envs))
+    switch = config.iterations - config.finish + 1
+    return Stages(simulated.envs("kinematic", config.num_envs), simulated.envs("physics", config.num_envs), switch)
+
+
+def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
+    """What makes it this training and no other; how long it goes on does not."""
+    settings = {name: value for name, value in asdict(config).items() if name not in ("max_seconds", "threads")}
+    names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz")
+    own = {name: getattr(assignment, name) for name in names}
+    return {**own, "start": weights_digest(start.path) if start else "", **settings}
+
+
+def _card(
+    assignment: Assignment, config: ReinforceConfig, start: Run | None, done: Reinforced, env_steps: int, kind: str
+) -> RunCard:
+    base = start.card if start else None
+    return RunCard(
+        task=assignment.task,
+        policy=kind,
+        policy_hz=assignment.policy_hz,
+        control_hz=assignment.control_hz,
+        environment_state=assignment.environment_state,
+        method=assignment.method,
+        seed=config.seed,
+        steps=done.best.iteration,
+        seconds=done.seconds,
+        versions=versions(),
+        dataset=base.dataset if base else "",
+        dataset_sha256=base.dataset_sha256 if base else "",
+        episodes=base.episodes if base else 0,
+        held_out=base.held_out if base else [],
+        start=str(start.path.resolve()) if start else "",
+        start_sha256=weights_digest(start.path) if start else "",
+        start_seconds=base.total_seconds if base else 0.0,
+        tier=assignment.tier,
+        variant=assignment.variant,
+        env_steps=env_steps,
+        settings=_identity(assignment, config, start),
+        result={
+            "success": done.best.success,
+            "error_deg": done.best.error * 57.29578,
+            "reward": done.best.reward,
+            "jerk": done.best.jerk,
+            "rollbacks": done.rollbacks,
+        },
+    )

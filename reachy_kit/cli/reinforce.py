@@ -1,0 +1,146 @@
+"""``reachy-kit train rl``: let a policy explore in the simulator."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
+from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
+from reachy_kit.errors import WrongUseError
+from reachy_kit.interface import CONTROL_HZ
+
+if TYPE_CHECKING:
+    from reachy_policies.reinforce.methods import Simulated
+    from reachy_policies.reinforce.training import Round
+    from reachy_policies.run import Run
+
+
+def rl(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; the same command again goes on with it.")],
+    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")],
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Imitation run to start from; not needed for --method scratch.")
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="ppo: explore from the imitation. scratch: explore without one. bc-continue: imitate the teacher "
+            "further. filtered-bc: imitate its own successes.",
+        ),
+    ] = "ppo",
+    variant: Annotated[str, typer.Option("--variant", help="The task's variant to learn in.")] = "training",
+    tier: Annotated[
+        str, typer.Option("--tier", help="kinematic: fast. physics: MuJoCo. both: kinematic first, physics to finish.")
+    ] = "kinematic",
+    reward: Annotated[str, typer.Option("--reward", help="dense, or sparse: the success alone.")] = "dense",
+    randomization: Annotated[
+        str, typer.Option("--randomization", help="off, mild, wide, or a JSON of reachy-kit sysid.")
+    ] = "off",
+    kl: Annotated[float | None, typer.Option("--kl", help="Weight of the KL to the start; 0 if not given.")] = None,
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Rounds of episodes.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of episodes, exploration and updates.")] = 0,
+    seeds: SeedsOption = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever --out holds of this kind.")] = False,
+    config: ConfigOption = None,
+    settings: SetOption = [],  # noqa: B006  (typer copies it)
+    json: show.JsonOption = False,
+) -> None:
+    """Improve a policy by exploring in the simulator: chunked PPO from an imitation, or what it is compared with.
+
+    After Ctrl-C or a crash the same command goes on from its last checkpoint.
+
+    Example: reachy-kit train rl --init runs/track --task track --out runs/track_rl
+    """
+    if seeds:
+        one_process_a_seed(context, out, seeds, init=init)
+        return
+    given = read_settings(config, settings)
+    given |= {name: value for name, value in (("kl", kl), ("iterations", iterations)) if value is not None}
+    run = train_rl(
+        out, task=task, init=init, method=method, variant=variant, tier=tier, reward=reward,
+        randomization=randomization, seed=seed, fresh=fresh, settings=given,
+    )  # fmt: skip
+    card = run.card
+    if json:
+        show.print_json({"run": str(run.path), "total_seconds": card.total_seconds, **card.provenance()})
+        return
+    show.result(
+        f"kept round {card.steps}: success {100 * card.result['success']:.0f} %, error {card.result['error_deg']:.1f}° "
+        f"on the episodes that chose it; {card.seconds:.0f} s of training"
+    )
+    show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} expert --task {card.task}")
+
+
+def train_rl(
+    out: Path,
+    *,
+    task: str,
+    init: Path | None,
+    method: str = "ppo",
+    variant: str = "training",
+    tier: str = "kinematic",
+    reward: str = "dense",
+    randomization: str = "off",
+    seed: int = 0,
+    fresh: bool = False,
+    settings: dict[str, Any],
+) -> "Run":
+    """Learn and save."""
+    from reachy_sim.tasks import variant_by_name
+
+    chosen = variant_by_name(task, variant)
+    if (init is None) != (method == "scratch"):
+        raise WrongUseError(
+            "--method scratch starts from nothing; leave out --init"
+            if method == "scratch"
+            else f"--method {method} starts from an imitation: give its run with --init"
+        )
+    if init is not None and not (init / "card.json").is_file():
+        raise WrongUseError(f"{init} is no run. Train one: reachy-kit train imitation --out {init}")
+    with show.working("loading torch and LeRobot"):
+        from reachy_policies.reinforce import methods
+        from reachy_policies.reinforce.configuration import ReinforceConfig
+    if method not in methods.METHODS:
+        raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
+    config = take(settings, ReinforceConfig, seed=seed)
+    refuse_rest(settings, ReinforceConfig)
+    hz = 25
+    assignment = methods.Assignment(
+        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, chosen.task.features
+    )
+    if fresh:
+        methods.discard(out)
+    if methods.finished(out, assignment, config):
+        show.note(f"{out} holds this very run already; --fresh does it again")
+        from reachy_policies.run import open_run
+
+        return open_run(out)
+    judged = {"tier": "physics" if tier == "both" else tier, "variant": variant, "reward": reward, "policy_hz": hz}
+    if (out / methods.TRAINING / "last.safetensors").is_file():
+        show.note(f"{out} holds an unfinished run; going on from its last checkpoint")
+
+    with show.progress(method, total=config.iterations) as advance:
+        done = 0
+
+        def on_round(iteration: int, look: "Round | None") -> None:
+            nonlocal done
+            while done < iteration:
+                advance()
+                done += 1
+
+        return methods.reinforce(out, assignment, config, _simulated(task, judged, randomization), on_round)
+
+
+def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simulated":
+    from reachy_kit.cli.simulated import batch_teacher, make_envs
+    from reachy_policies.reinforce.methods import Simulated
+
+    return Simulated(
+        envs=lambda tier, count: make_envs(task, count, **{**judged, "tier": tier, "randomization": randomization}),
+        judging=lambda count: make_envs(task, count, **judged),
+        teacher=lambda count, seed: batch_teacher(task, judged["policy_hz"], count, seed),
+    )

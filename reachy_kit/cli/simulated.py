@@ -40,7 +40,7 @@ def batch_teacher(task: str, hz: int, count: int, seed: int = 0, *, oracle: bool
         task: its name.
         hz: decisions a second.
         count: N.
-        seed: of its wavering; each ``begin`` is another day.
+        seed: of its wavering in the first environment; the others count on from it.
         oracle: rather what is possible than what a person would do.
     """
     import numpy as np
@@ -50,12 +50,10 @@ def batch_teacher(task: str, hz: int, count: int, seed: int = 0, *, oracle: bool
     class Teacher:
         def __init__(self) -> None:
             self._policy = teacher(task, hz, count, oracle=oracle)
-            self._seeds = np.arange(count, dtype=np.uint64) + np.uint64(1_000_003 * seed)
-            self._day = 0
+            self._seeds = np.arange(seed, seed + count, dtype=np.uint64)
 
         def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
-            self._policy.reset(np.arange(count), self._seeds, np.full(count, self._day, dtype=np.uint64))
-            self._day += 1
+            self._policy.reset(np.arange(count), self._seeds, np.zeros(count, dtype=np.uint64))
 
         def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
             parts = (observation[key].astype(np.float64) for key in ("agent_pos", "environment_state", "last_action"))

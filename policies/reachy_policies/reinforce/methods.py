@@ -6,6 +6,7 @@ Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _learner(
     axes = explored_axes(config, assignment.task)
     if assignment.method in ("ppo", "scratch"):
         return Exploring(start, stages, axes, config)
-    teacher = simulated.teacher(config.num_envs, config.seed) if assignment.method == "bc-continue" else None
+    teacher = partial(simulated.teacher, config.num_envs) if assignment.method == "bc-continue" else None
     return Rehearsing(start, stages, teacher, axes, config)
 
 

@@ -6,7 +6,7 @@ They are what exploration is compared with: ``bc-continue`` learns from states t
 
 import copy
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Rehearsing:
     Args:
         start: where it begins.
         stages: environments to act in.
-        teacher: whom to imitate; None for one's own successes, found by exploring along ``axes``.
+        teacher: whom to imitate, by a seed; None for one's own successes, found by exploring along ``axes``.
         axes: places of the axes that explore.
         config: how much.
     """
@@ -46,7 +46,7 @@ class Rehearsing:
         self,
         start: ReachyChunkPolicy,
         stages: Stages,
-        teacher: BatchPolicy | None,
+        teacher: Callable[[int], BatchPolicy] | None,
         axes: list[int],
         config: ReinforceConfig,
     ) -> None:
@@ -66,8 +66,9 @@ class Rehearsing:
     def round(self, iteration: int) -> dict[str, float]:
         """Whole episodes in all environments; then as many updates as PPO would have made of them."""
         config, envs = self._config, self._stages.at(iteration)
-        actor = self._teacher or _Varied(self._learned, self._directions, config.sigma)
         seeds = round_seeds(config.seed, iteration, envs.num_envs)
+        own = _Varied(self._learned, self._directions, config.sigma)
+        actor = self._teacher(seeds) if self._teacher else own
         found, success, decisions = collect(envs, actor, seeds, self._learned, skip_still=self._teacher is not None)
         self._steps += decisions * envs.num_envs
         kept = found if self._teacher else _of_episodes(found, np.flatnonzero(success), decisions)
@@ -174,7 +175,8 @@ def collect(
     observation, _ = envs.reset(seed=seeds)
     actor.begin(observation)
     observed, commands = [observation], []
-    over, info = False, {}
+    over = False
+    info: dict[str, Any] = {}
     while not over:
         observation, _, _, truncated, info = envs.step(actor.act(observation))
         commands.append(observation["last_action"])

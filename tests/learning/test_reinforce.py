@@ -1,0 +1,214 @@
+"""Learning by exploring: what it changes, what it leaves alone, and that nothing interrupts it for good."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reachy_kit.cli.reinforce import train_rl
+from reachy_kit.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.interface import ACTION_NAMES
+from reachy_policies.reinforce.exploration import Directions
+from reachy_policies.run import open_run
+
+TINY = {"num_envs": 16, "eval_episodes": 8, "iterations": 4, "eval_every": 2, "warmup": 1, "epochs": 2, "batch_size": 128}
+
+
+STEPS = 88
+"""Decisions of a look_at episode: 3.5 s at 25 Hz."""
+
+
+def weights(run):
+    return open_run(run.path).load().state_dict()
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def reinforced(trained_run, tmp_path_factory):
+    """A short training without interruption."""
+    out = tmp_path_factory.mktemp("rl") / "run"
+    return train_rl(out, task="look_at", init=trained_run.path, settings=dict(TINY))
+
+
+@given(st.integers(1, 8), st.lists(st.integers(0, 8), min_size=1, max_size=4, unique=True), st.integers(0, 2**31))
+def test_a_variation_is_recovered_from_the_chunk_and_touches_only_its_axes(chunk, axes, seed):
+    directions = Directions(chunk, axes, 9)
+    latent = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, directions.size))).float()
+    varied = directions.varied(latent)
+    assert torch.allclose(directions.latent(varied), latent, atol=1e-5)
+    assert varied[..., [axis for axis in range(9) if axis not in axes]].abs().max() == 0
+    assert torch.allclose(directions.latent(directions.beside(varied + 1.0)), torch.zeros_like(latent), atol=1e-5)
+
+
+def test_a_reinforced_run_says_where_it_comes_from_and_keeps_its_start(reinforced, trained_run):
+    card = reinforced.card
+    assert (card.task, card.method, card.tier, card.dataset) == ("look_at", "ppo", "kinematic", trained_run.card.dataset)
+    assert card.total_seconds == pytest.approx(card.seconds + trained_run.card.seconds)
+    theirs, ours = (
+        path.read_bytes()
+        for path in (
+            trained_run.path / "pretrained_model" / "model.safetensors",
+            reinforced.path / "start" / "model.safetensors",
+        )
+    )
+    assert theirs == ours
+    assert "| method | ppo |" in (reinforced.path / "README.md").read_text()
+
+
+def test_its_curve_has_a_row_for_every_look(reinforced):
+    rows = list(csv.DictReader((reinforced.path / "curve.csv").open()))
+    assert [int(row["iteration"]) for row in rows] == [0, 2, 4]
+    assert [int(row["env_steps"]) for row in rows] == [0, 2 * 16 * STEPS, 4 * 16 * STEPS]
+    assert float(rows[-1]["kl_to_start"]) >= 0
+    assert float(rows[-1]["kl_from_start"]) >= 0
+
+
+def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced, trained_run, tmp_path):
+    again = train_rl(tmp_path / "again", task="look_at", init=trained_run.path, settings=dict(TINY))
+    other = train_rl(tmp_path / "other", task="look_at", init=trained_run.path, seed=1, settings=dict(TINY))
+    assert same(weights(again), weights(reinforced))
+    assert not same(weights(other), weights(reinforced))
+
+
+@pytest.mark.parametrize("method", ["ppo", "scratch", "bc-continue", "filtered-bc"])
+def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
+    trained_run, reinforced, tmp_path, monkeypatch, method
+):
+    from reachy_policies.reinforce import training
+
+    options = {"task": "look_at", "method": method, "init": None if method == "scratch" else trained_run.path}
+    whole = reinforced if method == "ppo" else train_rl(tmp_path / "whole", **options, settings=dict(TINY))
+    save, saved = training.write_checkpoint, []
+
+    def interrupted(path, checkpoint):
+        save(path, checkpoint)
+        saved.append(checkpoint.numbers["iteration"])
+        if saved[-1] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_checkpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    assert not (tmp_path / "run" / "card.json").exists()
+    monkeypatch.undo()
+    resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    assert same(weights(resumed), weights(whole))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_finished_is_not_done_again(reinforced, trained_run, capsys):
+    before = (reinforced.path / "card.json").stat().st_mtime_ns
+    train_rl(reinforced.path, task="look_at", init=trained_run.path, settings=dict(TINY))
+    assert (reinforced.path / "card.json").stat().st_mtime_ns == before
+    assert "already" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_never_replaced_by_another_training(reinforced, trained_run):
+    with pytest.raises(RefusedError, match="another epochs"):
+        train_rl(reinforced.path, task="look_at", init=trained_run.path, settings={**TINY, "epochs": 3})
+
+
+def test_a_folder_that_is_no_run_is_left_alone(trained_run, tmp_path):
+    (tmp_path / "thesis.txt").write_text("three years")
+    with pytest.raises(RefusedError, match="no run"):
+        train_rl(tmp_path, task="look_at", init=trained_run.path, settings=dict(TINY))
+    assert (tmp_path / "thesis.txt").read_text() == "three years"
+
+
+def test_a_damaged_checkpoint_is_refused_not_restarted(trained_run, tmp_path):
+    folder = tmp_path / "run" / "training"
+    folder.mkdir(parents=True)
+    (folder / "last.safetensors").write_bytes(b"half a file")
+    with pytest.raises(RefusedError, match="damaged"):
+        train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=dict(TINY))
+
+
+def test_a_run_of_another_task_is_refused(trained_run, tmp_path):
+    with pytest.raises(RefusedError, match="trained for look_at, not for track"):
+        train_rl(tmp_path / "run", task="track", init=trained_run.path, settings=dict(TINY))
+
+
+def test_other_features_are_refused(trained_run, tmp_path):
+    copy = shutil.copytree(trained_run.path, tmp_path / "copy")
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps({**card, "environment_state": ["smell"]}))
+    with pytest.raises(RefusedError, match="trained on smell"):
+        train_rl(tmp_path / "run", task="look_at", init=copy, settings=dict(TINY))
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "says"),
+    [
+        ({"init": None}, {}, "give its run with --init"),
+        ({"method": "scratch"}, {}, "leave out --init"),
+        ({"method": "prayer"}, {}, "there are ppo"),
+        ({}, {"chunk": 0}, "chunk must be at least 1"),
+        ({}, {"chunk": 9}, "plans 8 decisions, fewer than chunk=9"),
+        ({}, {"explore": "nose"}, "nose is no axis"),
+        ({}, {"colour": 3}, "no setting is called colour"),
+        ({"tier": "astral"}, {}, "astral"),
+        ({"variant": "astral"}, {}, "astral"),
+    ],
+)
+def test_wrong_use_says_what_to_do(trained_run, tmp_path, options, settings, says):
+    arguments = {"task": "look_at", "init": trained_run.path, **options}
+    with pytest.raises((WrongUseError, RefusedError), match=says):
+        train_rl(tmp_path / "run", **arguments, settings={**TINY, **settings})
+    assert not (tmp_path / "run" / "card.json").exists()
+
+
+def test_a_diverging_training_returns_to_good_weights_then_gives_up_with_a_remedy(trained_run, tmp_path):
+    settings = {**TINY, "lr": 1e30, "critic_lr": 1e30}
+    with pytest.raises(KitError, match="diverged in round 1.*smaller rate"):
+        train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
+    from reachy_policies.reinforce.checkpoint import read_checkpoint
+
+    kept = read_checkpoint(tmp_path / "run" / "training" / "best.safetensors")
+    assert all(value.isfinite().all() for value in kept.tensors.values())
+
+
+def test_what_does_not_explore_stays_near_the_imitation(reinforced, trained_run):
+    examples = trained_run.examples()
+    inputs = examples.state, examples.environment_state, examples.last_action
+    with torch.inference_mode():
+        before = trained_run.load().network.plan(*inputs)[:, :5]
+        after = reinforced.load().network.plan(*inputs)
+    moved = (after - before).abs().mean(dim=(0, 1))
+    still = [ACTION_NAMES.index(name) for name in ("head_x.pos", "head_y.pos", "head_z.pos")]
+    assert moved[still].max() < 2e-3
+    assert moved[[4, 5]].max() > 0
+
+
+def test_a_reinforced_run_exports_and_acts_as_its_bundle(reinforced, tmp_path):
+    from reachy_kit.bundle import read_bundle
+    from reachy_policies.export import export
+
+    manifest = export(reinforced, tmp_path / "rl.bundle")
+    assert manifest.graphs[0].execute == 5
+    assert read_bundle(tmp_path / "rl.bundle").manifest.provenance["method"] == "ppo"
+
+
+def test_physics_finishes_where_that_is_asked_for(trained_run, tmp_path):
+    settings = {**TINY, "iterations": 2, "finish": 1, "num_envs": 4, "eval_episodes": 2, "batch_size": 16}
+    run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, tier="both", settings=settings)
+    assert run.card.tier == "both"
+    assert run.card.env_steps == 2 * 4 * STEPS
+
+
+@pytest.mark.long
+def test_exploration_beats_the_imitation_it_came_from(trained_run, tmp_path):
+    settings = {"iterations": 12, "num_envs": 128, "eval_every": 4}
+    run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
+    rows = list(csv.DictReader((run.path / "curve.csv").open()))
+    assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
+    assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
+
+

@@ -1,7 +1,8 @@
-"""``reachy-kit demo``: the whole story in one run, from demonstrations to a learned behaviour on the robot's daemon."""
+"""``reachy-kit demo``: the whole story in one run: demonstrations, imitation, exploration, and the robot's daemon."""
 
 import datetime
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.evaluate import difference_line, evaluate_one, paired_summary, table
 from reachy_kit.cli.record import record_episodes
+from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.robots import open_stage
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.errors import KitError, RefusedError
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from reachy_policies.run import Run
     from reachy_sim.conditions import Variant
     from reachy_sim.tasks.task import Task
-
 
 def demo(
     out: Annotated[
@@ -33,12 +34,13 @@ def demo(
     daemon_episodes: Annotated[
         int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon.")
     ] = 20,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of exploration, 256 episodes each.")] = 15,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of recording and training.")] = 0,
     json: show.JsonOption = False,
 ) -> None:
-    """Record, imitate, evaluate, export, and run the bundle through the robot's SDK on a simulated daemon.
+    """Record, imitate, let it explore, and run both bundles through the robot's SDK on a simulated daemon.
 
-    Takes under four minutes on two cores and ends with a table and a report to open in a browser.
+    Takes under six minutes on two cores and ends with a table and a report to open in a browser.
 
     Example: reachy-kit demo
     """
@@ -47,20 +49,23 @@ def demo(
 
     began, variant = time.perf_counter(), variant_by_name("look_at")
     folder = _fresh_folder(out)
-    run, bundle = _learn(folder, variant, episodes, seed)
-    results = _judge_in_sim(variant, bundle, max(sim_episodes, daemon_episodes))
-    on_daemon = _judge_on_daemon(variant, bundle, daemon_episodes)
-    comparison: PairedDifference | None = None
-    if on_daemon:
-        comparison = compare_pairs(results[1].successes[:daemon_episodes], on_daemon.successes)
-        results.append(on_daemon)
-    report = _report(folder, variant.task, run, results, comparison, time.perf_counter() - began)
+    learned = [_imitate(folder, variant, episodes, seed)]
+    learned.append(_explore(folder, variant, learned[0], rounds, seed))
+    results = _judge_in_sim(variant, learned, max(sim_episodes, daemon_episodes))
+    on_daemon = _judge_on_daemon(variant, learned, daemon_episodes)
+    comparisons: dict[str, PairedDifference] = {}
+    for one, in_sim, there in zip(learned, results[1:], on_daemon, strict=False):
+        comparisons[one.label] = compare_pairs(in_sim.successes[:daemon_episodes], there.successes)
+    results += on_daemon
+    lines = [difference_line(f"{label}, sim", f"{label}, daemon", pairs) for label, pairs in comparisons.items()]
+    report = _report(folder, variant.task, learned, results, lines, time.perf_counter() - began)
+    bundle = learned[-1].bundle
 
     summary: dict[str, Any] = {
         "task": variant.task.name,
         "seconds": round(time.perf_counter() - began, 1),
         "evaluations": [one.summary() for one in results],
-        "daemon_against_sim": paired_summary(comparison, results[1]) if comparison else None,
+        "daemon_against_sim": {label: paired_summary(pairs, results[1]) for label, pairs in comparisons.items()},
         "report": str(report),
         "bundle": str(bundle),
     }
@@ -68,8 +73,8 @@ def demo(
         show.print_json(summary)
         return
     show.print_table(table(f"{variant.task.name} after {episodes} demonstrations", results))
-    if comparison:
-        show.result(difference_line("sim", "daemon", comparison))
+    for line in lines:
+        show.result(line)
     show.result(f"report: {report}")
     show.result(f"bundle: {bundle}. On your robot: reachy-kit run {bundle} --robot HOST")
     show.result(f"{summary['seconds']:.0f} s in all")
@@ -83,46 +88,65 @@ def _fresh_folder(out: Path | None) -> Path:
     return folder
 
 
-def _learn(folder: Path, variant: "Variant", episodes: int, seed: int) -> "tuple[Run, Path]":
-    dataset, bundle = folder / "dataset", folder / f"{variant.task.name}.bundle"
+@dataclass(frozen=True)
+class _Learned:
+    """A run and its bundle."""
+
+    label: str
+    run: "Run"
+    bundle: Path
+
+
+def _imitate(folder: Path, variant: "Variant", episodes: int, seed: int) -> _Learned:
+    dataset = folder / "dataset"
     with open_stage("sim", variant, camera=False) as stage:
         record_episodes(stage, variant, dataset, episodes=episodes, hz=25, seed=seed, camera=False)
-    run = train_imitation(dataset, folder / "run", seed=seed, settings={})
+    return _exported("imitation", train_imitation(dataset, folder / "run", seed=seed, settings={}), folder)
+
+
+def _explore(folder: Path, variant: "Variant", imitation: _Learned, rounds: int, seed: int) -> _Learned:
+    settings = {"iterations": rounds, "eval_every": min(5, rounds)}
+    run = train_rl(
+        folder / "run_rl", task=variant.task.name, init=imitation.run.path, seed=seed, settings=settings
+    )
+    return _exported("exploration", run, folder)
+
+
+def _exported(label: str, run: "Run", folder: Path) -> _Learned:
     from reachy_policies.export import export
 
+    bundle = folder / f"{run.card.task}_{label}.bundle"
     manifest = export(run, bundle)
     show.note(f"exported: ONNX agrees with torch to {manifest.parity_error:.1g}")
-    return run, bundle
+    return _Learned(label, run, bundle)
 
 
-def _judge_in_sim(variant: "Variant", bundle: Path, episodes: int) -> "list[Evaluation]":
+def _judge_in_sim(variant: "Variant", learned: list[_Learned], episodes: int) -> "list[Evaluation]":
     with open_stage("sim", variant, camera=False) as stage:
-        return [
-            evaluate_one("expert", stage, variant, range(episodes), "expert, sim"),
-            evaluate_one(str(bundle), stage, variant, range(episodes), "imitation, sim"),
+        expert = evaluate_one("expert", stage, variant, range(episodes), "expert, sim")
+        ours = [
+            evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, sim") for one in learned
         ]
+    return [expert, *ours]
 
 
-def _judge_on_daemon(variant: "Variant", bundle: Path, episodes: int) -> "Evaluation | None":
+def _judge_on_daemon(variant: "Variant", learned: list[_Learned], episodes: int) -> "list[Evaluation]":
     from reachy_kit.robots.daemon import daemon_installed
 
     if not daemon_installed():
         show.note(
             "the robot's SDK is not installed (SIM_ONLY set-up), so nothing runs on its daemon; make setup installs it"
         )
-        return None
+        return []
     show.note("starting the robot's daemon with a simulated robot")
     with open_stage("daemon", variant) as stage:
-        return evaluate_one(str(bundle), stage, variant, range(episodes), "imitation, daemon")
+        return [
+            evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, daemon") for one in learned
+        ]
 
 
 def _report(
-    folder: Path,
-    task: "Task",
-    run: "Run",
-    results: "list[Evaluation]",
-    comparison: "PairedDifference | None",
-    seconds: float,
+    folder: Path, task: "Task", learned: list[_Learned], results: "list[Evaluation]", lines: list[str], seconds: float
 ) -> Path:
     from reachy_policies.evaluate.report import Report, write_report
     from reachy_sim.portrait import portraits
@@ -139,10 +163,9 @@ def _report(
     path = folder / "report.html"
     report = Report(
         instruction=task.instruction,
-        card=run.card,
-        curve=run.path / "curve.png",
+        runs=[one.run for one in learned],
         results=results,
-        difference=difference_line("sim", "daemon", comparison) if comparison else None,
+        differences=lines,
         portraits=pictures,
         tolerance=task.tolerance,
         picture=folder / f"{task.name}.png",

@@ -16,7 +16,7 @@ from reachy_policies.evaluate.show import row
 from reachy_policies.plots import gaze_over_time
 
 if TYPE_CHECKING:
-    from reachy_policies.run import RunCard
+    from reachy_policies.run import Run
 
 FRAMES = 6
 
@@ -27,13 +27,12 @@ class Report:
 
     instruction: str
     """The task in words."""
-    card: "RunCard"
-    curve: Path
-    """Learning curve, PNG."""
+    runs: "list[Run]"
+    """What was learned, each improved from the one before."""
     results: list[Evaluation]
     """A row each; the last one's first episode is shown in pictures."""
-    difference: str | None
-    """Daemon against simulator, in one line."""
+    differences: list[str]
+    """Daemon against simulator, a line each."""
     portraits: list[Image]
     """The robot at the first and the last instant of that episode; empty where nothing can be drawn."""
     tolerance: float
@@ -56,7 +55,8 @@ def write_report(path: Path, report: Report) -> None:
     page = environment.get_template("report.html").render(
         report=report,
         rows=[row(one) for one in report.results],
-        curve=_data_url(report.curve.read_bytes()),
+        cards=[run.card for run in report.runs],
+        curves=[_data_url((run.path / "curve.png").read_bytes()) for run in report.runs],
         errors=_data_url(gaze_over_time(report.results, report.tolerance)),
         frames=[
             {"time": f"{time:.1f} s", "image": _data_url(_png(image))} for time, image in _frames(report.results[-1])

@@ -92,7 +92,7 @@ def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour
     assert errors(platform, way[20])[0].max() < 1e-3
 
 
-@pytest.mark.parametrize("count", [1, 3, 600])
+@pytest.mark.parametrize("count", [1, 3, 1_100])
 def test_a_head_moves_the_same_in_every_batch(count):
     way = np.repeat(swings(5, 1, ticks=30), count, axis=1)
     way[:, : count // 2] = swings(6, 1, ticks=30)

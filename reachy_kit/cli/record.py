@@ -19,6 +19,9 @@ RECORDING_SEEDS = 1_000_000
 def record(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
     task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
+    variant: Annotated[
+        str, typer.Option("--variant", help="The task's variant: training, or one of those that eval lists.")
+    ] = "training",
     robot: RobotOption = "sim",
     teleop: Annotated[str, typer.Option("--teleop", help="Who demonstrates: scripted.")] = "scripted",
     episodes: Annotated[
@@ -43,7 +46,7 @@ def record(
         raise WrongUseError(f"--teleop {teleop} does not exist; there is scripted")
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
-    chosen = variant_by_name(task)
+    chosen = variant_by_name(task, variant)
     with open_stage(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
         total = record_episodes(stage, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera)
     if json:
@@ -74,6 +77,7 @@ def record_episodes(
         provenance={
             "robot": stage.robot.name,
             "teleop": "scripted",
+            "variant": variant.name,
             "perception": stage.perception_name,
             "reachy-kit": version("reachy-kit"),
         },

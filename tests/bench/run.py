@@ -1,6 +1,6 @@
 """Benchmarks: each a ratio against a rival or a limit in the same run. They measure; they never pass or fail.
 
-Run: make bench   (writes runs/bench.json and prints a table; about two minutes)
+Run: make bench   (writes runs/bench.json and prints a table; about ten minutes, of which eight are trainings)
 """
 
 import argparse
@@ -19,6 +19,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import eye
+import learning
 import numpy as np
 import simulation
 from rich.console import Console
@@ -179,6 +180,9 @@ BENCHMARKS = (
     camera_frame,
     eye.eye_frames,
     saved_episode,
+    learning.imitation_plateau,
+    learning.throughput,
+    learning.to_the_goal,
 )
 
 

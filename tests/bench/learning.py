@@ -1,0 +1,110 @@
+"""Benchmarks of learning: imitation to its plateau, imitation and exploration to the goal, throughput.
+
+Each training is `reachy-kit train …` without the interpreter's start; wall times include the imitation. The table of
+methods with its ten seeds has a page of its own: policies/README.md.
+"""
+
+import csv
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SEEDS = 5
+EXPERT_EPISODES = 50
+RATIO = 0.7
+"""Of the expert's error, that the learner shall reach."""
+
+
+def demonstrations(task: str, variant: str, episodes: int = EXPERT_EPISODES) -> Path:
+    """A dataset of the scripted expert, recorded once."""
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_stage
+    from reachy_sim.tasks import variant_by_name
+
+    root = Path("runs/bench_data") / f"{task}_{variant}_{episodes}"
+    chosen = variant_by_name(task, variant)
+    with open_stage("sim", chosen, camera=False) as stage:
+        record_episodes(stage, chosen, root, episodes=episodes, hz=25, seed=0, camera=False)
+    return root
+
+
+def imitation_plateau() -> tuple[str, float, str, float]:
+    """The chunk policy on 50 episodes of look_at, until early stop; limit 30 s."""
+    from reachy_kit.cli.train import train_imitation
+
+    dataset = demonstrations("look_at", "training")
+    with tempfile.TemporaryDirectory() as folder:
+        run = train_imitation(dataset, Path(folder) / "run", seed=0, settings={})
+    return "imitation of 50 look_at episodes, to its plateau", run.card.seconds, "a limit of", 30.0
+
+
+def expert_error(task: str, variant: str, count: int = 200) -> float:
+    """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
+    from reachy_kit.cli.simulated import batch_teacher, make_envs
+    from reachy_policies.evaluate.batch import play
+
+    envs = make_envs(task, count, tier="kinematic", variant=variant)
+    played = play(envs, batch_teacher(task, 25, count), 0)
+    envs.close()
+    return float(played.mean_error.mean())
+
+
+def to_the_goal() -> tuple[str, float, str, float]:
+    """Hard track: seconds of imitation and exploration until >= 95 % success at <= 0.7 of the expert's error.
+
+    Median of five seeds, as training saw it every five rounds on episodes kept aside; limit 60 s.
+    """
+    from reachy_kit.cli.reinforce import train_rl
+    from reachy_kit.cli.train import train_imitation
+
+    dataset, goal = demonstrations("track", "hard"), RATIO * expert_error("track", "hard")
+    reached = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(SEEDS):
+            imitation = train_imitation(dataset, Path(folder) / f"i{seed}", seed=seed, settings={})
+            out = Path(folder) / f"r{seed}"
+            run = train_rl(out, task="track", init=imitation.path, variant="hard", seed=seed, settings={})
+            reached.append(imitation.card.seconds + seconds_to(run.path / "curve.csv", goal))
+    return (
+        "hard track: imitation + RL to 95 % at 0.7 × the expert's error",
+        statistics.median(reached),
+        "a limit of",
+        60.0,
+    )
+
+
+def seconds_to(curve: Path, error: float, success: float = 0.95) -> float:
+    """s of training at the first look that met both; infinite if none did."""
+    for row in csv.DictReader(curve.open()):
+        if float(row["success"]) >= success and float(row["error"]) <= error:
+            return float(row["seconds"])
+    return float("inf")
+
+
+def throughput() -> tuple[str, float, str, float]:
+    """Decisions of all environments a second of collecting and updating, as the default training does them.
+
+    256 environments, chunks of 5, 5 epochs, batches of 1,280, one thread; limit 50,000 a second.
+    """
+    from reachy_kit.cli.simulated import make_envs
+    from reachy_policies.reinforce.configuration import ReinforceConfig, explored_axes
+    from reachy_policies.reinforce.exploring import Exploring
+    from reachy_policies.reinforce.stages import Stages
+    from reachy_policies.reinforce.start import untrained
+
+    config = ReinforceConfig(warmup=0, kl_stop=1e9)
+    envs = make_envs("track", config.num_envs, tier="kinematic", variant="hard")
+    start = untrained(envs, config.chunk, config.n_obs_steps, config.hidden, 0)
+    learner = Exploring(start, Stages(envs), explored_axes(config, "track"), config)
+    learner.round(1)
+    rounds, before = [], learner.env_steps
+    for iteration in range(2, 7):
+        began = time.perf_counter()
+        learner.round(iteration)
+        rounds.append(time.perf_counter() - began)
+    each = (learner.env_steps - before) / len(rounds)
+    envs.close()
+    return "a decision, collected and learned from", float(np.median(rounds)) / each, "a limit of", 1 / 50_000

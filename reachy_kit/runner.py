@@ -24,6 +24,32 @@ class Predictor(Protocol):
         ...
 
 
+class Ensemble:
+    """What the plans made lately say of this step, averaged.
+
+    Args:
+        coefficient: m in the weights exp(-m·k), k = 0 for the oldest plan: 0 weighs all alike, below 0 the newest most.
+        chunk_size: actions of a plan.
+
+    Source: temporal ensembling, algorithm 2 of ACT (Zhao et al. 2023, arXiv 2304.13705).
+    """
+
+    def __init__(self, coefficient: float, chunk_size: int) -> None:
+        self._coefficient = coefficient
+        self._plans: deque[npt.NDArray[np.floating]] = deque(maxlen=chunk_size)
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        self._plans.clear()
+
+    def update(self, plan: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """(…, chunk, A) the plan made now → (…, A) the action now."""
+        self._plans.append(plan)
+        said = [past[..., age, :] for age, past in zip(range(len(self._plans) - 1, -1, -1), self._plans, strict=True)]
+        weights = np.exp(-self._coefficient * np.arange(len(said)))
+        return np.asarray(np.average(said, axis=0, weights=weights), dtype=plan.dtype)
+
+
 class ChunkedPolicy:
     """A policy that plans a few actions at a time; the same for a network in training and for a bundle on the robot.
 
@@ -31,10 +57,19 @@ class ChunkedPolicy:
         predictor: plans.
         n_obs_steps: T, observations it looks at.
         n_action_steps: actions to carry out before planning anew.
+        temporal_ensemble_coeff: of an ``Ensemble``, with a plan at each step; None for none.
     """
 
-    def __init__(self, predictor: Predictor, n_obs_steps: int, n_action_steps: int) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        n_obs_steps: int,
+        n_action_steps: int,
+        temporal_ensemble_coeff: float | None = None,
+    ) -> None:
         self._predictor = predictor
+        self._coefficient = temporal_ensemble_coeff
+        self._ensemble: Ensemble | None = None
         self._n_action_steps = n_action_steps
         self._seen: deque[Observation] = deque(maxlen=n_obs_steps)
         self._plan: deque[Action] = deque()
@@ -43,12 +78,17 @@ class ChunkedPolicy:
         """Forget the episode before."""
         self._seen.clear()
         self._plan.clear()
+        self._ensemble = None
 
     def act(self, observation: Observation) -> Action:
         """The next planned action; plans anew when the plan is used up."""
         if observation.environment_state is None:
             raise WrongUseError("this policy needs perception; the robot gives none")
         self._seen.append(observation)
+        if self._coefficient is not None:
+            chunk = self._predictor(*self._inputs(observation))[0]
+            self._ensemble = self._ensemble or Ensemble(self._coefficient, len(chunk))
+            return np.asarray(self._ensemble.update(chunk), dtype=np.float64)
         if not self._plan:
             chunk = self._predictor(*self._inputs(observation))[0]
             self._plan.extend(np.asarray(chunk[: self._n_action_steps], dtype=np.float64))

@@ -110,8 +110,7 @@ def windows(
         trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad. Frames
             that show no target stay in: waiting for one is worth learning.
     """
-    chosen = torch.isin(demonstrations.episode, torch.tensor(episodes)) & ~_idle(demonstrations, trim_idle)
-    frames = torch.nonzero(chosen).squeeze(-1)
+    frames = learned_frames(demonstrations, episodes, trim_idle)
     first = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="left")
     last = torch.searchsorted(demonstrations.episode, demonstrations.episode[frames], side="right") - 1
     seen = (frames[:, None] + torch.arange(1 - n_obs_steps, 1)).clamp_min(first[:, None])
@@ -123,6 +122,12 @@ def windows(
         action=demonstrations.action[done.clamp_max(last[:, None])],
         is_pad=done > last[:, None],
     )
+
+
+def learned_frames(demonstrations: Demonstrations, episodes: list[int], trim_idle: float) -> Tensor:
+    """(N,) indices of the frames to learn from; arguments as of ``windows``."""
+    chosen = torch.isin(demonstrations.episode, torch.tensor(episodes)) & ~_idle(demonstrations, trim_idle)
+    return torch.nonzero(chosen).squeeze(-1)
 
 
 def _idle(demonstrations: Demonstrations, least: float) -> Tensor:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -74,6 +75,9 @@ class Progress:
     """Wall time of training so far, without pauses."""
 
 
+type OnProgress = Callable[[Progress], None]
+
+
 @dataclass
 class Trainee:
     """A policy and what changes with it."""
@@ -102,15 +106,15 @@ class _State:
 
     @property
     def best(self) -> Progress:
-        return min(self.history, key=lambda progress: progress.held_out_loss)
+        return min(self.history, key=lambda seen: seen.held_out_loss if math.isfinite(seen.held_out_loss) else math.inf)
 
 
 def descend(
     trainee: Trainee,
     config: FittingConfig,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
-    identity: Mapping[str, Any] = {},  # noqa: B006  (never changed)
+    identity: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[list[Progress], Progress]:
     """Train until held-out episodes no longer improve; the policy keeps the weights that did best on them.
 
@@ -161,8 +165,8 @@ def _step(trainee: Trainee, batch: Batch, number: int) -> float:
     loss, _ = trainee.policy.forward(batch)
     if not torch.isfinite(loss):
         raise KitError(
-            f"training diverged at step {number}: the loss is {loss.item()}. Look for outliers in the dataset, or lower the "
-            "learning rate"
+            f"training diverged at step {number}: the loss is {loss.item()}. Look for outliers in the dataset, or lower "
+            "the learning rate"
         )
     trainee.optimizer.zero_grad()
     loss.backward()
@@ -204,8 +208,8 @@ def _restore(path: Path, identity: Mapping[str, Any], trainee: Trainee, state: _
     changed = sorted(name for name in identity | was if _plain(identity.get(name)) != _plain(was.get(name)))
     if changed:
         raise RefusedError(
-            f"{path.parent.parent} holds an unfinished training with another {', '.join(changed)}. Give the same command "
-            "again to finish it, choose another --out, or --fresh"
+            f"{path.parent.parent} holds an unfinished training with another {', '.join(changed)}. Give the same "
+            "command again to finish it, choose another --out, or --fresh"
         )
     try:
         trainee.policy.load_state_dict(_part(stored.tensors, "weights/"))

@@ -3,89 +3,74 @@
 Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 """
 
-import copy
 import csv
+import hashlib
 import io
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import draccus
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
+from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.processor import PolicyProcessorPipeline
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.errors import KitError
+from reachy_kit.recording import DatasetLayout
+from reachy_policies.card import RunCard
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import Demonstrations, Windows, windows
+from reachy_policies.fitting import Batch, FittingConfig, OnProgress, Progress, Trainee, descend
+from reachy_policies.plots import learning_curve
+from reachy_policies.run import Run, dataset_digest, save_run, versions
+
+type Processors = tuple[PolicyProcessorPipeline[Any, Any], PolicyProcessorPipeline[Any, Any]]
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
+class ImitationConfig(FittingConfig):
     """How the chunk policy is fitted."""
-
-    seed: int = 0
-    batch_size: int = 256
-    max_steps: int = 4_000
-    eval_every: int = 100
-    """Steps between looks at the held-out episodes."""
-    patience: int = 8
-    """Looks without improvement after which training stops."""
-    trim_idle: float = 0.01
-    """rad or m; frames before the demonstrator first commands a change larger than this are not learned from. Reaction
-    time is no part of the skill: learned, it makes a policy that stands still a few degrees off its target."""
-    held_out: float = 0.15
-    """Share of episodes kept aside, at least one."""
-    threads: int = 1
-    """Of torch. With another job on the machine two were 14–32 times slower (measured)."""
-
-    def __post_init__(self) -> None:
-        counts = ("batch_size", "max_steps", "eval_every", "patience", "threads")
-        small = [name for name in counts if getattr(self, name) < 1]
-        if small:
-            raise ValueError(f"{', '.join(small)} must be at least 1")
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out must lie between 0 and 1, got {self.held_out}")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One look at the held-out episodes."""
-
-    step: int
-    train_loss: float
-    """Negative log-likelihood per number, mean since the look before."""
-    held_out_loss: float
-    held_out_error: float
-    """Mean absolute error of the planned actions, m and rad mixed."""
-    seconds: float
-    """Wall time since training began."""
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A trained policy and how it got there."""
 
-    policy: ReachyChunkPolicy
+    policy: PreTrainedPolicy
     history: list[Progress]
     best: Progress
     held_out: list[int]
     """Episodes that were kept aside."""
     episodes: int
     """Of the dataset."""
+    processors: Processors | None = None
+    """What a policy of LeRobot's normalises with; the chunk policy does it inside."""
 
 
 def fit(
     demonstrations: Demonstrations,
     policy_config: ReachyChunkConfig | None = None,
-    config: ImitationConfig | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    config: FittingConfig | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    out: Path | None = None,
 ) -> Fitted:
     """Maximum likelihood on the demonstrations; the weights that did best on the held-out episodes are kept.
 
+    Args:
+        demonstrations: what to imitate.
+        policy_config: of the chunk policy.
+        config: of the fit.
+        on_progress: told of each look.
+        out: folder of the run, for checkpoints; a training that was cut short goes on from there.
+
     Raises:
-        KitError: the loss is no longer a number.
+        KitError: the loss is no longer a number, or a checkpoint cannot be written.
+        RefusedError: ``out`` holds another unfinished training.
     """
     config = config or ImitationConfig()
     torch.set_num_threads(config.threads)
@@ -95,54 +80,64 @@ def fit(
     sizes = policy.config.n_obs_steps, policy.config.chunk_size, config.trim_idle
     train, test = windows(demonstrations, kept, *sizes), windows(demonstrations, held_out, *sizes)
     policy.network.fit_normalisation(train.state, train.environment_state, train.last_action, train.action)
-
     optimizer = policy.config.get_optimizer_preset().build(policy.get_optim_params())
     scheduler = policy.config.get_scheduler_preset().build(optimizer, config.max_steps)
-    history: list[Progress] = []
-    best: Progress | None = None
-    best_weights = copy.deepcopy(policy.state_dict())
-    losses: list[float] = []
-    began = time.perf_counter()
-    for step, batch in enumerate(_batches(train, config), start=1):
-        loss, _ = policy.forward(batch)
-        if not torch.isfinite(loss):
-            raise KitError(
-                f"training diverged at step {step}: the loss is {loss.item()}. Look for outliers in the dataset"
-            )
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
-        losses.append(loss.item())
-        if step % config.eval_every and step < config.max_steps:
-            continue
-        policy.eval()
+
+    def look() -> tuple[float, float]:
         with torch.no_grad():
-            held_out_loss, metrics = policy.forward(_as_batch(test))
-        policy.train()
-        now = Progress(
-            step, sum(losses) / len(losses), held_out_loss.item(), metrics["error"], time.perf_counter() - began
-        )
-        losses.clear()
-        history.append(now)
-        on_progress(now)
-        if best is None or now.held_out_loss < best.held_out_loss:
-            best, best_weights = now, copy.deepcopy(policy.state_dict())
-        elif (now.step - best.step) // config.eval_every >= config.patience:
-            break
-    assert best is not None, "the last step is always looked at"
-    policy.load_state_dict(best_weights)
-    policy.eval()
+            loss, metrics = policy.forward(_as_batch(test))
+        return loss.item(), metrics["error"]
+
+    trainee = Trainee(policy, optimizer, scheduler, 1.0, lambda done: _batches(train, config, done), look)
+    history, best = descend(trainee, config, on_progress, out, identity_of(demonstrations, policy.config, config))
     return Fitted(policy, history, best, held_out, len(demonstrations.episodes))
 
 
-def split_episodes(episodes: list[int], config: ImitationConfig) -> tuple[list[int], list[int]]:
+def identity_of(demonstrations: Demonstrations, policy: Any, config: FittingConfig) -> dict[str, Any]:
+    """What makes a training this one and no other, by the names of its settings."""
+    digest = hashlib.sha256()
+    for part in (demonstrations.state, demonstrations.environment_state, demonstrations.action, demonstrations.episode):
+        digest.update(part.numpy().tobytes())
+    return {"dataset": digest.hexdigest(), **asdict(config), **json.loads(json.dumps(draccus.encode(policy)))}
+
+
+def split_episodes(episodes: list[int], config: FittingConfig) -> tuple[list[int], list[int]]:
     """Episodes to train on and to hold out, drawn by the seed."""
     generator = torch.Generator().manual_seed(config.seed)
     order = [episodes[i] for i in torch.randperm(len(episodes), generator=generator).tolist()]
     aside = min(max(1, round(config.held_out * len(episodes))), len(episodes) - 1)
     return sorted(order[aside:]), sorted(order[:aside])
+
+
+def save_imitation(
+    path: Path, fitted: Fitted, layout: DatasetLayout, dataset: Path, examples: Windows, config: FittingConfig
+) -> Run:
+    """Write a run that was fitted to a dataset.
+
+    Raises:
+        KitError: it cannot be written.
+    """
+    card = RunCard(
+        task=layout.task,
+        policy=fitted.policy.name,
+        policy_hz=layout.policy_hz,
+        control_hz=layout.control_hz,
+        environment_state=layout.environment_state,
+        method="imitation",
+        dataset=str(dataset.resolve()),
+        dataset_sha256=dataset_digest(dataset),
+        episodes=fitted.episodes,
+        held_out=fitted.held_out,
+        seed=config.seed,
+        steps=fitted.best.step,
+        held_out_loss=fitted.best.held_out_loss,
+        held_out_error=None if math.isnan(fitted.best.held_out_error) else fitted.best.held_out_error,
+        seconds=fitted.history[-1].seconds,
+        versions=versions(),
+        settings={**asdict(config), "instruction": layout.instruction},
+    )
+    curve = {"curve.csv": write_curve(fitted.history), "curve.png": learning_curve(fitted.history)}
+    return save_run(path, fitted.policy, card, examples, curve, processors=fitted.processors)
 
 
 def write_curve(history: Sequence[Any]) -> bytes:
@@ -165,10 +160,18 @@ def _with_features(config: ReachyChunkConfig, demonstrations: Demonstrations) ->
     return config
 
 
-def _batches(train: Windows, config: ImitationConfig) -> Iterator[dict[str, torch.Tensor]]:
+def _batches(train: Windows, config: FittingConfig, done: int) -> Iterator[Batch]:
+    for rows in drawn(len(train.state), config, done):
+        yield _as_batch(train, rows)
+
+
+def drawn(examples: int, config: FittingConfig, done: int) -> Iterator[torch.Tensor]:
+    """Endless batches of rows (B,), drawn with replacement; the first ``done`` are left out."""
     generator = torch.Generator().manual_seed(config.seed)
-    for _ in range(config.max_steps):
-        yield _as_batch(train, torch.randint(len(train.state), (config.batch_size,), generator=generator))
+    for _ in range(done):
+        torch.randint(examples, (config.batch_size,), generator=generator)
+    while True:
+        yield torch.randint(examples, (config.batch_size,), generator=generator)
 
 
 def _as_batch(examples: Windows, rows: torch.Tensor | slice = slice(None)) -> dict[str, torch.Tensor]:

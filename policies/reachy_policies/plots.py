@@ -21,7 +21,7 @@ def learning_curve(history: "list[Progress]") -> bytes:
     left.plot(steps, [progress.held_out_loss for progress in history], label="held-out episodes")
     best = min(history, key=lambda progress: progress.held_out_loss)
     left.axvline(best.step, color="0.6", linestyle=":", label="kept")
-    left.set(xlabel="step", ylabel="negative log-likelihood")
+    left.set(xlabel="step", ylabel="loss")
     left.legend(frameon=False)
     right.plot(steps, [1e3 * progress.held_out_error for progress in history], color="tab:orange")
     right.set(xlabel="step", ylabel="held-out error of plans\n(thousandths of m or rad)", ylim=(0, None))

@@ -24,16 +24,16 @@ from types import MappingProxyType
 import numpy as np
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.processor import PolicyProcessorPipeline
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.recording import DatasetLayout
+from reachy_kit.interface import Policy
 from reachy_kit.runner import ChunkedPolicy, Floats
 from reachy_policies.card import RunCard
 from reachy_policies.chunk import ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
 from reachy_policies.demonstrations import Windows
-from reachy_policies.imitation import Fitted, ImitationConfig, write_curve
-from reachy_policies.plots import learning_curve
 
 MODEL, CARD, EXAMPLES = "pretrained_model", "card.json", "examples.safetensors"
 KEPT_EXAMPLES = 256
@@ -47,11 +47,16 @@ class Run:
     card: RunCard
 
     def load(self) -> ReachyChunkPolicy:
-        """The policy, through LeRobot's own loading.
+        """The chunk policy, through LeRobot's own loading.
 
         Raises:
-            RefusedError: its files are missing or damaged.
+            RefusedError: it is a policy of another kind, or its files are missing or damaged.
         """
+        if self.card.policy != ReachyChunkPolicy.name:
+            raise RefusedError(
+                f"{self.path} is a policy of LeRobot's kind {self.card.policy}, which can be evaluated from torch. Only the "
+                f"chunk policy ({ReachyChunkPolicy.name}) can be exported, or improved by reinforcement"
+            )
         try:
             # LeRobot prints as it loads; standard output belongs to our results.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -70,8 +75,12 @@ class Run:
         except Exception as error:  # safetensors raises its own
             raise RefusedError(f"{self.path / EXAMPLES} cannot be read ({error}). Train the run again") from error
 
-    def policy(self) -> ChunkedPolicy:
-        """The policy ready to act, in torch, with the same history and queue as a bundle on the robot."""
+    def policy(self) -> Policy:
+        """The policy ready to act, in torch; the chunk policy with the history and queue of a bundle on the robot."""
+        if self.card.policy != ReachyChunkPolicy.name:
+            from reachy_policies.adapter import single_policy_of
+
+            return single_policy_of(self)
         loaded = self.load()
         config = loaded.config
 
@@ -81,7 +90,7 @@ class Run:
                 inputs = (torch.from_numpy(part) for part in (state, environment_state, last_action))
                 return np.asarray(loaded.network(*inputs, noise).numpy())
 
-        return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps)
+        return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps, config.temporal_ensemble_coeff)
 
 
 def save_run(
@@ -91,6 +100,7 @@ def save_run(
     examples: Windows,
     files: Mapping[str, bytes],
     kept: Mapping[str, Path] = MappingProxyType({}),
+    processors: tuple[PolicyProcessorPipeline, PolicyProcessorPipeline] | None = None,
 ) -> Run:
     """Write a run whole or not at all; one that is already there is replaced only by a whole one.
 
@@ -101,16 +111,18 @@ def save_run(
         examples: observations by which an exported graph is compared with it; some of them are kept.
         files: what else lies in the folder, by name.
         kept: folders to copy into it, by name.
+        processors: what LeRobot's policies are fed and read through; the chunk policy's own if not given.
 
     Raises:
         KitError: it cannot be written.
     """
     making, old = path.with_name(f".{path.name}.making"), path.with_name(f".{path.name}.old")
     try:
+        undo_broken_replacement(path)
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
         policy.save_pretrained(making / MODEL)
-        for processor in make_reachy_chunk_pre_post_processors(policy.config):
+        for processor in processors or make_reachy_chunk_pre_post_processors(policy.config):
             processor.save_pretrained(making / MODEL)
         save_file(_some(examples), making / EXAMPLES)
         for name, content in files.items():
@@ -127,40 +139,19 @@ def save_run(
         making.rename(path)
         sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(making, ignore_errors=True)
-        raise KitError(f"the run {path} cannot be written: {error}") from error
+        raise KitError(
+            f"the run {path} cannot be written: {error}. Make room, then give the same command again"
+        ) from error
     return Run(path, card)
 
 
-def save_imitation(
-    path: Path, fitted: Fitted, layout: DatasetLayout, dataset: Path, examples: Windows, config: ImitationConfig
-) -> Run:
-    """Write a run that was fitted to a dataset.
-
-    Raises:
-        KitError: it cannot be written.
-    """
-    card = RunCard(
-        task=layout.task,
-        policy=fitted.policy.name,
-        policy_hz=layout.policy_hz,
-        control_hz=layout.control_hz,
-        environment_state=layout.environment_state,
-        method="imitation",
-        dataset=str(dataset.resolve()),
-        dataset_sha256=dataset_digest(dataset),
-        episodes=fitted.episodes,
-        held_out=fitted.held_out,
-        seed=config.seed,
-        steps=fitted.best.step,
-        held_out_loss=fitted.best.held_out_loss,
-        held_out_error=fitted.best.held_out_error,
-        seconds=fitted.history[-1].seconds,
-        versions=versions(),
-    )
-    curve = {"curve.csv": write_curve(fitted.history), "curve.png": learning_curve(fitted.history)}
-    return save_run(path, fitted.policy, card, examples, curve)
+def undo_broken_replacement(path: Path) -> None:
+    """Bring back a run, finished or not, that a crash caught between its moving aside and the new one's moving in."""
+    old = path.with_name(f".{path.name}.old")
+    if old.is_dir() and not path.exists():
+        old.rename(path)
 
 
 def versions() -> dict[str, str]:

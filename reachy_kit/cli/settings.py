@@ -45,7 +45,8 @@ def take[C](settings: dict[str, Any], kind: type[C], **fixed: Any) -> C:
     chosen = {name: settings.pop(name) for name in names if name in settings}
     for name, value in chosen.items():
         default = next(field.default for field in dataclasses.fields(kind) if field.name == name)  # type: ignore[arg-type]
-        fits = isinstance(value, int | float) if isinstance(default, float) else isinstance(value, type(default))
+        number = default is None or isinstance(default, float)
+        fits = isinstance(value, int | float) if number else isinstance(value, type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):
             raise WrongUseError(f"--set {name}={value!r} does not fit: the default is {default!r}")
     try:

@@ -1,5 +1,8 @@
 """``reachy-kit train``: learn from what was recorded."""
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,9 +10,11 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
-from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.errors import RefusedError
 
 if TYPE_CHECKING:
+    from reachy_policies.fitting import FittingConfig, OnProgress
+    from reachy_policies.imitation import Fitted
     from reachy_policies.run import Run
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -28,54 +33,136 @@ def imitation(
     dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder of the run; a run that is there is replaced when the new one is whole."),
+        typer.Option(
+            "--out",
+            help="Folder of the run. An unfinished one is gone on with; a finished one is replaced by a whole new one.",
+        ),
     ],
-    policy: Annotated[str, typer.Option("--policy", help="What learns: chunk.")] = "chunk",
-    seed: Annotated[int, typer.Option("--seed", help="Of the split, the weights and the batches.")] = 0,
+    policy: Annotated[
+        str,
+        typer.Option("--policy", help="What learns: chunk, or a policy of LeRobot's (act, diffusion and others)."),
+    ] = "chunk",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split, the weights and the batches.")] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, whatever --out holds of an unfinished training.")
+    ] = False,
+    track: Annotated[
+        bool, typer.Option("--track", help="Write TensorBoard's events into the folder tensorboard beside --out.")
+    ] = False,
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)
     json: show.JsonOption = False,
 ) -> None:
     """Fit a policy to demonstrations, and stop when held-out episodes no longer improve.
 
+    After Ctrl-C or a crash the same command goes on from its last checkpoint.
+
     Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
     """
-    if policy != "chunk":
-        raise WrongUseError(f"--policy {policy} does not exist; there is chunk")
-    run = train_imitation(dataset, out, seed=seed, settings=read_settings(config, settings))
+    given = read_settings(config, settings)
+    run = train_imitation(dataset, out, policy=policy, seed=seed, fresh=fresh, track=track, settings=given)
     if json:
         show.print_json({"run": str(run.path), **run.card.provenance()})
         return
     card = run.card
-    show.result(
-        f"kept step {card.steps} of {card.seconds:.0f} s of training; its plans for the held-out episodes are off by "
-        f"{1e3 * (card.held_out_error or 0):.1f} thousandths (m and rad)"
+    error = card.held_out_error
+    plans = (
+        ""
+        if error is None
+        else f"; its plans for the held-out episodes are off by {1e3 * error:.1f} thousandths (m and rad)"
     )
+    show.result(f"kept step {card.steps} of {card.seconds:.0f} s of training{plans}")
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")
 
 
-def train_imitation(dataset: Path, out: Path, *, seed: int, settings: dict[str, Any]) -> "Run":
+def train_imitation(
+    dataset: Path,
+    out: Path,
+    *,
+    policy: str = "chunk",
+    seed: int,
+    fresh: bool = False,
+    track: bool = False,
+    settings: dict[str, Any],
+) -> "Run":
     """Fit and save; the settings go to the fit or to the policy, whichever knows them."""
     from reachy_kit.recording import read_layout
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
-    if out.is_file() or (out.exists() and any(out.iterdir()) and not (out / "card.json").is_file()):
-        raise RefusedError(f"{out} holds something that is no run, and would be replaced. Choose another --out")
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.chunk import ReachyChunkConfig
         from reachy_policies.demonstrations import load_demonstrations, windows
-        from reachy_policies.imitation import ImitationConfig, Progress, fit
-        from reachy_policies.run import save_imitation
+        from reachy_policies.imitation import save_imitation
+        from reachy_policies.tracking import events
+    _prepare(out, fresh=fresh)
+    with contextlib.ExitStack() as stack:
+        tracked = stack.enter_context(events(out)) if track else lambda progress: None
+        if policy == "chunk":
+            fitted, config = _chunk(dataset, out, seed, dict(settings), tracked)
+        else:
+            fitted, config = _of_lerobot(policy, dataset, out, seed, dict(settings), tracked)
+    demonstrations = load_demonstrations(dataset)
+    steps = fitted.policy.config
+    sizes = steps.n_obs_steps, len(steps.action_delta_indices)
+    examples = windows(demonstrations, demonstrations.episodes, *sizes)
+    return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
+
+
+def _prepare(out: Path, *, fresh: bool) -> None:
+    """Refuse a folder that is something else, and say what becomes of one that is a run.
+
+    Raises:
+        RefusedError: the folder holds something else.
+    """
+    from reachy_policies.fitting import LAST
+    from reachy_policies.run import CARD, undo_broken_replacement
+
+    undo_broken_replacement(out)
+    run = (out / CARD).is_file() or {path.name for path in out.glob("*")} == {LAST.parent.name}
+    if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
+        raise RefusedError(f"{out} holds something that is no run, and would be replaced. Choose another --out")
+    if fresh:
+        shutil.rmtree(out / LAST.parent, ignore_errors=True)
+    elif (out / LAST).is_file():
+        show.note(f"{out} holds an unfinished run; going on from its last checkpoint")
+
+
+def _chunk(
+    dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
+) -> "tuple[Fitted, FittingConfig]":
+    from reachy_policies.chunk import ReachyChunkConfig
+    from reachy_policies.demonstrations import load_demonstrations
+    from reachy_policies.imitation import ImitationConfig, fit
+
     fit_config = take(settings, ImitationConfig, seed=seed)
     policy_config = take(settings, ReachyChunkConfig)
     refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
     demonstrations = load_demonstrations(dataset)
-    with show.progress("training", total=fit_config.max_steps // fit_config.eval_every) as advance:
+    with _looks(fit_config, tracked) as on_progress:
+        return fit(demonstrations, policy_config, fit_config, on_progress, out), fit_config
 
-        def on_progress(progress: Progress) -> None:
+
+def _of_lerobot(
+    kind: str, dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
+) -> "tuple[Fitted, FittingConfig]":
+    from reachy_policies.adapter import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
+    from reachy_policies.demonstrations import load_demonstrations
+
+    options = policy_config_class(kind)
+    fit_config = take(settings, AdapterConfig, seed=seed)
+    policy_config = read_policy_config(kind, settings)
+    refuse_rest(settings, AdapterConfig, options)
+    demonstrations = load_demonstrations(dataset)
+    with _looks(fit_config, tracked) as on_progress:
+        return fit_lerobot(demonstrations, dataset, policy_config, fit_config, on_progress, out, show.note), fit_config
+
+
+@contextlib.contextmanager
+def _looks(config: "FittingConfig", tracked: "OnProgress") -> "Iterator[OnProgress]":
+    """A bar that moves with each look at the held-out episodes."""
+    with show.progress("training", total=config.max_steps // config.eval_every) as advance:
+
+        def on_progress(progress: Any) -> None:
             advance()
+            tracked(progress)
 
-        fitted = fit(demonstrations, policy_config, fit_config, on_progress)
-    sizes = fitted.policy.config.n_obs_steps, fitted.policy.config.chunk_size
-    examples = windows(demonstrations, demonstrations.episodes, *sizes)
-    return save_imitation(out, fitted, demonstrations.layout, dataset, examples, fit_config)
+        yield on_progress

@@ -16,8 +16,8 @@ from reachy_kit.rollout import rollout
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import load_demonstrations, windows
-from reachy_policies.imitation import ImitationConfig, fit, split_episodes
-from reachy_policies.run import MODEL, dataset_digest, open_run, save_imitation
+from reachy_policies.imitation import ImitationConfig, fit, save_imitation, split_episodes
+from reachy_policies.run import MODEL, dataset_digest, open_run
 from reachy_sim.conditions import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT

@@ -20,12 +20,15 @@ class ReachyChunkConfig(PreTrainedConfig):
     nothing.
     """
 
-    n_obs_steps: int = 2
+    n_obs_steps: int = 4
     """Observations the policy sees: the latest and those before it."""
     chunk_size: int = 8
     """Actions it plans."""
     n_action_steps: int = 2
     """Actions it carries out before it plans anew."""
+    temporal_ensemble_coeff: float | None = None
+    """Average what the overlapping plans say of a step, with ACT's weights (``reachy_kit.runner.Ensemble``). It plans
+    at every step, so ``n_action_steps`` must be 1."""
     hidden: int = 256
     """Width of the two hidden layers."""
     motion_noise: float = 1.0
@@ -51,6 +54,10 @@ class ReachyChunkConfig(PreTrainedConfig):
             )
         if not 1 <= self.n_action_steps <= self.chunk_size:
             raise ValueError(f"n_action_steps must lie in 1..chunk_size={self.chunk_size}, got {self.n_action_steps}")
+        if self.temporal_ensemble_coeff is not None and self.n_action_steps != 1:
+            raise ValueError(
+                f"temporal_ensemble_coeff plans at every step: n_action_steps must be 1, got {self.n_action_steps}"
+            )
 
     def validate_features(self) -> None:
         """The three inputs and the action must be there.

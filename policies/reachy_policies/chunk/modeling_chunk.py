@@ -12,6 +12,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
+from reachy_kit.runner import Ensemble
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION, ReachyChunkConfig
 
 _TINY = 5e-3
@@ -128,6 +129,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         """Forget the episode before."""
         self._seen: deque[dict[str, Tensor]] = deque(maxlen=self.config.n_obs_steps)
         self._plan: deque[Tensor] = deque()
+        coefficient = self.config.temporal_ensemble_coeff
+        self._ensemble = None if coefficient is None else Ensemble(coefficient, self.config.chunk_size)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Negative log-likelihood of the demonstrated chunk, per number; padding past an episode's end does not count.
@@ -161,6 +164,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
             seen = [self._seen[0]] * (self.config.n_obs_steps - len(self._seen)) + list(self._seen)
             window = {key: torch.stack([one[key] for one in seen], dim=1) for key in (OBS_STATE, OBS_ENV_STATE)}
             chunk = self.predict_action_chunk({**window, OBS_LAST_ACTION: batch[OBS_LAST_ACTION]}, **kwargs)
+            if self._ensemble is not None:
+                return torch.from_numpy(self._ensemble.update(chunk.cpu().numpy())).to(chunk.device)
             self._plan.extend(chunk[:, : self.config.n_action_steps].unbind(1))
         return self._plan.popleft()
 

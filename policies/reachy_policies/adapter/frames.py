@@ -1,0 +1,86 @@
+"""Recorded frames as LeRobot's policies are fed: each with the steps before and after it that a policy asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lerobot.configs import PreTrainedConfig
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from lerobot.transforms import ImageTransforms, ImageTransformsConfig
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from reachy_kit.recording import IMAGE
+from reachy_policies.demonstrations import Demonstrations
+
+_GEOMETRIC = ("affine",)
+"""Transforms that move what is seen: the action would no longer be the right one."""
+
+
+class Frames(torch.utils.data.Dataset[dict[str, Any]]):
+    """A dataset's frames by their index.
+
+    Numbers come from memory, for LeRobot's tables take 8 ms a frame; pictures come through LeRobot from its videos.
+
+    Args:
+        demonstrations: the numbers.
+        root: the dataset's folder.
+        config: of the policy, complete.
+        augment: whether to change the pictures at random.
+    """
+
+    def __init__(self, demonstrations: Demonstrations, root: Path, config: PreTrainedConfig, *, augment: bool) -> None:
+        inputs = config.input_features or {}
+        known = {OBS_STATE: demonstrations.state, OBS_ENV_STATE: demonstrations.environment_state}
+        self._columns = {key: known[key] for key in known if key in inputs}
+        self._action, self._episode = demonstrations.action, demonstrations.episode
+        self._before, self._after = config.observation_delta_indices, config.action_delta_indices or [0]
+        self._instruction = demonstrations.layout.instruction
+        self._videos = None
+        if IMAGE in inputs:
+            hz = demonstrations.layout.policy_hz
+            deltas = None if self._before is None else {IMAGE: [delta / hz for delta in self._before]}
+            self._videos = LeRobotDataset(
+                f"local/{root.name}", root=root, video_backend="pyav", delta_timestamps=deltas, return_uint8=True
+            )
+            self._size = list(inputs[IMAGE].shape[1:])
+        self._augment = _augmentation() if augment and self._videos is not None else None
+
+    def __len__(self) -> int:
+        return len(self._episode)
+
+    def __getitem__(self, frame: int) -> dict[str, Any]:
+        """LeRobot's item: a time axis where the policy asks for several steps, and which of them lie outside."""
+        item: dict[str, Any] = {"task": self._instruction}
+        rows, outside = self._steps(frame, self._before or [0])
+        for key, column in self._columns.items():
+            item[key] = column[rows] if self._before is not None else column[frame]
+            item[f"{key}_is_pad"] = outside
+        if self._videos is not None:
+            picture = shrink(self._videos[frame][IMAGE], self._size)
+            item[IMAGE] = picture if self._augment is None else self._augment(picture)
+            item[f"{IMAGE}_is_pad"] = outside
+        rows, item[f"{ACTION}_is_pad"] = self._steps(frame, self._after)
+        item[ACTION] = self._action[rows]
+        return item
+
+    def _steps(self, frame: int, deltas: Sequence[int]) -> tuple[Tensor, Tensor]:
+        episode = self._episode[frame]
+        first = int(torch.searchsorted(self._episode, episode, side="left"))
+        last = int(torch.searchsorted(self._episode, episode, side="right")) - 1
+        wanted = frame + torch.tensor(list(deltas))
+        inside = wanted.clamp(first, last)
+        return inside, inside != wanted
+
+
+def shrink(pictures: Tensor, size: Sequence[int]) -> Tensor:
+    """(…, 3, H, W) uint8 → (…, 3, *size) uint8; the same in training and on the robot."""
+    return pictures if list(pictures.shape[-2:]) == list(size) else resize(pictures, list(size), antialias=True)
+
+
+def _augmentation() -> ImageTransforms:
+    config = ImageTransformsConfig(enable=True)
+    config.tfs = {name: transform for name, transform in config.tfs.items() if name not in _GEOMETRIC}
+    return ImageTransforms(config)

@@ -8,6 +8,7 @@ stall must not permit a jump.
 
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +20,13 @@ from reachy_kit.kinematics import angles_of_halves, half_tangents, halves_inside
 REACH_HALVINGS = 10
 """Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
 
-_EASY: Array = np.array([0.003, 0.003, 0.006, 0.06, 0.25, 0.45])
-"""m and rad: x, y, z, roll, pitch and head against body, to both sides. Within, no leg comes nearer than 10° to a limit
-(tests/unit/test_safety.py looks at its corners, faces and inside)."""
+_EASY_CENTRE, _EASY_RADII = (
+    np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0]),
+    np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2]),
+)
+"""m and rad: x, y, z, roll, pitch and head against body of an ellipsoid in which no leg comes nearer than 2° to a limit
+(tests/unit/test_safety.py looks at its surface and inside). The legs' slopes would prove no more: they grow beyond
+bounds where a leg is stretched."""
 
 
 class Limited(IntFlag):
@@ -40,7 +45,7 @@ def _nine(xy: float, z: float, roll: float, pitch: float, yaw: float, body: floa
     return np.array([xy, xy, z, roll, pitch, yaw, body, antenna, antenna])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LimitsProfile:
     """What the limiter permits, per axis in the order of ``ACTION_NAMES``."""
 
@@ -113,33 +118,55 @@ def limit(
         Position always keeps the box, the head–body yaw, the speed and, from a reachable previous command, the reach.
         Acceleration gives way only where the edge of reach demands a harder stop.
     """
+    bounds = _bounds(profile, hz, np.broadcast_shapes(request.shape, previous.position.shape))
     flags = np.zeros(request.shape[:-1], dtype=np.int64)
     number = np.isfinite(request)
-    goal = request if number.all() else np.where(number, request, previous.position)
-    goal = _note(flags, Limited.NOT_A_NUMBER, request, goal)
-    goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, profile.low, profile.high))
+    goal = request
+    if not number.all():
+        goal = _note(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
+    goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
     inside = _in_reach(goal)
     if not inside.all():
         goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
 
-    approach = _approach(goal, previous, profile, hz)
-    approach.mark(flags, profile)
+    velocity = _approach(flags, goal, previous, bounds, hz)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
-    step = position = previous.position + approach.velocity / hz
+    step = position = previous.position + velocity / hz
     halves = _halves(step)
     step_inside = halves_inside_limits(halves)
     if not step_inside.all():
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
         position = _note(flags, Limited.REACH, position, slid)
-    position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, profile.lead))
+    position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
     held = _hold_relative_yaw(position, previous.position, profile.relative_yaw)
     position = _note(flags, Limited.RELATIVE_YAW, position, held)
     if position is not step:
         position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position, _in_reach(position)))
         halves = _halves(position)
     return Motion(position, (position - previous.position) * hz, angles_of_halves(halves)), flags
+
+
+class _Bounds(NamedTuple):
+    """A profile's numbers for one tick, over the batch: numpy is slow where rows of nine meet nine numbers."""
+
+    low: Array
+    high: Array
+    speed: Array
+    slowest: Array
+    """The speeds, negative."""
+    change: Array
+    """By how much a velocity may change."""
+    half_change: Array
+    lead: Array
+
+
+@lru_cache(maxsize=4)
+def _bounds(profile: LimitsProfile, hz: float, shape: tuple[int, ...]) -> _Bounds:
+    change = profile.acceleration / hz
+    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead)
+    return _Bounds(*(np.broadcast_to(row, shape).copy() for row in rows))
 
 
 def _halves(vector: Array) -> Array:
@@ -246,41 +273,38 @@ def _slide(
 
 def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
     """(...,) whether the legs reach (..., 9); they are asked only where it is not plain from the numbers."""
-    ease = np.abs(vector[..., : YAW + 1])
-    ease[..., YAW] = np.abs(vector[..., YAW] - vector[..., BODY_YAW])
-    inside = np.asarray(np.logical_and.reduce(ease <= _EASY, axis=-1))
+    ease = vector[..., : YAW + 1] - _EASY_CENTRE
+    ease[..., YAW] -= vector[..., BODY_YAW]
+    ease /= _EASY_RADII
+    inside = np.asarray(np.einsum("...k,...k", ease, ease) <= 1.0)
     if not inside.all():
         doubtful = ~inside
         inside[doubtful] = halves_inside_limits(half_tangents(vector[doubtful]))
     return inside
 
 
-class _Approach(NamedTuple):
-    """The way towards a goal in one tick, each (..., 9) per s."""
-
-    straight: Array
-    """Speed that would be there at once."""
-    swift: Array
-    """Within the permitted speed."""
-    velocity: Array
-    """Within the permitted acceleration too, and able to brake before the goal."""
-
-    def mark(self, flags: npt.NDArray[np.int64], profile: LimitsProfile) -> None:
-        """Note where speed and acceleration held it back."""
-        _mark(flags, Limited.SPEED, np.abs(self.straight) > profile.speed)
-        _mark(flags, Limited.ACCELERATION, np.abs(self.velocity - self.swift) > 1e-9)
-
-
-def _approach(goal: Array, previous: Motion, profile: LimitsProfile, hz: float) -> _Approach:
-    straight = (goal - previous.position) * hz
+def _approach(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, bounds: _Bounds, hz: float) -> Array:
+    """(..., 9) per s towards a goal: within the permitted speed and acceleration, and able to brake before it."""
+    straight = goal - previous.position
+    straight *= hz
     far = np.abs(straight)
-    swift = _clip(straight, -profile.speed, profile.speed)
-    change = profile.acceleration / hz
+    _mark(flags, Limited.SPEED, far > bounds.speed)
+    swift = _clip(straight, bounds.slowest, bounds.speed)
     # The fastest speed from which braking ends at the goal in n whole ticks: n·v − change·n(n−1)/2 = |distance|·hz.
-    ticks = np.maximum(np.ceil(np.sqrt(0.25 + 2 * far / change) - 0.5), 1.0)
-    brake = far / ticks + change * (ticks - 1) / 2
+    ticks = far / bounds.half_change
+    ticks += 0.25
+    np.sqrt(ticks, out=ticks)
+    ticks -= 0.5
+    np.maximum(np.ceil(ticks, out=ticks), 1.0, out=ticks)
+    brake = far / ticks
+    ticks -= 1.0
+    ticks *= bounds.half_change
+    brake += ticks
     wanted = _clip(swift, -brake, brake)
-    return _Approach(straight, swift, _clip(wanted, previous.velocity - change, previous.velocity + change))
+    velocity = _clip(wanted, previous.velocity - bounds.change, previous.velocity + bounds.change)
+    swift -= velocity
+    _mark(flags, Limited.ACCELERATION, np.abs(swift, out=swift) > 1e-9)
+    return velocity
 
 
 def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> Array:

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from reachy_kit import safety
 from reachy_kit.geometry import pose_from_vector
 from reachy_kit.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
-from reachy_kit.kinematics import forward, inverse, reachable
+from reachy_kit.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reachable
 from reachy_kit.safety import CLASSROOM, Limited, Motion, limit
 
 ROUNDING = 1e-12
@@ -104,6 +105,24 @@ def test_head_and_body_never_part_by_more_than_sixty_degrees(storm):
 
 def test_the_legs_reach_every_command(storm):
     assert is_reachable(storm.positions).all()
+
+
+def test_what_passes_without_asking_the_legs_keeps_two_degrees_from_every_limit():
+    rng = np.random.default_rng(3)
+    way = rng.normal(size=(300_000, 6)) * rng.choice([0.05, 1.0], (300_000, 6))  # along the axes too
+    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    way[::3] *= rng.random((100_000, 1))  # inside; the others on the surface
+    pose = np.zeros((len(way), 9))
+    pose[:, :6] = safety._EASY_CENTRE + safety._EASY_RADII * way
+    pose[:, BODY_YAW] = rng.uniform(-2.7, 2.7, len(way))
+    pose[:, YAW] += pose[:, BODY_YAW]
+    turned = pose[:, BODY_YAW]
+    about = pose[:, :2].copy()
+    pose[:, 0] = np.cos(turned) * about[:, 0] - np.sin(turned) * about[:, 1]
+    pose[:, 1] = np.sin(turned) * about[:, 0] + np.cos(turned) * about[:, 1]
+    legs = inverse_of_vector(pose)
+    low, high = STEWART_LIMITS.T
+    assert np.minimum(legs - low, high - legs).min() > np.deg2rad(2.0)
 
 
 def test_no_tick_moves_faster_than_the_profile(storm):

@@ -1,17 +1,30 @@
-"""``reachy-kit eval``: how well policies do, on the same initial states."""
+"""``reachy-kit eval``: how well policies do, on the same initial states.
 
+One after another through the robot's own control loop, or, for variants and for arms of several trainings, all episodes
+at once in the batched simulator.
+"""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
-from reachy_kit.errors import WrongUseError
+from reachy_kit.errors import KitError, WrongUseError
 
 if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
     from rich.table import Table
 
+    from reachy_kit.interface import Image
+    from reachy_policies.evaluate.arms import Arm
+    from reachy_policies.evaluate.compare import CompareConfig, Compared
     from reachy_policies.evaluate.episodes import Evaluation
+    from reachy_policies.evaluate.page import Film
     from reachy_policies.evaluate.statistics import PairedDifference
     from reachy_sim.conditions import Variant
 
@@ -20,34 +33,80 @@ def evaluate(
     policies: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|BUNDLE|expert|oracle|random…",
-            help="What to judge; the first is what the others are compared with.",
+            metavar="RUN|BUNDLE|NAME=DIR|expert|oracle|random…",
+            help="What to judge; the first is what the others are compared with. NAME=DIR is an arm: a folder with "
+            "seed-0, seed-1 …, a run for each training seed.",
         ),
     ],
     task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
     variant: Annotated[
-        str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")
+        str, typer.Option("--variant", help="The task's variant; with --variants the one that was trained on.")
     ] = "training",
+    variants: Annotated[
+        str | None,
+        typer.Option(
+            "--variants",
+            metavar="held-out|all|NAME,NAME",
+            help="Judge on these, too, in the batched simulator; held-out and all are every other variant.",
+        ),
+    ] = None,
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")
     ] = 100,
     robot: RobotOption = "sim",
     perception: PerceptionOption = "auto",
+    tier: Annotated[
+        str | None, typer.Option("--tier", metavar="physics|kinematic", help="Of the batched simulator.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state.")] = 0,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0.0, max=100.0, help="Points of success that do not matter: kept.")
+    ] = 5.0,
+    match: Annotated[
+        float, typer.Option("--match", min=0.0, help="In-task returns that differ by no more count as equal.")
+    ] = 0.02,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one page with everything.")] = None,
+    films: Annotated[
+        int, typer.Option("--films", min=0, help="Worst episodes to film for the page, of the first and the last.")
+    ] = 2,
     json: show.JsonOption = False,
 ) -> None:
-    """Judge policies on the same seeded initial states: success with a 95 % interval, gaze error, loop times.
+    """Judge policies on the same seeded initial states: success with a 95 % interval, error, and what may be claimed.
 
     Example: reachy-kit eval runs/look_at expert --task look_at --episodes 100 --json
+
+    Example: reachy-kit eval BC=runs/bc RL=runs/rl --task track --variants held-out --episodes 200 --html compared.html
     """
-    from reachy_policies.evaluate.statistics import compare_pairs
+    from reachy_kit.cli.policies import is_arm
     from reachy_sim.tasks import variant_by_name
 
     chosen = variant_by_name(task, variant)
     if robot not in ("sim", "daemon"):
         raise WrongUseError("a real robot knows no ground truth to judge by; evaluate on --robot sim or daemon")
+    if variants is not None or tier is not None or html is not None or any(is_arm(name) for name in policies):
+        if robot != "sim" or perception not in ("auto", "geometry"):
+            raise WrongUseError("--variants, --tier, --html and arms need --robot sim and its --perception geometry")
+        if tier not in (None, "physics", "kinematic"):
+            raise WrongUseError(f"--tier {tier} does not exist; there are physics and kinematic")
+        held_out = _held_out(task, variant, variants)
+        if html is not None:
+            check_writable(html)
+        with show.working("loading torch and LeRobot"):
+            from reachy_policies.evaluate.compare import CompareConfig
+        config = CompareConfig(variant, held_out, episodes, seed, margin / 100, match)
+        _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
+        return
+    _evaluate_one_by_one(policies, chosen, robot, perception, range(seed, seed + episodes), json)
+
+
+def _evaluate_one_by_one(
+    policies: list[str], chosen: "Variant", robot: str, perception: str, seeds: range, json: bool
+) -> None:
+    from reachy_policies.evaluate.statistics import compare_pairs
+
+    task, variant = chosen.task.name, chosen.name
     with open_stage(robot, chosen, perception, camera=False) as stage:
-        results = [evaluate_one(name, stage, chosen, range(seed, seed + episodes)) for name in policies]
+        results = [evaluate_one(name, stage, chosen, seeds) for name in policies]
     comparisons = [compare_pairs(results[0].successes, other.successes) for other in results[1:]]
     if json:
         show.print_json(
@@ -60,7 +119,7 @@ def evaluate(
         )
         return
     of = task if variant == "training" else f"{task}, {variant},"
-    show.print_table(table(f"{of} on {robot}, {episodes} episodes", results))
+    show.print_table(table(f"{of} on {robot}, {len(seeds)} episodes", results))
     for other, comparison in zip(results[1:], comparisons, strict=True):
         show.result(difference_line(results[0].policy, other.policy, comparison))
 
@@ -127,3 +186,153 @@ def difference_line(first: str, other: str, comparison: "PairedDifference") -> s
         f"{points(difference.high)}, on {comparison.pairs} pairs; only {first}: {len(comparison.only_a)}, "
         f"only {other}: {len(comparison.only_b)}"
     )
+
+
+def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
+    """Names of the variants beside the one that was trained on."""
+    from reachy_sim.tasks import VARIANTS, variant_by_name
+
+    if wanted is None:
+        return ()
+    if wanted in ("held-out", "all"):
+        return tuple(name for name in VARIANTS[task] if name != in_task)
+    names = dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip())
+    if not names:
+        raise WrongUseError(f"--variants names none; there are held-out, all, {', '.join(VARIANTS[task])}")
+    for name in names:
+        variant_by_name(task, name)
+    return tuple(name for name in names if name != in_task)
+
+
+def _evaluate_arms(
+    policies: list[str],
+    chosen: "Variant",
+    config: "CompareConfig",
+    tier: str,
+    html: Path | None,
+    films: int,
+    json: bool,
+) -> None:
+    """All episodes at once, for arms of several trainings and for many variants."""
+    from reachy_kit.cli.policies import load_arms, scripted_arm
+    from reachy_kit.cli.simulated import make_envs
+    from reachy_policies.evaluate.compare import compare_arms, count_plays
+    from reachy_policies.evaluate.summary import remarks, summarise
+    from reachy_policies.run import versions
+
+    task = chosen.task.name
+    arms = load_arms(policies, task, chosen.task.features)
+
+    def envs(variant: str, hz: int, count: int) -> "VectorEnv[Any, Any, Any]":
+        return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz)
+
+    references = scripted_arm("expert", task, arms[0].hz), scripted_arm("oracle", task, arms[0].hz)
+    with show.progress(f"{task}, {config.episodes} episodes each", total=count_plays(arms, config)) as advance:
+        compared = compare_arms(arms, references, config, envs, advance)
+    if html is not None:
+        _write_page(html, compared, chosen, tier, films)
+    if json:
+        show.print_json({"task": task, "tier": tier, "versions": versions(), **summarise(compared)})
+        return
+    for made in _arm_tables(f"{task}, {tier} tier, {config.episodes} episodes", compared):
+        show.print_table(made)
+    for remark in remarks(compared):
+        show.result(remark)
+    if html is not None:
+        show.result(f"page: {html}")
+
+
+def check_writable(html: Path) -> None:
+    """Before any work is done for nothing.
+
+    Raises:
+        WrongUseError: there is no such folder, or it is one itself.
+    """
+    if html.is_dir() or not html.resolve().parent.is_dir():
+        what = "is a folder" if html.is_dir() else f"there is no folder {html.resolve().parent}"
+        raise WrongUseError(f"--html {html}: {what}")
+
+
+def _arm_tables(title: str, compared: "Compared") -> "list[Table]":
+    """What people read: a row a policy, and against the first a row for each other one."""
+    from rich import box
+    from rich.table import Table
+
+    from reachy_policies.evaluate.summary import AGAINST_COLUMNS, SCORE_COLUMNS, against_rows, score_rows
+
+    parts: list[tuple[str, tuple[str, ...], list[tuple[str, list[str]]]]] = []
+    parts.append((title, SCORE_COLUMNS, score_rows(compared)))
+    if len(compared.arms) > 1:
+        first = compared.arms[0].name
+        parts.append((f"against {first}", AGAINST_COLUMNS, against_rows(compared)))
+        if any(arm.trained for arm in compared.arms):
+            equal = against_rows(compared, equal_return=True)
+            parts.append((f"against {first} at equal in-task return", AGAINST_COLUMNS, equal))
+    tables = []
+    for heading, columns, rows in parts:
+        made, before = Table(title=heading, box=box.SIMPLE, padding=(0, 1, 0, 0)), ""
+        for column in columns:
+            words = column in ("variant", "policy", "verdict")
+            made.add_column(column, justify="left" if words else "right", no_wrap=not words)
+        for variant, cells in rows:
+            made.add_row("" if variant == before else variant, *cells)
+            before = variant
+        tables.append(made)
+    return tables
+
+
+def _write_page(html: Path, compared: "Compared", chosen: "Variant", tier: str, films: int) -> None:
+    from reachy_policies.evaluate.page import Page, write_page
+    from reachy_policies.run import versions
+
+    task = chosen.task
+    made, missing = _films(compared, task.name, tier, films)
+    command = " ".join(["reachy-kit", *sys.argv[1:]])
+    write_page(html, Page(compared, task.name, task.instruction, tier, made, missing, versions(), command))
+
+
+def _films(compared: "Compared", task: str, tier: str, each: int) -> "tuple[list[Film], str]":
+    """Films of the worst episodes; or none, and why."""
+    from reachy_policies.evaluate.films import encode, worst_episodes
+    from reachy_policies.evaluate.page import Film
+
+    if not each:
+        return [], "No films were asked for (--films)."
+    made: list[Film] = []
+    worst = worst_episodes(compared, each)
+    try:
+        with show.progress("films of the worst episodes", total=len(worst)) as advance:
+            for one in worst:
+                pictures = _pictures(one.arm, one.training, task, one.variant, one.seed, tier)
+                made.append(Film(one.words, encode(pictures)))
+                advance()
+    except ImportError as error:
+        return [], f"No films: {error.name} is missing. Install the extra view: pip install 'reachy-kit[view]'"
+    except KitError as error:  # nothing can be drawn here
+        return [], f"No films: {error}"
+    return made, ""
+
+
+def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tier: str) -> "Sequence[Image]":
+    """An episode once more, and the robot in it from the side."""
+    import numpy as np
+
+    from reachy_kit.cli.simulated import make_envs
+    from reachy_policies.evaluate.films import FPS
+    from reachy_sim.view.figure import Portraitist
+
+    poses, targets = [], []
+    policy = arm.policies[training]([seed])
+    with contextlib.closing(make_envs(task, 1, tier=tier, variant=variant, policy_hz=arm.hz)) as envs:
+        simulation = envs.unwrapped.simulation  # type: ignore[attr-defined]
+        observation, _ = envs.reset(seed=seed)
+        policy.begin(observation)
+        over = False
+        while not over:
+            poses.append(simulation.view.state[0].copy())
+            targets.append(simulation.target[0].copy())
+            observation, _, _, truncated, _ = envs.step(policy.act(observation))
+            over = bool(np.asarray(truncated).any())
+    moments = np.arange(0, len(poses) / arm.hz, 1 / FPS) * arm.hz
+    with contextlib.closing(Portraitist(400, 300, targets)) as portraitist:
+        return [portraitist.draw(poses[int(at)], targets[int(at)]).copy() for at in moments]

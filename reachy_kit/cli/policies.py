@@ -1,10 +1,18 @@
-"""Load the policy that an argument names: a scripted one, the folder of a run, or a bundle."""
+"""Load the policy that an argument names: a scripted one, the folder of a run, an arm of several runs, or a bundle."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import Policy
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from reachy_policies.evaluate.arms import Arm
+    from reachy_policies.evaluate.batch import BatchPolicy
 
 
 @dataclass(frozen=True)
@@ -57,3 +65,114 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
     bundle = read_bundle(path)
     graph = bundle.manifest.graphs[0]
     return LoadedPolicy(path.name, load_policy(bundle, features), graph.hz, bundle.manifest.task)
+
+
+def is_arm(argument: str) -> bool:
+    """Whether an argument is NAME=DIR, or a folder of runs, one a training seed."""
+    name, path = _named(argument)
+    return name is not None or (not (path / "card.json").is_file() and any(path.glob("seed-*/card.json")))
+
+
+def load_arms(arguments: Sequence[str], task: str, features: tuple[str, ...]) -> "list[Arm]":
+    """What is to be judged in the batched simulator.
+
+    Args:
+        arguments: expert, oracle, random, a run, a folder of runs, or NAME=DIR of either.
+        task: that they must be for.
+        features: of the task.
+
+    Raises:
+        WrongUseError: there is no such policy, it is for another task, or two have the same name.
+        RefusedError: it looks at other features.
+    """
+    from reachy_policies.evaluate.arms import open_arm
+
+    named = [(argument, *_named(argument)) for argument in arguments]
+    labels = [name or (argument if argument in SCRIPTED else path.resolve().name) for argument, name, path in named]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise WrongUseError(f"two policies are called {label}: tell them apart with NAME={label}")
+    arms = {
+        label: open_arm(label, _no_bundle(argument, path), task, features)
+        for label, (argument, name, path) in zip(labels, named, strict=True)
+        if name is not None or argument not in SCRIPTED
+    }
+    hz = next((arm.hz for arm in arms.values()), _HZ)
+    return [arms[label] if label in arms else scripted_arm(label, task, hz) for label in labels]
+
+
+def scripted_arm(name: str, task: str, hz: int = _HZ) -> "Arm":
+    """The expert, the oracle or the restless, for many environments at once."""
+    from reachy_policies.evaluate.arms import Arm
+
+    def policy(seeds: Sequence[int]) -> "BatchPolicy":
+        return _Restless(hz, seeds) if name == "random" else _Teacher(task, hz, seeds, oracle=name == "oracle")
+
+    return Arm(name, hz, (None,), (policy,))
+
+
+class _Teacher:
+    """A scripted teacher whose wavering follows from the episodes' seeds."""
+
+    def __init__(self, task: str, hz: int, seeds: Sequence[int], *, oracle: bool) -> None:
+        import numpy as np
+
+        from reachy_sim.tasks.expert import teacher
+
+        self._policy = teacher(task, hz, len(seeds), oracle=oracle)
+        self._seeds = np.array(seeds, dtype=np.uint64)
+
+    def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
+        import numpy as np
+
+        self._policy.reset(np.arange(len(self._seeds)), self._seeds, np.zeros_like(self._seeds))
+
+    def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
+        state, features, last = (
+            observation[key].astype("f8") for key in ("agent_pos", "environment_state", "last_action")
+        )
+        return self._policy.act(state, features, last)
+
+
+class _Restless:
+    """One restless policy an episode, each with the episode's seed."""
+
+    def __init__(self, hz: int, seeds: Sequence[int]) -> None:
+        self._hz, self._seeds = hz, seeds
+
+    def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
+        from reachy_sim.tasks.expert import Restless
+
+        self._every = [Restless(self._hz, seed) for seed in self._seeds]
+
+    def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
+        import numpy as np
+
+        from reachy_kit.interface import Observation
+
+        unseen = Observation(observation["agent_pos"][0], 0.0)
+        return np.stack([one.act(unseen) for one in self._every])
+
+
+def _named(argument: str) -> tuple[str | None, Path]:
+    """NAME=DIR taken apart; without a name, and where the whole is a path that exists, None and the path."""
+    name, equals, path = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return None, Path(argument)
+    if not name or not path:
+        raise WrongUseError(f"{argument}: an arm is NAME=DIR")
+    return name, Path(path)
+
+
+def _no_bundle(argument: str, path: Path) -> Path:
+    if not path.exists():
+        raise WrongUseError(
+            f"{argument} is neither a run nor a folder of runs nor {', '.join(SCRIPTED)}. Train one: reachy-kit train "
+            f"imitation --out {path}"
+        )
+    if path.is_file() or (path / "manifest.json").is_file():
+        raise WrongUseError(
+            f"{path} is a bundle, which runs one episode after another: leave out --variants, --html and arms, or "
+            "give its run"
+        )
+    return path

@@ -25,4 +25,4 @@ def row(one: Evaluation) -> list[str]:
 
 def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.0f}"
+    return f"{round(100 * share):+d}"

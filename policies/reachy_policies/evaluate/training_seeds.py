@@ -33,7 +33,7 @@ class SeedComparison:
     """Differences over pairs of training seeds."""
 
     difference: Rate
-    """Their mean, with its 95 % t-interval; infinite with a single pair."""
+    """Their mean with a 95 % interval."""
     p_value: float | None
     """Exact sign-flip test, two-sided; None with too few pairs."""
     verdict: Verdict
@@ -99,7 +99,7 @@ def sign_flip_p(differences: Array, seed: int = 0) -> float:
     return float((np.sum(np.abs(signs @ differences) >= observed) + 1) / (_FLIPS + 1))
 
 
-def compare_trainings(differences: Array, margin: float = MARGIN) -> SeedComparison:
+def compare_trainings(differences: Array, margin: float = MARGIN, episodes: Rate | None = None) -> SeedComparison:
     """What (n,) differences of success, one a pair of training seeds, allow to say.
 
     ``gained`` or ``lost`` only where the test rejects, ``kept`` only where the whole interval lies within the margin:
@@ -108,8 +108,13 @@ def compare_trainings(differences: Array, margin: float = MARGIN) -> SeedCompari
     Args:
         differences: shares of episodes, second way of training minus first.
         margin: share that does not matter.
+        episodes: the same difference with its interval over episodes. The t-interval over trainings has no width where
+            trainings happen to agree, however few the episodes; so on either side the wider one counts, up to ±1.
     """
     n, difference = len(differences), mean_interval(differences)
+    if episodes is not None:
+        low, high = min(difference.low, episodes.low), max(difference.high, episodes.high)
+        difference = Rate(difference.value, max(low, -1.0), min(high, 1.0))
     p_value = sign_flip_p(differences) if n >= FEWEST_FOR_P else None
     verdict: Verdict = "can't tell"
     if n >= FEWEST_FOR_CLAIM and p_value is not None:

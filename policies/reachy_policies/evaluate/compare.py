@@ -22,7 +22,7 @@ type MakeEnvs = Callable[[str, int, int], VectorEnv[Any, Any, Any]]
 type Advance = Callable[[], None]
 
 HELD_OUT = "held-out together"
-"""Name of all held-out variants as one: a single endpoint, where one test for each variant would find something by chance."""
+"""Name of all held-out variants as one, a single endpoint: of a test for each variant some reject by chance."""
 AT_ONCE = 256
 """Episodes in a batch."""
 

@@ -104,10 +104,13 @@ class Scores:
 
 
 def joined(parts: Sequence[Scores]) -> Scores:
-    """Several variants as one: their episodes side by side, each variant with the same weight."""
-    return replace(
-        parts[0], **{name: np.concatenate([getattr(one, name) for one in parts], axis=1) for name in _ARRAYS}
-    )
+    """Several variants as one: their episodes side by side, each variant with the same weight.
+
+    Variants may last differently long; errors over time end with the shortest.
+    """
+    steps = min(one.errors.shape[2] for one in parts)
+    cut = [replace(one, errors=one.errors[:, :, :steps]) for one in parts]
+    return replace(cut[0], **{name: np.concatenate([getattr(one, name) for one in cut], axis=1) for name in _ARRAYS})
 
 
 _ARRAYS = ("success", "error", "reward", "jerk", "effort", "errors")

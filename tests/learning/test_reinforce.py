@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +20,15 @@ from reachy_kit.interface import ACTION_NAMES
 from reachy_policies.reinforce.exploration import Directions
 from reachy_policies.run import open_run
 
-TINY = {"num_envs": 16, "eval_episodes": 8, "iterations": 4, "eval_every": 2, "warmup": 1, "epochs": 2, "batch_size": 128}
+TINY = {
+    "num_envs": 16,
+    "eval_episodes": 8,
+    "iterations": 4,
+    "eval_every": 2,
+    "warmup": 1,
+    "epochs": 2,
+    "batch_size": 128,
+}
 
 
 STEPS = 88
@@ -50,7 +62,12 @@ def test_a_variation_is_recovered_from_the_chunk_and_touches_only_its_axes(chunk
 
 def test_a_reinforced_run_says_where_it_comes_from_and_keeps_its_start(reinforced, trained_run):
     card = reinforced.card
-    assert (card.task, card.method, card.tier, card.dataset) == ("look_at", "ppo", "kinematic", trained_run.card.dataset)
+    assert (card.task, card.method, card.tier, card.dataset) == (
+        "look_at",
+        "ppo",
+        "kinematic",
+        trained_run.card.dataset,
+    )
     assert card.total_seconds == pytest.approx(card.seconds + trained_run.card.seconds)
     theirs, ours = (
         path.read_bytes()
@@ -78,7 +95,15 @@ def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced
     assert not same(weights(other), weights(reinforced))
 
 
-@pytest.mark.parametrize("method", ["ppo", "scratch", "bc-continue", "filtered-bc"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "ppo",
+        "filtered-bc",
+        pytest.param("scratch", marks=pytest.mark.long),
+        pytest.param("bc-continue", marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
     trained_run, reinforced, tmp_path, monkeypatch, method
 ):
@@ -165,6 +190,22 @@ def test_wrong_use_says_what_to_do(trained_run, tmp_path, options, settings, say
     assert not (tmp_path / "run" / "card.json").exists()
 
 
+@pytest.mark.long
+def test_a_killed_command_goes_on_from_its_checkpoint(trained_run, tmp_path):
+    settings = [f"--set={name}={value}" for name, value in TINY.items() if name != "iterations"]
+    words = ["train", "rl", "--init", str(trained_run.path), "--task", "look_at", "--iterations", "30", *settings]
+    command = [str(Path(sys.executable).parent / "reachy-kit"), *words, "--out", str(tmp_path / "run")]
+    last = tmp_path / "run" / "training" / "last.safetensors"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        while not last.is_file() and process.poll() is None:
+            os.sched_yield()
+        process.kill()
+    assert not (tmp_path / "run" / "card.json").exists()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "going on from its last checkpoint" in done.stderr
+    assert open_run(tmp_path / "run").card.steps <= 30
+
+
 def test_a_diverging_training_returns_to_good_weights_then_gives_up_with_a_remedy(trained_run, tmp_path):
     settings = {**TINY, "lr": 1e30, "critic_lr": 1e30}
     with pytest.raises(KitError, match="diverged in round 1.*smaller rate"):
@@ -210,5 +251,3 @@ def test_exploration_beats_the_imitation_it_came_from(trained_run, tmp_path):
     rows = list(csv.DictReader((run.path / "curve.csv").open()))
     assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
     assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
-
-

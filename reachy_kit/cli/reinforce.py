@@ -29,7 +29,7 @@ def rl(
         typer.Option(
             "--method",
             help="ppo: explore from the imitation. scratch: explore without one. bc-continue: imitate the teacher "
-            "further. filtered-bc: imitate its own successes.",
+            "further. filtered-bc: imitate its own successes. residual: leave it as it is, and correct its actions.",
         ),
     ] = "ppo",
     variant: Annotated[str, typer.Option("--variant", help="The task's variant to learn in.")] = "training",
@@ -103,11 +103,11 @@ def train_rl(
         raise WrongUseError(f"{init} is no run. Train one: reachy-kit train imitation --out {init}")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.reinforce import methods
-        from reachy_policies.reinforce.configuration import ReinforceConfig
     if method not in methods.METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
-    config = take(settings, ReinforceConfig, seed=seed)
-    refuse_rest(settings, ReinforceConfig)
+    kind = methods.settings_of(method)
+    config = take(settings, kind, seed=seed)
+    refuse_rest(settings, kind)
     hz = 25
     assignment = methods.Assignment(
         task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, chosen.task.features

@@ -24,9 +24,12 @@ from reachy_policies.reinforce.rehearsing import Rehearsing
 from reachy_policies.reinforce.stages import Stages
 from reachy_policies.reinforce.start import looking_about, shortened, untrained
 from reachy_policies.reinforce.training import Learner, Reinforced, Round, rounds_table, train
-from reachy_policies.run import Run, open_run, save_run, versions, weights_digest
+from reachy_policies.residual.base import FrozenBase
+from reachy_policies.residual.configuration_learning import ResidualConfig
+from reachy_policies.residual.correcting import Correcting
+from reachy_policies.run import MODEL, Run, open_run, save_run, versions, weights_digest
 
-METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc")
+METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc", "residual")
 TRAINING = "training"
 """Folder of an unfinished run's checkpoints."""
 type Envs = VectorEnv[Any, Any, Any]
@@ -80,7 +83,7 @@ def reinforce(
     torch.set_num_threads(config.threads)
     stages, judging = _stages(assignment, config, simulated), simulated.judging(config.eval_episodes)
     try:
-        start = _start(start_run, judging, config)
+        start = _start(start_run, judging, assignment.method, config)
         learner = _learner(assignment, start, stages, simulated, config)
         done = train(learner, judging, config, out / TRAINING, identity, on_round)
         examples = start_run.examples() if start_run else looking_about(judging, config.n_obs_steps, config.chunk, 0)
@@ -137,7 +140,14 @@ def _start_run(assignment: Assignment) -> Run | None:
     return run
 
 
-def _start(run: Run | None, envs: Envs, config: ReinforceConfig) -> ReachyChunkPolicy:
+def settings_of(method: str) -> type[ReinforceConfig]:
+    """The kind of configuration that a method has."""
+    return ResidualConfig if method == "residual" else ReinforceConfig
+
+
+def _start(run: Run | None, envs: Envs, method: str, config: ReinforceConfig) -> ReachyChunkPolicy | FrozenBase:
+    if run is not None and method == "residual":
+        return FrozenBase.load(run.path / MODEL)
     if run is None:
         return untrained(envs, config.chunk, config.n_obs_steps, config.hidden, config.seed)
     policy = run.load()
@@ -150,9 +160,16 @@ def _start(run: Run | None, envs: Envs, config: ReinforceConfig) -> ReachyChunkP
 
 
 def _learner(
-    assignment: Assignment, start: ReachyChunkPolicy, stages: Stages, simulated: Simulated, config: ReinforceConfig
+    assignment: Assignment,
+    start: ReachyChunkPolicy | FrozenBase,
+    stages: Stages,
+    simulated: Simulated,
+    config: ReinforceConfig,
 ) -> Learner:
     axes = explored_axes(config, assignment.task)
+    if isinstance(start, FrozenBase):
+        assert isinstance(config, ResidualConfig)
+        return Correcting(start, stages, simulated.teacher(config.num_envs, config.seed), axes, config)
     if assignment.method in ("ppo", "scratch"):
         return Exploring(start, stages, axes, config)
     teacher = partial(simulated.teacher, config.num_envs) if assignment.method == "bc-continue" else None

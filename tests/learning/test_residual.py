@@ -1,0 +1,196 @@
+"""A residual begins as its base, corrects only what it may, and nothing interrupts its training for good."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reachy_kit.cli.reinforce import train_rl
+from reachy_kit.cli.simulated import batch_teacher, make_envs
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.interface import ACTION_NAMES
+from reachy_policies.adapter import batch_policy_of
+from reachy_policies.evaluate.batch import play
+from reachy_policies.reinforce.stages import Stages
+from reachy_policies.residual.base import FrozenBase
+from reachy_policies.residual.configuration_learning import ResidualConfig
+from reachy_policies.residual.correcting import Correcting
+from reachy_policies.residual.memory import Episodes, Memory
+from reachy_policies.run import MODEL, open_run
+
+TINY = {
+    "num_envs": 8,
+    "eval_episodes": 8,
+    "iterations": 3,
+    "eval_every": 3,
+    "warmup": 1,
+    "taught": 1,
+    "updates": 10,
+    "batch_size": 64,
+    "memory": 12,
+    "ramp": 1000,
+}
+PITCH, YAW = 4, 5
+STEPS = 88
+"""Decisions of a look_at episode: 3.5 s at 25 Hz."""
+
+
+def weights(run):
+    return batch_policy_of(run)._policy.state_dict()
+
+
+@pytest.fixture(scope="module")
+def envs():
+    envs = make_envs("look_at", 8, tier="kinematic")
+    yield envs
+    envs.close()
+
+
+@pytest.fixture(scope="module")
+def corrected(trained_run, tmp_path_factory):
+    """A short training without interruption."""
+    out = tmp_path_factory.mktemp("residual") / "run"
+    return train_rl(out, task="look_at", init=trained_run.path, method="residual", settings=dict(TINY))
+
+
+def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
+    base = FrozenBase.load(trained_run.path / MODEL)
+    learner = Correcting(base, Stages(envs), batch_teacher("look_at", 25, 8), [PITCH, YAW], ResidualConfig(num_envs=8))
+    ours, theirs = play(envs, learner.acting(), 0), play(envs, batch_policy_of(trained_run), 0)
+    np.testing.assert_array_equal(ours.commands, theirs.commands)
+
+
+def test_only_the_explored_axes_are_corrected_and_by_no_more_than_alpha(corrected, envs):
+    """The policy asks its base about what itself brings about, so the base is asked along."""
+    policy = batch_policy_of(corrected)._policy
+    observation, _ = envs.reset(seed=0)
+    policy.reset()
+    largest = np.zeros(9)
+    act = policy.base.act
+    wanted = []
+    policy.base.act = lambda batch: wanted.append(act(batch)) or wanted[-1]
+    acting = batch_policy_of(corrected)
+    acting._policy = policy
+    for _ in range(STEPS - 1):
+        action = acting.act(observation)
+        largest = np.maximum(largest, np.abs(action - wanted[-1].numpy()).max(axis=0))
+        observation, *_ = envs.step(action)
+    still = [axis for axis in range(9) if axis not in (PITCH, YAW)]
+    assert largest[still].max() == 0
+    assert 0 < largest[[PITCH, YAW]].min() <= largest.max() <= 0.15 + 1e-6
+
+
+def test_a_saved_residual_brings_its_base_and_its_card_along(corrected, trained_run):
+    card = corrected.card
+    assert (card.method, card.policy, card.start) == ("residual", "reachy_residual", str(trained_run.path.resolve()))
+    assert card.env_steps == (3 + 1) * 8 * STEPS
+    theirs, ours = (path / "model.safetensors" for path in (trained_run.path / MODEL, corrected.path / MODEL / "base"))
+    assert theirs.read_bytes() == ours.read_bytes()
+
+
+def test_the_curve_tells_of_every_look(corrected):
+    rows = list(csv.DictReader((corrected.path / "curve.csv").open()))
+    assert [int(row["iteration"]) for row in rows] == [0, 3]
+    assert 0 < float(rows[-1]["acting_share"]) <= 1
+
+
+def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
+    corrected, trained_run, tmp_path, monkeypatch
+):
+    from reachy_policies.reinforce import training
+
+    options = {"task": "look_at", "method": "residual", "init": trained_run.path}
+    save = training.write_checkpoint
+
+    def interrupted(path, checkpoint):
+        save(path, checkpoint)
+        if checkpoint.numbers["iteration"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_checkpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    monkeypatch.undo()
+    resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    one, other = weights(resumed), weights(corrected)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_learns_without_a_teacher_too(trained_run, tmp_path):
+    settings = {**TINY, "taught": 0, "iterations": 1, "warmup": 0}
+    run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, method="residual", settings=settings)
+    assert run.card.env_steps == 2 * 8 * STEPS
+
+
+@given(
+    st.integers(1, 5), st.integers(1, 6), st.integers(2, 4), st.floats(0.5, 0.99), st.integers(1, 3), st.integers(1, 9)
+)
+def test_a_drawn_decision_counts_the_rewards_that_followed_it_and_no_others(
+    count, length, history, gamma, n_step, keep
+):
+    """Rewards are the decision's own number; features are the number of the step and of those before it."""
+    steps = torch.arange(length + 1.0).expand(count, -1)[..., None]
+    memory = Memory(keep, history, n_step, gamma, 0.5)
+    memory.keep(Episodes(steps, steps, steps, steps, steps[:, :-1], steps[:, :-1, 0]))
+    assert len(memory.own) == min(count, keep)
+    batch = memory.draw(32, lambda state, environment_state, last_action, base_action: state[..., 0])
+    for row in range(32):
+        now = int(batch.correction[row])
+        after = range(now, min(now + n_step, length))
+        assert batch.reward[row] == pytest.approx(sum(gamma ** (step - now) * step for step in after), rel=1e-5)
+        assert batch.discount[row] == pytest.approx(gamma ** len(after), rel=1e-5)
+        assert batch.then[row].tolist() == [max(after.stop - back, 0) for back in range(history - 1, -1, -1)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"alpha": 0.0}, "alpha"),
+        ({"demonstrated": 1.0}, "demonstrated must lie"),
+        ({"critics": 0}, "critics must be at least 1"),
+        ({"colour": 3}, "no setting is called colour"),
+    ],
+)
+def test_wrong_use_says_what_to_do(trained_run, tmp_path, settings, says):
+    with pytest.raises(WrongUseError, match=says):
+        train_rl(
+            tmp_path / "run",
+            task="look_at",
+            init=trained_run.path,
+            method="residual",
+            settings={**TINY, **settings},
+        )
+    assert not (tmp_path / "run" / "card.json").exists()
+
+
+def test_a_damaged_base_is_refused(corrected, tmp_path):
+    copy = shutil.copytree(corrected.path, tmp_path / "run")
+    base = copy / MODEL / "base" / "model.safetensors"
+    base.write_bytes(base.read_bytes()[:100])
+    with pytest.raises(RefusedError, match="base cannot be loaded"):
+        batch_policy_of(open_run(copy))
+
+
+def test_every_axis_has_a_name_that_can_be_corrected(trained_run, envs):
+    """Positions move by a tenth of what angles do."""
+    base = FrozenBase.load(trained_run.path / MODEL)
+    axes = list(range(9))
+    learner = Correcting(
+        base, Stages(envs), batch_teacher("look_at", 25, 8), axes, ResidualConfig(num_envs=8, alpha=0.2)
+    )
+    policy = learner.policy()
+    assert policy.config.axes == list(ACTION_NAMES)
+    np.testing.assert_allclose(policy.network.reach, np.diag([0.02] * 3 + [0.2] * 6), rtol=1e-6)
+
+
+@pytest.mark.long
+def test_a_residual_beats_the_base_that_it_corrects(trained_run, tmp_path):
+    settings = {"iterations": 10, "eval_every": 5}
+    run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, method="residual", settings=settings)
+    rows = list(csv.DictReader((run.path / "curve.csv").open()))
+    assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
+    assert float(rows[-1]["reward"]) > float(rows[0]["reward"])

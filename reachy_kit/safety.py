@@ -122,30 +122,34 @@ def limit(
     flags = np.zeros(request.shape[:-1], dtype=np.int64)
     number = np.isfinite(request)
     goal = request
-    if not number.all():
+    if not _all(number):
         goal = _note(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
     goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
     inside = _in_reach(goal)
-    if not inside.all():
+    if not _all(inside):
         goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
 
     velocity = _approach(flags, goal, previous, bounds, hz)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
     step = position = previous.position + velocity / hz
-    halves = _halves(step)
-    step_inside = halves_inside_limits(halves)
-    if not step_inside.all():
+    halves = half_tangents(step)
+    step_inside = halves_inside_limits(halves).reshape(flags.shape)
+    if not _all(step_inside):
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
         position = _note(flags, Limited.REACH, position, slid)
     position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
     held = _hold_relative_yaw(position, previous.position, profile.relative_yaw)
     position = _note(flags, Limited.RELATIVE_YAW, position, held)
     if position is not step:
-        position = _note(flags, Limited.REACH, position, _draw_back(position, previous.position, _in_reach(position)))
-        halves = _halves(position)
-    return Motion(position, (position - previous.position) * hz, angles_of_halves(halves)), flags
+        moved = (position != step).any(axis=-1) | ~step_inside  # of the others the legs are known
+        drawn, there = position.copy(), position[moved]
+        drawn[moved] = _draw_back(there, previous.position[moved], _in_reach(there))
+        position = _note(flags, Limited.REACH, position, drawn)
+        halves[:, moved.ravel()] = half_tangents(position[moved])
+    legs = angles_of_halves(halves).reshape(*flags.shape, 6)
+    return Motion(position, (position - previous.position) * hz, legs), flags
 
 
 class _Bounds(NamedTuple):
@@ -169,26 +173,26 @@ def _bounds(profile: LimitsProfile, hz: float, shape: tuple[int, ...]) -> _Bound
     return _Bounds(*(np.broadcast_to(row, shape).copy() for row in rows))
 
 
-def _halves(vector: Array) -> Array:
-    """(6, ...) half tangents of the legs at (..., 9)."""
-    return half_tangents(vector).reshape(6, *vector.shape[:-1])
-
-
 def _clip(values: Array, low: Array, high: Array) -> Array:
     """np.clip without its overhead; the limiter runs at every tick of every robot."""
     return np.asarray(np.minimum(np.maximum(values, low), high))
 
 
+def _all(flags: npt.NDArray[np.bool_]) -> bool:
+    """As ``flags.all()``, which takes four times as long."""
+    return bool(np.count_nonzero(flags) == flags.size)
+
+
 def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_]) -> None:
     """Mark the elements with any True among their (..., 9)."""
-    if where.any():
+    if np.count_nonzero(where):
         flags |= np.where(where.any(axis=-1), int(flag), 0)
 
 
 def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
     """Mark the elements that a limit changed, and hand on the changed ones; the very same where nothing was."""
     changed = before != after
-    if not changed.any():
+    if not np.count_nonzero(changed):
         return before
     _mark(flags, flag, changed)
     return after
@@ -197,7 +201,7 @@ def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Arr
 def _clip_relative_yaw(goal: Array, most: float) -> Array:
     yaw, body = goal[..., YAW], goal[..., BODY_YAW]
     clipped = _clip(yaw, body - most, body + most)
-    if (clipped == yaw).all():
+    if _all(np.asarray(clipped == yaw)):
         return goal
     result = goal.copy()
     result[..., YAW] = clipped
@@ -207,6 +211,8 @@ def _clip_relative_yaw(goal: Array, most: float) -> Array:
 def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
     """Where head and body would part too far on their way, the one that widens the angle waits."""
     relative = position[..., YAW] - position[..., BODY_YAW]
+    if _all(np.asarray(np.abs(relative) <= most)):
+        return position
     allowed = np.maximum(most, np.abs(previous[..., YAW] - previous[..., BODY_YAW]))
     excess = relative - _clip(relative, -allowed, allowed)
     if not excess.any():
@@ -234,9 +240,9 @@ def _draw_back(goal: Array, refuge: Array, inside: npt.NDArray[np.bool_]) -> Arr
 
     Only the elements in need, those not ``inside``, are searched.
     """
-    out_of_reach = ~inside
-    if not out_of_reach.any():
+    if _all(inside):
         return goal
+    out_of_reach = ~inside
     goals, refuges = goal[out_of_reach], refuge[out_of_reach]
     low: Array = np.zeros(len(goals))
     high: Array = np.ones(len(goals))
@@ -277,7 +283,7 @@ def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
     ease[..., YAW] -= vector[..., BODY_YAW]
     ease /= _EASY_RADII
     inside = np.asarray(np.einsum("...k,...k", ease, ease) <= 1.0)
-    if not inside.all():
+    if not _all(inside):
         doubtful = ~inside
         inside[doubtful] = halves_inside_limits(half_tangents(vector[doubtful]))
     return inside
@@ -312,6 +318,9 @@ def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> A
 
     An axis whose measurement is not a number waits (fmin and fmax pass over it).
     """
+    ahead = position - state
+    if _all(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
+        return position
     low = np.fmin(state - lead, previous)
     high = np.fmax(state + lead, previous)
     return _clip(position, low, high)

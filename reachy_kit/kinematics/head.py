@@ -16,7 +16,7 @@ from reachy_kit.kinematics.linkage import (
     turned,
 )
 
-FLOOR = 1e-12
+_FLOOR = 1e-12
 _MAX_ITERATIONS = 50  # 42,000 random reachable poses took 7 in the median, 24 at most
 _TOLERANCE = 1e-10  # of the last step, rad and platform radii; the error it leaves is about its square
 PLATFORM_RADIUS = 0.03  # m to the branch points: makes metres and radians comparable in a step
@@ -107,12 +107,12 @@ def _damped_step(errors: Array, slopes: Array) -> Array:
     system = np.zeros((6, 7, errors.shape[-1]))
     for leg in range(6):
         system += slopes[:, None, leg] * right[:, leg]
-    system[range(6), range(6)] += _DAMPING * (errors * errors).max(axis=0) + FLOOR  # solvable even at a singularity
+    system[range(6), range(6)] += _DAMPING * (errors * errors).max(axis=0) + _FLOOR  # solvable even at a singularity
     eliminate(system)
     return system[:, 6]
 
 
-def eliminate(system: Array) -> None:
+def eliminate[Real: np.floating](system: npt.NDArray[Real]) -> None:
     """Solve (6, 6 + K, N) in place, for K right-hand sides: Gauss-Jordan. Positive definite, so no pivoting."""
     for row in range(6):
         reduced = system[row, row + 1 :] / system[row, row]

@@ -74,14 +74,18 @@ def half_tangents(vector: Array) -> Array:
 
 
 def angles_of_halves(halves: Array) -> Array:
-    """(6, ...) tangents of half the motor angles → (..., 6) rad in [-π, π]."""
-    return np.ascontiguousarray(np.moveaxis(2 * np.arctan(halves), 0, -1))
+    """(6, N) tangents of half the motor angles → (N, 6) rad in [-π, π]."""
+    angles = np.empty((halves.shape[1], 6))
+    np.multiply(np.arctan(halves).T, 2.0, out=angles)
+    return angles
 
 
 def halves_inside_limits(halves: Array) -> npt.NDArray[np.bool_]:
-    """(...,) whether all of (6, ...) keep their joint limits; NaN keeps none."""
-    low, high = (edge.reshape(6, *(1,) * (halves.ndim - 1)) for edge in HALF_LIMITS)
-    return np.asarray(np.logical_and.reduce((halves >= low) & (halves <= high), axis=0))
+    """(N,) whether all of (6, N) keep their joint limits; NaN keeps none."""
+    low, high = HALF_LIMITS
+    inside = halves >= low
+    inside &= halves <= high
+    return np.asarray(np.logical_and.reduce(inside, axis=0))
 
 
 def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[np.bool_]:

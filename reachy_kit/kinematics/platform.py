@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.kinematics.head import FLOOR, PLATFORM_RADIUS, assemble, eliminate, rod_errors
+from reachy_kit.kinematics.head import PLATFORM_RADIUS, assemble, eliminate, rod_errors
 from reachy_kit.kinematics.linkage import BLOCK, HEAD_Z_OFFSET, MOTOR_ARM_LENGTH, ROD_LENGTH, Array, arm_tips
 from reachy_kit.kinematics.turns import (
     LEGS_OF_SQUARES,
@@ -24,6 +24,7 @@ type Ids = npt.NDArray[np.int64]
 _ROUNDS = 8
 _STRAY = 0.2  # rad of turning after which an inverse Jacobian is renewed: corrections then err by a fifth
 _FINE = 2e-3  # rad and platform radii: a correction below it leaves an error of a fifth of it, mended at the next tick
+_FLOOR = 1e-6  # keeps the six slopes solvable at a singularity
 _LOST = 0.5  # rad and platform radii in a tick: no head moves so fast
 _LIFT: Array = np.array([[0.0], [0.0], [HEAD_Z_OFFSET]])
 # An array in double precision would drag every formula along.
@@ -169,10 +170,13 @@ def _tips(legs: Single, ids: Ids) -> Array:
 
 def _inverse_slopes(tips: Array, pose: Array) -> Single:
     """(6, 6 legs, K) by how much a step undoes each rod's excess: −(SᵀS + λ)⁻¹ Sᵀ."""
-    _, slopes = rod_errors(tips, pose)
-    system = np.concatenate([np.zeros_like(slopes), -slopes], axis=1)
-    for leg in range(6):
-        system[:, :6] += slopes[:, None, leg] * slopes[None, :, leg]
-    system[range(6), range(6)] += FLOOR
+    _, exact = rod_errors(tips, pose)
+    slopes = exact.astype(np.float32)
+    system = np.empty((6, 12, slopes.shape[-1]), dtype=np.float32)
+    np.multiply(slopes[:, None, 0], slopes[:, 0], out=system[:, :6])
+    for leg in range(1, 6):
+        system[:, :6] += slopes[:, None, leg] * slopes[:, leg]
+    system[range(6), range(6)] += np.float32(_FLOOR)
+    np.negative(slopes, out=system[:, 6:])
     eliminate(system)
-    return system[:, 6:].astype(np.float32)
+    return system[:, 6:]

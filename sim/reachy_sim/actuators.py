@@ -118,13 +118,13 @@ class Motors:
         self._newest = 0
         self._late = np.zeros(shape, dtype=np.int64)
         self._first, self._second = np.zeros((4, *shape)), np.zeros((4, *shape))
-        self._gain, self._rate, self._play = np.ones(shape), np.full(shape, np.inf), np.zeros(shape)
+        self._less, self._rate, self._play = np.zeros(shape), np.full(shape, np.inf), np.zeros(shape)
         self._engaged = np.zeros(shape)
         self.position: Array = np.zeros(shape)
         self.velocity: Array = np.zeros(shape)
         self._rows, self._columns = np.indices(shape)
         self._uniform: int | None = 0
-        self._worn = self._limited = False
+        self._weak = self._loose = self._limited = False
 
     def reset(self, ids: npt.NDArray[np.int64], actuators: Actuators, position: Array) -> None:
         """Stand still at (len(ids), 9) rad, having been told to for a while."""
@@ -135,16 +135,18 @@ class Motors:
         self._late[ids] = whole.astype(np.int64)
         self._first[:, ids] = _response(table["bandwidth"], table["damping"], late)
         self._second[:, ids] = _response(table["bandwidth"], table["damping"], self._tick - late)
-        self._gain[ids], self._rate[ids], self._play[ids] = table["gain"], table["rate_limit"], table["backlash"] / 2
+        self._less[ids], self._rate[ids], self._play[ids] = table["gain"] - 1, table["rate_limit"], table["backlash"] / 2
         # Where it stands is what it was told, seen through its gain: the start is exact whatever the motor.
         told = _REST + (position - _REST) / table["gain"]
         self._commands[:, ids] = told
-        self._engaged[ids] = self.position[ids] = position
+        self._engaged = self._engaged.copy()  # it may be among the commands
+        self._engaged[ids] = told + self._less[ids] * (told - _REST)
+        self.position[ids] = position
         self.velocity[ids] = 0.0
         # What no motor of the batch has is not computed; it would change nothing.
         first = int(self._late[0, 0])
         self._uniform = first if (self._late == first).all() else None
-        self._worn = bool((self._gain != 1.0).any() or (self._play > 0).any())
+        self._weak, self._loose = bool(self._less.any()), bool((self._play > 0).any())
         self._limited = bool(np.isfinite(self._rate).any())
 
     def told(self, ids: npt.NDArray[np.int64]) -> Array:
@@ -157,8 +159,8 @@ class Motors:
         self._commands[self._newest] = targets
         start, speed = self.position, self.velocity
         position = start
-        for ago, (xx, xv, vx, vv) in ((1, self._first), (0, self._second)):
-            goal = self._goal(ago)
+        # The command of the tick before, then the one that arrives meanwhile.
+        for goal, (xx, xv, vx, vv) in ((self._engaged, self._first), (self._goal(), self._second)):
             off = position - goal
             position = xx * off
             position += xv * speed
@@ -174,15 +176,16 @@ class Motors:
         self.position, self.velocity = position, speed
         return position
 
-    def _goal(self, ago: int) -> Array:
-        """(N, 9) where the motors want to be for the command that arrives now, or ``ago`` ticks before it."""
+    def _goal(self) -> Array:
+        """(N, 9) where the motors want to be for the command that arrives now."""
         if self._uniform is not None:
-            told = self._commands[(self._newest - self._uniform - ago) % self._slots]
+            told = self._commands[(self._newest - self._uniform) % self._slots]
         else:
-            told = self._commands[(self._newest - self._late - ago) % self._slots, self._rows, self._columns]
-        if not self._worn:
-            return told
-        goal = _REST + self._gain * (told - _REST)
+            told = self._commands[(self._newest - self._late) % self._slots, self._rows, self._columns]
+        goal = told + self._less * (told - _REST) if self._weak else told
+        if not self._loose:
+            self._engaged = goal
+            return goal
         self._engaged = np.minimum(np.maximum(self._engaged, goal - self._play), goal + self._play)
         return self._engaged
 

@@ -10,6 +10,7 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
@@ -28,6 +29,7 @@ class Graph:
 
     file: str
     role: Literal["chunk", "step"]
+    """``chunk`` plans a few actions at a time; ``step`` corrects each of them."""
     inputs: dict[str, list[int]]
     """Name → shape, batch first."""
     outputs: dict[str, list[int]]
@@ -40,6 +42,8 @@ class Graph:
     """Actions it plans."""
     execute: int
     """Actions of a plan that are carried out before the next."""
+    temporal_ensemble_coeff: float | None = None
+    """Average what overlapping plans say (``reachy_kit.runner.Ensemble``); none if not given."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _is_a(kind: Any, value: Any) -> bool:
     outer, inside = get_origin(kind) or kind, get_args(kind)
     if outer is Any:
         return True
+    if outer is UnionType:
+        return any(_is_a(one, value) for one in inside)
     if outer is Literal:
         return value in inside
     if outer is float:
@@ -207,17 +213,20 @@ def _check(path: Path, manifest: Manifest) -> None:
         raise RefusedError(
             f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have"
         )
-    if len(manifest.graphs) != 1 or manifest.graphs[0].role != "chunk":
+    roles = [graph.role for graph in manifest.graphs]
+    if roles not in (["chunk"], ["chunk", "step"]):
         raise RefusedError(
-            f"{path.name} needs {len(manifest.graphs)} graphs; this reachy-kit runs bundles of one chunk graph"
+            f"{path.name} needs {len(roles)} graphs ({', '.join(roles)}); this reachy-kit runs bundles of one chunk "
+            "graph, and of a chunk graph with a step graph that corrects it"
         )
-    if manifest.graphs[0].hz not in POLICY_RATES or manifest.control_hz != CONTROL_HZ:
+    rates = {graph.hz for graph in manifest.graphs}
+    if len(rates) > 1 or not rates <= set(POLICY_RATES) or manifest.control_hz != CONTROL_HZ:
         raise RefusedError(
-            f"{path.name} decides at {manifest.graphs[0].hz} Hz of {manifest.control_hz} Hz; that does not fit"
+            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; that does not fit"
         )
-    graph = manifest.graphs[0]
-    if graph.history < 1 or not 1 <= graph.execute <= graph.chunk_size:
-        raise RefusedError(
-            f"{path.name} looks at {graph.history} observations and carries out {graph.execute} of {graph.chunk_size} "
-            f"planned actions; that cannot be. {_again(path)}"
-        )
+    for graph in manifest.graphs:
+        if graph.history < 1 or not 1 <= graph.execute <= graph.chunk_size:
+            raise RefusedError(
+                f"{path.name} looks at {graph.history} observations and carries out {graph.execute} of "
+                f"{graph.chunk_size} planned actions; that cannot be. {_again(path)}"
+            )

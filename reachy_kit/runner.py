@@ -4,14 +4,15 @@ Try it: reachy-kit run look_at.bundle --robot daemon --task look_at
 """
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.bundle import Bundle
+from reachy_kit.bundle import Bundle, Graph
 from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES, Action, Observation
+from reachy_kit.interface import ACTION_NAMES, Action, Observation, Policy
 
 type Floats = npt.NDArray[np.float32]
 
@@ -22,6 +23,48 @@ class Predictor(Protocol):
     def __call__(self, state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
         """(1, T, 9), (1, T, K), (1, 9) → (1, chunk, 9) absolute actions."""
         ...
+
+
+class Corrector(Protocol):
+    """Corrects an action."""
+
+    def __call__(self, state: Floats, environment_state: Floats, last_action: Floats, base_action: Floats) -> Floats:
+        """(1, T, 9), (1, T, K), (1, 9), (1, 9) → (1, 9) the action to be carried out."""
+        ...
+
+
+class Lately:
+    """The last few observations of an episode.
+
+    Args:
+        n_obs_steps: T, how many; the first one counts as all before it.
+    """
+
+    def __init__(self, n_obs_steps: int) -> None:
+        self._seen: deque[Observation] = deque(maxlen=n_obs_steps)
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        self._seen.clear()
+
+    def note(self, observation: Observation) -> None:
+        """Another observation.
+
+        Raises:
+            WrongUseError: it comes without perception.
+        """
+        if observation.environment_state is None:
+            raise WrongUseError("this policy needs perception; the robot gives none")
+        self._seen.append(observation)
+
+    def inputs(self) -> tuple[Floats, Floats, Floats]:
+        """(1, T, 9), (1, T, K), (1, 9): states, features, the action in force."""
+        seen = [self._seen[0]] * ((self._seen.maxlen or 0) - len(self._seen)) + list(self._seen)
+        latest = seen[-1]
+        last = latest.state if latest.last_action is None else latest.last_action
+        window = np.stack([one.state for one in seen]), np.stack([np.asarray(one.environment_state) for one in seen])
+        state, features = (part[None].astype(np.float32) for part in window)
+        return state, features, last[None].astype(np.float32)
 
 
 class Ensemble:
@@ -71,42 +114,57 @@ class ChunkedPolicy:
         self._coefficient = temporal_ensemble_coeff
         self._ensemble: Ensemble | None = None
         self._n_action_steps = n_action_steps
-        self._seen: deque[Observation] = deque(maxlen=n_obs_steps)
+        self._seen = Lately(n_obs_steps)
         self._plan: deque[Action] = deque()
 
     def reset(self) -> None:
         """Forget the episode before."""
-        self._seen.clear()
+        self._seen.reset()
         self._plan.clear()
         self._ensemble = None
 
     def act(self, observation: Observation) -> Action:
         """The next planned action; plans anew when the plan is used up."""
-        if observation.environment_state is None:
-            raise WrongUseError("this policy needs perception; the robot gives none")
-        self._seen.append(observation)
+        self._seen.note(observation)
         if self._coefficient is not None:
-            chunk = self._predictor(*self._inputs(observation))[0]
+            chunk = self._predictor(*self._seen.inputs())[0]
             self._ensemble = self._ensemble or Ensemble(self._coefficient, len(chunk))
             return np.asarray(self._ensemble.update(chunk), dtype=np.float64)
         if not self._plan:
-            chunk = self._predictor(*self._inputs(observation))[0]
+            chunk = self._predictor(*self._seen.inputs())[0]
             self._plan.extend(np.asarray(chunk[: self._n_action_steps], dtype=np.float64))
         return self._plan.popleft()
 
-    def _inputs(self, observation: Observation) -> tuple[Floats, Floats, Floats]:
-        seen = [self._seen[0]] * ((self._seen.maxlen or 0) - len(self._seen)) + list(self._seen)
-        last = observation.state if observation.last_action is None else observation.last_action
-        window = np.stack([one.state for one in seen]), np.stack([np.asarray(one.environment_state) for one in seen])
-        state, features = (part[None].astype(np.float32) for part in window)
-        return state, features, last[None].astype(np.float32)
+
+class CorrectedPolicy:
+    """A policy whose every action is corrected, as a residual does it.
+
+    Args:
+        base: acts.
+        corrector: corrects.
+        n_obs_steps: T, observations the corrector looks at.
+    """
+
+    def __init__(self, base: ChunkedPolicy, corrector: Corrector, n_obs_steps: int) -> None:
+        self._base, self._corrector, self._seen = base, corrector, Lately(n_obs_steps)
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        self._base.reset()
+        self._seen.reset()
+
+    def act(self, observation: Observation) -> Action:
+        """The base's next action, corrected."""
+        self._seen.note(observation)
+        wanted = self._base.act(observation)[None].astype(np.float32)
+        return np.asarray(self._corrector(*self._seen.inputs(), wanted)[0], dtype=np.float64)
 
 
-def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
+def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
     """The bundle's policy, ready to act on a perception that yields the given features.
 
     Raises:
-        RefusedError: the bundle was trained on other features, or its graph does not run.
+        RefusedError: the bundle was trained on other features, or one of its graphs does not run.
     """
     manifest = bundle.manifest
     if manifest.environment_state != features:
@@ -114,20 +172,36 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> ChunkedPolicy:
             f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception "
             f"gives {', '.join(features)}"
         )
-    graph = manifest.graphs[0]
+    chunk, *steps = manifest.graphs
+    predictor = _running(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
+    policy = ChunkedPolicy(predictor, chunk.history, chunk.execute, chunk.temporal_ensemble_coeff)
+    if not steps:
+        return policy
+    return CorrectedPolicy(policy, _running(bundle, steps[0], OnnxCorrector), steps[0].history)
+
+
+def _running[Model: (OnnxPredictor, OnnxCorrector)](
+    bundle: Bundle, graph: Graph, load: Callable[[bytes], Model]
+) -> Model:
+    """A graph, tried on zeros before the robot moves."""
+    nine, features = len(ACTION_NAMES), len(bundle.manifest.environment_state)
+    shapes: list[tuple[int, ...]] = [(1, graph.history, nine), (1, graph.history, features), (1, nine)]
+    wanted: tuple[int, ...] = (1, graph.chunk_size, nine)
+    if graph.role == "step":
+        shapes.append((1, nine))
+        wanted = (1, nine)
     try:
-        predictor = OnnxPredictor(bundle.read(graph.file), graph.chunk_size)
-        state, seen = (np.zeros((1, graph.history, size), np.float32) for size in (len(ACTION_NAMES), len(features)))
-        plan = predictor(state, seen, state[:, 0])
+        model = load(bundle.read(graph.file))
+        found = model(*(np.zeros(shape, np.float32) for shape in shapes)).shape
     except Exception as error:  # onnxruntime raises its own, one for each way of being wrong
         raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
-    if plan.shape != (1, graph.chunk_size, len(ACTION_NAMES)):
-        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {plan.shape} instead of what its manifest says")
-    return ChunkedPolicy(predictor, graph.history, graph.execute)
+    if found != wanted:
+        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {found} instead of what its manifest says")
+    return model
 
 
 class OnnxPredictor:
-    """A chunk graph in onnxruntime, on one thread; acts on the mean (its noise input is zero).
+    """A chunk graph in onnxruntime; acts on the mean (its noise input is zero).
 
     Args:
         model: the serialised graph.
@@ -135,15 +209,40 @@ class OnnxPredictor:
     """
 
     def __init__(self, model: bytes, chunk_size: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._chunk_size = chunk_size
+        self._session, self._chunk_size = _session(model), chunk_size
 
     def __call__(self, state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
         """(1, T, 9), (1, T, K), (1, 9) → (1, chunk, 9)."""
         noise = np.zeros((len(state), self._chunk_size, last_action.shape[-1]), dtype=np.float32)
         inputs = {"state": state, "environment_state": environment_state, "last_action": last_action, "noise": noise}
         return np.asarray(self._session.run(["action"], inputs)[0], dtype=np.float32)
+
+
+class OnnxCorrector:
+    """A step graph in onnxruntime.
+
+    Args:
+        model: the serialised graph.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._session = _session(model)
+
+    def __call__(self, state: Floats, environment_state: Floats, last_action: Floats, base_action: Floats) -> Floats:
+        """(1, T, 9), (1, T, K), (1, 9), (1, 9) → (1, 9)."""
+        inputs = {
+            "state": state,
+            "environment_state": environment_state,
+            "last_action": last_action,
+            "base_action": base_action,
+        }
+        return np.asarray(self._session.run(["action"], inputs)[0], dtype=np.float32)
+
+
+def _session(model: bytes) -> Any:
+    """The graph on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -41,6 +41,7 @@ class ResidualNetwork(nn.Module):
 
     def __init__(self, config: ReachyResidualConfig, action_dim: int, env_dim: int) -> None:
         super().__init__()
+        self.action_dim = action_dim
         self.inputs = config.n_obs_steps * (action_dim + env_dim) + 2 * action_dim
         self.register_buffer("input_mean", torch.zeros(self.inputs))
         self.register_buffer("input_std", torch.ones(self.inputs))

@@ -1,0 +1,132 @@
+"""A residual's bundle is two graphs that act as the run does, or it is not written."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from reachy_kit.bundle import read_bundle
+from reachy_kit.errors import RefusedError
+from reachy_kit.interface import ACTION_NAMES, Observation
+from reachy_kit.perception.target import TARGET_FEATURES
+from reachy_kit.runner import load_policy
+from reachy_policies import export as exporting
+from reachy_policies.demonstrations import load_demonstrations
+from reachy_policies.residual import ReachyResidualConfig, ReachyResidualPolicy
+from reachy_policies.residual.base import FrozenBase
+from reachy_policies.run import MODEL, open_run, save_run
+
+
+@pytest.fixture(scope="module")
+def residual_run(trained_run, tmp_path_factory):
+    """A residual over the trained run whose correction is large and means nothing."""
+    base = FrozenBase.load(trained_run.path / MODEL)
+    theirs = base.policy.config
+    features = {"input_features": theirs.input_features, "output_features": theirs.output_features}
+    policy = ReachyResidualPolicy(ReachyResidualConfig(n_obs_steps=3, **features), base)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(policy.network.body[-1].weight)
+    card = {**vars(trained_run.card), "policy": policy.name, "method": "residual"}
+    out = tmp_path_factory.mktemp("residual") / "run"
+    return save_run(out, policy, type(trained_run.card)(**card), trained_run.examples(), {})
+
+
+@pytest.fixture(scope="module")
+def bundle(residual_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "residual.bundle"
+    exporting.export(residual_run, path)
+    return read_bundle(path)
+
+
+def observations(dataset, count):
+    demonstrations = load_demonstrations(dataset)
+    parts = demonstrations.state, demonstrations.environment_state, demonstrations.last_action
+    for row in range(count):
+        state, features, last = (part[row].double().numpy() for part in parts)
+        yield Observation(state, 0.04 * row, features, last)
+
+
+def test_the_bundle_acts_as_the_run_does_and_not_as_its_base(bundle, residual_run, trained_run, recorded_dataset):
+    policies = load_policy(bundle, TARGET_FEATURES), residual_run.policy(), trained_run.policy()
+    for episode in range(2):
+        for policy in policies:
+            policy.reset()
+        for observation in observations(recorded_dataset, 20 + episode):
+            bundled, trained, base = (policy.act(observation) for policy in policies)
+            np.testing.assert_allclose(bundled, trained, atol=exporting.PARITY_TOLERANCE)
+            assert 0.01 < np.abs(bundled - base)[[4, 5]].max() <= 0.15 + 1e-6
+            np.testing.assert_allclose(np.delete(bundled, [4, 5]), np.delete(base, [4, 5]), atol=1e-6)
+
+
+def test_the_manifest_says_what_both_graphs_take(bundle):
+    assert [graph.role for graph in bundle.manifest.graphs] == ["chunk", "step"]
+    assert [graph.history for graph in bundle.manifest.graphs] == [4, 3]
+    for graph in bundle.manifest.graphs:
+        model = onnx.load_from_string(bundle.read(graph.file))
+        onnx.checker.check_model(model)
+        inputs = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in model.graph.input}
+        assert inputs == graph.inputs
+    assert bundle.manifest.parity_error <= exporting.PARITY_TOLERANCE
+
+
+def test_a_correction_that_differs_from_torch_is_not_written(residual_run, tmp_path, monkeypatch):
+    faithful = exporting.residual_to_onnx
+
+    def nudged(policy):
+        policy.network.body[-1].bias.data += 0.01
+        model = faithful(policy)
+        policy.network.body[-1].bias.data -= 0.01
+        return model
+
+    monkeypatch.setattr(exporting, "residual_to_onnx", nudged)
+    with pytest.raises(RefusedError, match="differ"):
+        exporting.export(residual_run, tmp_path / "wrong.bundle")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_base_that_has_no_graph_is_refused_by_its_kind(residual_run, tmp_path):
+    """A residual over a residual: its base is no chunk policy."""
+    inner = FrozenBase.load(residual_run.path / MODEL)
+    policy = ReachyResidualPolicy(inner.policy.config, inner)
+    run = save_run(tmp_path / "run", policy, residual_run.card, residual_run.examples(), {})
+    with pytest.raises(RefusedError, match="kind reachy_residual, which has no graph"):
+        exporting.export(run, tmp_path / "run.bundle")
+    assert not (tmp_path / "run.bundle").exists()
+
+
+@pytest.mark.parametrize("change", ["roles", "rates"])
+def test_graphs_that_do_not_fit_together_are_refused(bundle, tmp_path, change):
+    copy = shutil.copytree(_unpacked(bundle, tmp_path / "whole"), tmp_path / "other")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    if change == "roles":
+        manifest["graphs"].reverse()
+    else:
+        manifest["graphs"][1]["hz"] = 50
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RefusedError, match=r"graphs|does not fit"):
+        read_bundle(copy)
+    assert len(load_policy(read_bundle(tmp_path / "whole"), TARGET_FEATURES).act(_seen())) == len(ACTION_NAMES)
+
+
+def _unpacked(bundle, folder):
+    folder.mkdir()
+    for name, content in bundle.files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _seen():
+    return Observation(np.zeros(9), 0.0, np.zeros(len(TARGET_FEATURES)), np.zeros(9))
+
+
+def test_a_run_of_overlapping_plans_keeps_them_in_its_bundle(trained_run, recorded_dataset, tmp_path):
+    policy = trained_run.load()
+    policy.config.n_action_steps, policy.config.temporal_ensemble_coeff = 1, 0.1
+    run = save_run(tmp_path / "run", policy, trained_run.card, trained_run.examples(), {})
+    exporting.export(run, tmp_path / "x.bundle")
+    bundled, trained = load_policy(read_bundle(tmp_path / "x.bundle"), TARGET_FEATURES), open_run(run.path).policy()
+    for observation in observations(recorded_dataset, 20):
+        np.testing.assert_allclose(bundled.act(observation), trained.act(observation), atol=exporting.PARITY_TOLERANCE)

@@ -165,8 +165,8 @@ def _step(trainee: Trainee, batch: Batch, number: int) -> float:
     loss, _ = trainee.policy.forward(batch)
     if not torch.isfinite(loss):
         raise KitError(
-            f"training diverged at step {number}: the loss is {loss.item()}. Look for outliers in the dataset, or lower "
-            "the learning rate"
+            f"training diverged at step {number}: the loss is {loss.item()}. Look for outliers in the dataset, or "
+            "lower the learning rate"
         )
     trainee.optimizer.zero_grad()
     loss.backward()

@@ -54,8 +54,8 @@ class Run:
         """
         if self.card.policy != ReachyChunkPolicy.name:
             raise RefusedError(
-                f"{self.path} is a policy of LeRobot's kind {self.card.policy}, which can be evaluated from torch. Only the "
-                f"chunk policy ({ReachyChunkPolicy.name}) can be exported, or improved by reinforcement"
+                f"{self.path} is a policy of LeRobot's kind {self.card.policy}, which can be evaluated from torch. "
+                f"Only the chunk policy ({ReachyChunkPolicy.name}) can be exported, or improved by reinforcement"
             )
         try:
             # LeRobot prints as it loads; standard output belongs to our results.

@@ -1,6 +1,9 @@
 """The chunk policy learns, the same way each time, and a saved run is the policy that was trained."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +13,17 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
+from reachy_kit.cli.train import train_imitation
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.interface import PITCH, ROLL, YAW, Observation
 from reachy_kit.rollout import rollout
+from reachy_kit.runner import Ensemble
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.demonstrations import load_demonstrations, windows
+from reachy_policies.fitting import LAST
 from reachy_policies.imitation import ImitationConfig, fit, save_imitation, split_episodes
-from reachy_policies.run import MODEL, dataset_digest, open_run
+from reachy_policies.run import MODEL, dataset_digest, open_run, undo_broken_replacement
 from reachy_sim.conditions import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
@@ -233,3 +239,152 @@ def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed)
     )
     turned = np.abs(np.array(listener.states)[:, [ROLL, PITCH, YAW]] - listener.states[0][[ROLL, PITCH, YAW]])
     assert np.rad2deg(turned.max()) < 15
+
+
+STEPS = ImitationConfig(max_steps=80, eval_every=20, checkpoint_every=7)
+
+
+def same_weights(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations, tmp_path):
+    whole = fit(demonstrations, None, STEPS)
+
+    def cut(progress):
+        if progress.step == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(demonstrations, None, STEPS, cut, tmp_path)
+    again = fit(demonstrations, None, STEPS, out=tmp_path)
+    assert same_weights(whole.policy, again.policy)
+    assert [seen.step for seen in again.history] == [20, 40, 60, 80]
+    assert [seen.held_out_loss for seen in again.history] == [seen.held_out_loss for seen in whole.history]
+
+
+def test_an_unfinished_training_is_never_replaced_by_another_in_silence(demonstrations, tmp_path):
+    fit(demonstrations, None, STEPS, out=tmp_path)
+    kept = (tmp_path / LAST).read_bytes()
+    with pytest.raises(RefusedError, match=r"another hidden, seed.*--fresh"):
+        fit(demonstrations, ReachyChunkConfig(hidden=32), replace(STEPS, seed=1), out=tmp_path)
+    changed = replace(demonstrations, action=demonstrations.action + 0.001)
+    with pytest.raises(RefusedError, match="another dataset"):
+        fit(changed, None, STEPS, out=tmp_path)
+    assert (tmp_path / LAST).read_bytes() == kept
+
+
+def test_a_full_disk_ends_training_with_a_message_and_keeps_the_checkpoint_before(demonstrations, tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole = fit(demonstrations, None, STEPS)
+
+    def fill(progress):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    try:
+        with pytest.raises(KitError, match="make room"):
+            fit(demonstrations, None, STEPS, fill, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / LAST).parent.iterdir()] == [LAST.name]
+    assert same_weights(whole.policy, fit(demonstrations, None, STEPS, out=tmp_path).policy)
+
+
+def test_a_damaged_checkpoint_is_refused(demonstrations, tmp_path):
+    fit(demonstrations, None, STEPS, out=tmp_path)
+    content = (tmp_path / LAST).read_bytes()
+    (tmp_path / LAST).write_bytes(content[: len(content) // 2])
+    with pytest.raises(RefusedError, match="damaged"):
+        fit(demonstrations, None, STEPS, out=tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from reachy_policies.demonstrations import load_demonstrations
+from reachy_policies.imitation import ImitationConfig, fit
+
+def kill(progress):
+    if progress.step == 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fit(load_demonstrations(Path(sys.argv[1])), None, ImitationConfig(max_steps=80, eval_every=20, checkpoint_every=7),
+    kill, Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.long
+def test_the_same_command_goes_on_with_a_killed_run(demonstrations, recorded_dataset, tmp_path):
+    out = tmp_path / "run"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(recorded_dataset), str(out)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    settings = {"max_steps": 80, "eval_every": 20, "checkpoint_every": 7}
+    with pytest.raises(RefusedError, match="another hidden"):
+        train_imitation(recorded_dataset, out, seed=0, settings={**settings, "hidden": 32})
+    run = train_imitation(recorded_dataset, out, seed=0, settings=settings)
+    assert same_weights(run.load(), fit(demonstrations, None, STEPS).policy)
+    assert not (out / LAST.parent).exists()
+    assert [row.split(",")[0] for row in (out / "curve.csv").read_text().split()[1:]] == ["20", "40", "60", "80"]
+
+
+def test_fresh_begins_anew_and_a_finished_run_is_replaced(recorded_dataset, tmp_path):
+    brief = {"max_steps": 10, "eval_every": 10}
+    first = train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=brief)
+    (first.path / LAST.parent).mkdir()
+    (first.path / LAST).write_bytes(b"an unfinished training of something else")
+    with pytest.raises(RefusedError, match="damaged"):
+        train_imitation(recorded_dataset, first.path, seed=1, settings=brief)
+    second = train_imitation(recorded_dataset, first.path, seed=1, fresh=True, settings=brief)
+    assert not (second.path / LAST).exists()
+    assert open_run(second.path).card.seed == 1
+
+
+def test_a_run_moved_aside_by_a_crash_comes_back(trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / ".run.old")
+    undo_broken_replacement(tmp_path / "run")
+    assert open_run(tmp_path / "run").card == trained_run.card
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.01, -0.5])
+def test_temporal_ensembling_averages_what_overlapping_plans_say_of_a_step(coefficient):
+    """As LeRobot's ACT does it."""
+    from lerobot.policies.act.modeling_act import ACTTemporalEnsembler
+
+    ours, theirs = Ensemble(coefficient, 5), ACTTemporalEnsembler(coefficient, 5)
+    plans = torch.randn(12, 3, 5, 9, generator=torch.Generator().manual_seed(0))
+    for plan in plans:
+        np.testing.assert_allclose(ours.update(plan.numpy()), theirs.update(plan).numpy(), atol=1e-5)
+    ours.reset()
+    np.testing.assert_array_equal(ours.update(plans[0].numpy()), plans[0, :, 0].numpy())
+
+
+def test_a_policy_that_ensembles_acts_the_same_in_lerobot_and_in_our_runner(demonstrations, recorded_dataset, tmp_path):
+    brief = {"max_steps": 20, "n_action_steps": 1}
+    settings = {**brief, "temporal_ensemble_coeff": 0.01}
+    run = train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=settings)
+    plain = train_imitation(recorded_dataset, tmp_path / "plain", seed=0, settings=brief)
+    theirs, ours, without = run.load(), run.policy(), plain.policy()
+    differences = []
+    for observation in observations(demonstrations, range(20)):
+        batch = {
+            OBS_STATE: torch.from_numpy(observation.state).float()[None],
+            OBS_ENV_STATE: torch.from_numpy(observation.environment_state).float()[None],
+            OBS_LAST_ACTION: torch.from_numpy(observation.last_action).float()[None],
+        }
+        decided = ours.act(observation)
+        np.testing.assert_allclose(theirs.select_action(batch)[0].numpy(), decided, atol=1e-6)
+        differences.append(np.abs(decided - without.act(observation)).max())
+    assert max(differences) > 1e-4
+
+
+def test_tracking_writes_tensorboards_events_or_says_what_is_missing(recorded_dataset, tmp_path):
+    brief = {"max_steps": 10, "eval_every": 5}
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(WrongUseError, match=r"reachy-kit\[track\]"):
+            train_imitation(recorded_dataset, tmp_path / "run", seed=0, track=True, settings=brief)
+        return
+    train_imitation(recorded_dataset, tmp_path / "run", seed=0, track=True, settings=brief)
+    assert list((tmp_path / "tensorboard" / "run").glob("events.*"))

@@ -1,0 +1,219 @@
+"""LeRobot's own policies train on our datasets, go on exactly where they were cut short, and act."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from reachy_kit.cli.policies import load as load_policy
+from reachy_kit.cli.train import train_imitation
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.interface import CAMERA, Observation
+from reachy_kit.perception.target import TARGET_FEATURES
+from reachy_kit.recording import IMAGE, read_layout
+from reachy_kit.rollout import rollout
+from reachy_policies.adapter import AdapterConfig, batch_policy_of, fit_lerobot, read_policy_config
+from reachy_policies.adapter.frames import Frames
+from reachy_policies.demonstrations import load_demonstrations, windows
+from reachy_policies.export import export
+from reachy_policies.fitting import LAST
+from reachy_policies.run import MODEL, open_run
+from reachy_sim.robot import SimRobot
+from reachy_sim.tasks import variant_by_name
+from reachy_sim.twin import GeometricPerception, Twin
+
+TINY_ACT = {
+    "dim_model": 16,
+    "n_heads": 2,
+    "dim_feedforward": 16,
+    "n_encoder_layers": 1,
+    "n_vae_encoder_layers": 1,
+    "latent_dim": 4,
+    "chunk_size": 6,
+    "n_action_steps": 3,
+}
+TINY_DIFFUSION = {"down_dims": [8, 16], "horizon": 8, "n_action_steps": 4, "n_groups": 4, "num_inference_steps": 2}
+BRIEF = {"max_steps": 10, "eval_every": 5, "batch_size": 8, "held_out_frames": 16}
+KINDS = {"act": TINY_ACT, "diffusion": TINY_DIFFUSION}
+
+
+@pytest.fixture(scope="module")
+def demonstrations(recorded_dataset):
+    return load_demonstrations(recorded_dataset)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def run(request, recorded_dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp(request.param) / "run"
+    settings = {**BRIEF, **KINDS[request.param]}
+    return train_imitation(recorded_dataset, out, policy=request.param, seed=0, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def seen_dataset(tmp_path_factory):
+    """Two short episodes with the camera's pictures."""
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_stage
+
+    root, look_at = tmp_path_factory.mktemp("seen") / "look_at", variant_by_name("look_at")
+    with open_stage("sim", look_at, camera=True) as stage:
+        record_episodes(stage, look_at, root, episodes=2, hz=10, seed=0, camera=True)
+    return root
+
+
+def fit_act(demonstrations, root, out=None, on_progress=lambda progress: None, **config):
+    chosen = AdapterConfig(**{**BRIEF, "max_steps": 20, "checkpoint_every": 3, **config})
+    return fit_lerobot(demonstrations, root, read_policy_config("act", dict(TINY_ACT)), chosen, on_progress, out)
+
+
+def test_a_policy_of_lerobots_leaves_a_whole_run(run, recorded_dataset):
+    opened = open_run(run.path)
+    assert (opened.card.task, opened.card.method, opened.card.episodes) == ("look_at", "imitation", 8)
+    assert not (run.path / LAST.parent).exists()
+    with (run.path / "curve.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["5", "10"]
+    config = json.loads((run.path / MODEL / "config.json").read_text())
+    assert set(config["input_features"]) == {"observation.state", "observation.environment_state"}
+    assert config.get("pretrained_backbone_weights") is None
+
+
+def test_a_run_of_lerobots_acts_in_the_control_loop(run):
+    look_at = variant_by_name("look_at")
+    twin = Twin(look_at)
+    policy = load_policy(str(run.path), TARGET_FEATURES, "look_at").policy
+    episode = rollout(
+        SimRobot(), policy, seconds=1.0, policy_hz=25, seed=0, perception=GeometricPerception(twin), world=twin,
+        subscribers=[],
+    )  # fmt: skip
+    assert episode.steps == 25
+
+
+def test_the_batched_chunk_policy_decides_as_the_single_one(trained_run, demonstrations):
+    require_batch_as_single(trained_run, demonstrations)
+
+
+def test_the_batched_policy_decides_as_the_single_one(run, demonstrations):
+    if run.card.policy == "diffusion":
+        pytest.skip("it draws its plans at random, for a batch at once")
+    require_batch_as_single(run, demonstrations)
+
+
+def require_batch_as_single(run, demonstrations):
+    """Two environments at once, each fed another stretch of the demonstrations."""
+    starts, steps = (10, 60), 12
+    batch = batch_policy_of(run)
+    decided = []
+    for step in range(steps):
+        rows = [start + step for start in starts]
+        observation = {
+            "agent_pos": demonstrations.state[rows].numpy(),
+            "environment_state": demonstrations.environment_state[rows].numpy(),
+            "last_action": demonstrations.last_action[rows].numpy(),
+        }
+        if not step:
+            batch.begin(observation)
+        decided.append(batch.act(observation))
+    single = run.policy()
+    for index, start in enumerate(starts):
+        single.reset()
+        for step in range(steps):
+            row = start + step
+            observation = Observation(
+                state=demonstrations.state[row].double().numpy(),
+                capture_time=0.04 * step,
+                environment_state=demonstrations.environment_state[row].double().numpy(),
+                last_action=demonstrations.last_action[row].double().numpy(),
+            )
+            np.testing.assert_allclose(single.act(observation), decided[step][index], atol=1e-5)
+
+
+def test_a_run_of_lerobots_is_not_exported_and_says_which_are(run, tmp_path):
+    with pytest.raises(RefusedError, match="Only the chunk policy"):
+        export(run, tmp_path / "look_at.bundle")
+
+
+def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations, recorded_dataset, tmp_path):
+    """Cut after a look, and off the beat of the looks: dropout, the batches and the optimizer go on as they were."""
+    whole = fit_act(demonstrations, recorded_dataset)
+
+    def cut(progress):
+        if progress.step == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_act(demonstrations, recorded_dataset, tmp_path, cut)
+    told = []
+    again = fit_act(demonstrations, recorded_dataset, tmp_path, told.append)
+    assert [progress.step for progress in told] == [5, 10, 15, 20]
+    for one, other in zip(whole.policy.state_dict().values(), again.policy.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(RefusedError, match=r"another batch_size"):
+        fit_act(demonstrations, recorded_dataset, tmp_path, batch_size=4)
+
+
+def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recorded_dataset):
+    config = read_policy_config("diffusion", {"horizon": 8, "down_dims": [8, 16], "n_action_steps": 4})
+    from reachy_policies.adapter.configuration import set_features
+
+    set_features(config, "state", demonstrations.layout, 0)
+    frames = Frames(demonstrations, recorded_dataset, config, augment=False)
+    made = windows(demonstrations, demonstrations.episodes, n_obs_steps=2, chunk_size=7)
+    for row in (0, 5, len(frames) - 1):
+        item = frames[row]
+        assert torch.equal(item["observation.state"], made.state[row])
+        assert torch.equal(item["observation.environment_state"], made.environment_state[row])
+        assert torch.equal(item["action"][1:], made.action[row])
+        assert torch.equal(item["action_is_pad"][1:], made.is_pad[row])
+
+
+def test_a_policy_that_sees_pictures_trains_and_acts(seen_dataset, tmp_path):
+    settings = {**BRIEF, **TINY_ACT, "max_steps": 2, "eval_every": 1, "batch_size": 2, "held_out_frames": 2}
+    run = train_imitation(
+        seen_dataset, tmp_path / "run", policy="act", seed=0, settings={**settings, "image_height": 32}
+    )
+    height, width, _ = read_layout(seen_dataset).image_shape
+    config = json.loads((run.path / MODEL / "config.json").read_text())
+    assert set(config["input_features"]) == {"observation.state", IMAGE}
+    assert config["input_features"][IMAGE]["shape"] == [3, 32, round(32 * width / height)]
+    blind = Observation(state=np.zeros(9), capture_time=0.0, environment_state=np.zeros(5))
+    with pytest.raises(WrongUseError, match="camera"):
+        run.policy().act(blind)
+
+    def shown(brightness):
+        picture = np.full((height, width, 3), brightness, dtype=np.uint8)
+        policy = run.policy()
+        policy.reset()
+        return policy.act(Observation(state=np.zeros(9), capture_time=0.0, images={CAMERA: picture}))
+
+    assert shown(0).shape == (9,)
+    assert not np.array_equal(shown(0), shown(255))
+    with pytest.raises(WrongUseError, match="wide as high"):
+        batch_policy_of(run).act({"agent_pos": np.zeros((1, 9)), "pixels": np.zeros((1, 96, 96, 3), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "match"),
+    [
+        ("bct", {}, "there are chunk, and LeRobot's act, diffusion"),
+        ("act", {"chunk_sise": 3}, "no setting is called chunk_sise; there are .*chunk_size"),
+        ("act", {"n_action_steps": "many"}, "n_action_steps does not fit"),
+        ("act", {"n_action_steps": 200}, "chunk size is the upper bound"),
+        ("act", {"obs_type": "pixels"}, "Record it with --camera"),
+        ("act", {"obs_type": "smell"}, "state, pixels, pixels_state"),
+        ("vqbet", {}, "vqbet does not fit"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(kind, settings, match, recorded_dataset, tmp_path):
+    with pytest.raises(WrongUseError, match=match):
+        train_imitation(recorded_dataset, tmp_path / "run", policy=kind, seed=0, settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_run_is_refused(run, tmp_path):
+    copy = shutil.copytree(run.path, tmp_path / "run")
+    (copy / MODEL / "policy_preprocessor.json").unlink()
+    with pytest.raises(RefusedError, match="Train it again"):
+        open_run(copy).policy()

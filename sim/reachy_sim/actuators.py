@@ -135,7 +135,8 @@ class Motors:
         self._late[ids] = whole.astype(np.int64)
         self._first[:, ids] = _response(table["bandwidth"], table["damping"], late)
         self._second[:, ids] = _response(table["bandwidth"], table["damping"], self._tick - late)
-        self._less[ids], self._rate[ids], self._play[ids] = table["gain"] - 1, table["rate_limit"], table["backlash"] / 2
+        self._less[ids], self._play[ids] = table["gain"] - 1, table["backlash"] / 2
+        self._rate[ids] = table["rate_limit"]
         # Where it stands is what it was told, seen through its gain: the start is exact whatever the motor.
         told = _REST + (position - _REST) / table["gain"]
         self._commands[:, ids] = told

@@ -20,6 +20,7 @@ from gymnasium.vector.utils import batch_space
 from reachy_kit.errors import WrongUseError
 from reachy_kit.interface import ACTION_NAMES, POLICY_RATES, Array
 from reachy_kit.safety import PROFILES
+from reachy_sim.sharded import ShardedSimulation
 from reachy_sim.simulation import Simulation
 from reachy_sim.spaces import OBS_TYPES, action_space, observation_space
 from reachy_sim.tasks import variant_by_name
@@ -81,6 +82,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         autoreset_mode: Gymnasium's.
         physics: settings of the physics tier: daemon, fast or coarse.
         threads: of the physics tier; 0 takes every core.
+        processes: workers that share the environments, one a core is best; 1 works here.
         limits: profile of the limiter.
         image_size: px, width and height of ``pixels``.
 
@@ -105,6 +107,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         physics: str = "daemon",
         threads: int = 0,
+        processes: int = 1,
         limits: str = "classroom",
         image_size: int = 96,
     ) -> None:
@@ -117,17 +120,22 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         self.variant = variant_by_name(task, variant)
         self._task = self.variant.task
         self._sparse = reward == "sparse"
-        self._simulation = Simulation(
-            self.variant,
-            num_envs,
-            tier=tier,
-            randomization=randomization,
-            policy_hz=policy_hz,
-            physics=physics,
-            threads=threads,
-            profile=PROFILES[limits],
-            image_size=image_size if obs_type != "state" else None,
-        )
+        options: dict[str, Any] = {
+            "tier": tier,
+            "randomization": randomization,
+            "policy_hz": policy_hz,
+            "physics": physics,
+            "threads": threads,
+            "profile": PROFILES[limits],
+            "image_size": image_size if obs_type != "state" else None,
+        }
+        self._simulation: Simulation | ShardedSimulation
+        if processes == 1:
+            self._simulation = Simulation(self.variant, num_envs, **options)
+        else:
+            self._simulation = ShardedSimulation(
+                self.variant, num_envs, processes=processes, obs_type=obs_type, **options
+            )
         self.obs_type = obs_type
         self.single_observation_space = observation_space(self._task, obs_type, image_size)
         self.single_action_space = action_space(PROFILES[limits])
@@ -204,7 +212,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         return tuple(self._simulation.pictures(robot=self.render_mode == "robot"))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the renderers."""
+        """Free the renderers, or end the workers."""
         self._simulation.close()
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -225,7 +233,9 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
 
     @property
     def simulation(self) -> Simulation:
-        """What happens inside: for oracles, viewers and tests."""
+        """What happens inside: for oracles, viewers and tests. Not with ``processes``, where it is elsewhere."""
+        if isinstance(self._simulation, ShardedSimulation):
+            raise WrongUseError("the simulation is in other processes: make the environments with processes=1")
         return self._simulation
 
     def _seed(self, seed: int | Sequence[int | None] | None, ids: npt.NDArray[np.int64]) -> None:

@@ -22,8 +22,17 @@ SeedsOption = Annotated[
 ]
 
 
-def one_process_a_seed(context: typer.Context, out: Path, seeds: int, *, init: Path | None = None) -> None:
+def one_process_a_seed(
+    context: typer.Context, out: Path, seeds: int, *, init: Path | None = None, skip_finished: bool = False
+) -> None:
     """Run the command of ``context`` once for each seed; a start that holds seed-0, seed-1 … is paired with them.
+
+    Args:
+        context: of the command.
+        out: folder of the seeds' folders.
+        seeds: how many.
+        init: what they start from.
+        skip_finished: leave alone what is finished; without it that is the command's own business.
 
     Raises:
         KitError: some failed; the rest are finished, and the same command does only what is missing.
@@ -34,6 +43,8 @@ def one_process_a_seed(context: typer.Context, out: Path, seeds: int, *, init: P
 
     def train(seed: int) -> str | None:
         folder = out / f"seed-{seed}"
+        if skip_finished and (folder / "card.json").is_file():
+            return None
         own = ["--out", str(folder), "--seed", str(seed)]
         if init is not None:
             paired = init / f"seed-{seed}"

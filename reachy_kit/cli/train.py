@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
+from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
 from reachy_kit.errors import RefusedError
 
@@ -30,6 +31,7 @@ def train() -> None:
 
 @app.command()
 def imitation(
+    context: typer.Context,
     dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
     out: Annotated[
         Path,
@@ -43,6 +45,7 @@ def imitation(
         typer.Option("--policy", help="What learns: chunk, or a policy of LeRobot's (act, diffusion and others)."),
     ] = "chunk",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split, the weights and the batches.")] = 0,
+    seeds: SeedsOption = 0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, whatever --out holds of an unfinished training.")
     ] = False,
@@ -59,6 +62,9 @@ def imitation(
 
     Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
     """
+    if seeds:
+        one_process_a_seed(context, out, seeds, skip_finished=not fresh)
+        return
     given = read_settings(config, settings)
     run = train_imitation(dataset, out, policy=policy, seed=seed, fresh=fresh, track=track, settings=given)
     if json:

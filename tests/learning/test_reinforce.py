@@ -208,7 +208,7 @@ def test_a_killed_command_goes_on_from_its_checkpoint(trained_run, tmp_path):
 
 def test_a_diverging_training_returns_to_good_weights_then_gives_up_with_a_remedy(trained_run, tmp_path):
     settings = {**TINY, "lr": 1e30, "critic_lr": 1e30}
-    with pytest.raises(KitError, match="diverged in round 1.*smaller rate"):
+    with pytest.raises(KitError, match=r"diverged in round 1.*smaller rate"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
     from reachy_policies.reinforce.checkpoint import read_checkpoint
 
@@ -251,3 +251,22 @@ def test_exploration_beats_the_imitation_it_came_from(trained_run, tmp_path):
     rows = list(csv.DictReader((run.path / "curve.csv").open()))
     assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
     assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
+
+
+@pytest.mark.long
+def test_seeds_are_trained_each_for_itself_paired_with_their_starts_and_only_once(recorded_dataset, tmp_path):
+    def kit(*words):
+        command = [str(Path(sys.executable).parent / "reachy-kit"), "train", *words, "--seeds", "2"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    imitation, rl = tmp_path / "imitation", tmp_path / "rl"
+    kit("imitation", "--dataset", str(recorded_dataset), "--out", str(imitation), "--set", "max_steps=50")
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
+    explore = ("rl", "--init", str(imitation), "--task", "look_at", "--out", str(rl), *settings)
+    kit(*explore)
+    cards = [open_run(rl / f"seed-{seed}").card for seed in (0, 1)]
+    assert [card.seed for card in cards] == [0, 1]
+    assert [Path(card.start) for card in cards] == [imitation / "seed-0", imitation / "seed-1"]
+    made = [(rl / f"seed-{seed}" / "card.json").stat().st_mtime_ns for seed in (0, 1)]
+    kit(*explore)
+    assert made == [(rl / f"seed-{seed}" / "card.json").stat().st_mtime_ns for seed in (0, 1)]

@@ -17,7 +17,6 @@ from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_sta
 from reachy_kit.errors import KitError, WrongUseError
 
 if TYPE_CHECKING:
-    from gymnasium.vector import VectorEnv
     from rich.table import Table
 
     from reachy_kit.interface import Image
@@ -223,7 +222,7 @@ def _evaluate_arms(
     task = chosen.task.name
     arms = load_arms(policies, task, chosen.task.features)
 
-    def envs(variant: str, hz: int, count: int) -> "VectorEnv[Any, Any, Any]":
+    def envs(variant: str, hz: int, count: int) -> Any:
         return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz)
 
     references = scripted_arm("expert", task, arms[0].hz), scripted_arm("oracle", task, arms[0].hz)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_policies.adapter import batch_policy_of
 from reachy_policies.chunk import ReachyChunkPolicy
 from reachy_policies.evaluate.batch import BatchPolicy, ChunkBatch
 from reachy_policies.run import CARD, Run, open_run, weights_digest
@@ -68,15 +69,13 @@ def batch_policy(run: Run) -> BatchPolicy:
     """A run's policy, deciding for many environments at once.
 
     Raises:
-        RefusedError: its kind cannot do that yet, or its files are damaged.
+        RefusedError: its files are damaged.
     """
-    policy = run.load()
-    if isinstance(policy, ReachyChunkPolicy):
-        return ChunkBatch(policy.network, policy.config.n_obs_steps, policy.config.n_action_steps)
-    raise RefusedError(
-        f"{run.path} holds a policy of the kind {run.card.policy}, which acts for one robot only: judge it without "
-        "--variants"
-    )
+    if run.card.policy == ReachyChunkPolicy.name:
+        policy = run.load()
+        if policy.config.temporal_ensemble_coeff is None:
+            return ChunkBatch(policy.network, policy.config.n_obs_steps, policy.config.n_action_steps)
+    return batch_policy_of(run)
 
 
 def run_folders(path: Path) -> list[Path]:

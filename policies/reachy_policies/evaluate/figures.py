@@ -60,7 +60,7 @@ def errors_over_time(compared: Compared) -> bytes:
             if len(compared.arms) == 1:
                 axes.fill_between(seconds, low, high, color=f"C{index}", alpha=0.15, linewidth=0)
         axes.set_title(variant, fontsize=9)
-        axes.set(ylim=(0, None), xlim=(0, None))
+    panels[0].set(ylim=(0, None), xlim=(0, None))  # shared, so after all of them are drawn
     for axes in panels[len(variants) :]:
         axes.set_axis_off()
     figure.supxlabel("seconds", fontsize=9)

@@ -20,10 +20,8 @@ from reachy_kit.kinematics import angles_of_halves, half_tangents, halves_inside
 REACH_HALVINGS = 10
 """Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
 
-_EASY_CENTRE, _EASY_RADII = (
-    np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0]),
-    np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2]),
-)
+_EASY_CENTRE: Array = np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0])
+_EASY_RADII: Array = np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2])
 """m and rad: x, y, z, roll, pitch and head against body of an ellipsoid in which no leg comes nearer than 2° to a limit
 (tests/unit/test_safety.py looks at its surface and inside). The legs' slopes would prove no more: they grow beyond
 bounds where a leg is stretched."""
@@ -127,7 +125,7 @@ def limit(
     goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
-    inside = _in_reach(goal)
+    inside = _in_reach(goal, bounds)
     if not _all(inside):
         goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
 
@@ -164,12 +162,17 @@ class _Bounds(NamedTuple):
     """By how much a velocity may change."""
     half_change: Array
     lead: Array
+    easy_centre: Array
+    easy_share: Array
+    """Of a radius, a unit; 0 for what no leg feels."""
 
 
 @lru_cache(maxsize=4)
 def _bounds(profile: LimitsProfile, hz: float, shape: tuple[int, ...]) -> _Bounds:
     change = profile.acceleration / hz
-    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead)
+    centre, share = np.zeros(9), np.zeros(9)
+    centre[: YAW + 1], share[: YAW + 1] = _EASY_CENTRE, 1 / _EASY_RADII
+    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead, centre, share)
     return _Bounds(*(np.broadcast_to(row, shape).copy() for row in rows))
 
 
@@ -277,15 +280,17 @@ def _slide(
     return result
 
 
-def _in_reach(vector: Array) -> npt.NDArray[np.bool_]:
-    """(...,) whether the legs reach (..., 9); they are asked only where it is not plain from the numbers."""
-    ease = vector[..., : YAW + 1] - _EASY_CENTRE
+def _in_reach(vector: Array, bounds: _Bounds | None = None) -> npt.NDArray[np.bool_]:
+    """(...,) whether the legs reach (..., 9); with bounds they are asked only where it is not plain."""
+    if bounds is None:
+        return halves_inside_limits(half_tangents(vector)).reshape(vector.shape[:-1])
+    ease = vector - bounds.easy_centre
     ease[..., YAW] -= vector[..., BODY_YAW]
-    ease /= _EASY_RADII
+    ease *= bounds.easy_share
     inside = np.asarray(np.einsum("...k,...k", ease, ease) <= 1.0)
     if not _all(inside):
         doubtful = ~inside
-        inside[doubtful] = halves_inside_limits(half_tangents(vector[doubtful]))
+        inside[doubtful] = _in_reach(vector[doubtful])
     return inside
 
 

@@ -22,8 +22,8 @@ type Single = npt.NDArray[np.float32]
 type Ids = npt.NDArray[np.int64]
 
 _ROUNDS = 8
-_STRAY = 0.2  # rad of turning after which an inverse Jacobian is renewed: corrections then err by a fifth
-_FINE = 2e-3  # rad and platform radii: a correction below it leaves an error of a fifth of it, mended at the next tick
+_STRAY = 0.3  # rad of turning after which an inverse Jacobian is renewed: corrections then err by a third
+_FINE = 2e-3  # rad and platform radii: a correction below it leaves an error of a third of it, mended at the next tick
 _FLOOR = 1e-6  # keeps the six slopes solvable at a singularity
 _LOST = 0.5  # rad and platform radii in a tick: no head moves so fast
 _LIFT: Array = np.array([[0.0], [0.0], [HEAD_Z_OFFSET]])
@@ -108,8 +108,8 @@ class Platform:
         turned[0] = cos * rows[0] - sin * rows[1]
         turned[1] = sin * rows[0] + cos * rows[1]
         turned[2] = rows[2]
-        self.rotation: Array = turned[:, :3].transpose(2, 0, 1).copy()
-        self.position: Array = turned[:, 3].T.copy()
+        self.rotation: Array = turned[:, :3].transpose(2, 0, 1)
+        self.position: Array = turned[:, 3].T
 
 
 def _correct(turn: Single, shift: Single, total: Single, arms: tuple[Single, Single], inverse: Single) -> None:

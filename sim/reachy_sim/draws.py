@@ -27,8 +27,19 @@ def uniform(seeds: Counters, episodes: Counters, stream: int, count: int, steps:
         count: numbers for each.
         steps: (N,) decisions since the episode began, where there is a draw at each.
     """
-    key = _mixed(_mixed(seeds) + episodes * _GOLDEN)
-    key = _mixed(key + (np.atleast_1d(np.asarray(steps, dtype=np.uint64)) * np.uint64(8) + np.uint64(stream)) * _GOLDEN)
+    return uniform_of(episode_keys(seeds, episodes), stream, count, steps)
+
+
+def episode_keys(seeds: Counters, episodes: Counters) -> Counters:
+    """(N,) what `uniform_of` wants instead of seeds and episodes: worked out once an episode."""
+    return _mixed(_mixed(seeds) + episodes * _GOLDEN)
+
+
+def uniform_of(keys: Counters, stream: int, count: int, steps: Counters | int = 0) -> Array:
+    """`uniform` for (N,) episodes by their keys."""
+    key = _mixed(
+        keys + (np.atleast_1d(np.asarray(steps, dtype=np.uint64)) * np.uint64(8) + np.uint64(stream)) * _GOLDEN
+    )
     bits = _mixed(key[:, None] + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN)
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53)
 

@@ -26,29 +26,31 @@ class PoseHistory:
 
     def __init__(self, count: int) -> None:
         self._states = np.zeros((SLOTS, count, 9))
-        self._rotations, self._positions = np.zeros((SLOTS, count, 3, 3)), np.zeros((SLOTS, count, 3))
+        # The batch last, as the kinematic tier has it: formulas on single entries then find them side by side.
+        self._rotations, self._positions = np.zeros((SLOTS, 3, 3, count)), np.zeros((SLOTS, 3, count))
         self._rows = np.arange(count)
         self._now = 0
 
     def reset(self, ids: Ids, view: View) -> None:
         """Some have stood where they are for a while."""
         self._states[:, ids] = view.state[ids]
-        self._rotations[:, ids], self._positions[:, ids] = view.rotation[ids], view.position[ids]
+        self._rotations[..., ids] = view.rotation[ids].transpose(1, 2, 0)
+        self._positions[..., ids] = view.position[ids].T
 
     def note(self, view: View) -> None:
         """Another tick."""
         self._now = (self._now + 1) % SLOTS
-        self._states[self._now], self._rotations[self._now], self._positions[self._now] = view
+        self._states[self._now] = view.state
+        self._rotations[self._now] = view.rotation.transpose(1, 2, 0)
+        self._positions[self._now] = view.position.T
 
     def at(self, ago: npt.NDArray[np.int64]) -> View:
         """Where each was (N,) ticks ago."""
         if ago.size and (ago == ago[0]).all():
             slot = (self._now - int(ago[0])) % SLOTS
-            return View(self._states[slot], self._rotations[slot], self._positions[slot])
-        slots = (self._now - ago) % SLOTS
-        return View(
-            self._states[slots, self._rows], self._rotations[slots, self._rows], self._positions[slots, self._rows]
-        )
+            return View(self._states[slot], self._rotations[slot].transpose(2, 0, 1), self._positions[slot].T)
+        slots, rows = (self._now - ago) % SLOTS, self._rows
+        return View(self._states[slots, rows], self._rotations[slots, :, :, rows], self._positions[slots, :, rows])
 
 
 class Senses:
@@ -89,8 +91,7 @@ class Senses:
         scenario: Scenario,
         ticks: npt.NDArray[np.int64],
         poses: PoseHistory,
-        seeds: draws.Counters,
-        episodes: draws.Counters,
+        keys: draws.Counters,
     ) -> Array:
         """(N, K) features now.
 
@@ -98,14 +99,13 @@ class Senses:
             scenario: the episodes.
             ticks: (N,) since they began.
             poses: where the heads have been.
-            seeds: (N,) the environments'.
-            episodes: (N,) their counts.
+            keys: (N,) the episodes', of ``draws``.
         """
         captured = ticks - self._latency
         if self._every > 1:
             captured = captured - captured % self._every
         view = poses.at(ticks - captured)
-        return self.sense_from(view, scenario, captured / CONTROL_HZ, ticks / CONTROL_HZ, seeds, episodes)
+        return self.sense_from(view, scenario, captured / CONTROL_HZ, ticks / CONTROL_HZ, keys)
 
     def sense_from(
         self,
@@ -113,8 +113,7 @@ class Senses:
         scenario: Scenario,
         captured: Array,
         now: Array,
-        seeds: draws.Counters,
-        episodes: draws.Counters,
+        keys: draws.Counters,
     ) -> Array:
         """(N, K) features, when it is known from where the frames were taken.
 
@@ -123,15 +122,14 @@ class Senses:
             scenario: the episodes.
             captured: (N,) s since the episodes began.
             now: (N,) s, the same clock.
-            seeds: (N,) the environments'.
-            episodes: (N,) their counts.
+            keys: (N,) the episodes', of ``draws``.
         """
         values, present = self._task.sighting(scenario, captured, view)
         if self._tilt is not None:
             values = _tilted(values, self._tilt)
         # Keyed by the frame, so that whoever asks twice about one frame hears the same.
         frames = (np.round(captured * CONTROL_HZ) + SLOTS).astype(np.uint64)
-        uniforms = draws.uniform(seeds, episodes, draws.SENSING, 5, frames)
+        uniforms = draws.uniform_of(keys, draws.SENSING, 5, frames)
         values = self._task.noisy(values, draws.normal(uniforms[:, :4]), self._noise)
         found = present & (uniforms[:, 4] >= self._missed)
         self._last = np.where(found[:, None], values, self._last)

@@ -63,7 +63,7 @@ class Simulation:
         self._dynamics = open_dynamics(tier, num_envs, settings=physics, threads=threads)
         everyone, zeros = np.arange(num_envs), np.zeros(num_envs, dtype=np.uint64)
         start = np.tile(NEUTRAL, (num_envs, 1))
-        self._seeds, self._episodes = zeros.copy(), zeros.copy()
+        self._keys = zeros.copy()
         self._poses, self._senses = PoseHistory(num_envs), Senses(self.task, num_envs)
         self._motion, self._progress = Motion.at_rest(start), Progress.begin(start)
         self.ticks, self._latency = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs, dtype=np.int64)
@@ -92,7 +92,7 @@ class Simulation:
             scenario.start = poses
         drawn = self.conditions.draw(draws.uniform(*mine, draws.CONDITIONS, DRAWS))
         self._dynamics.reset(ids, scenario.start, drawn.actuators)  # refuses before it changes anything
-        self._seeds[ids], self._episodes[ids] = mine
+        self._keys[ids] = draws.episode_keys(*mine)
         self.scenario.put(ids, scenario)
         position, velocity = self._motion.position.copy(), self._motion.velocity.copy()
         position[ids], velocity[ids] = scenario.start, 0.0
@@ -134,7 +134,7 @@ class Simulation:
     def features(self) -> Array:
         """(N, K) what perception yields now."""
         if self._features is None:
-            self._features = self._senses.sense(self.scenario, self.ticks, self._poses, self._seeds, self._episodes)
+            self._features = self._senses.sense(self.scenario, self.ticks, self._poses, self._keys)
         return self._features
 
     @property

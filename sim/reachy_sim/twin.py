@@ -42,8 +42,8 @@ class Twin:
 
     def reset(self, seed: int) -> Array:
         """Draw the episode of a seed; returns the (9,) start pose."""
-        self.seeds, self.episodes = np.full(1, seed, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
-        mine = (self.seeds, self.episodes)
+        mine = np.full(1, seed, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
+        self.keys = draws.episode_keys(*mine)
         self.scenario = self.task.scenario(draws.uniform(*mine, draws.SCENARIO, len(self.task.spans)))
         self.drawn = self.variant.conditions.draw(draws.uniform(*mine, draws.CONDITIONS, DRAWS))
         looks = HELD_OUT_VISUALS.get(self.variant.conditions.visuals)
@@ -172,7 +172,7 @@ class GeometricPerception:
         twin.note(observation.state, now)
         captured, state = twin.seen(now, twin.task.period)
         times = twin.since_start(captured), twin.since_start(now)
-        features = self._senses.sense_from(view_of(state), twin.scenario, *times, twin.seeds, twin.episodes)
+        features = self._senses.sense_from(view_of(state), twin.scenario, *times, twin.keys)
         return np.asarray(features[0])
 
 

@@ -50,7 +50,7 @@ class Sensed:
         self.ticks = np.zeros(count, dtype=np.int64)
 
     def tell(self):
-        return self.senses.sense(self.scenario, self.ticks, self.poses, self.seeds, self.episodes)
+        return self.senses.sense(self.scenario, self.ticks, self.poses, draws.episode_keys(self.seeds, self.episodes))
 
     def tick(self, states=None):
         """20 ms later, the heads at (N, 9); what is sensed then."""

@@ -80,7 +80,8 @@ def fit(
     sizes = policy.config.n_obs_steps, policy.config.chunk_size, config.trim_idle
     train, test = windows(demonstrations, kept, *sizes), windows(demonstrations, held_out, *sizes)
     policy.network.fit_normalisation(train.state, train.environment_state, train.last_action, train.action)
-    optimizer = policy.config.get_optimizer_preset().build(policy.get_optim_params())
+    preset = policy.config.get_optimizer_preset()
+    optimizer = torch.optim.AdamW(policy.get_optim_params(), lr=preset.lr, weight_decay=preset.weight_decay, fused=True)
     scheduler = policy.config.get_scheduler_preset().build(optimizer, config.max_steps)
 
     def look() -> tuple[float, float]:

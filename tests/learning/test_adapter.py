@@ -95,9 +95,8 @@ def test_the_batched_chunk_policy_decides_as_the_single_one(trained_run, demonst
     require_batch_as_single(trained_run, demonstrations)
 
 
+@pytest.mark.parametrize("run", ["act"], indirect=True)  # diffusion draws its plans at random
 def test_the_batched_policy_decides_as_the_single_one(run, demonstrations):
-    if run.card.policy == "diffusion":
-        pytest.skip("it draws its plans at random, for a batch at once")
     require_batch_as_single(run, demonstrations)
 
 

@@ -143,11 +143,10 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         mean, log_std = network.gaussian(state, env, last)
         wanted = (batch[ACTION] - state[:, -1:] - network.offset_mean) / network.offset_std
         loss = 0.5 * ((wanted - mean) * (-log_std).exp()) ** 2 + log_std
-        real = (
-            ~batch["action_is_pad"] if "action_is_pad" in batch else torch.ones_like(wanted[..., 0], dtype=torch.bool)
-        )
-        error = (wanted - mean).abs() * network.offset_std
-        return loss[real].mean(), {"error": error[real].mean().item()}
+        real = torch.ones_like(wanted[..., 0]) if "action_is_pad" not in batch else (~batch["action_is_pad"]).float()
+        weight = (real / (real.sum() * wanted.shape[-1]))[..., None]
+        error = (wanted - mean).detach().abs() * network.offset_std
+        return (loss * weight).sum(), {"error": (error * weight).sum().item()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """(B, chunk, A) absolute actions; the mean, unless noise (B, chunk, A) is given."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reachy_sim.conditions import Variant
     from reachy_sim.tasks.task import Task
 
+
 def demo(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")
@@ -106,9 +107,7 @@ def _imitate(folder: Path, variant: "Variant", episodes: int, seed: int) -> _Lea
 
 def _explore(folder: Path, variant: "Variant", imitation: _Learned, rounds: int, seed: int) -> _Learned:
     settings = {"iterations": rounds, "eval_every": min(5, rounds)}
-    run = train_rl(
-        folder / "run_rl", task=variant.task.name, init=imitation.run.path, seed=seed, settings=settings
-    )
+    run = train_rl(folder / "run_rl", task=variant.task.name, init=imitation.run.path, seed=seed, settings=settings)
     return _exported("exploration", run, folder)
 
 
@@ -124,9 +123,7 @@ def _exported(label: str, run: "Run", folder: Path) -> _Learned:
 def _judge_in_sim(variant: "Variant", learned: list[_Learned], episodes: int) -> "list[Evaluation]":
     with open_stage("sim", variant, camera=False) as stage:
         expert = evaluate_one("expert", stage, variant, range(episodes), "expert, sim")
-        ours = [
-            evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, sim") for one in learned
-        ]
+        ours = [evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, sim") for one in learned]
     return [expert, *ours]
 
 

@@ -323,7 +323,7 @@ def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tie
     poses, targets = [], []
     policy = arm.policies[training]([seed])
     with contextlib.closing(make_envs(task, 1, tier=tier, variant=variant, policy_hz=arm.hz)) as envs:
-        simulation = envs.unwrapped.simulation  # type: ignore[attr-defined]
+        simulation = envs.unwrapped.simulation
         observation, _ = envs.reset(seed=seed)
         policy.begin(observation)
         over = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reachy_kit.cli.simulated import BatchTeacher
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import Policy
 
@@ -106,32 +107,9 @@ def scripted_arm(name: str, task: str, hz: int = _HZ) -> "Arm":
     from reachy_policies.evaluate.arms import Arm
 
     def policy(seeds: Sequence[int]) -> "BatchPolicy":
-        return _Restless(hz, seeds) if name == "random" else _Teacher(task, hz, seeds, oracle=name == "oracle")
+        return _Restless(hz, seeds) if name == "random" else BatchTeacher(task, hz, seeds, oracle=name == "oracle")
 
     return Arm(name, hz, (None,), (policy,))
-
-
-class _Teacher:
-    """A scripted teacher whose wavering follows from the episodes' seeds."""
-
-    def __init__(self, task: str, hz: int, seeds: Sequence[int], *, oracle: bool) -> None:
-        import numpy as np
-
-        from reachy_sim.tasks.expert import teacher
-
-        self._policy = teacher(task, hz, len(seeds), oracle=oracle)
-        self._seeds = np.array(seeds, dtype=np.uint64)
-
-    def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
-        import numpy as np
-
-        self._policy.reset(np.arange(len(self._seeds)), self._seeds, np.zeros_like(self._seeds))
-
-    def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
-        state, features, last = (
-            observation[key].astype("f8") for key in ("agent_pos", "environment_state", "last_action")
-        )
-        return self._policy.act(state, features, last)
 
 
 class _Restless:

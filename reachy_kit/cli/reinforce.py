@@ -136,11 +136,11 @@ def train_rl(
 
 
 def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simulated":
-    from reachy_kit.cli.simulated import batch_teacher, make_envs
+    from reachy_kit.cli.simulated import BatchTeacher, make_envs
     from reachy_policies.reinforce.methods import Simulated
 
     return Simulated(
         envs=lambda tier, count: make_envs(task, count, **{**judged, "tier": tier, "randomization": randomization}),
         judging=lambda count: make_envs(task, count, **judged),
-        teacher=lambda count, seed: batch_teacher(task, judged["policy_hz"], count, seed),
+        teacher=lambda count, seed: BatchTeacher(task, judged["policy_hz"], range(seed, seed + count)),
     )

@@ -43,11 +43,11 @@ def imitation_plateau() -> tuple[str, float, str, float]:
 
 def expert_error(task: str, variant: str, count: int = 200) -> float:
     """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
-    from reachy_kit.cli.simulated import batch_teacher, make_envs
+    from reachy_kit.cli.simulated import BatchTeacher, make_envs
     from reachy_policies.evaluate.batch import play
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
-    played = play(envs, batch_teacher(task, 25, count), 0)
+    played = play(envs, BatchTeacher(task, 25, range(count)), 0)
     envs.close()
     return float(played.mean_error.mean())
 

@@ -3,6 +3,7 @@
 Try it: reachy-kit export runs/look_at --out look_at.bundle
 """
 
+import contextlib
 import io
 import warnings
 from pathlib import Path
@@ -70,7 +71,9 @@ def export(run: Run, out: Path) -> Manifest:
 
 def _residual(run: Run) -> ReachyResidualPolicy:
     try:
-        policy = ReachyResidualPolicy.from_pretrained(run.path / MODEL, strict=True)
+        # LeRobot prints as it loads; standard output belongs to our results.
+        with contextlib.redirect_stdout(io.StringIO()):
+            policy = ReachyResidualPolicy.from_pretrained(run.path / MODEL, strict=True)
     except RefusedError:
         raise
     except Exception as error:  # draccus, safetensors and torch each raise their own

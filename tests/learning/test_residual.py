@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.cli.simulated import batch_teacher, make_envs
+from reachy_kit.cli.simulated import BatchTeacher, make_envs
+from reachy_kit.cli.train import train_imitation
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import ACTION_NAMES
 from reachy_policies.adapter import batch_policy_of
 from reachy_policies.evaluate.batch import play
+from reachy_policies.export import export
 from reachy_policies.reinforce.stages import Stages
 from reachy_policies.residual.base import FrozenBase
 from reachy_policies.residual.configuration_learning import ResidualConfig
@@ -43,6 +45,10 @@ def weights(run):
     return batch_policy_of(run)._policy.state_dict()
 
 
+def teacher(seed):
+    return BatchTeacher("look_at", 25, range(seed, seed + 8))
+
+
 @pytest.fixture(scope="module")
 def envs():
     envs = make_envs("look_at", 8, tier="kinematic")
@@ -59,7 +65,7 @@ def corrected(trained_run, tmp_path_factory):
 
 def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
     base = FrozenBase.load(trained_run.path / MODEL)
-    learner = Correcting(base, Stages(envs), batch_teacher("look_at", 25, 8), [PITCH, YAW], ResidualConfig(num_envs=8))
+    learner = Correcting(base, Stages(envs), teacher, [PITCH, YAW], ResidualConfig(num_envs=8))
     ours, theirs = play(envs, learner.acting(), 0), play(envs, batch_policy_of(trained_run), 0)
     np.testing.assert_array_equal(ours.commands, theirs.commands)
 
@@ -179,12 +185,31 @@ def test_every_axis_has_a_name_that_can_be_corrected(trained_run, envs):
     """Positions move by a tenth of what angles do."""
     base = FrozenBase.load(trained_run.path / MODEL)
     axes = list(range(9))
-    learner = Correcting(
-        base, Stages(envs), batch_teacher("look_at", 25, 8), axes, ResidualConfig(num_envs=8, alpha=0.2)
-    )
+    learner = Correcting(base, Stages(envs), teacher, axes, ResidualConfig(num_envs=8, alpha=0.2))
     policy = learner.policy()
     assert policy.config.axes == list(ACTION_NAMES)
     np.testing.assert_allclose(policy.network.reach, np.diag([0.02] * 3 + [0.2] * 6), rtol=1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["act", "diffusion"])
+def test_any_policy_of_lerobots_can_be_corrected_but_only_ours_exports(recorded_dataset, envs, tmp_path, kind):
+    small = {
+        "act": {"dim_model": 16, "n_heads": 2, "dim_feedforward": 16, "n_encoder_layers": 1, "latent_dim": 4}
+        | {"n_vae_encoder_layers": 1, "chunk_size": 6, "n_action_steps": 3},
+        "diffusion": {"down_dims": [8, 16], "horizon": 8, "n_action_steps": 4, "n_groups": 4, "num_inference_steps": 2},
+    }
+    brief = {"max_steps": 10, "eval_every": 10, "batch_size": 8, "held_out_frames": 16}
+    base = train_imitation(recorded_dataset, tmp_path / "base", policy=kind, seed=0, settings={**brief, **small[kind]})
+    settings = {**TINY, "iterations": 1, "eval_every": 1}  # the critics alone learn: the correction stays at zero
+    run = train_rl(tmp_path / "run", task="look_at", init=base.path, method="residual", settings=settings)
+    commands = []
+    for policy in [batch_policy_of(one) for one in (base, run)]:
+        torch.manual_seed(0)  # diffusion draws its noise
+        commands.append(play(envs, policy, 0).commands)
+    np.testing.assert_array_equal(*commands)
+    with pytest.raises(RefusedError, match=f"kind {kind}, which has no graph"):
+        export(run, tmp_path / "x.bundle")
 
 
 @pytest.mark.long

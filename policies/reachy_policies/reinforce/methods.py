@@ -169,7 +169,7 @@ def _learner(
     axes = explored_axes(config, assignment.task)
     if isinstance(start, FrozenBase):
         assert isinstance(config, ResidualConfig)
-        return Correcting(start, stages, simulated.teacher(config.num_envs, config.seed), axes, config)
+        return Correcting(start, stages, partial(simulated.teacher, config.num_envs), axes, config)
     if assignment.method in ("ppo", "scratch"):
         return Exploring(start, stages, axes, config)
     teacher = partial(simulated.teacher, config.num_envs) if assignment.method == "bc-continue" else None

@@ -46,13 +46,18 @@ class Correcting:
     Args:
         base: what is corrected.
         stages: environments to act in.
-        teacher: for as many environments, whose episodes are learned from as well.
+        teacher: the first seed of as many episodes → who acts in them, to be learned from as well.
         axes: places of the axes that are corrected.
         config: how.
     """
 
     def __init__(
-        self, base: FrozenBase, stages: Stages, teacher: BatchPolicy, axes: list[int], config: ResidualConfig
+        self,
+        base: FrozenBase,
+        stages: Stages,
+        teacher: Callable[[int], BatchPolicy],
+        axes: list[int],
+        config: ResidualConfig,
     ) -> None:
         torch.manual_seed(config.seed)
         self._stages, self._teacher, self._config = stages, teacher, config
@@ -99,18 +104,25 @@ class Correcting:
         config, envs = self._config, self._stages.first
         first = round_seeds(config.seed, 0, envs.num_envs)
         for lesson in range(config.taught):
-            episodes, _ = self._play(envs, self._imitating(), first - lesson * envs.num_envs)
+            seeds = first - lesson * envs.num_envs
+            episodes, _ = self._play(envs, self._imitating(self._teacher(seeds)), seeds)
             self._memory.be_taught(episodes)
         seen = self._memory.taught or self._play(envs, self._exploring(envs.num_envs, 0.0), first)[0]
         everything = torch.cartesian_prod(torch.arange(len(seen)), torch.arange(seen.reward.shape[1])).unbind(1)
         self._actor.fit_normalisation(self._actor.features(*seen.window(*everything, config.n_obs_steps)))
 
-    def _imitating(self) -> Chooser:
+    def _imitating(self, teacher: BatchPolicy) -> Chooser:
+        """What would bring about the teacher's action, as far as it reaches."""
+        begun = False
         reach = self._actor.reach.sum(1)
         axes = self._actor.reach.argmax(1)
 
         def choose(observation: Observations, features: Tensor, base_action: Tensor) -> Tensor:
-            wanted = torch.from_numpy(np.asarray(self._teacher.act(observation), dtype=np.float32))
+            nonlocal begun
+            if not begun:
+                teacher.begin(observation)
+                begun = True
+            wanted = torch.from_numpy(np.asarray(teacher.act(observation), dtype=np.float32))
             return ((wanted - base_action)[:, axes] / reach).clamp(-1, 1)
 
         return choose
@@ -137,7 +149,6 @@ class Correcting:
         policy, actor = self._policy, self._actor
         observation, _ = envs.reset(seed=seeds)
         policy.reset()
-        self._teacher.begin(observation)
         seen, wanted, corrections, rewards = [], [], [], []
         over, info = False, {}
         while True:

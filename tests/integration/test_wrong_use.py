@@ -234,6 +234,7 @@ def test_a_setting_that_makes_no_sense(setting, words, kit, recorded_dataset):
     assert not (kit.folder / "run").exists()
 
 
+@pytest.mark.long
 def test_a_policy_class_that_does_not_exist(kit, recorded_dataset):
     kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", "bct").says(
         2, "there are chunk"

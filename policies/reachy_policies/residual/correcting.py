@@ -37,7 +37,7 @@ from reachy_policies.residual.modeling_residual import ReachyResidualPolicy
 type Chooser = Callable[[Observations, Tensor, Tensor], Tensor]
 """Observation, features (N, F) and the base's action (N, A) → (N, axes) corrections in [−1, 1]."""
 _TARGET_NOISE, _TARGET_CLIP = 0.1, 0.2
-"""Shares of the reach. TD3 has 0.2 and 0.5 of the whole action's range; half of it keeps more of a small correction."""
+"""Shares of the reach; about half of TD3's 0.2 and 0.5, not tuned."""
 
 
 class Correcting:

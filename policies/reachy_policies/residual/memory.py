@@ -1,6 +1,6 @@
 """What was tried, to learn from again and again: whole episodes, half of each batch from the teacher's.
 
-Episodes are kept as they were observed, step by step; windows of observations are cut when they are drawn. Sixteen
+Episodes are kept as they were observed, step by step; windows of observations are cut when they are drawn:
 windows of four would take four times the room in memory and in checkpoints.
 """
 

@@ -40,9 +40,9 @@ class ResidualConfig(ReinforceConfig):
     polyak: float = 0.01
     """Share of the critics in the targets at each update."""
     smooth: float = 0.5
-    """Weight of the squared change of the correction, in shares of its bound, from one decision to the next. On ``track``
-    the commands' jerk rose from 197 to 210–230 rad/s³ with it; with a tenth of it, in a run of three rounds that had twice
-    the critics and updates, to 453."""
+    """Weight of the squared change of the correction, in shares of its bound, from one decision to the next. On hard
+    ``track`` the commands' jerk rose from 197 to 210–230 rad/s³ with it; with a tenth of it, in a run of three rounds
+    that had twice the critics and updates, to 453."""
     warmup: int = 2
     """Rounds in which only the critics learn."""
     eval_every: int = 2

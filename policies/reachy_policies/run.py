@@ -7,6 +7,7 @@
         card.json  README.md  task, method, rates, features, dataset and its hash, seed, versions, result
         examples.safetensors  a few observations, by which an exported graph is compared with torch
         curve.csv  curve.png
+        checkpoints/        earlier weights, a run each, named by their iteration
 """
 
 import contextlib
@@ -36,6 +37,7 @@ from reachy_policies.chunk import ReachyChunkPolicy, make_reachy_chunk_pre_post_
 from reachy_policies.demonstrations import Windows
 
 MODEL, CARD, EXAMPLES = "pretrained_model", "card.json", "examples.safetensors"
+CHECKPOINTS = "checkpoints"
 KEPT_EXAMPLES = 256
 
 

@@ -48,7 +48,7 @@ def scores(success, trainings=None, reward=0.5):
     filler = np.ones(success.shape)
     seeds = tuple(range(len(success))) if trainings is None else trainings
     steps = np.ones((*success.shape, 30), dtype=np.float32)
-    return Scores(seeds, success, filler, reward * filler, filler, filler, steps, 25)
+    return Scores(seeds, success, filler, reward * filler, filler, filler, filler, steps, 25)
 
 
 # The command
@@ -79,6 +79,8 @@ def test_json_tells_who_was_judged_and_repeats_itself(trained_run):
     (training,) = told["variants"]
     gaps = [one["gap_closed"] for one in training["policies"]]
     assert gaps[1] == 0  # the expert is where the gap begins
+    own, expert_style, random_style = (one["style_deg"] for one in training["policies"])
+    assert 0 == expert_style < own < random_style
     assert training["references"]["oracle"]["gap_closed"] == pytest.approx(1)
     assert training["policies"][2]["success"]["value"] < training["references"]["oracle"]["success"]["value"]
     assert [one["scope"] for one in training["against_first"]] == ["one training"] * 2

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.interface import ACTION_NAMES
+from reachy_policies.evaluate.arms import open_arm
+from reachy_policies.reinforce.checkpoint import read_checkpoint
 from reachy_policies.reinforce.exploration import Directions
 from reachy_policies.run import open_run
 
@@ -41,6 +43,10 @@ def weights(run):
 
 def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def looks(run):
+    return list(csv.DictReader((run.path / "curve.csv").open()))
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +87,51 @@ def test_a_reinforced_run_says_where_it_comes_from_and_keeps_its_start(reinforce
 
 
 def test_its_curve_has_a_row_for_every_look(reinforced):
-    rows = list(csv.DictReader((reinforced.path / "curve.csv").open()))
+    rows = looks(reinforced)
     assert [int(row["iteration"]) for row in rows] == [0, 2, 4]
     assert [int(row["env_steps"]) for row in rows] == [0, 2 * 16 * STEPS, 4 * 16 * STEPS]
     assert float(rows[-1]["kl_to_start"]) >= 0
     assert float(rows[-1]["kl_from_start"]) >= 0
+
+
+def test_every_look_is_kept_as_a_run_that_eval_finds(reinforced, trained_run):
+    arm = open_arm("rl", reinforced.path, "look_at", reinforced.card.environment_state)
+    earlier = arm.checkpoints(0)
+    assert [one.name for one in earlier] == ["rl at 0", "rl at 2", "rl at 4"]
+    kept = next(one.runs[0] for one in earlier if one.runs[0].card.steps == reinforced.card.steps)
+    assert same(weights(kept), weights(reinforced))
+    assert earlier[0].runs[0].card.result["success"] == float(looks(reinforced)[0]["success"])
+    inputs = [getattr(trained_run.examples(), name) for name in ("state", "environment_state", "last_action")]
+    with torch.inference_mode():
+        start, first = (run.load().network.plan(*inputs)[:, :5] for run in (trained_run, earlier[0].runs[0]))
+    assert torch.allclose(start, first, atol=1e-6)
+
+
+def test_a_full_disk_ends_exploration_with_a_message_and_keeps_the_checkpoint_before(
+    reinforced, trained_run, tmp_path, monkeypatch
+):
+    """A limit on the size of files fails at the same call as a disk without room."""
+    from reachy_policies.reinforce import training
+
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    save = training.write_checkpoint
+
+    def filling(path, checkpoint):
+        if checkpoint.numbers["iteration"] == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        save(path, checkpoint)
+
+    options = {"task": "look_at", "init": trained_run.path}
+    monkeypatch.setattr(training, "write_checkpoint", filling)
+    try:
+        with pytest.raises(KitError, match=r"cannot be written.*make room"):
+            train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.undo()
+    assert read_checkpoint(tmp_path / "run" / "training" / "last.safetensors").numbers["iteration"] == 2
+    assert same(weights(train_rl(tmp_path / "run", **options, settings=dict(TINY))), weights(reinforced))
 
 
 def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced, trained_run, tmp_path):
@@ -210,8 +256,6 @@ def test_a_diverging_training_returns_to_good_weights_then_gives_up_with_a_remed
     settings = {**TINY, "lr": 1e30, "critic_lr": 1e30}
     with pytest.raises(KitError, match=r"diverged in round 1.*smaller rate"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
-    from reachy_policies.reinforce.checkpoint import read_checkpoint
-
     kept = read_checkpoint(tmp_path / "run" / "training" / "best.safetensors")
     assert all(value.isfinite().all() for value in kept.tensors.values())
 
@@ -248,7 +292,7 @@ def test_physics_finishes_where_that_is_asked_for(trained_run, tmp_path):
 def test_exploration_beats_the_imitation_it_came_from(trained_run, tmp_path):
     settings = {"iterations": 12, "num_envs": 128, "eval_every": 4}
     run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
-    rows = list(csv.DictReader((run.path / "curve.csv").open()))
+    rows = looks(run)
     assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
     assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
 

@@ -80,7 +80,14 @@ class ChunkNetwork(nn.Module):
     def plan(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
         """(B, chunk, A) the mean chunk of absolute actions."""
         mean, _ = self.gaussian(state, environment_state, last_action)
-        return state[:, -1:] + self.offset_mean + self.offset_std * mean
+        return self._from_pose(state[:, -1:], mean)
+
+    def plan_from(self, normalised: Tensor, pose: Tensor) -> Tensor:
+        """``plan`` of inputs that are normalised already, (B, inputs), and poses, (B, A)."""
+        return self._from_pose(pose[:, None], self.body(normalised).unflatten(-1, (self.chunk_size, self.action_dim)))
+
+    def _from_pose(self, pose: Tensor, offsets: Tensor) -> Tensor:
+        return pose + self.offset_mean + self.offset_std * offsets
 
     def gaussian(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (B, chunk, A) and log-deviation (chunk, A) of the normalised offsets."""

@@ -11,10 +11,7 @@ from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_policies.adapter import batch_policy_of
 from reachy_policies.chunk import ReachyChunkPolicy
 from reachy_policies.evaluate.batch import BatchPolicy, ChunkBatch
-from reachy_policies.run import CARD, Run, open_run, weights_digest
-
-CHECKPOINTS = "checkpoints"
-"""Folder of a run that may hold earlier weights, a run each, named by their iteration."""
+from reachy_policies.run import CARD, CHECKPOINTS, Run, open_run, weights_digest
 
 
 @dataclass(frozen=True)

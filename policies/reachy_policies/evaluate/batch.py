@@ -62,6 +62,16 @@ class Played:
         """(N,) rad/s, mean speed of the commanded angles, all axes together."""
         return np.asarray(np.abs(np.diff(self.commands[:, :, 3:], axis=1)).sum(axis=2).mean(axis=1) * self.hz)
 
+    def distance(self, other: "Played") -> Array:
+        """(N,) rad, root mean square between two ways of playing the same episodes, over the commanded angles and time.
+
+        NaN if one decides more often than the other.
+        """
+        if self.hz != other.hz:
+            return np.full(len(self.commands), np.nan)
+        between = self.commands[:, :, 3:] - other.commands[:, :, 3:]
+        return np.asarray(np.sqrt(np.square(between).mean(axis=(1, 2))))
+
 
 def play(envs: VectorEnv[Any, Any, Any], policy: BatchPolicy, seeds: int | Sequence[int]) -> Played:
     """One whole episode in each environment.

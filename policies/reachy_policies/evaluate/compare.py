@@ -98,11 +98,11 @@ def compare_arms(
     bounds: dict[str, tuple[Scores, Scores]] = {}
     matched: dict[str, Matched] = {}
     for variant in config.variants:
-        stage = _Stage(variant, config, make_envs)
+        stage = _Stage(variant, config, make_envs, references[0])
         try:
+            bounds[variant] = stage.judge(references[0], advance), stage.judge(references[1], advance)
             kept = {arm.name: stage.judge(arm, advance) for arm in arms}
             scores[variant] = kept
-            bounds[variant] = stage.judge(references[0], advance), stage.judge(references[1], advance)
             if variant == config.in_task:
                 matched = {arm.name: match(first, arm, kept, stage.judge, config.match) for arm in others}
             for one in matched.values():
@@ -128,9 +128,10 @@ def _against(row: dict[str, Scores], first: Arm, others: Sequence[Arm], margin: 
 class _Stage:
     """Plays arms on one variant; environments are made once for each rate and size."""
 
-    def __init__(self, variant: str, config: CompareConfig, make_envs: MakeEnvs) -> None:
+    def __init__(self, variant: str, config: CompareConfig, make_envs: MakeEnvs, expert: Arm) -> None:
         self._variant, self._seeds, self._make = variant, config.seeds, make_envs
         self._envs: dict[tuple[int, int], VectorEnv[Any, Any, Any]] = {}
+        self._shown = self._play(expert, 0)
 
     def judge(self, arm: Arm, advance: Advance = lambda: None) -> Scores:
         """All trainings of an arm."""
@@ -138,7 +139,7 @@ class _Stage:
         for row in range(len(arm.policies)):
             played.append(self._play(arm, row))
             advance()
-        return Scores.of(arm.trainings, played)
+        return Scores.of(arm.trainings, played, self._shown)
 
     def close(self) -> None:
         """Free the environments."""

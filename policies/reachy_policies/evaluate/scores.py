@@ -29,14 +29,16 @@ class Scores:
     """(T, N) rad/s³."""
     effort: Array
     """(T, N) rad/s."""
+    style: Array
+    """(T, N) rad, how far the motion was from the demonstrator's; NaN if its decisions come at another rate."""
     errors: npt.NDArray[np.float32]
     """(T, N, S) rad after each decision."""
     hz: int
     """Decisions a second."""
 
     @classmethod
-    def of(cls, trainings: Sequence[int | None], played: Sequence[Played]) -> "Scores":
-        """Of one ``Played`` a training."""
+    def of(cls, trainings: Sequence[int | None], played: Sequence[Played], shown: Played) -> "Scores":
+        """Of one ``Played`` a training, and the same episodes as the demonstrator plays them."""
         return cls(
             tuple(trainings),
             np.stack([one.success for one in played]),
@@ -44,6 +46,7 @@ class Scores:
             np.stack([one.reward for one in played]),
             np.stack([one.jerk for one in played]),
             np.stack([one.effort for one in played]),
+            np.stack([one.distance(shown) for one in played]),
             np.stack([one.error for one in played]).astype(np.float32),
             played[0].hz,
         )
@@ -113,4 +116,4 @@ def joined(parts: Sequence[Scores]) -> Scores:
     return replace(cut[0], **{name: np.concatenate([getattr(one, name) for one in cut], axis=1) for name in _ARRAYS})
 
 
-_ARRAYS = ("success", "error", "reward", "jerk", "effort", "errors")
+_ARRAYS = ("success", "error", "reward", "jerk", "effort", "style", "errors")

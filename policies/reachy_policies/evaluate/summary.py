@@ -10,7 +10,7 @@ from reachy_policies.evaluate.scores import Scores
 from reachy_policies.evaluate.show import points
 from reachy_policies.evaluate.statistics import Rate
 
-SCORE_COLUMNS = ("variant", "policy", "success, 95 %", "IQM error, 95 %", "gap closed", "jerk", "effort")
+SCORE_COLUMNS = ("variant", "policy", "success, 95 %", "IQM error, 95 %", "gap closed", "jerk", "effort", "style")
 AGAINST_COLUMNS = ("variant", "policy", "points, 95 %", "pairs", "p", "verdict")
 FEW_EPISODES = 100
 
@@ -62,6 +62,7 @@ def score_rows(compared: Compared) -> list[tuple[str, list[str]]]:
                         "—" if np.isnan(gap) else f"{gap:.2f}",
                         f"{one.jerk.mean():.0f}",
                         f"{one.effort.mean():.2f}",
+                        f"{np.rad2deg(one.style.mean()):.1f}°",
                     ],
                 )
             )
@@ -134,7 +135,7 @@ def remarks(compared: Compared) -> list[str]:
 def _scores(one: Scores, references: tuple[Scores, Scores]) -> dict[str, Any]:
     error = {name: float(np.rad2deg(value)) for name, value in vars(one.iqm_error).items()}
     gaps = one.gap_closed(*references)
-    means = {"return": one.reward, "jerk": one.jerk, "effort": one.effort}
+    means = {"return": one.reward, "jerk": one.jerk, "effort": one.effort, "style_deg": np.rad2deg(one.style)}
     return {
         "success": vars(one.success_rate),
         "iqm_error_deg": error,

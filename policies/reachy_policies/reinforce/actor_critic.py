@@ -1,6 +1,6 @@
 """Actor and critic as stable-baselines3 wants them: the chunk policy's network, its frozen start, and a value."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from stable_baselines3.common.policies import BasePolicy
@@ -12,6 +12,21 @@ from reachy_policies.reinforce.configuration import ReinforceConfig
 from reachy_policies.reinforce.exploration import Directions
 
 _LOG_2PI = 1.8378770664093453
+
+
+class Look(NamedTuple):
+    """Windows as the networks want them; B of them."""
+
+    inputs: Tensor
+    """(B, inputs) normalised."""
+    pose: Tensor
+    """(B, A) the latest."""
+    last: Tensor
+    """(B, A) the action in force."""
+
+    def at(self, rows: Tensor) -> "Look":
+        """Some of them."""
+        return Look(*(part[rows] for part in self))
 
 
 class ChunkActorCritic(BasePolicy):
@@ -62,31 +77,33 @@ class ChunkActorCritic(BasePolicy):
         """(L,) rad, within its bounds."""
         return self.log_sigma.exp().clamp(self._config.sigma_low, self._config.sigma_high)
 
-    def plan(self, flat: Tensor, network: ChunkNetwork | None = None) -> Tensor:
-        """(B, C, A) the mean plan, absolute targets."""
-        network = network or self.actor
-        state, features, last = parts_of(flat, self._n_obs_steps, network.action_dim)
-        return network.plan(state, features, last)
-
-    def values(self, flat: Tensor) -> Tensor:
-        """(B,) what is to be gained from here on."""
+    def look(self, flat: Tensor) -> Look:
+        """What actor, prior and critic share of (B, width) windows: their normalisation is the start's."""
         state, features, last = parts_of(flat, self._n_obs_steps, self.actor.action_dim)
-        looked_at = self.actor.normalised(state, features, last)
-        value: Tensor = self.critic(looked_at).squeeze(-1)
+        return Look(self.actor.normalised(state, features, last), state[:, -1], last)
+
+    def plan(self, look: Look) -> Tensor:
+        """(B, C, A) the mean plan, absolute targets."""
+        return self.actor.plan_from(look.inputs, look.pose)
+
+    def values(self, look: Look) -> Tensor:
+        """(B,) what is to be gained from here on."""
+        value: Tensor = self.critic(look.inputs).squeeze(-1)
         return value
 
     def predict_values(self, obs: Tensor) -> Tensor:
         """(B, 1), as stable-baselines3 asks for them."""
-        return self.values(obs).unsqueeze(-1)
+        return self.values(self.look(obs)).unsqueeze(-1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Sample: (B, L + C·A) latent and chunk, (B, 1) values, (B,) log-probabilities."""
-        plan = self.plan(obs)
+        look = self.look(obs)
+        plan = self.plan(look)
         mean, sigma = self._directions.latent(plan), self.sigma
         noise = torch.zeros_like(mean) if deterministic else torch.randn_like(mean)
         chunk = plan + self._directions.varied(sigma * noise)
         action = torch.cat([mean + sigma * noise, chunk.flatten(1)], dim=1)
-        return action, self.predict_values(obs), log_probability(noise, sigma)
+        return action, self.values(look).unsqueeze(-1), log_probability(noise, sigma)
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]

@@ -13,7 +13,7 @@ class ReinforceConfig:
     """
 
     seed: int = 0
-    iterations: int = 30
+    iterations: int = 25
     """Rounds of collecting whole episodes and learning from them."""
     max_seconds: float = 0.0
     """Stop after this much wall time; 0 means after ``iterations``."""
@@ -35,14 +35,14 @@ class ReinforceConfig:
     sigma_high: float = 0.15
     epochs: int = 5
     batch_size: int = 1280
-    lr: float = 6e-4
+    lr: float = 1e-3
     """Of the actor."""
     critic_lr: float = 1e-3
     gamma: float = 0.9
     """Discount from one chunk to the next: looking is rewarded at once, so two seconds ahead are enough."""
     gae_lambda: float = 0.9
     clip: float = 0.2
-    kl_stop: float = 0.04
+    kl_stop: float = 0.06
     """Stop an iteration's epochs when the mean KL to the collecting policy passes this."""
     kl: float = 0.0
     """Weight of the KL from the policy to the imitation it came from, on its own states."""
@@ -55,6 +55,8 @@ class ReinforceConfig:
     eval_every: int = 5
     """Iterations between evaluations on fixed held-out episodes; the best checkpoint is chosen by them."""
     eval_episodes: int = 128
+    checkpoints: bool = True
+    """Keep the weights of every evaluation, a run each: comparisons at equal return choose among them."""
     threads: int = 1
     """Of torch. With another job on the machine two were 14–32 times slower."""
 

@@ -5,7 +5,7 @@ Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from reachy_policies.reinforce.exploring import Exploring
 from reachy_policies.reinforce.rehearsing import Rehearsing
 from reachy_policies.reinforce.stages import Stages
 from reachy_policies.reinforce.start import looking_about, shortened, untrained
-from reachy_policies.reinforce.training import Learner, Reinforced, Round, rounds_table, train
+from reachy_policies.reinforce.training import Learner, Round, rounds_table, train
 from reachy_policies.residual.base import FrozenBase
 from reachy_policies.residual.configuration_learning import ResidualConfig
 from reachy_policies.residual.correcting import Correcting
-from reachy_policies.run import MODEL, Run, open_run, save_run, versions, weights_digest
+from reachy_policies.run import CHECKPOINTS, MODEL, Run, open_run, save_run, versions, weights_digest
 
 METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc", "residual")
 TRAINING = "training"
@@ -85,17 +85,29 @@ def reinforce(
     try:
         start = _start(start_run, judging, assignment.method, config)
         learner = _learner(assignment, start, stages, simulated, config)
-        done = train(learner, judging, config, out / TRAINING, identity, on_round)
         examples = start_run.examples() if start_run else looking_about(judging, config.n_obs_steps, config.chunk, 0)
+        looks = out / TRAINING / CHECKPOINTS
+
+        def on_look(look: Round) -> None:
+            if config.checkpoints:
+                policy = learner.policy()
+                card = _card(assignment, config, start_run, look, policy.name)
+                save_run(looks / str(look.iteration), policy, card, examples, {})
+
+        done = train(learner, judging, config, out / TRAINING, identity, on_round, on_look)
     finally:
         stages.close()
         judging.close()
-    card = _card(assignment, config, start_run, done, learner.env_steps, done.policy.name)
+    best = _card(assignment, config, start_run, done.best, done.policy.name)
+    result = {**best.result, "rollbacks": done.rollbacks}
+    card = replace(best, seconds=done.seconds, env_steps=learner.env_steps, result=result)
     files = {
         "curve.csv": rounds_table(done.history),
         "curve.png": rounds_curve(done.history),
     }
     kept = {"start": start_run.path / "pretrained_model"} if start_run else {}
+    if looks.is_dir():
+        kept[CHECKPOINTS] = looks
     return save_run(out, done.policy, card, examples, files, kept)
 
 
@@ -185,15 +197,16 @@ def _stages(assignment: Assignment, config: ReinforceConfig, simulated: Simulate
 
 def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
     """What makes it this training and no other; how long it goes on does not."""
-    settings = {name: value for name, value in asdict(config).items() if name not in ("max_seconds", "threads")}
+    settings = {
+        name: value for name, value in asdict(config).items() if name not in ("max_seconds", "threads", "checkpoints")
+    }
     names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz")
     own = {name: getattr(assignment, name) for name in names}
     return {**own, "start": weights_digest(start.path) if start else "", **settings}
 
 
-def _card(
-    assignment: Assignment, config: ReinforceConfig, start: Run | None, done: Reinforced, env_steps: int, kind: str
-) -> RunCard:
+def _card(assignment: Assignment, config: ReinforceConfig, start: Run | None, look: Round, kind: str) -> RunCard:
+    """Of the weights that a look was at."""
     base = start.card if start else None
     return RunCard(
         task=assignment.task,
@@ -203,8 +216,8 @@ def _card(
         environment_state=assignment.environment_state,
         method=assignment.method,
         seed=config.seed,
-        steps=done.best.iteration,
-        seconds=done.seconds,
+        steps=look.iteration,
+        seconds=look.seconds,
         versions=versions(),
         dataset=base.dataset if base else "",
         dataset_sha256=base.dataset_sha256 if base else "",
@@ -215,13 +228,12 @@ def _card(
         start_seconds=base.total_seconds if base else 0.0,
         tier=assignment.tier,
         variant=assignment.variant,
-        env_steps=env_steps,
+        env_steps=look.env_steps,
         settings=_identity(assignment, config, start),
         result={
-            "success": done.best.success,
-            "error_deg": done.best.error * 57.29578,
-            "reward": done.best.reward,
-            "jerk": done.best.jerk,
-            "rollbacks": done.rollbacks,
+            "success": look.success,
+            "error_deg": look.error * 57.29578,
+            "reward": look.reward,
+            "jerk": look.jerk,
         },
     )

@@ -64,27 +64,28 @@ class ChunkedPPO(PPO):
     def learn_from_rollout(self, *, critic_only: bool) -> Losses:
         """What ``train`` is in stable-baselines3: several epochs over the buffer."""
         config, policy, buffer = self.reinforce, self.policy, self.rollout_buffer
-        flat = torch.from_numpy(buffer.swap_and_flatten(buffer.observations))
         noise_size = self._directions.size
         latent = torch.from_numpy(buffer.swap_and_flatten(buffer.actions))[:, :noise_size]
         old_log_probability = torch.from_numpy(buffer.swap_and_flatten(buffer.log_probs)).squeeze(-1)
         advantages = torch.from_numpy(buffer.swap_and_flatten(buffer.advantages)).squeeze(-1)
         returns = torch.from_numpy(buffer.swap_and_flatten(buffer.returns)).squeeze(-1)
         with torch.no_grad():
-            start = policy.plan(flat, policy.prior)
+            look = policy.look(torch.from_numpy(buffer.swap_and_flatten(buffer.observations)))
+            start = policy.prior.plan_from(look.inputs, look.pose)
             start_latent = self._directions.latent(start)
-            old_mean, old_sigma = self._directions.latent(policy.plan(flat)), policy.sigma.clone()
+            old_mean, old_sigma = self._directions.latent(policy.plan(look)), policy.sigma.clone()
         start_sigma = torch.full_like(old_sigma, config.sigma)
         spread = policy.actor.offset_std
         sums: dict[str, list[float]] = {name: [] for name in ("policy", "value", "anchor", "smooth")}
         divergence, epochs = 0.0, 0
         for _ in range(config.epochs):
-            for rows in torch.randperm(len(flat)).split(config.batch_size):
-                value_loss = (policy.values(flat[rows]) - returns[rows]).square().mean()
+            for rows in torch.randperm(len(returns)).split(config.batch_size):
+                seen = look.at(rows)
+                value_loss = (policy.values(seen) - returns[rows]).square().mean()
                 loss = 0.5 * value_loss
                 sums["value"].append(value_loss.item())
                 if not critic_only:
-                    plan = policy.plan(flat[rows])
+                    plan = policy.plan(seen)
                     mean, sigma = self._directions.latent(plan), policy.sigma
                     ratio = (log_probability((latent[rows] - mean) / sigma, sigma) - old_log_probability[rows]).exp()
                     gain = advantages[rows]
@@ -92,7 +93,7 @@ class ChunkedPPO(PPO):
                     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
                     policy_loss = -torch.minimum(gain * ratio, gain * clipped).mean()
                     anchor = (self._directions.beside(plan - start[rows]) / spread).square().mean()
-                    smooth = jerk_penalty(plan, flat[rows], policy, spread)
+                    smooth = jerk_penalty(plan, seen.last, spread)
                     loss = loss + policy_loss + config.anchor * anchor + config.smooth * smooth
                     if config.kl:
                         loss = loss + config.kl * kl_divergence(mean, sigma, start_latent[rows], start_sigma).mean()
@@ -106,12 +107,12 @@ class ChunkedPPO(PPO):
             if critic_only:
                 continue
             with torch.no_grad():
-                mean = self._directions.latent(policy.plan(flat))
+                mean = self._directions.latent(policy.plan(look))
                 divergence = kl_divergence(old_mean, old_sigma, mean, policy.sigma).mean().item()
             if divergence > config.kl_stop:
                 break
         with torch.no_grad():
-            mean, sigma = self._directions.latent(policy.plan(flat)), policy.sigma
+            mean, sigma = self._directions.latent(policy.plan(look)), policy.sigma
             ahead = kl_divergence(mean, sigma, start_latent, start_sigma).mean().item()
             behind = kl_divergence(start_latent, start_sigma, mean, sigma).mean().item()
         means = {name: float(np.mean(values)) if values else 0.0 for name, values in sums.items()}
@@ -120,9 +121,8 @@ class ChunkedPPO(PPO):
         )
 
 
-def jerk_penalty(plan: Tensor, flat: Tensor, policy: ChunkActorCritic, spread: Tensor) -> Tensor:
+def jerk_penalty(plan: Tensor, last: Tensor, spread: Tensor) -> Tensor:
     """Mean squared third difference of a plan that goes on from the action in force, in multiples of the spread."""
-    last = flat[:, -plan.shape[-1] :]
     path = torch.cat([last[:, None], plan], dim=1)
     third = path.diff(n=3, dim=1) if path.shape[1] > 3 else path.diff(n=1, dim=1)
     return (third / spread[:1]).square().mean()

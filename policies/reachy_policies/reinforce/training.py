@@ -120,6 +120,7 @@ def train(
     folder: Path,
     identity: Mapping[str, Any],
     on_round: Callable[[int, Round | None], None] = lambda iteration, round: None,
+    on_look: Callable[[Round], None] = lambda look: None,
 ) -> Reinforced:
     """Do all rounds, from the last checkpoint if there is one.
 
@@ -130,6 +131,7 @@ def train(
         folder: where checkpoints lie.
         identity: what the training is of; a checkpoint of another one is refused.
         on_round: told of every round, with a look at it where there was one.
+        on_look: told of every look before it is remembered; after a crash it may be told again.
 
     Raises:
         RefusedError: the folder holds another training.
@@ -138,7 +140,7 @@ def train(
     torch.set_num_threads(config.threads)
     state = _State.open(folder, learner, identity)
     if state.iteration == 0:
-        state.look(learner, judging, config)
+        state.look(learner, judging, config, on_look)
         on_round(0, state.history[-1])
     began = time.perf_counter() - state.seconds
     good = _snapshot(learner)
@@ -168,13 +170,13 @@ def train(
         state.seconds = time.perf_counter() - began
         looked = iteration % config.eval_every == 0 or iteration == config.iterations
         if looked:
-            state.look(learner, judging, config)
+            state.look(learner, judging, config, on_look)
             state.seconds = time.perf_counter() - began
         good = _snapshot(learner)
         state.save(folder, learner, identity)
         on_round(iteration, state.history[-1] if looked else None)
     if state.history[-1].iteration != state.iteration:
-        state.look(learner, judging, config)
+        state.look(learner, judging, config, on_look)
         state.save(folder, learner, identity)
     best = read_checkpoint(folder / BEST)
     learner.restore(best.tensors, best.numbers["learner"])
@@ -219,7 +221,13 @@ class _State:
         """By success, then by error."""
         return max(self.history, key=_merit)
 
-    def look(self, learner: Learner, judging: VectorEnv[Any, Any, Any], config: ReinforceConfig) -> None:
+    def look(
+        self,
+        learner: Learner,
+        judging: VectorEnv[Any, Any, Any],
+        config: ReinforceConfig,
+        on_look: Callable[[Round], None],
+    ) -> None:
         """Evaluate, and keep the weights if they are the best so far."""
         played = play(judging, learner.acting(), VALIDATION_SEEDS)
         self.history.append(
@@ -234,6 +242,7 @@ class _State:
                 self.log,
             )
         )
+        on_look(self.history[-1])
         if self.best is self.history[-1]:
             self._write(self.folder / BEST, learner)
         self.save(self.folder, learner, self.identity)

@@ -10,7 +10,7 @@ class ResidualConfig(ReinforceConfig):
     """TD3 on the correction of a frozen policy, with the teacher's episodes in the memory.
 
     Of what exploration knows it uses seed, iterations, max_seconds, finish, num_envs, hidden, n_obs_steps, explore,
-    sigma, batch_size, lr, critic_lr, gamma, smooth, warmup, eval_every, eval_episodes and threads.
+    sigma, batch_size, lr, critic_lr, gamma, smooth, warmup, eval_every, eval_episodes, checkpoints and threads.
     """
 
     iterations: int = 16
@@ -46,6 +46,8 @@ class ResidualConfig(ReinforceConfig):
     warmup: int = 2
     """Rounds in which only the critics learn."""
     eval_every: int = 2
+    checkpoints: bool = False
+    """Each would hold the frozen policy once more."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -115,9 +115,13 @@ class ChunkedPPO(PPO):
             mean, sigma = self._directions.latent(policy.plan(look)), policy.sigma
             ahead = kl_divergence(mean, sigma, start_latent, start_sigma).mean().item()
             behind = kl_divergence(start_latent, start_sigma, mean, sigma).mean().item()
-        means = {name: float(np.mean(values)) if values else 0.0 for name, values in sums.items()}
         return Losses(
-            **means, kl=divergence, kl_to_start=ahead, kl_from_start=behind, epochs=epochs, sigma=sigma.mean().item()
+            **{name: float(np.mean(values)) if values else 0.0 for name, values in sums.items()},
+            kl=divergence,
+            kl_to_start=ahead,
+            kl_from_start=behind,
+            epochs=epochs,
+            sigma=sigma.mean().item(),
         )
 
 

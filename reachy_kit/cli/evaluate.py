@@ -101,10 +101,12 @@ def evaluate(
 def _evaluate_one_by_one(
     policies: list[str], chosen: "Variant", robot: str, perception: str, seeds: range, json: bool
 ) -> None:
+    from reachy_kit.cli.policies import looks_at_pictures
     from reachy_policies.evaluate.statistics import compare_pairs
 
     task, variant = chosen.task.name, chosen.name
-    with open_stage(robot, chosen, perception, camera=False) as stage:
+    camera = any(looks_at_pictures(name) for name in policies)
+    with open_stage(robot, chosen, perception, camera=camera) as stage:
         results = [evaluate_one(name, stage, chosen, seeds) for name in policies]
     comparisons = [compare_pairs(results[0].successes, other.successes) for other in results[1:]]
     if json:

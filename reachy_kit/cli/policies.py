@@ -1,5 +1,6 @@
 """Load the policy that an argument names: a scripted one, the folder of a run, an arm of several runs, or a bundle."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,16 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
     bundle = read_bundle(path)
     graph = bundle.manifest.graphs[0]
     return LoadedPolicy(path.name, load_policy(bundle, features), graph.hz, bundle.manifest.task)
+
+
+def looks_at_pictures(name: str) -> bool:
+    """Whether a run's policy wants the camera's pictures."""
+    from reachy_kit.recording import IMAGE
+
+    try:
+        return IMAGE in json.loads((Path(name) / "pretrained_model" / "config.json").read_text())["input_features"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # scripted, a bundle, or damaged: whoever loads it says so
 
 
 def is_arm(argument: str) -> bool:

@@ -7,7 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from reachy_kit.cli.main import app
 from reachy_kit.cli.policies import load as load_policy
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.errors import RefusedError, WrongUseError
@@ -189,6 +191,8 @@ def test_a_policy_that_sees_pictures_trains_and_acts(seen_dataset, tmp_path):
 
     assert shown(0).shape == (9,)
     assert not np.array_equal(shown(0), shown(255))
+    told = CliRunner().invoke(app, ["eval", str(run.path), "--episodes", "1", "--json"], catch_exceptions=False)
+    assert json.loads(told.stdout)["evaluations"][0]["episodes"] == 1  # the camera is on where it is looked at
     with pytest.raises(WrongUseError, match="wide as high"):
         batch_policy_of(run).act({"agent_pos": np.zeros((1, 9)), "pixels": np.zeros((1, 96, 96, 3), np.uint8)})
 

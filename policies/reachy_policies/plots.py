@@ -7,6 +7,9 @@ import matplotlib.figure
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reachy_policies.dagger import Corrected
     from reachy_policies.evaluate.episodes import Evaluation
     from reachy_policies.imitation import Progress
     from reachy_policies.reinforce.training import Round
@@ -49,6 +52,20 @@ def rounds_curve(history: "list[Round]") -> bytes:
         panels[2].plot(seconds, [one.reward for one in history], marker=".")
         panels[2].set(ylabel="reward a decision")
     for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def dagger_curve(rounds: "Sequence[Corrected]") -> bytes:
+    """Success and error after each round, over the episodes that it was fitted to."""
+    figure = matplotlib.figure.Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    episodes = [one.episodes for one in rounds]
+    left.plot(episodes, [100 * one.success for one in rounds], marker="o")
+    left.set(xlabel="episodes in the dataset", ylabel="success on held-out episodes (%)", ylim=(-2, 102))
+    right.plot(episodes, [one.error_deg for one in rounds], marker="o", color="tab:orange")
+    right.set(xlabel="episodes in the dataset", ylabel="error (degrees)", ylim=(0, None))
+    for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)
 

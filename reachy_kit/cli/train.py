@@ -11,7 +11,7 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
-from reachy_kit.errors import RefusedError
+from reachy_kit.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
     from reachy_policies.fitting import FittingConfig, OnProgress
@@ -52,6 +52,19 @@ def imitation(
     track: Annotated[
         bool, typer.Option("--track", help="Write TensorBoard's events into the folder tensorboard beside --out.")
     ] = False,
+    dagger: Annotated[
+        int,
+        typer.Option(
+            "--dagger",
+            min=0,
+            metavar="ROUNDS",
+            help="Then let the policy drive in the simulator, have the scripted expert correct it, and fit anew; "
+            "rounds and the growing copy of the dataset lie in OUT.dagger.",
+        ),
+    ] = 0,
+    dagger_episodes: Annotated[
+        int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each of these rounds adds.")
+    ] = 10,
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)
     json: show.JsonOption = False,
@@ -61,12 +74,25 @@ def imitation(
     After Ctrl-C or a crash the same command goes on from its last checkpoint.
 
     Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
+
+    Example: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track
     """
     if seeds:
         one_process_a_seed(context, out, seeds, skip_finished=not fresh)
         return
     given = read_settings(config, settings)
-    run = train_imitation(dataset, out, policy=policy, seed=seed, fresh=fresh, track=track, settings=given)
+    if dagger:
+        from reachy_kit.cli.dagger import train_dagger
+
+        if track:
+            raise WrongUseError(
+                "--track follows one fit; leave it out with --dagger, whose rounds have their own table"
+            )
+        run = train_dagger(
+            dataset, out, rounds=dagger, episodes=dagger_episodes, policy=policy, seed=seed, fresh=fresh, settings=given
+        )
+    else:
+        run = train_imitation(dataset, out, policy=policy, seed=seed, fresh=fresh, track=track, settings=given)
     if json:
         show.print_json({"run": str(run.path), **run.card.provenance()})
         return
@@ -77,7 +103,8 @@ def imitation(
         if error is None
         else f"; its plans for the held-out episodes are off by {1e3 * error:.1f} thousandths (m and rad)"
     )
-    show.result(f"kept step {card.steps} of {card.seconds:.0f} s of training{plans}")
+    kept = f"round {card.result['dagger_round']}, " if dagger else ""
+    show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")
 
 
@@ -99,7 +126,7 @@ def train_imitation(
         from reachy_policies.demonstrations import load_demonstrations, windows
         from reachy_policies.imitation import save_imitation
         from reachy_policies.tracking import events
-    _prepare(out, fresh=fresh)
+    prepare(out, fresh=fresh)
     with contextlib.ExitStack() as stack:
         tracked = stack.enter_context(events(out)) if track else lambda progress: None
         if policy == "chunk":
@@ -113,7 +140,7 @@ def train_imitation(
     return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
 
 
-def _prepare(out: Path, *, fresh: bool) -> None:
+def prepare(out: Path, *, fresh: bool) -> None:
     """Refuse a folder that is something else, and say what becomes of one that is a run.
 
     Raises:

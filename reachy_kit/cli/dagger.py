@@ -1,0 +1,157 @@
+"""``reachy-kit train imitation --dagger``: rounds of driving, being corrected and fitting anew."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.cli import show
+from reachy_kit.cli.record import RECORDING_SEEDS
+from reachy_kit.cli.robots import Stage, open_stage
+from reachy_kit.cli.train import prepare, train_imitation
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.recording import DatasetLayout, DatasetRecorder, read_layout
+
+if TYPE_CHECKING:
+    from reachy_policies.dagger import Corrected
+    from reachy_policies.run import Run
+    from reachy_sim.conditions import Variant
+
+JUDGED_EPISODES = 100
+_DRIVEN_SEEDS = 500_000
+"""First seed of the episodes that the policy drives, counted from those that are recorded."""
+
+
+def train_dagger(
+    dataset: Path,
+    out: Path,
+    *,
+    rounds: int,
+    episodes: int,
+    policy: str = "chunk",
+    seed: int = 0,
+    fresh: bool = False,
+    settings: dict[str, Any],
+) -> "Run":
+    """Imitate, then let the teacher correct what the policy does, fit anew, and keep the best round.
+
+    All rounds lie in the folder ``OUT.dagger``, with the growing dataset; what is there is not done again.
+
+    Raises:
+        WrongUseError: the dataset is of no task that can be simulated, or holds pictures.
+        RefusedError: the folder holds rounds of something else.
+    """
+    from reachy_sim.tasks import variant_by_name
+
+    layout = read_layout(dataset)
+    if layout.image_shape is not None:
+        raise WrongUseError(
+            f"{dataset} holds pictures; --dagger works on features alone. Record without --camera for it"
+        )
+    variant = variant_by_name(layout.task, layout.provenance.get("variant", "training"))
+    with show.working("loading torch and LeRobot"):
+        from reachy_policies.dagger import save_rounds
+        from reachy_policies.run import dataset_digest, open_run
+    prepare(out, fresh=fresh)
+    rest = out.with_name(f"{out.name}.dagger")
+    asked = {
+        "dataset_sha256": dataset_digest(dataset),
+        "policy": policy,
+        "seed": seed,
+        "episodes": episodes,
+        **settings,
+    }
+    grown = _begin(rest, dataset, asked, fresh=fresh)
+    start = json.loads((dataset / "meta" / "info.json").read_text())["total_episodes"]
+    runs: list[Run] = []
+    told: list[Corrected] = []
+    for index in range(rounds + 1):
+        folder = rest / f"round-{index}"
+        if index:
+            _drive(runs[-1], grown, layout, variant, start + index * episodes, start, seed)
+        if (folder / "card.json").is_file():
+            runs.append(open_run(folder))
+        else:
+            runs.append(train_imitation(grown, folder, policy=policy, seed=seed, settings=dict(settings)))
+        told.append(_judged(index, runs[-1], variant))
+        one = told[-1]
+        show.note(
+            f"round {index}: {one.episodes} episodes, success {100 * one.success:.0f} %, error {one.error_deg:.1f}°"
+        )
+    return save_rounds(out, runs, told, grown, dataset_digest(grown))
+
+
+def _begin(rest: Path, dataset: Path, asked: dict[str, Any], *, fresh: bool) -> Path:
+    """The dataset that grows: a copy, because what a pupil recorded is never altered unasked."""
+    grown, note = rest / "dataset", rest / "dagger.json"
+    if fresh:
+        shutil.rmtree(rest, ignore_errors=True)
+    if note.is_file():
+        before = json.loads(note.read_text())
+        other = sorted(name for name in before | asked if before.get(name) != asked.get(name))
+        if other:
+            raise RefusedError(f"{rest} holds rounds with another {', '.join(other)}. Choose another --out, or --fresh")
+        return grown
+    if rest.exists():
+        shutil.rmtree(rest)  # a copy that was cut short
+    shutil.copytree(dataset, grown)
+    note.write_text(json.dumps(asked))
+    return grown
+
+
+def _drive(
+    run: "Run", grown: Path, layout: DatasetLayout, variant: "Variant", wanted: int, start: int, seed: int
+) -> None:
+    """Let the policy drive until the dataset holds ``wanted`` episodes, with the teacher's answers."""
+    from reachy_kit.rollout import rollout
+    from reachy_policies.dagger import Corrections
+    from reachy_sim.tasks.expert import expert
+
+    with show.working("opening the dataset"):
+        recorder = DatasetRecorder(grown, layout)
+    first = recorder.episodes
+    if first >= wanted:
+        return
+    task, hz = variant.task, layout.policy_hz
+    perception = layout.provenance.get("perception", "geometry")
+    with open_stage("sim", variant, perception, camera=False) as stage:
+        _require_features(stage, layout)
+        corrections = Corrections(recorder, lambda seed: expert(task.name, hz, seed), hz, stage.robot.control_hz)
+        with show.progress("being corrected", total=wanted, done=first) as advance:
+            for index in range(first, wanted):
+                rollout(
+                    stage.robot,
+                    run.policy(),
+                    seconds=task.seconds,
+                    policy_hz=hz,
+                    seed=RECORDING_SEEDS * (1 + seed) + _DRIVEN_SEEDS + index - start,
+                    perception=stage.perception,
+                    world=stage.world,
+                    subscribers=[corrections],
+                )
+                advance()
+
+
+def _require_features(stage: Stage, layout: DatasetLayout) -> None:
+    here, there = ", ".join(stage.perception.names), ", ".join(layout.environment_state)
+    if here != there:
+        raise RefusedError(f"the dataset holds {there}; here there is {here}. Record it again with this kit")
+
+
+def _judged(index: int, run: "Run", variant: "Variant") -> "Corrected":
+    import numpy as np
+
+    from reachy_kit.cli.simulated import make_envs
+    from reachy_policies.dagger import Corrected
+    from reachy_policies.evaluate.arms import batch_policy
+    from reachy_policies.evaluate.batch import play
+    from reachy_policies.reinforce.training import VALIDATION_SEEDS
+
+    task, hz = variant.task.name, run.card.policy_hz
+    envs = make_envs(task, JUDGED_EPISODES, tier="kinematic", variant=variant.name, policy_hz=hz)
+    try:
+        played = play(envs, batch_policy(run), VALIDATION_SEEDS)
+    finally:
+        envs.close()
+    error = float(np.rad2deg(played.mean_error.mean()))
+    return Corrected(index, run.card.episodes, float(played.success.mean()), error, run.card.seconds)

@@ -53,6 +53,14 @@ def evaluate(
         int, typer.Option("--episodes", min=1, help="Initial states, the same for every policy.")
     ] = 100,
     robot: RobotOption = "sim",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="sim|daemon",
+            help="Judge on this robot, too, and compare the two on the same episodes: what the simulator is worth.",
+        ),
+    ] = None,
     perception: PerceptionOption = "auto",
     tier: Annotated[
         str | None, typer.Option("--tier", metavar="physics|kinematic", help="Of the batched simulator.")
@@ -74,6 +82,8 @@ def evaluate(
 
     Example: reachy-kit eval runs/look_at expert --task look_at --episodes 100 --json
 
+    Example: reachy-kit eval look_at.bundle --robot daemon --against sim --episodes 200
+
     Example: reachy-kit eval BC=runs/bc RL=runs/rl --task track --variants held-out --episodes 200 --html compared.html
     """
     from reachy_kit.cli.policies import is_arm
@@ -82,9 +92,13 @@ def evaluate(
     chosen = variant_by_name(task, variant)
     if robot not in ("sim", "daemon"):
         raise WrongUseError("a real robot knows no ground truth to judge by; evaluate on --robot sim or daemon")
+    if against not in (None, "sim", "daemon") or against == robot:
+        raise WrongUseError(f"--against {against} with --robot {robot}: one of them is sim, the other daemon")
     if variants is not None or tier is not None or html is not None or any(is_arm(name) for name in policies):
-        if robot != "sim" or perception not in ("auto", "geometry"):
-            raise WrongUseError("--variants, --tier, --html and arms need --robot sim and its --perception geometry")
+        if robot != "sim" or against or perception not in ("auto", "geometry"):
+            raise WrongUseError(
+                "--variants, --tier, --html and arms need --robot sim alone and its --perception geometry"
+            )
         if tier not in (None, "physics", "kinematic"):
             raise WrongUseError(f"--tier {tier} does not exist; there are physics and kinematic")
         held_out = _held_out(task, variant, variants)
@@ -95,34 +109,55 @@ def evaluate(
         config = CompareConfig(variant, held_out, episodes, seed, margin / 100, match)
         _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
         return
-    _evaluate_one_by_one(policies, chosen, robot, perception, range(seed, seed + episodes), json)
+    _evaluate_one_by_one(policies, chosen, robot, against, perception, range(seed, seed + episodes), json)
 
 
 def _evaluate_one_by_one(
-    policies: list[str], chosen: "Variant", robot: str, perception: str, seeds: range, json: bool
+    policies: list[str],
+    chosen: "Variant",
+    robot: str,
+    against: str | None,
+    perception: str,
+    seeds: range,
+    json: bool,
 ) -> None:
-    from reachy_kit.cli.policies import looks_at_pictures
     from reachy_policies.evaluate.statistics import compare_pairs
 
     task, variant = chosen.task.name, chosen.name
-    camera = any(looks_at_pictures(name) for name in policies)
-    with open_stage(robot, chosen, perception, camera=camera) as stage:
-        results = [evaluate_one(name, stage, chosen, seeds) for name in policies]
+    results = _on(robot, policies, chosen, perception, seeds)
+    elsewhere = _on(against, policies, chosen, perception, seeds) if against else []
     comparisons = [compare_pairs(results[0].successes, other.successes) for other in results[1:]]
+    transfers = [
+        compare_pairs(there.successes, here.successes) for here, there in zip(results, elsewhere, strict=False)
+    ]
     if json:
-        show.print_json(
-            {
-                "task": task,
-                "variant": variant,
-                "evaluations": [one.summary() for one in results],
-                "compared_with_first": [paired_summary(one, results[0]) for one in comparisons],
-            }
-        )
+        told: dict[str, Any] = {
+            "task": task,
+            "variant": variant,
+            "evaluations": [one.summary() for one in results + elsewhere],
+            "compared_with_first": [paired_summary(one, results[0]) for one in comparisons],
+        }
+        if against:
+            told["compared_with_robot"] = [paired_summary(one, results[0]) for one in transfers]
+        show.print_json(told)
         return
     of = task if variant == "training" else f"{task}, {variant},"
     show.print_table(table(f"{of} on {robot}, {len(seeds)} episodes", results))
     for other, comparison in zip(results[1:], comparisons, strict=True):
         show.result(difference_line(results[0].policy, other.policy, comparison))
+    if against:
+        show.print_table(table(f"{of} on {against}, {len(seeds)} episodes", elsewhere))
+    for one, transfer in zip(results, transfers, strict=False):
+        show.result(difference_line(f"{one.policy}, {against}", f"{one.policy}, {robot}", transfer))
+
+
+def _on(robot: str, policies: list[str], chosen: "Variant", perception: str, seeds: range) -> "list[Evaluation]":
+    """Judge all policies on one robot; its camera is on where one of them looks through it."""
+    from reachy_kit.cli.policies import looks_at_pictures
+
+    camera = any(looks_at_pictures(name) for name in policies)
+    with open_stage(robot, chosen, perception, camera=camera) as stage:
+        return [evaluate_one(name, stage, chosen, seeds) for name in policies]
 
 
 def evaluate_one(name: str, stage: Stage, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":

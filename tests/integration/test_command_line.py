@@ -60,6 +60,17 @@ def test_eval_prints_json_that_pairs_up(kit, bundle_path):
     assert compared["difference"]["value"] == pytest.approx(expert["success"]["value"] - bundle["success"]["value"])
 
 
+def test_eval_pairs_the_daemon_with_the_simulator(kit):
+    result = kit.run("eval", "expert", "--robot", "daemon", "--against", "sim", "--episodes", 1, "--seed", 3, "--json")
+    assert result.code == 0, result
+    there, here = result.json["evaluations"]
+    assert (there["seeds"], here["seeds"]) == ([3], [3])
+    assert (there["robot"].startswith("127.0.0.1:"), here["robot"]) == (True, "sim")
+    (compared,) = result.json["compared_with_robot"]
+    assert compared["pairs"] == 1
+    assert compared["difference"]["value"] == there["successes"][0] - here["successes"][0]
+
+
 def test_eval_of_the_same_seeds_is_the_same_again(kit):
     first, again = (kit.run("eval", "expert", "--episodes", 2, "--json").json["evaluations"][0] for _ in range(2))
     assert first["gaze_error_deg"] == again["gaze_error_deg"]

@@ -145,6 +145,7 @@ def test_geometry_of_a_real_robot(kit, make_bundle):
 
 def test_judging_on_a_real_robot(kit):
     kit.run("eval", "expert", "--robot", "127.0.0.1:1").says(2, "no ground truth")
+    kit.run("eval", "expert", "--against", "sim").says(2, "one of them is sim, the other daemon")
 
 
 @pytest.mark.parametrize(

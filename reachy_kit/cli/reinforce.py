@@ -32,7 +32,15 @@ def rl(
             "further. filtered-bc: imitate its own successes. residual: leave it as it is, and correct its actions.",
         ),
     ] = "ppo",
-    variant: Annotated[str, typer.Option("--variant", help="The task's variant to learn in.")] = "training",
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME[,NAME…]",
+            help="The task's variant to learn in. Several are a curriculum, with as many rounds in each; the last one "
+            "judges.",
+        ),
+    ] = "training",
     tier: Annotated[
         str, typer.Option("--tier", help="kinematic: fast. physics: MuJoCo. both: kinematic first, physics to finish.")
     ] = "kinematic",
@@ -92,7 +100,7 @@ def train_rl(
     """Learn and save."""
     from reachy_sim.tasks import variant_by_name
 
-    chosen = variant_by_name(task, variant)
+    chosen = [variant_by_name(task, name) for name in variant.split(",")][-1]
     if (init is None) != (method == "scratch"):
         raise WrongUseError(
             "--method scratch starts from nothing; leave out --init"
@@ -119,7 +127,7 @@ def train_rl(
         from reachy_policies.run import open_run
 
         return open_run(out)
-    judged = {"tier": "physics" if tier == "both" else tier, "variant": variant, "reward": reward, "policy_hz": hz}
+    judged = {"tier": "physics" if tier == "both" else tier, "variant": chosen.name, "reward": reward, "policy_hz": hz}
     if (out / methods.TRAINING / "last.safetensors").is_file():
         show.note(f"{out} holds an unfinished run; going on from its last checkpoint")
 
@@ -140,7 +148,9 @@ def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simula
     from reachy_policies.reinforce.methods import Simulated
 
     return Simulated(
-        envs=lambda tier, count: make_envs(task, count, **{**judged, "tier": tier, "randomization": randomization}),
+        envs=lambda tier, variant, count: make_envs(
+            task, count, **{**judged, "tier": tier, "variant": variant, "randomization": randomization}
+        ),
         judging=lambda count: make_envs(task, count, **judged),
         teacher=lambda count, seed: BatchTeacher(task, judged["policy_hz"], range(seed, seed + count)),
     )

@@ -19,7 +19,9 @@ from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.interface import ACTION_NAMES
 from reachy_policies.evaluate.arms import open_arm
 from reachy_policies.reinforce.checkpoint import read_checkpoint
+from reachy_policies.reinforce.configuration import ReinforceConfig
 from reachy_policies.reinforce.exploration import Directions
+from reachy_policies.reinforce.methods import Assignment, stages_of
 from reachy_policies.run import open_run
 
 TINY = {
@@ -31,6 +33,15 @@ TINY = {
     "epochs": 2,
     "batch_size": 128,
 }
+
+
+class Opened:
+    """Environments that can only be closed."""
+
+    closed = False
+
+    def close(self):
+        self.closed = True
 
 
 STEPS = 88
@@ -286,6 +297,33 @@ def test_physics_finishes_where_that_is_asked_for(trained_run, tmp_path):
     run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, tier="both", settings=settings)
     assert run.card.tier == "both"
     assert run.card.env_steps == 2 * 4 * STEPS
+
+
+def test_a_curriculum_spends_as_many_rounds_in_each_variant_and_is_judged_in_the_last():
+    envs = [Opened() for _ in range(4)]
+    assignment = Assignment("look_at", "training,late,worn", "both", "dense", "off", "ppo", None, 25, 50, ())
+    asked = []
+
+    def made(tier, variant, count):
+        asked.append((tier, variant, count))
+        return envs[len(asked) - 1]
+
+    stages = stages_of(assignment, ReinforceConfig(iterations=9, finish=2, num_envs=3), made)
+    assert asked == [
+        *(("kinematic", variant, 3) for variant in ("training", "late", "worn")),
+        ("physics", "worn", 3),
+    ]
+    assert [envs.index(stages.at(iteration)) for iteration in range(1, 10)] == [0, 0, 0, 1, 1, 1, 2, 3, 3]
+    stages.close()
+    assert all(one.closed for one in envs)
+
+
+def test_a_curriculum_is_learned_from_the_command_line(trained_run, tmp_path):
+    settings = {**TINY, "iterations": 2, "num_envs": 4, "eval_episodes": 2, "batch_size": 16}
+    run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, variant="training,late", settings=settings)
+    assert run.card.variant == "training,late"
+    with pytest.raises(WrongUseError, match="no variant 'dark'"):
+        train_rl(tmp_path / "x", task="look_at", init=trained_run.path, variant="training,dark", settings=settings)
 
 
 @pytest.mark.long

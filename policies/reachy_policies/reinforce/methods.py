@@ -41,6 +41,7 @@ class Assignment:
 
     task: str
     variant: str
+    """Or several, separated by commas: a curriculum."""
     tier: str
     reward: str
     randomization: str
@@ -51,13 +52,18 @@ class Assignment:
     control_hz: int
     environment_state: tuple[str, ...]
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """One after another; it is judged in the last."""
+        return tuple(self.variant.split(","))
+
 
 @dataclass(frozen=True)
 class Simulated:
     """What the simulator lends: injected, because learning does not know it."""
 
-    envs: Callable[[str, int], Envs]
-    """Environments of a tier to learn in, without autoreset."""
+    envs: Callable[[str, str, int], Envs]
+    """Environments of a tier and a variant to learn in, without autoreset."""
     judging: Callable[[int], Envs]
     """Environments to be judged in."""
     teacher: Callable[[int, int], BatchPolicy]
@@ -81,7 +87,7 @@ def reinforce(
     start_run = _start_run(assignment)
     identity = _identity(assignment, config, start_run)
     torch.set_num_threads(config.threads)
-    stages, judging = _stages(assignment, config, simulated), simulated.judging(config.eval_episodes)
+    stages, judging = stages_of(assignment, config, simulated.envs), simulated.judging(config.eval_episodes)
     try:
         start = _start(start_run, judging, assignment.method, config)
         learner = _learner(assignment, start, stages, simulated, config)
@@ -188,11 +194,15 @@ def _learner(
     return Rehearsing(start, stages, teacher, axes, config)
 
 
-def _stages(assignment: Assignment, config: ReinforceConfig, simulated: Simulated) -> Stages:
-    if assignment.tier != "both":
-        return Stages(simulated.envs(assignment.tier, config.num_envs))
-    switch = config.iterations - config.finish + 1
-    return Stages(simulated.envs("kinematic", config.num_envs), simulated.envs("physics", config.num_envs), switch)
+def stages_of(assignment: Assignment, config: ReinforceConfig, make: Callable[[str, str, int], Envs]) -> Stages:
+    """A variant after another for as many rounds each, and with the tier ``both`` the last rounds in physics."""
+    tier = "kinematic" if assignment.tier == "both" else assignment.tier
+    variants = assignment.variants
+    made = [make(tier, variant, config.num_envs) for variant in variants]
+    later = [(1 + index * config.iterations // len(made), envs) for index, envs in enumerate(made)][1:]
+    if assignment.tier == "both":
+        later.append((config.iterations - config.finish + 1, make("physics", variants[-1], config.num_envs)))
+    return Stages(made[0], *later)
 
 
 def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:

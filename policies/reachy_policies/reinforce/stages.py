@@ -1,6 +1,5 @@
-"""The environments of a training's rounds: one tier throughout, or the fast one first and physics to finish."""
+"""The environments of a training's rounds: the same throughout, or a curriculum, one kind after another."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from gymnasium.vector import VectorEnv
@@ -8,22 +7,23 @@ from gymnasium.vector import VectorEnv
 type Envs = VectorEnv[Any, Any, Any]
 
 
-@dataclass(frozen=True)
 class Stages:
-    """N environments for each round, without autoreset."""
+    """N environments for each round, without autoreset.
 
-    first: Envs
-    finish: Envs | None = None
-    """Those of the last rounds, if they are others."""
-    switch: int = 0
-    """First round in ``finish``."""
+    Args:
+        first: those of the first rounds.
+        later: the round from which others are used, and these; in the order of the rounds.
+    """
+
+    def __init__(self, first: Envs, *later: tuple[int, Envs]) -> None:
+        self.first, self._later = first, later
 
     def at(self, iteration: int) -> Envs:
         """The environments of a round."""
-        return self.finish if self.finish is not None and iteration >= self.switch else self.first
+        begun = [envs for begin, envs in self._later if iteration >= begin]
+        return begun[-1] if begun else self.first
 
     def close(self) -> None:
         """Free them."""
-        self.first.close()
-        if self.finish is not None:
-            self.finish.close()
+        for envs in (self.first, *(envs for _, envs in self._later)):
+            envs.close()

@@ -1,0 +1,48 @@
+"""Learning curves of arms side by side: every training a thin line, their median a thick one.
+
+Run:
+    .venv/bin/python tests/bench/curves.py ppo=runs/study/ppo scratch=runs/study/scratch --out policies/images/track.png
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+PANELS = (("success", 100.0, "success on held-out episodes (%)"), ("error", 180 / np.pi, "error (degrees)"))
+
+
+def curves(folder: Path) -> list[list[dict[str, str]]]:
+    """The looks of every training of an arm."""
+    return [list(csv.DictReader(path.open())) for path in sorted(folder.glob("seed-*/curve.csv"))]
+
+
+def drawn(arms: dict[str, Path], title: str) -> Figure:
+    """Success and error over the decisions of all environments."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, (column, scale, label) in zip(panels, PANELS, strict=True):
+        for index, (name, folder) in enumerate(arms.items()):
+            trainings = curves(folder)
+            steps = [float(row["env_steps"]) / 1000 for row in trainings[0]]
+            values = np.array([[scale * float(row[column]) for row in one] for one in trainings])
+            axes.plot(steps, values.T, color=f"C{index}", linewidth=0.5, alpha=0.4)
+            axes.plot(steps, np.median(values, axis=0), color=f"C{index}", label=f"{name}, {len(values)} seeds")
+        axes.set(xlabel="thousand decisions", ylabel=label, ylim=(0, None))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[1].legend(frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arms", nargs="+", metavar="NAME=DIR")
+    parser.add_argument("--title", default="")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    named = dict(arm.split("=", 1) for arm in given.arms)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    drawn({name: Path(path) for name, path in named.items()}, given.title).savefig(given.out, dpi=110)

@@ -51,7 +51,7 @@ def score_rows(compared: Compared) -> list[tuple[str, list[str]]]:
     for variant, row in compared.scores.items():
         expert, oracle = compared.references[variant]
         for name, one in row.items():
-            gap = float(one.gap_closed(expert, oracle).mean())
+            gap, style = float(one.gap_closed(expert, oracle).mean()), float(np.rad2deg(one.style.mean()))
             rows.append(
                 (
                     variant,
@@ -62,7 +62,7 @@ def score_rows(compared: Compared) -> list[tuple[str, list[str]]]:
                         "—" if np.isnan(gap) else f"{gap:.2f}",
                         f"{one.jerk.mean():.0f}",
                         f"{one.effort.mean():.2f}",
-                        f"{np.rad2deg(one.style.mean()):.1f}°",
+                        "—" if np.isnan(style) else f"{style:.1f}°",
                     ],
                 )
             )

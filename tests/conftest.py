@@ -4,7 +4,11 @@ They are made by the functions behind the commands. Nobody changes them: a test 
 """
 
 import os
+import signal
 from pathlib import Path
+
+# A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and pictures are drawn without a screen.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

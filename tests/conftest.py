@@ -7,15 +7,15 @@ import os
 import signal
 from pathlib import Path
 
-# A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and pictures are drawn without a screen.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import pytest
 from hypothesis import settings
+
+# A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("kit", deadline=None)  # a shared computer stalls now and then
 settings.load_profile("kit")

@@ -212,7 +212,7 @@ def test_a_recording_killed_again_and_again_gets_there(kit, data, recorded_datas
         assert now >= before
         before = now
     assert command.wait().code == 0
-    assert kills > 2
+    assert kills > 1
     holds(data, 8)
     same_episodes(data, recorded_dataset)
 

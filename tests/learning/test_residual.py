@@ -60,7 +60,8 @@ def envs():
 def corrected(trained_run, tmp_path_factory):
     """A short training without interruption."""
     out = tmp_path_factory.mktemp("residual") / "run"
-    return train_rl(out, task="look_at", init=trained_run.path, method="residual", settings=dict(TINY))
+    settings = {**TINY, "checkpoints": True}
+    return train_rl(out, task="look_at", init=trained_run.path, method="residual", settings=settings)
 
 
 def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
@@ -71,15 +72,19 @@ def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
 
 
 def test_only_the_explored_axes_are_corrected_and_by_no_more_than_alpha(corrected, envs):
-    """The policy asks its base about what itself brings about, so the base is asked along."""
-    policy = batch_policy_of(corrected)._policy
+    """The policy asks its base about what itself brings about, so the base is asked along.
+
+    The last weights: the best ones may be those that correct nothing.
+    """
+    last = open_run(corrected.path / "checkpoints" / "3")
+    policy = batch_policy_of(last)._policy
     observation, _ = envs.reset(seed=0)
     policy.reset()
     largest = np.zeros(9)
     act = policy.base.act
     wanted = []
     policy.base.act = lambda batch: wanted.append(act(batch)) or wanted[-1]
-    acting = batch_policy_of(corrected)
+    acting = batch_policy_of(last)
     acting._policy = policy
     for _ in range(STEPS - 1):
         action = acting.act(observation)

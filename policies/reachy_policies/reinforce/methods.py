@@ -106,7 +106,7 @@ def reinforce(
         judging.close()
     best = _card(assignment, config, start_run, done.best, done.policy.name)
     result = {**best.result, "rollbacks": done.rollbacks}
-    card = replace(best, seconds=done.seconds, env_steps=learner.env_steps, result=result)
+    card = replace(best, seconds=done.seconds, env_steps=done.history[-1].env_steps, result=result)
     files = {
         "curve.csv": rounds_table(done.history),
         "curve.png": rounds_curve(done.history),

@@ -93,15 +93,13 @@ def best_of(rounds: Sequence[Corrected]) -> Corrected:
     return max(rounds, key=lambda one: (round(one.success, 2), -one.error_deg))
 
 
-def save_rounds(out: Path, runs: Sequence[Run], rounds: Sequence[Corrected], dataset: Path, digest: str) -> Run:
+def save_rounds(out: Path, runs: Sequence[Run], rounds: Sequence[Corrected]) -> Run:
     """Make the best round the run, with the table and the plot of all.
 
     Args:
         out: folder of the run.
         runs: one a round.
         rounds: the same.
-        dataset: as it is after the last round.
-        digest: of that.
 
     Raises:
         KitError: it cannot be written.
@@ -109,14 +107,8 @@ def save_rounds(out: Path, runs: Sequence[Run], rounds: Sequence[Corrected], dat
     best = best_of(rounds)
     run = runs[best.round]
     result = {"success": best.success, "error_deg": best.error_deg, "dagger_round": best.round}
-    card = replace(
-        run.card,
-        method="dagger",
-        dataset=str(dataset.resolve()),
-        dataset_sha256=digest,
-        seconds=sum(one.seconds for one in rounds[: best.round + 1]),
-        result=result,
-    )
+    seconds = sum(one.seconds for one in rounds[: best.round + 1])
+    card = replace(run.card, method="dagger", seconds=seconds, result=result)
     files = {name: (run.path / name).read_bytes() for name in ("curve.csv", "curve.png")}
     files |= {"dagger.csv": rounds_csv(rounds), "dagger.png": dagger_curve(rounds)}
     policy, processors = load(run)

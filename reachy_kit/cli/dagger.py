@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.cli import show
-from reachy_kit.cli.record import RECORDING_SEEDS
+from reachy_kit.cli.record import RECORDING_SEEDS, play_episode
 from reachy_kit.cli.robots import Stage, open_stage
 from reachy_kit.cli.train import prepare, train_imitation
 from reachy_kit.errors import RefusedError, WrongUseError
@@ -48,7 +48,9 @@ def train_dagger(
         raise WrongUseError(
             f"{dataset} holds pictures; --dagger works on features alone. Record without --camera for it"
         )
-    variant = variant_by_name(layout.task, layout.provenance.get("variant", "training"))
+    if "variant" not in layout.provenance:
+        raise WrongUseError(f"{dataset} does not say in which variant it was recorded. Record it again with this kit")
+    variant = variant_by_name(layout.task, layout.provenance["variant"])
     with show.working("loading torch and LeRobot"):
         from reachy_policies.dagger import save_rounds
         from reachy_policies.run import dataset_digest, open_run
@@ -78,24 +80,34 @@ def train_dagger(
         show.note(
             f"round {index}: {one.episodes} episodes, success {100 * one.success:.0f} %, error {one.error_deg:.1f}°"
         )
-    return save_rounds(out, runs, told, grown, dataset_digest(grown))
+    return save_rounds(out, runs, told)
 
 
 def _begin(rest: Path, dataset: Path, asked: dict[str, Any], *, fresh: bool) -> Path:
-    """The dataset that grows: a copy, because what a pupil recorded is never altered unasked."""
-    grown, note = rest / "dataset", rest / "dagger.json"
-    if fresh:
-        shutil.rmtree(rest, ignore_errors=True)
+    """The dataset that grows: a copy, because what a pupil recorded is never altered unasked.
+
+    Raises:
+        RefusedError: the folder holds other rounds, or something that is none.
+    """
+    grown, note, copying = rest / "dataset", rest / "dagger.json", rest / "dataset.copying"
+    if note.is_file() and fresh:
+        shutil.rmtree(rest)
     if note.is_file():
         before = json.loads(note.read_text())
         other = sorted(name for name in before | asked if before.get(name) != asked.get(name))
         if other:
             raise RefusedError(f"{rest} holds rounds with another {', '.join(other)}. Choose another --out, or --fresh")
-        return grown
-    if rest.exists():
-        shutil.rmtree(rest)  # a copy that was cut short
-    shutil.copytree(dataset, grown)
-    note.write_text(json.dumps(asked))
+    elif rest.is_file() or (rest.is_dir() and {path.name for path in rest.iterdir()} - {copying.name}):
+        raise RefusedError(f"{rest} holds something that is no rounds of --dagger. Choose another --out")
+    else:
+        shutil.rmtree(copying, ignore_errors=True)  # one that was cut short
+        rest.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(dataset, copying / "dataset")
+        (copying / note.name).write_text(json.dumps(asked))
+        (copying / note.name).rename(note)
+    if not grown.exists():
+        (copying / "dataset").rename(grown)
+    shutil.rmtree(copying, ignore_errors=True)
     return grown
 
 
@@ -103,7 +115,6 @@ def _drive(
     run: "Run", grown: Path, layout: DatasetLayout, variant: "Variant", wanted: int, start: int, seed: int
 ) -> None:
     """Let the policy drive until the dataset holds ``wanted`` episodes, with the teacher's answers."""
-    from reachy_kit.rollout import rollout
     from reachy_policies.dagger import Corrections
     from reachy_sim.tasks.expert import expert
 
@@ -112,23 +123,15 @@ def _drive(
     first = recorder.episodes
     if first >= wanted:
         return
-    task, hz = variant.task, layout.policy_hz
+    task, hz = variant.task.name, layout.policy_hz
     perception = layout.provenance.get("perception", "geometry")
     with open_stage("sim", variant, perception, camera=False) as stage:
         _require_features(stage, layout)
-        corrections = Corrections(recorder, lambda seed: expert(task.name, hz, seed), hz, stage.robot.control_hz)
+        corrections = Corrections(recorder, lambda seed: expert(task, hz, seed), hz, stage.robot.control_hz)
         with show.progress("being corrected", total=wanted, done=first) as advance:
             for index in range(first, wanted):
-                rollout(
-                    stage.robot,
-                    run.policy(),
-                    seconds=task.seconds,
-                    policy_hz=hz,
-                    seed=RECORDING_SEEDS * (1 + seed) + _DRIVEN_SEEDS + index - start,
-                    perception=stage.perception,
-                    world=stage.world,
-                    subscribers=[corrections],
-                )
+                episode_seed = RECORDING_SEEDS * (1 + seed) + _DRIVEN_SEEDS + index - start
+                play_episode(stage, variant, run.policy(), episode_seed, hz, corrections)
                 advance()
 
 

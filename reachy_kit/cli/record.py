@@ -10,6 +10,7 @@ from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_sta
 from reachy_kit.errors import WrongUseError
 
 if TYPE_CHECKING:
+    from reachy_kit.interface import Policy, Subscriber
     from reachy_sim.conditions import Variant
 
 RECORDING_SEEDS = 1_000_000
@@ -64,7 +65,6 @@ def record_episodes(
     from importlib.metadata import version
 
     from reachy_kit.recording import DatasetLayout, DatasetRecorder
-    from reachy_kit.rollout import rollout
     from reachy_sim.tasks.expert import expert
 
     task = variant.task
@@ -91,15 +91,24 @@ def record_episodes(
         for index in range(first, episodes):
             # Each episode's teacher has a seed of its own: a continued recording equals one made in a single go.
             episode_seed = RECORDING_SEEDS * (1 + seed) + index
-            rollout(
-                stage.robot,
-                expert(task.name, hz, episode_seed),
-                seconds=task.seconds,
-                policy_hz=hz,
-                seed=episode_seed,
-                perception=stage.perception,
-                world=stage.world,
-                subscribers=[recorder],
-            )
+            play_episode(stage, variant, expert(task.name, hz, episode_seed), episode_seed, hz, recorder)
             advance()
     return recorder.episodes
+
+
+def play_episode(
+    stage: Stage, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
+) -> None:
+    """One whole episode of a task, with somebody listening."""
+    from reachy_kit.rollout import rollout
+
+    rollout(
+        stage.robot,
+        policy,
+        seconds=variant.task.seconds,
+        policy_hz=hz,
+        seed=seed,
+        perception=stage.perception,
+        world=stage.world,
+        subscribers=[subscriber],
+    )

@@ -176,12 +176,14 @@ BENCHMARKS = (
     simulation.single_environment,
     simulation.kinematic_batch,
     simulation.kinematic_pair,
+    simulation.kinematic_wide_pair,
     simulation.linearity,
     camera_frame,
     eye.eye_frames,
     saved_episode,
     learning.imitation_plateau,
     learning.throughput,
+    learning.throughput_of_defaults,
     learning.to_the_goal,
 )
 

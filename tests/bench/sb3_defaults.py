@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 
 from reachy_kit.cli.simulated import make_envs
 from reachy_policies.evaluate.batch import Observations, Played, play
+from reachy_policies.reinforce.chunked_env import BatchedVecEnv
 from reachy_sim.env import ReachyMiniVectorEnv
 
 KEYS = ("agent_pos", "environment_state", "last_action")
 
 
-class Flat(VecEnv):
+class Flat(BatchedVecEnv):
     """The vector environment as stable-baselines3 knows them: flat observations, actions within ±1, episodes end."""
 
     def __init__(self, envs: ReachyMiniVectorEnv, seed: int) -> None:
@@ -58,18 +58,6 @@ class Flat(VecEnv):
 
     def close(self) -> None:
         self.envs.close()
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        return [getattr(self, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        return [False] * self.num_envs
 
 
 class Acting:

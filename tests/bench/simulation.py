@@ -105,6 +105,11 @@ def kinematic_pair() -> tuple[str, float, str, float]:
     return "the same with processes=2", 1 / rate(1024, "kinematic", 6.0, processes=2), "a limit of", 1 / 300_000
 
 
+def kinematic_wide_pair() -> tuple[str, float, str, float]:
+    """Twice as many environments, a thousand a process."""
+    return "2,048 with processes=2", 1 / rate(2048, "kinematic", 6.0, processes=2), "a limit of", 1 / 300_000
+
+
 def linearity() -> tuple[str, float, str, float]:
     """Time a kinematic environment takes a step among 4,096, against among 512."""
     many, few = rate(4096, "kinematic", 4.0), rate(512, "kinematic", 4.0)

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from dataclasses import replace
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from reachy_kit.cli.dagger import train_dagger
 from reachy_kit.cli.main import app
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import NEUTRAL, Observation, Step
-from reachy_kit.recording import read_layout
 from reachy_policies.dagger import Corrected, Corrections, best_of
 from reachy_policies.demonstrations import load_demonstrations
 from reachy_policies.run import open_run
@@ -149,15 +148,57 @@ def test_the_best_round_is_kept_not_the_last():
     assert best_of(rounds).round == 1
 
 
-def test_pictures_and_tracking_are_refused_with_the_reason(recorded_dataset, tmp_path, monkeypatch):
-    from reachy_kit.cli import dagger
+def altered(dataset, folder, **changes):
+    """A copy of a dataset whose layout says something else."""
+    shutil.copytree(dataset, folder)
+    layout = folder / "meta" / "reachy_kit.json"
+    layout.write_text(json.dumps(json.loads(layout.read_text()) | changes))
+    return folder
 
-    with_camera = replace(read_layout(recorded_dataset), image_shape=(9, 16, 3))
-    monkeypatch.setattr(dagger, "read_layout", lambda root: with_camera)
-    with pytest.raises(WrongUseError, match="Record without --camera"):
-        train_dagger(recorded_dataset, tmp_path / "run", rounds=1, episodes=1, settings={})
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"image_shape": [9, 16, 3]}, "Record without --camera"), ({"provenance": {}}, "does not say in which variant")],
+)
+def test_a_dataset_that_cannot_be_driven_is_refused_with_the_reason(recorded_dataset, tmp_path, changes, words):
+    dataset = altered(recorded_dataset, tmp_path / "data", **changes)
+    with pytest.raises(WrongUseError, match=words):
+        train_dagger(dataset, tmp_path / "run", rounds=1, episodes=1, settings={})
+    assert not (tmp_path / "run.dagger").exists()
+
+
+def test_tracking_is_of_one_fit(recorded_dataset, tmp_path):
     words = ["train", "imitation", "--dataset", str(recorded_dataset), "--out", str(tmp_path / "x"), "--dagger", "1"]
     done = CliRunner().invoke(app, [*words, "--track"])
     assert isinstance(done.exception, WrongUseError)
-    assert not (tmp_path / "x").exists()
-    assert json.loads((recorded_dataset / "meta" / "info.json").read_text())["total_episodes"] == SHOWN
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_that_holds_no_rounds_is_left_alone(recorded_dataset, tmp_path, fresh):
+    diary = tmp_path / "run.dagger" / "diary.txt"
+    diary.parent.mkdir()
+    diary.write_text("mine")
+    with pytest.raises(RefusedError, match="no rounds of --dagger"):
+        train_dagger(recorded_dataset, tmp_path / "run", rounds=1, episodes=1, fresh=fresh, settings={})
+    assert diary.read_text() == "mine"
+
+
+def test_a_copy_that_was_cut_short_is_made_again(recorded_dataset, corrected, tmp_path):
+    half = tmp_path / "run.dagger" / "dataset.copying" / "dataset" / "meta"
+    half.mkdir(parents=True)
+    (half / "info.json").write_text("{")
+    run = train_dagger(recorded_dataset, tmp_path / "run", rounds=1, episodes=ADDED, settings=dict(BRIEF))
+    assert run.card.result == corrected[0].card.result
+    assert sorted(path.name for path in (tmp_path / "run.dagger").iterdir()) == [
+        "dagger.json",
+        "dataset",
+        "round-0",
+        "round-1",
+    ]
+
+
+def test_the_card_tells_of_the_dataset_that_the_kept_round_was_fitted_to(corrected):
+    run, rounds, _ = corrected
+    kept = open_run(rounds / f"round-{run.card.result['dagger_round']}").card
+    assert (run.card.episodes, run.card.dataset_sha256) == (kept.episodes, kept.dataset_sha256)

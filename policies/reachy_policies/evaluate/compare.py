@@ -5,6 +5,7 @@ Try it: reachy-kit eval A=runs/a B=runs/b --task track --variants held-out --epi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -131,15 +132,20 @@ class _Stage:
     def __init__(self, variant: str, config: CompareConfig, make_envs: MakeEnvs, expert: Arm) -> None:
         self._variant, self._seeds, self._make = variant, config.seeds, make_envs
         self._envs: dict[tuple[int, int], VectorEnv[Any, Any, Any]] = {}
-        self._shown = self._play(expert, 0)
+        self._expert = expert
 
     def judge(self, arm: Arm, advance: Advance = lambda: None) -> Scores:
         """All trainings of an arm."""
         played = []
         for row in range(len(arm.policies)):
-            played.append(self._play(arm, row))
+            played.append(self._shown if arm is self._expert else self._play(arm, row))
             advance()
         return Scores.of(arm.trainings, played, self._shown)
+
+    @cached_property
+    def _shown(self) -> Played:
+        """What the expert does."""
+        return self._play(self._expert, 0)
 
     def close(self) -> None:
         """Free the environments."""

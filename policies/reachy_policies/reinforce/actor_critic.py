@@ -14,7 +14,7 @@ from reachy_policies.reinforce.exploration import Directions
 _LOG_2PI = 1.8378770664093453
 
 
-class Look(NamedTuple):
+class Seen(NamedTuple):
     """Windows as the networks want them; B of them."""
 
     inputs: Tensor
@@ -24,9 +24,9 @@ class Look(NamedTuple):
     last: Tensor
     """(B, A) the action in force."""
 
-    def at(self, rows: Tensor) -> "Look":
+    def at(self, rows: Tensor) -> "Seen":
         """Some of them."""
-        return Look(*(part[rows] for part in self))
+        return Seen(*(part[rows] for part in self))
 
 
 class ChunkActorCritic(BasePolicy):
@@ -77,33 +77,33 @@ class ChunkActorCritic(BasePolicy):
         """(L,) rad, within its bounds."""
         return self.log_sigma.exp().clamp(self._config.sigma_low, self._config.sigma_high)
 
-    def look(self, flat: Tensor) -> Look:
+    def seen(self, flat: Tensor) -> Seen:
         """What actor, prior and critic share of (B, width) windows: their normalisation is the start's."""
         state, features, last = parts_of(flat, self._n_obs_steps, self.actor.action_dim)
-        return Look(self.actor.normalised(state, features, last), state[:, -1], last)
+        return Seen(self.actor.normalised(state, features, last), state[:, -1], last)
 
-    def plan(self, look: Look) -> Tensor:
+    def plan(self, seen: Seen) -> Tensor:
         """(B, C, A) the mean plan, absolute targets."""
-        return self.actor.plan_from(look.inputs, look.pose)
+        return self.actor.plan_from(seen.inputs, seen.pose)
 
-    def values(self, look: Look) -> Tensor:
+    def values(self, seen: Seen) -> Tensor:
         """(B,) what is to be gained from here on."""
-        value: Tensor = self.critic(look.inputs).squeeze(-1)
+        value: Tensor = self.critic(seen.inputs).squeeze(-1)
         return value
 
     def predict_values(self, obs: Tensor) -> Tensor:
         """(B, 1), as stable-baselines3 asks for them."""
-        return self.values(self.look(obs)).unsqueeze(-1)
+        return self.values(self.seen(obs)).unsqueeze(-1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Sample: (B, L + C·A) latent and chunk, (B, 1) values, (B,) log-probabilities."""
-        look = self.look(obs)
-        plan = self.plan(look)
+        seen = self.seen(obs)
+        plan = self.plan(seen)
         mean, sigma = self._directions.latent(plan), self.sigma
         noise = torch.zeros_like(mean) if deterministic else torch.randn_like(mean)
         chunk = plan + self._directions.varied(sigma * noise)
         action = torch.cat([mean + sigma * noise, chunk.flatten(1)], dim=1)
-        return action, self.values(look).unsqueeze(-1), log_probability(noise, sigma)
+        return action, self.values(seen).unsqueeze(-1), log_probability(noise, sigma)
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]

@@ -35,7 +35,27 @@ def round_seeds(seed: int, iteration: int, count: int) -> int:
     return TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * count
 
 
-class ChunkedEnvs(VecEnv):
+class BatchedVecEnv(VecEnv):
+    """What stable-baselines3 wants to know of single environments, answered for a batch that has none."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute, once for each environment."""
+        return [getattr(self, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Environments of one batch share their attributes."""
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Nothing to call on single environments."""
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No environment of a batch has wrappers of its own."""
+        return [False] * self.num_envs
+
+
+class ChunkedEnvs(BatchedVecEnv):
     """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
 
     The reward is the chunk's mean. Observations are a ``Window``'s flat rows.
@@ -107,22 +127,6 @@ class ChunkedEnvs(VecEnv):
     def close(self) -> None:
         """Free the environments."""
         self._stages.close()
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute, once for each environment."""
-        return [getattr(self, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Environments of one batch share their attributes."""
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Nothing to call on single environments."""
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No environment of a batch has wrappers of its own."""
-        return [False] * self.num_envs
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seeds follow from ``begin``."""

@@ -70,22 +70,22 @@ class ChunkedPPO(PPO):
         advantages = torch.from_numpy(buffer.swap_and_flatten(buffer.advantages)).squeeze(-1)
         returns = torch.from_numpy(buffer.swap_and_flatten(buffer.returns)).squeeze(-1)
         with torch.no_grad():
-            look = policy.look(torch.from_numpy(buffer.swap_and_flatten(buffer.observations)))
-            start = policy.prior.plan_from(look.inputs, look.pose)
+            seen = policy.seen(torch.from_numpy(buffer.swap_and_flatten(buffer.observations)))
+            start = policy.prior.plan_from(seen.inputs, seen.pose)
             start_latent = self._directions.latent(start)
-            old_mean, old_sigma = self._directions.latent(policy.plan(look)), policy.sigma.clone()
+            old_mean, old_sigma = self._directions.latent(policy.plan(seen)), policy.sigma.clone()
         start_sigma = torch.full_like(old_sigma, config.sigma)
         spread = policy.actor.offset_std
         sums: dict[str, list[float]] = {name: [] for name in ("policy", "value", "anchor", "smooth")}
         divergence, epochs = 0.0, 0
         for _ in range(config.epochs):
             for rows in torch.randperm(len(returns)).split(config.batch_size):
-                seen = look.at(rows)
-                value_loss = (policy.values(seen) - returns[rows]).square().mean()
+                some = seen.at(rows)
+                value_loss = (policy.values(some) - returns[rows]).square().mean()
                 loss = 0.5 * value_loss
                 sums["value"].append(value_loss.item())
                 if not critic_only:
-                    plan = policy.plan(seen)
+                    plan = policy.plan(some)
                     mean, sigma = self._directions.latent(plan), policy.sigma
                     ratio = (log_probability((latent[rows] - mean) / sigma, sigma) - old_log_probability[rows]).exp()
                     gain = advantages[rows]
@@ -93,7 +93,7 @@ class ChunkedPPO(PPO):
                     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
                     policy_loss = -torch.minimum(gain * ratio, gain * clipped).mean()
                     anchor = (self._directions.beside(plan - start[rows]) / spread).square().mean()
-                    smooth = jerk_penalty(plan, seen.last, spread)
+                    smooth = jerk_penalty(plan, some.last, spread)
                     loss = loss + policy_loss + config.anchor * anchor + config.smooth * smooth
                     if config.kl:
                         loss = loss + config.kl * kl_divergence(mean, sigma, start_latent[rows], start_sigma).mean()
@@ -107,12 +107,12 @@ class ChunkedPPO(PPO):
             if critic_only:
                 continue
             with torch.no_grad():
-                mean = self._directions.latent(policy.plan(look))
+                mean = self._directions.latent(policy.plan(seen))
                 divergence = kl_divergence(old_mean, old_sigma, mean, policy.sigma).mean().item()
             if divergence > config.kl_stop:
                 break
         with torch.no_grad():
-            mean, sigma = self._directions.latent(policy.plan(look)), policy.sigma
+            mean, sigma = self._directions.latent(policy.plan(seen)), policy.sigma
             ahead = kl_divergence(mean, sigma, start_latent, start_sigma).mean().item()
             behind = kl_divergence(start_latent, start_sigma, mean, sigma).mean().item()
         return Losses(

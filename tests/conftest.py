@@ -37,6 +37,19 @@ def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def seen_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two look_at episodes with the camera's pictures, at 10 Hz."""
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_stage
+    from reachy_sim.tasks import variant_by_name
+
+    root, look_at = tmp_path_factory.mktemp("seen") / "look_at", variant_by_name("look_at")
+    with open_stage("sim", look_at, camera=True) as stage:
+        record_episodes(stage, look_at, root, episodes=2, hz=10, seed=0, camera=True)
+    return root
+
+
+@pytest.fixture(scope="session")
 def trained_run(recorded_dataset: Path, tmp_path_factory: pytest.TempPathFactory):
     """A run (reachy_policies.run.Run) of the chunk policy: trained briefly, so it works but not well."""
     from reachy_kit.cli.train import train_imitation

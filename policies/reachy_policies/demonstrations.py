@@ -1,10 +1,12 @@
 """Demonstrations as arrays: a LeRobot dataset read whole, cut into the windows that a chunk policy trains on."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from lerobot.datasets.video_utils import decode_video_frames
 from torch import Tensor
 
 from reachy_kit.errors import RefusedError, WrongUseError
@@ -12,12 +14,14 @@ from reachy_kit.interface import ACTION_NAMES
 from reachy_kit.recording import (
     ACTION,
     ENVIRONMENT_STATE,
+    IMAGE,
     LAST_ACTION,
     STATE,
     DatasetLayout,
     open_for_reading,
     read_layout,
 )
+from reachy_policies.pictures import fitted
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Demonstrations:
     """(F, 9) float32."""
     episode: Tensor
     """(F,) int64."""
+    pictures: Tensor | None = None
+    """(F, C, H, W) uint8, for a policy that looks at them and not at the features."""
 
     @property
     def episodes(self) -> list[int]:
@@ -73,6 +79,32 @@ def load_demonstrations(root: Path) -> Demonstrations:
     )
 
 
+def with_pictures(demonstrations: Demonstrations, root: Path, size: Sequence[int]) -> Demonstrations:
+    """Read a dataset's videos too.
+
+    Args:
+        demonstrations: its numbers.
+        root: its folder.
+        size: rows and columns that its pictures are made small to.
+
+    Raises:
+        WrongUseError: it has none.
+    """
+    layout = demonstrations.layout
+    if not layout.image_shape:
+        raise WrongUseError("obs_type pixels needs pictures, and the dataset has none. Record it with --camera")
+    meta = open_for_reading(root).meta
+    pictures = []
+    for index in demonstrations.episodes:
+        episode = meta.episodes[index]
+        begin = episode[f"videos/{IMAGE}/from_timestamp"]
+        times = [begin + frame / layout.policy_hz for frame in range(episode["length"])]
+        video = root / meta.get_video_file_path(index, IMAGE)
+        frames = decode_video_frames(video, times, 0.5 / layout.policy_hz, "pyav", return_uint8=True)
+        pictures.append(fitted(frames.permute(0, 2, 3, 1).numpy(), size))
+    return replace(demonstrations, pictures=torch.cat(pictures))
+
+
 def _column(root: Path, column: object, key: str) -> Tensor:
     values = np.asarray(column[:], dtype=np.float32)  # type: ignore[index]
     if not np.isfinite(values).all():
@@ -88,13 +120,15 @@ class Windows:
     state: Tensor
     """(N, T, 9), oldest first."""
     environment_state: Tensor
-    """(N, T, K)."""
+    """(N, T, K) float32; or (N, 2, C, H, W) uint8, the first picture and the last."""
     last_action: Tensor
     """(N, 9)."""
     action: Tensor
     """(N, chunk, 9)."""
     is_pad: Tensor
     """(N, chunk) True past the episode's end."""
+    named: Tensor | None = None
+    """(N, K) the latest features, beside pictures."""
 
 
 def windows(
@@ -117,10 +151,13 @@ def windows(
     done = frames[:, None] + torch.arange(chunk_size)
     return Windows(
         state=demonstrations.state[seen],
-        environment_state=demonstrations.environment_state[seen],
+        environment_state=demonstrations.environment_state[seen]
+        if demonstrations.pictures is None
+        else demonstrations.pictures[seen[:, [0, -1]]],
         last_action=demonstrations.last_action[frames],
         action=demonstrations.action[done.clamp_max(last[:, None])],
         is_pad=done > last[:, None],
+        named=None if demonstrations.pictures is None else demonstrations.environment_state[frames],
     )
 
 

@@ -48,6 +48,11 @@ def export(run: Run, out: Path) -> Manifest:
         files = {_GRAPH: model, _CORRECTION: correction}
     else:
         policy = run.load()
+        if policy.config.picture:
+            raise RefusedError(
+                f"{run.path} looks at pictures; bundles for the robot's computer carry policies that look at features. "
+                "It can be evaluated from torch: reachy-kit eval"
+            )
         model = to_onnx(policy)
         error, graphs, files = parity_error(policy, model, examples), [_chunk_graph(policy, run)], {_GRAPH: model}
     if not error <= PARITY_TOLERANCE:

@@ -15,26 +15,38 @@ from typing import Any
 
 import draccus
 import torch
-from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.processor import PolicyProcessorPipeline
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.recording import DatasetLayout
+from reachy_kit.recording import IMAGE, DatasetLayout
 from reachy_policies.card import RunCard
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
+from reachy_policies.chunk.eye import SeeingNetwork
 from reachy_policies.demonstrations import Demonstrations, Windows, windows
 from reachy_policies.fitting import Batch, FittingConfig, OnProgress, Progress, Trainee, descend
+from reachy_policies.pictures import augmentation
 from reachy_policies.plots import learning_curve
 from reachy_policies.run import Run, dataset_digest, save_run, versions
 
+OBS_TYPES = ("state", "pixels")
 type Processors = tuple[PolicyProcessorPipeline[Any, Any], PolicyProcessorPipeline[Any, Any]]
 
 
 @dataclass(frozen=True)
 class ImitationConfig(FittingConfig):
     """How the chunk policy is fitted."""
+
+    obs_type: str = "state"
+    """``state`` for perception's features, ``pixels`` for the camera's pictures."""
+    augment: bool = True
+    """Change brightness, contrast, colour and sharpness of training pictures at random, with LeRobot's transforms."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.obs_type not in OBS_TYPES:
+            raise ValueError(f"obs_type must be one of {', '.join(OBS_TYPES)}, got {self.obs_type}")
 
 
 @dataclass(frozen=True)
@@ -75,11 +87,17 @@ def fit(
     config = config or ImitationConfig()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    policy = ReachyChunkPolicy(_with_features(policy_config or ReachyChunkConfig(), demonstrations))
+    policy_config = policy_config or ReachyChunkConfig()
+    nine, features = demonstrations.action.shape[-1], demonstrations.environment_state.shape[-1]
+    pictures = demonstrations.pictures
+    policy_config.look_at(nine, features, None if pictures is None else tuple(pictures.shape[1:]))
+    policy = ReachyChunkPolicy(policy_config)
     kept, held_out = split_episodes(demonstrations.episodes, config)
     sizes = policy.config.n_obs_steps, policy.config.chunk_size, config.trim_idle
     train, test = windows(demonstrations, kept, *sizes), windows(demonstrations, held_out, *sizes)
     policy.network.fit_normalisation(train.state, train.environment_state, train.last_action, train.action)
+    if isinstance(policy.network, SeeingNetwork):
+        policy.network.fit_naming(demonstrations.environment_state)
     preset = policy.config.get_optimizer_preset()
     optimizer = torch.optim.AdamW(policy.get_optim_params(), lr=preset.lr, weight_decay=preset.weight_decay, fused=True)
     scheduler = policy.config.get_scheduler_preset().build(optimizer, config.max_steps)
@@ -150,20 +168,13 @@ def write_curve(history: Sequence[Any]) -> bytes:
     return text.getvalue().encode()
 
 
-def _with_features(config: ReachyChunkConfig, demonstrations: Demonstrations) -> ReachyChunkConfig:
-    nine, features = demonstrations.action.shape[-1], demonstrations.environment_state.shape[-1]
-    config.input_features = {
-        OBS_STATE: PolicyFeature(FeatureType.STATE, (nine,)),
-        OBS_ENV_STATE: PolicyFeature(FeatureType.ENV, (features,)),
-        OBS_LAST_ACTION: PolicyFeature(FeatureType.STATE, (nine,)),
-    }
-    config.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, (nine,))}
-    return config
-
-
 def _batches(train: Windows, config: FittingConfig, done: int) -> Iterator[Batch]:
+    augment = augmentation() if train.named is not None and getattr(config, "augment", False) else None
     for rows in drawn(len(train.state), config, done):
-        yield _as_batch(train, rows)
+        batch = _as_batch(train, rows)
+        if augment is not None:
+            batch[IMAGE] = augment(batch[IMAGE])
+        yield batch
 
 
 def drawn(examples: int, config: FittingConfig, done: int) -> Iterator[torch.Tensor]:
@@ -176,9 +187,13 @@ def drawn(examples: int, config: FittingConfig, done: int) -> Iterator[torch.Ten
 
 
 def _as_batch(examples: Windows, rows: torch.Tensor | slice = slice(None)) -> dict[str, torch.Tensor]:
+    sensed = examples.environment_state[rows]
+    seen = {OBS_ENV_STATE: sensed}
+    if examples.named is not None:
+        seen = {IMAGE: sensed.float() / 255, OBS_ENV_STATE: examples.named[rows]}
     return {
         OBS_STATE: examples.state[rows],
-        OBS_ENV_STATE: examples.environment_state[rows],
+        **seen,
         OBS_LAST_ACTION: examples.last_action[rows],
         ACTION: examples.action[rows],
         "action_is_pad": examples.is_pad[rows],

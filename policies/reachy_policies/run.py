@@ -79,11 +79,11 @@ class Run:
 
     def policy(self) -> Policy:
         """The policy ready to act, in torch; the chunk policy with the history and queue of a bundle on the robot."""
-        if self.card.policy != ReachyChunkPolicy.name:
+        loaded = self.load() if self.card.policy == ReachyChunkPolicy.name else None
+        if loaded is None or loaded.config.picture:
             from reachy_policies.adapter import single_policy_of
 
             return single_policy_of(self)
-        loaded = self.load()
         config = loaded.config
 
         def predict(state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
@@ -178,7 +178,8 @@ def weights_digest(run: Path) -> str:
 def _some(examples: Windows) -> dict[str, torch.Tensor]:
     """A few windows, evenly over all of them."""
     rows = np.unique(np.linspace(0, len(examples.state) - 1, KEPT_EXAMPLES).round().astype(int))
-    return {field.name: getattr(examples, field.name)[rows].contiguous() for field in fields(examples)}
+    kept = {field.name: getattr(examples, field.name) for field in fields(examples)}
+    return {name: values[rows].contiguous() for name, values in kept.items() if values is not None}
 
 
 def open_run(path: Path) -> Run:

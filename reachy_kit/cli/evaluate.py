@@ -258,9 +258,10 @@ def _evaluate_arms(
 
     task = chosen.task.name
     arms = load_arms(policies, task, chosen.task.features)
+    observed = _observed(arms)
 
     def envs(variant: str, hz: int, count: int) -> Any:
-        return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz)
+        return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz, **observed)
 
     references = scripted_arm("expert", task, arms[0].hz), scripted_arm("oracle", task, arms[0].hz)
     with show.progress(f"{task}, {config.episodes} episodes each", total=count_plays(arms, config)) as advance:
@@ -276,6 +277,15 @@ def _evaluate_arms(
         show.result(remark)
     if html is not None:
         show.result(f"page: {html}")
+
+
+def _observed(arms: "Sequence[Arm]") -> dict[str, Any]:
+    """What the environments must show: pictures too, where somebody looks at them."""
+    from reachy_kit.cli.policies import looks_at_pictures
+    from reachy_policies.pictures import SMALL
+
+    pictures = any(looks_at_pictures(str(run.path)) for arm in arms for run in arm.runs)
+    return {"obs_type": "pixels_state", "image_size": SMALL[-1]} if pictures else {}
 
 
 def check_writable(html: Path) -> None:
@@ -359,7 +369,8 @@ def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tie
 
     poses, targets = [], []
     policy = arm.policies[training]([seed])
-    with contextlib.closing(make_envs(task, 1, tier=tier, variant=variant, policy_hz=arm.hz)) as envs:
+    options = {"tier": tier, "variant": variant, "policy_hz": arm.hz, **_observed([arm])}
+    with contextlib.closing(make_envs(task, 1, **options)) as envs:
         simulation = envs.unwrapped.simulation
         observation, _ = envs.reset(seed=seed)
         policy.begin(observation)

@@ -48,6 +48,13 @@ def rl(
     randomization: Annotated[
         str, typer.Option("--randomization", help="off, mild, wide, or a JSON of reachy-kit sysid.")
     ] = "off",
+    obs_type: Annotated[
+        str,
+        typer.Option(
+            "--obs-type",
+            help="For --method scratch: state (perception's features) or pixels. With --init, what that run looks at.",
+        ),
+    ] = "",
     kl: Annotated[float | None, typer.Option("--kl", help="Weight of the KL to the start; 0 if not given.")] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Rounds of episodes.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of episodes, exploration and updates.")] = 0,
@@ -70,7 +77,7 @@ def rl(
     given |= {name: value for name, value in (("kl", kl), ("iterations", iterations)) if value is not None}
     run = train_rl(
         out, task=task, init=init, method=method, variant=variant, tier=tier, reward=reward,
-        randomization=randomization, seed=seed, fresh=fresh, settings=given,
+        randomization=randomization, obs_type=obs_type, seed=seed, fresh=fresh, settings=given,
     )  # fmt: skip
     card = run.card
     if json:
@@ -93,6 +100,7 @@ def train_rl(
     tier: str = "kinematic",
     reward: str = "dense",
     randomization: str = "off",
+    obs_type: str = "",
     seed: int = 0,
     fresh: bool = False,
     settings: dict[str, Any],
@@ -109,25 +117,33 @@ def train_rl(
         )
     if init is not None and not (init / "card.json").is_file():
         raise WrongUseError(f"{init} is no run. Train one: reachy-kit train imitation --out {init}")
+    looks_at = _obs_type(obs_type, init)
     with show.working("loading torch and LeRobot"):
+        from reachy_policies.pictures import SMALL
         from reachy_policies.reinforce import methods
+        from reachy_policies.run import open_run
     if method not in methods.METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
     kind = methods.settings_of(method)
     config = take(settings, kind, seed=seed)
     refuse_rest(settings, kind)
-    hz = 25
+    hz = open_run(init).card.policy_hz if init else 25
     assignment = methods.Assignment(
-        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, chosen.task.features
+        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, chosen.task.features, looks_at
     )
     if fresh:
         methods.discard(out)
     if methods.finished(out, assignment, config):
         show.note(f"{out} holds this very run already; --fresh does it again")
-        from reachy_policies.run import open_run
-
         return open_run(out)
-    judged = {"tier": "physics" if tier == "both" else tier, "variant": chosen.name, "reward": reward, "policy_hz": hz}
+    judged: dict[str, Any] = {
+        "tier": "physics" if tier == "both" else tier,
+        "variant": chosen.name,
+        "reward": reward,
+        "policy_hz": hz,
+    }
+    if looks_at == "pixels":
+        judged |= {"obs_type": "pixels_state", "image_size": SMALL[-1]}
     if (out / methods.TRAINING / "last.safetensors").is_file():
         show.note(f"{out} holds an unfinished run; going on from its last checkpoint")
 
@@ -141,6 +157,24 @@ def train_rl(
                 done += 1
 
         return methods.reinforce(out, assignment, config, _simulated(task, judged, randomization), on_round)
+
+
+def _obs_type(wanted: str, init: Path | None) -> str:
+    """What is looked at: what the start looks at, or for one from nothing what was wanted.
+
+    Raises:
+        WrongUseError: there is no such kind, or the start looks at something else.
+    """
+    from reachy_kit.cli.policies import looks_at_pictures
+
+    if wanted not in ("", "state", "pixels"):
+        raise WrongUseError(f"--obs-type {wanted} does not exist; there are state and pixels")
+    if init is None:
+        return wanted or "state"
+    starts = "pixels" if looks_at_pictures(str(init)) else "state"
+    if wanted not in ("", starts):
+        raise WrongUseError(f"{init} looks at {starts}; leave out --obs-type {wanted}, or give another start")
+    return starts
 
 
 def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simulated":

@@ -123,7 +123,7 @@ def train_imitation(
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.demonstrations import load_demonstrations, windows
+        from reachy_policies.demonstrations import load_demonstrations, windows, with_pictures
         from reachy_policies.imitation import save_imitation
         from reachy_policies.tracking import events
     prepare(out, fresh=fresh)
@@ -134,6 +134,8 @@ def train_imitation(
         else:
             fitted, config = _of_lerobot(policy, dataset, out, seed, dict(settings), tracked)
     demonstrations = load_demonstrations(dataset)
+    if picture := getattr(fitted.policy.config, "picture", None):
+        demonstrations = with_pictures(demonstrations, dataset, picture[1:])
     steps = fitted.policy.config
     sizes = steps.n_obs_steps, len(steps.action_delta_indices)
     examples = windows(demonstrations, demonstrations.episodes, *sizes)
@@ -163,13 +165,17 @@ def _chunk(
     dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
 ) -> "tuple[Fitted, FittingConfig]":
     from reachy_policies.chunk import ReachyChunkConfig
-    from reachy_policies.demonstrations import load_demonstrations
+    from reachy_policies.demonstrations import load_demonstrations, with_pictures
     from reachy_policies.imitation import ImitationConfig, fit
+    from reachy_policies.pictures import SMALL
 
     fit_config = take(settings, ImitationConfig, seed=seed)
     policy_config = take(settings, ReachyChunkConfig)
     refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
     demonstrations = load_demonstrations(dataset)
+    if fit_config.obs_type == "pixels":
+        with show.working("reading the videos"):
+            demonstrations = with_pictures(demonstrations, dataset, SMALL[1:])
     with _looks(fit_config, tracked) as on_progress:
         return fit(demonstrations, policy_config, fit_config, on_progress, out), fit_config
 

@@ -18,15 +18,13 @@ from torch import Tensor
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import CAMERA, Action, Observation
 from reachy_kit.recording import IMAGE
-from reachy_policies.adapter.frames import shrink
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.imitation import Processors
+from reachy_policies.pictures import fitted
 from reachy_policies.run import MODEL, Run
 
 NAMES = {"agent_pos": OBS_STATE, "environment_state": OBS_ENV_STATE, "last_action": OBS_LAST_ACTION, "pixels": IMAGE}
 """What the environments call it → what LeRobot calls it."""
-_SHAPE_TOLERANCE = 0.02
-"""By which a picture's width over its height may differ from the trained one."""
 
 
 class BatchActing:
@@ -69,15 +67,7 @@ class BatchActing:
         return np.asarray(action.cpu().numpy())
 
     def _picture(self, pixels: npt.NDArray[Any]) -> Tensor:
-        _, height, width = self._inputs[IMAGE].shape
-        wide, trained = pixels.shape[2] / pixels.shape[1], width / height
-        if abs(wide / trained - 1) > _SHAPE_TOLERANCE:
-            raise WrongUseError(
-                f"this policy was trained on pictures {trained:.2f} times as wide as high; these are {wide:.2f} times. "
-                "Evaluate it in the robot's control loop, which sees what was recorded: reachy-kit eval RUN"
-            )
-        upright = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 1)))
-        return shrink(upright, (height, width)).float() / 255
+        return fitted(pixels, self._inputs[IMAGE].shape[1:]).float() / 255
 
 
 class SingleActing:

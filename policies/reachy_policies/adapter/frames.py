@@ -7,16 +7,12 @@ from typing import Any
 import torch
 from lerobot.configs import PreTrainedConfig
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-from lerobot.transforms import ImageTransforms, ImageTransformsConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
 
 from reachy_kit.recording import IMAGE
 from reachy_policies.demonstrations import Demonstrations
-
-_GEOMETRIC = ("affine",)
-"""Transforms that move what is seen: the action would no longer be the right one."""
+from reachy_policies.pictures import augmentation, shrink
 
 
 class Frames(torch.utils.data.Dataset[dict[str, Any]]):
@@ -46,7 +42,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
                 f"local/{root.name}", root=root, video_backend="pyav", delta_timestamps=deltas, return_uint8=True
             )
             self._size = list(inputs[IMAGE].shape[1:])
-        self._augment = _augmentation() if augment and self._videos is not None else None
+        self._augment = augmentation() if augment and self._videos is not None else None
 
     def __len__(self) -> int:
         return len(self._episode)
@@ -73,14 +69,3 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         wanted = frame + torch.tensor(list(deltas))
         inside = wanted.clamp(first, last)
         return inside, inside != wanted
-
-
-def shrink(pictures: Tensor, size: Sequence[int]) -> Tensor:
-    """(…, 3, H, W) uint8 → (…, 3, *size) uint8; the same in training and on the robot."""
-    return pictures if list(pictures.shape[-2:]) == list(size) else resize(pictures, list(size), antialias=True)
-
-
-def _augmentation() -> ImageTransforms:
-    config = ImageTransformsConfig(enable=True)
-    config.tfs = {name: transform for name, transform in config.tfs.items() if name not in _GEOMETRIC}
-    return ImageTransforms(config)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from lerobot.configs import NormalizationMode, PreTrainedConfig
+from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature, PreTrainedConfig
 from lerobot.optim import AdamWConfig, CosineDecayWithWarmupSchedulerConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+
+from reachy_kit.recording import IMAGE
 
 OBS_LAST_ACTION = "observation.last_action"
 """(9,) the action in force at the observation: positions alone are not Markov under delay and rate limits."""
@@ -37,6 +39,8 @@ class ReachyChunkConfig(PreTrainedConfig):
     command so well that a policy leans on them and forgets to look (causal confusion: de Haan et al. 2019). Measured
     on ``look_at`` with 20 demonstrations, 2 seeds × 30 episodes: 100 % with it, 88 % without; with twice the actuation
     delay 100 % and 78 %."""
+    named: int = 0
+    """Of a policy that looks at pictures: features that its eye learns to name on the side."""
     min_log_std: float = -4.0
     """Floor of the Gaussian's spread, in standard deviations of the demonstrated offsets."""
     lr: float = 1e-3
@@ -67,9 +71,37 @@ class ReachyChunkConfig(PreTrainedConfig):
             ValueError: one is missing.
         """
         have = set(self.input_features or {}) | set(self.output_features or {})
-        missing = {OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION, ACTION} - have
+        missing = {OBS_STATE, self.senses, OBS_LAST_ACTION, ACTION} - have
         if missing:
             raise ValueError(f"the chunk policy needs {', '.join(sorted(missing))}, which the dataset does not have")
+
+    @property
+    def senses(self) -> str:
+        """What it looks at besides the pose: perception's features, or the camera's pictures."""
+        return IMAGE if IMAGE in (self.input_features or {}) else OBS_ENV_STATE
+
+    @property
+    def picture(self) -> tuple[int, ...] | None:
+        """Channels, rows and columns of the pictures that it looks at; None if it looks at features."""
+        return tuple(self.input_features[IMAGE].shape) if self.senses == IMAGE else None
+
+    def look_at(self, action_dim: int, env_dim: int, picture: tuple[int, ...] | None) -> None:
+        """Say what goes in and out.
+
+        Args:
+            action_dim: A, numbers of a pose and of an action.
+            env_dim: K, features of ``environment_state``.
+            picture: channels, rows and columns, if it looks at pictures and not at features.
+        """
+        sensed = (
+            (OBS_ENV_STATE, PolicyFeature(FeatureType.ENV, (env_dim,)))
+            if picture is None
+            else (IMAGE, PolicyFeature(FeatureType.VISUAL, tuple(picture)))
+        )
+        self.named = env_dim if picture else 0
+        pose = PolicyFeature(FeatureType.STATE, (action_dim,))
+        self.input_features = {OBS_STATE: pose, sensed[0]: sensed[1], OBS_LAST_ACTION: pose}
+        self.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, (action_dim,))}
 
     @property
     def observation_delta_indices(self) -> list[int]:

@@ -1,8 +1,4 @@
-"""The compact chunk policy: a two-layer network that plans offsets from the measured pose.
-
-Absolute outputs learned nothing by exploration in a prototype and imitated worse (42 % against 57 %), so the network
-predicts where to go *relative to where the robot is*, and adds the pose itself.
-"""
+"""The compact chunk policy behind LeRobot's policy interface."""
 
 from collections import deque
 from typing import Any
@@ -12,107 +8,11 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
+from reachy_kit.recording import IMAGE
 from reachy_kit.runner import Ensemble
 from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION, ReachyChunkConfig
-
-_TINY = 5e-3
-"""Floor of a standard deviation, in m, rad or s: what hardly varies in the demonstrations must not blow up later."""
-
-
-class ChunkNetwork(nn.Module):
-    """Observations → Gaussian over a chunk of absolute actions; normalisation inside, so that it exports as one graph.
-
-    Args:
-        config: sizes.
-        action_dim: A, also the size of the state.
-        env_dim: K, features of ``environment_state``.
-    """
-
-    def __init__(self, config: ReachyChunkConfig, action_dim: int, env_dim: int) -> None:
-        super().__init__()
-        self.chunk_size, self.action_dim = config.chunk_size, action_dim
-        inputs = config.n_obs_steps * (action_dim + env_dim) + action_dim
-        self.register_buffer("input_mean", torch.zeros(inputs))
-        self.register_buffer("input_std", torch.ones(inputs))
-        self.register_buffer("offset_mean", torch.zeros(config.chunk_size, action_dim))
-        self.register_buffer("offset_std", torch.ones(config.chunk_size, action_dim))
-        self.body = nn.Sequential(
-            nn.Linear(inputs, config.hidden),
-            nn.SiLU(),
-            nn.Linear(config.hidden, config.hidden),
-            nn.SiLU(),
-            nn.Linear(config.hidden, config.chunk_size * action_dim),
-        )
-        self.log_std = nn.Parameter(torch.zeros(config.chunk_size, action_dim))
-        self.min_log_std, self.motion_noise = config.min_log_std, config.motion_noise
-        self.latest = action_dim + env_dim
-
-    def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """What the network looks at: the latest observation, its changes since earlier ones, and the command's lead.
-
-        Changes stand beside values because a change of a thousandth of a radian drowns in the value's own range.
-
-        Args:
-            state: (B, T, A) m and rad, oldest first.
-            environment_state: (B, T, K).
-            last_action: (B, A).
-
-        Returns:
-            (B, T·(A + K) + A), not yet normalised.
-        """
-        observed = torch.cat([state, environment_state], dim=-1)
-        changes = (observed[:, -1:] - observed[:, :-1]).flatten(1)
-        return torch.cat([observed[:, -1], changes, last_action - state[:, -1]], dim=-1)
-
-    def fit_normalisation(self, state: Tensor, environment_state: Tensor, last_action: Tensor, action: Tensor) -> None:
-        """Take means and deviations from the whole training set; shapes as in ``features``, action (B, chunk, A)."""
-        features = self.features(state, environment_state, last_action)
-        offsets = action - state[:, -1:]
-        self.input_mean.copy_(features.mean(0))
-        self.input_std.copy_(features.std(0).clamp_min(_TINY))
-        self.offset_mean.copy_(offsets.mean(0))
-        self.offset_std.copy_(offsets.std(0).clamp_min(_TINY))
-
-    def normalised(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """``features`` in the demonstrations' standard deviations."""
-        return (self.features(state, environment_state, last_action) - self.input_mean) / self.input_std
-
-    def plan(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """(B, chunk, A) the mean chunk of absolute actions."""
-        mean, _ = self.gaussian(state, environment_state, last_action)
-        return self._from_pose(state[:, -1:], mean)
-
-    def plan_from(self, normalised: Tensor, pose: Tensor) -> Tensor:
-        """``plan`` of inputs that are normalised already, (B, inputs), and poses, (B, A)."""
-        return self._from_pose(pose[:, None], self.body(normalised).unflatten(-1, (self.chunk_size, self.action_dim)))
-
-    def _from_pose(self, pose: Tensor, offsets: Tensor) -> Tensor:
-        return pose + self.offset_mean + self.offset_std * offsets
-
-    def gaussian(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (B, chunk, A) and log-deviation (chunk, A) of the normalised offsets."""
-        features = self.normalised(state, environment_state, last_action)
-        if self.training:
-            latest, motion = features.split([self.latest, features.shape[-1] - self.latest], dim=-1)
-            features = torch.cat([latest, motion + self.motion_noise * torch.randn_like(motion)], dim=-1)
-        hidden = self.body(features)
-        return hidden.unflatten(-1, (self.chunk_size, self.action_dim)), self.log_std.clamp_min(self.min_log_std)
-
-    def forward(self, state: Tensor, environment_state: Tensor, last_action: Tensor, noise: Tensor) -> Tensor:
-        """A chunk of absolute actions.
-
-        Args:
-            state: (B, T, A).
-            environment_state: (B, T, K).
-            last_action: (B, A).
-            noise: (B, chunk, A) standard normal for a sample, zeros for the mean.
-
-        Returns:
-            (B, chunk, A) m and rad.
-        """
-        mean, log_std = self.gaussian(state, environment_state, last_action)
-        offsets = self.offset_mean + self.offset_std * (mean + log_std.exp() * noise)
-        return state[:, -1:] + offsets
+from reachy_policies.chunk.eye import SeeingNetwork
+from reachy_policies.chunk.network import ChunkNetwork
 
 
 class ReachyChunkPolicy(PreTrainedPolicy):
@@ -124,8 +24,12 @@ class ReachyChunkPolicy(PreTrainedPolicy):
     def __init__(self, config: ReachyChunkConfig, **kwargs: Any) -> None:
         super().__init__(config)
         config.validate_features()
-        action, env = config.output_features[ACTION], config.input_features[OBS_ENV_STATE]
-        self.network = ChunkNetwork(config, action.shape[0], env.shape[0])
+        (actions,), sensed = config.output_features[ACTION].shape, config.input_features[config.senses]
+        self.network = (
+            SeeingNetwork(config, actions, sensed.shape, config.named)
+            if config.senses == IMAGE
+            else ChunkNetwork(config, actions, sensed.shape[0])
+        )
         self.reset()
 
     def get_optim_params(self) -> list[nn.Parameter]:
@@ -147,13 +51,17 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         """
         state, env, last = self._inputs(batch)
         network = self.network
-        mean, log_std = network.gaussian(state, env, last)
+        inputs = network.inputs_from(network.normalised(state, env, last))
+        mean, log_std = network.gaussian_from(inputs)
         wanted = (batch[ACTION] - state[:, -1:] - network.offset_mean) / network.offset_std
         loss = 0.5 * ((wanted - mean) * (-log_std).exp()) ** 2 + log_std
         real = torch.ones_like(wanted[..., 0]) if "action_is_pad" not in batch else (~batch["action_is_pad"]).float()
         weight = (real / (real.sum() * wanted.shape[-1]))[..., None]
         error = (wanted - mean).detach().abs() * network.offset_std
-        return (loss * weight).sum(), {"error": (error * weight).sum().item()}
+        total = (loss * weight).sum()
+        if (named := batch.get(OBS_ENV_STATE)) is not None:
+            total = total + network.naming_loss(inputs, named[:, -1] if named.ndim == 3 else named)
+        return total, {"error": (error * weight).sum().item()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """(B, chunk, A) absolute actions; the mean, unless noise (B, chunk, A) is given."""
@@ -165,10 +73,11 @@ class ReachyChunkPolicy(PreTrainedPolicy):
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
         """(B, A) the next action; plans anew every ``n_action_steps``. Call it once a step with single observations."""
-        self._seen.append({key: batch[key] for key in (OBS_STATE, OBS_ENV_STATE)})
+        keys = OBS_STATE, self.config.senses
+        self._seen.append({key: batch[key] for key in keys})
         if not self._plan:
             seen = [self._seen[0]] * (self.config.n_obs_steps - len(self._seen)) + list(self._seen)
-            window = {key: torch.stack([one[key] for one in seen], dim=1) for key in (OBS_STATE, OBS_ENV_STATE)}
+            window = {key: torch.stack([one[key] for one in seen], dim=1) for key in keys}
             chunk = self.predict_action_chunk({**window, OBS_LAST_ACTION: batch[OBS_LAST_ACTION]}, **kwargs)
             if self._ensemble is not None:
                 return torch.from_numpy(self._ensemble.update(chunk.cpu().numpy())).to(chunk.device)
@@ -176,5 +85,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         return self._plan.popleft()
 
     def _inputs(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        last = batch[OBS_LAST_ACTION]
-        return batch[OBS_STATE], batch[OBS_ENV_STATE], last[:, -1] if last.ndim == 3 else last
+        last, sensed = batch[OBS_LAST_ACTION], batch[self.config.senses]
+        if self.config.senses == IMAGE:  # LeRobot's pictures lie between 0 and 1
+            sensed = 255 * sensed[:, :: sensed.shape[1] - 1].flatten(2)
+        return batch[OBS_STATE], sensed, last[:, -1] if last.ndim == 3 else last

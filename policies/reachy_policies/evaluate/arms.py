@@ -71,7 +71,7 @@ def batch_policy(run: Run) -> BatchPolicy:
     if run.card.policy == ReachyChunkPolicy.name:
         policy = run.load()
         if policy.config.temporal_ensemble_coeff is None:
-            return ChunkBatch(policy.network, policy.config.n_obs_steps, policy.config.n_action_steps)
+            return ChunkBatch(policy.network, policy.config)
     return batch_policy_of(run)
 
 

@@ -13,7 +13,8 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from reachy_kit.interface import Array
-from reachy_policies.chunk.modeling_chunk import ChunkNetwork
+from reachy_policies.chunk.configuration_chunk import ReachyChunkConfig
+from reachy_policies.chunk.network import ChunkNetwork
 from reachy_policies.chunk.window import Window
 
 type Observations = Mapping[str, npt.NDArray[Any]]
@@ -106,12 +107,12 @@ class ChunkBatch:
 
     Args:
         network: plans.
-        n_obs_steps: T, observations it looks at.
-        execute: actions of a plan carried out before the next.
+        config: of its policy.
     """
 
-    def __init__(self, network: ChunkNetwork, n_obs_steps: int, execute: int) -> None:
-        self._network, self._window, self._execute = network, Window(n_obs_steps), execute
+    def __init__(self, network: ChunkNetwork, config: ReachyChunkConfig) -> None:
+        self._network, self._execute = network, config.n_action_steps
+        self._window = Window(config.n_obs_steps, config.picture)
 
     def begin(self, observation: Observations) -> None:
         """Forget the episodes before."""

@@ -6,7 +6,7 @@ import torch
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
-from reachy_policies.chunk.modeling_chunk import ChunkNetwork
+from reachy_policies.chunk.network import ChunkNetwork
 from reachy_policies.chunk.window import parts_of
 from reachy_policies.reinforce.configuration import ReinforceConfig
 from reachy_policies.reinforce.exploration import Directions
@@ -23,10 +23,15 @@ class Seen(NamedTuple):
     """(B, A) the latest."""
     last: Tensor
     """(B, A) the action in force."""
+    told: Tensor
+    """(B, M) the critic's inputs: the same, or for an actor that looks at pictures the features in their place."""
+
+    named: Tensor | None
+    """(B, K) the latest features, which an actor that looks at pictures learns to name on the side."""
 
     def at(self, rows: Tensor) -> "Seen":
         """Some of them."""
-        return Seen(*(part[rows] for part in self))
+        return Seen(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class ChunkActorCritic(BasePolicy):
@@ -40,6 +45,7 @@ class ChunkActorCritic(BasePolicy):
         prior: the imitation it came from, frozen.
         directions: along which it explores.
         n_obs_steps: T.
+        informed: scales the features for the critic of an actor that looks at pictures; None where both see the same.
         config: rates and spreads.
     """
 
@@ -53,6 +59,7 @@ class ChunkActorCritic(BasePolicy):
         prior: ChunkNetwork,
         directions: Directions,
         n_obs_steps: int,
+        informed: ChunkNetwork | None = None,
         config: ReinforceConfig,
         **unused: Any,
     ) -> None:
@@ -60,13 +67,16 @@ class ChunkActorCritic(BasePolicy):
         self.actor, self.prior = actor.eval(), prior.eval().requires_grad_(False)
         self._directions, self._n_obs_steps, self._config = directions, n_obs_steps, config
         self.log_sigma = nn.Parameter(torch.full((directions.size,), config.sigma).log())
-        inputs, hidden = actor.input_mean.shape[0], 128
+        self.informed = None if informed is None else informed.requires_grad_(False)
+        inputs, hidden = (informed or actor).input_mean.shape[0], 128
+        self._told = inputs
         self.critic = nn.Sequential(
             nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1)
         )
+        learning = [value for name, value in actor.named_parameters() if name != "log_std"]
         self.optimizer = torch.optim.Adam(
             [
-                {"params": [*actor.body.parameters(), self.log_sigma], "lr": config.lr},
+                {"params": [*learning, self.log_sigma], "lr": config.lr},
                 {"params": self.critic.parameters(), "lr": config.critic_lr},
             ],
             foreach=True,
@@ -79,17 +89,28 @@ class ChunkActorCritic(BasePolicy):
 
     def seen(self, flat: Tensor) -> Seen:
         """What actor, prior and critic share of (B, width) windows: their normalisation is the start's."""
-        state, features, last = parts_of(flat, self._n_obs_steps, self.actor.action_dim)
-        return Seen(self.actor.normalised(state, features, last), state[:, -1], last)
+        steps, actions = self._n_obs_steps, self.actor.action_dim
+        told = named = None
+        if self.informed is not None:
+            flat, features = flat.split([flat.shape[1] - self._told, self._told], dim=1)
+            parts = parts_of(features, steps, steps, actions)
+            told, named = self.informed.normalised(*parts), parts[1][:, -1]
+        state, sensed, last = parts_of(flat, steps, self.actor.sensed_steps, actions)
+        inputs = self.actor.normalised(state, sensed, last)
+        return Seen(inputs, state[:, -1], last, inputs if told is None else told, named)
 
     def plan(self, seen: Seen) -> Tensor:
         """(B, C, A) the mean plan, absolute targets."""
-        return self.actor.plan_from(seen.inputs, seen.pose)
+        return self.actor.plan_from(self.actor.inputs_from(seen.inputs), seen.pose)
 
     def values(self, seen: Seen) -> Tensor:
         """(B,) what is to be gained from here on."""
-        value: Tensor = self.critic(seen.inputs).squeeze(-1)
+        value: Tensor = self.critic(seen.told).squeeze(-1)
         return value
+
+    def naming_loss(self, inputs: Tensor, seen: Seen) -> Tensor:
+        """How wrong an actor that looks at pictures is about the features; 0 for one that is told them."""
+        return inputs.new_zeros(()) if seen.named is None else self.actor.naming_loss(inputs, seen.named)
 
     def predict_values(self, obs: Tensor) -> Tensor:
         """(B, 1), as stable-baselines3 asks for them."""

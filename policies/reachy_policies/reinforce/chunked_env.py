@@ -4,6 +4,7 @@ Each round begins with fresh episodes whose seeds follow from the run's seed and
 have to remember from one round to the next is the round's number.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
+from reachy_policies.chunk.configuration_chunk import ReachyChunkConfig
+from reachy_policies.chunk.eye import PICTURES
 from reachy_policies.chunk.window import Window
 from reachy_policies.reinforce.stages import Stages
 
@@ -58,23 +61,29 @@ class BatchedVecEnv(VecEnv):
 class ChunkedEnvs(BatchedVecEnv):
     """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
 
-    The reward is the chunk's mean. Observations are a ``Window``'s flat rows.
+    The reward is the chunk's mean. Observations are a ``Window``'s flat rows; behind those of a
+    policy that looks at pictures stand those of the features, for its critic.
 
     Args:
         stages: Gymnasium's vector environments, without autoreset.
-        n_obs_steps: T observations in a window.
-        chunk: C.
+        config: of the policy that acts: what it looks at, and C.
         latent: L numbers before the chunk in an action.
     """
 
-    def __init__(self, stages: Stages, n_obs_steps: int, chunk: int, latent: int) -> None:
+    def __init__(self, stages: Stages, config: ReachyChunkConfig, latent: int) -> None:
         envs: Any = stages.first
+        chunk = config.chunk_size
         self._stages, self._envs, self._chunk, self._latent = stages, envs, chunk, latent
         self._episode_steps = int(envs.get_attr("_max_episode_steps")[0])
-        self._window = Window(n_obs_steps)
         spaces = envs.single_observation_space
         self.action_dim = spaces["agent_pos"].shape[0]
-        width = n_obs_steps * (self.action_dim + spaces["environment_state"].shape[0]) + self.action_dim
+        features = Window(config.n_obs_steps)
+        width = config.n_obs_steps * (self.action_dim + spaces["environment_state"].shape[0]) + self.action_dim
+        self._windows = [features]
+        if config.picture is not None:
+            # A critic is not taken to the robot: it learns from the features what the actor must see for itself.
+            self._windows = [Window(config.n_obs_steps, config.picture), features]
+            width += (config.n_obs_steps + 1) * self.action_dim + PICTURES * math.prod(config.picture)
         anything = {"low": -_FAR, "high": _FAR, "dtype": np.float32}
         super().__init__(
             envs.num_envs,
@@ -100,9 +109,10 @@ class ChunkedEnvs(BatchedVecEnv):
     def reset(self) -> Floats:
         """Fresh episodes; (N, width)."""
         observation, _ = self._envs.reset(seed=self._next)
-        self._window.begin(observation)
+        for window in self._windows:
+            window.begin(observation)
         self._done_steps, self._rewards = 0, 0.0
-        return self._window.flat()
+        return self._flat()
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
         """Take note of (N, L + C·A) actions."""
@@ -114,7 +124,8 @@ class ChunkedEnvs(BatchedVecEnv):
         count = min(self._chunk, self._episode_steps - self._done_steps)
         for decision in range(count):
             observation, reward, _, _, _ = self._envs.step(self._chunks[:, decision])
-            self._window.note(observation)
+            for window in self._windows:
+                window.note(observation)
             rewards += reward
         self._done_steps += count
         self.steps += count * self.num_envs
@@ -122,7 +133,10 @@ class ChunkedEnvs(BatchedVecEnv):
         self.mean_reward = self._rewards / self._done_steps
         # Time runs out, but nothing ends: what would have come after is worth what the critic says.
         never: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)
-        return self._window.flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
+        return self._flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
+
+    def _flat(self) -> Floats:
+        return np.concatenate([window.flat() for window in self._windows], axis=1)
 
     def close(self) -> None:
         """Free the environments."""

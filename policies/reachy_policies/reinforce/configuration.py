@@ -50,6 +50,8 @@ class ReinforceConfig:
     """Weight of staying near the imitation in all that does not explore."""
     smooth: float = 0.02
     """Weight of the plan's jerk, in multiples of the demonstrations' spread."""
+    name: float = 1.0
+    """Weight of naming the features, for a policy that looks at pictures."""
     warmup: int = 3
     """Iterations in which only the critic learns: an untrained one would destroy a good start."""
     eval_every: int = 5

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from reachy_policies.chunk import ReachyChunkPolicy
+from reachy_policies.chunk.network import ChunkNetwork
 from reachy_policies.evaluate.batch import BatchPolicy, ChunkBatch
 from reachy_policies.reinforce.checkpoint import optimizer_tensors, restore_optimizer
 from reachy_policies.reinforce.chunked_env import ChunkedEnvs
@@ -28,13 +29,21 @@ class Exploring:
         stages: environments to explore in.
         axes: places of the axes that explore.
         config: how.
+        informed: with a start that looks at pictures, scales the features that its critic is shown.
     """
 
-    def __init__(self, start: ReachyChunkPolicy, stages: Stages, axes: list[int], config: ReinforceConfig) -> None:
+    def __init__(
+        self,
+        start: ReachyChunkPolicy,
+        stages: Stages,
+        axes: list[int],
+        config: ReinforceConfig,
+        informed: ChunkNetwork | None = None,
+    ) -> None:
         torch.manual_seed(config.seed)
         self._config, self._chunk_config = config, start.config
         directions = Directions(start.config.chunk_size, axes, start.network.action_dim)
-        self._chunked = ChunkedEnvs(stages, start.config.n_obs_steps, start.config.chunk_size, directions.size)
+        self._chunked = ChunkedEnvs(stages, start.config, directions.size)
         self._envs = VecNormalize(self._chunked, norm_obs=False, gamma=config.gamma)
         self._ppo = ChunkedPPO(
             config,
@@ -46,6 +55,7 @@ class Exploring:
                 "prior": copy.deepcopy(start.network),
                 "directions": directions,
                 "n_obs_steps": start.config.n_obs_steps,
+                "informed": informed,
                 "config": config,
             },
         )
@@ -68,8 +78,7 @@ class Exploring:
 
     def acting(self) -> BatchPolicy:
         """The mean plan."""
-        config = self._chunk_config
-        return ChunkBatch(self._ppo.policy.actor, config.n_obs_steps, config.n_action_steps)
+        return ChunkBatch(self._ppo.policy.actor, self._chunk_config)
 
     def policy(self) -> ReachyChunkPolicy:
         """A LeRobot policy with the actor's weights."""

@@ -22,7 +22,7 @@ from reachy_policies.reinforce.configuration import ReinforceConfig, explored_ax
 from reachy_policies.reinforce.exploring import Exploring
 from reachy_policies.reinforce.rehearsing import Rehearsing
 from reachy_policies.reinforce.stages import Stages
-from reachy_policies.reinforce.start import looking_about, shortened, untrained
+from reachy_policies.reinforce.start import informed, looking_about, shortened, untrained
 from reachy_policies.reinforce.training import Learner, Round, rounds_table, train
 from reachy_policies.residual.base import FrozenBase
 from reachy_policies.residual.configuration_learning import ResidualConfig
@@ -51,6 +51,8 @@ class Assignment:
     policy_hz: int
     control_hz: int
     environment_state: tuple[str, ...]
+    obs_type: str = "state"
+    """What is looked at: ``state`` for perception's features, ``pixels`` for the camera's pictures."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -89,9 +91,9 @@ def reinforce(
     torch.set_num_threads(config.threads)
     stages, judging = stages_of(assignment, config, simulated.envs), simulated.judging(config.eval_episodes)
     try:
-        start = _start(start_run, judging, assignment.method, config)
-        learner = _learner(assignment, start, stages, simulated, config)
-        examples = start_run.examples() if start_run else looking_about(judging, config.n_obs_steps, config.chunk, 0)
+        start = _start(start_run, judging, assignment, config)
+        learner = _learner(assignment, start, stages, judging, simulated, config)
+        examples = start_run.examples() if start_run else looking_about(judging, learner.policy().config, 0)
         looks = out / TRAINING / CHECKPOINTS
 
         def on_look(look: Round) -> None:
@@ -163,11 +165,14 @@ def settings_of(method: str) -> type[ReinforceConfig]:
     return ResidualConfig if method == "residual" else ReinforceConfig
 
 
-def _start(run: Run | None, envs: Envs, method: str, config: ReinforceConfig) -> ReachyChunkPolicy | FrozenBase:
-    if run is not None and method == "residual":
+def _start(
+    run: Run | None, envs: Envs, assignment: Assignment, config: ReinforceConfig
+) -> ReachyChunkPolicy | FrozenBase:
+    if run is not None and assignment.method == "residual":
         return FrozenBase.load(run.path / MODEL)
     if run is None:
-        return untrained(envs, config.chunk, config.n_obs_steps, config.hidden, config.seed)
+        sizes = config.chunk, config.n_obs_steps, config.hidden
+        return untrained(envs, *sizes, config.seed, picture=assignment.obs_type == "pixels")
     policy = run.load()
     if not isinstance(policy, ReachyChunkPolicy):
         raise WrongUseError(
@@ -181,6 +186,7 @@ def _learner(
     assignment: Assignment,
     start: ReachyChunkPolicy | FrozenBase,
     stages: Stages,
+    judging: Envs,
     simulated: Simulated,
     config: ReinforceConfig,
 ) -> Learner:
@@ -189,7 +195,13 @@ def _learner(
         assert isinstance(config, ResidualConfig)
         return Correcting(start, stages, partial(simulated.teacher, config.num_envs), axes, config)
     if assignment.method in ("ppo", "scratch"):
-        return Exploring(start, stages, axes, config)
+        told = informed(judging, start.config, config.seed) if start.config.picture else None
+        return Exploring(start, stages, axes, config, told)
+    if start.config.picture:
+        raise WrongUseError(
+            f"--method {assignment.method} needs a policy that looks at features; this one looks at pictures. For "
+            "it there are ppo and scratch"
+        )
     teacher = partial(simulated.teacher, config.num_envs) if assignment.method == "bc-continue" else None
     return Rehearsing(start, stages, teacher, axes, config)
 
@@ -212,6 +224,8 @@ def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None
     }
     names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz")
     own = {name: getattr(assignment, name) for name in names}
+    if assignment.obs_type != "state":
+        own["obs_type"] = assignment.obs_type
     return {**own, "start": weights_digest(start.path) if start else "", **settings}
 
 

@@ -71,21 +71,22 @@ class ChunkedPPO(PPO):
         returns = torch.from_numpy(buffer.swap_and_flatten(buffer.returns)).squeeze(-1)
         with torch.no_grad():
             seen = policy.seen(torch.from_numpy(buffer.swap_and_flatten(buffer.observations)))
-            start = policy.prior.plan_from(seen.inputs, seen.pose)
+            start = policy.prior.plan_from(policy.prior.inputs_from(seen.inputs), seen.pose)
             start_latent = self._directions.latent(start)
             old_mean, old_sigma = self._directions.latent(policy.plan(seen)), policy.sigma.clone()
         start_sigma = torch.full_like(old_sigma, config.sigma)
         spread = policy.actor.offset_std
         sums: dict[str, list[float]] = {name: [] for name in ("policy", "value", "anchor", "smooth")}
-        divergence, epochs = 0.0, 0
-        for _ in range(config.epochs):
+        divergence = 0.0
+        for epochs in range(1, config.epochs + 1):  # noqa: B007  (told below)
             for rows in torch.randperm(len(returns)).split(config.batch_size):
                 some = seen.at(rows)
                 value_loss = (policy.values(some) - returns[rows]).square().mean()
                 loss = 0.5 * value_loss
                 sums["value"].append(value_loss.item())
                 if not critic_only:
-                    plan = policy.plan(some)
+                    inputs = policy.actor.inputs_from(some.inputs)
+                    plan = policy.actor.plan_from(inputs, some.pose)
                     mean, sigma = self._directions.latent(plan), policy.sigma
                     ratio = (log_probability((latent[rows] - mean) / sigma, sigma) - old_log_probability[rows]).exp()
                     gain = advantages[rows]
@@ -95,6 +96,7 @@ class ChunkedPPO(PPO):
                     anchor = (self._directions.beside(plan - start[rows]) / spread).square().mean()
                     smooth = jerk_penalty(plan, some.last, spread)
                     loss = loss + policy_loss + config.anchor * anchor + config.smooth * smooth
+                    loss = loss + config.name * policy.naming_loss(inputs, some)
                     if config.kl:
                         loss = loss + config.kl * kl_divergence(mean, sigma, start_latent[rows], start_sigma).mean()
                     for name, part in (("policy", policy_loss), ("anchor", anchor), ("smooth", smooth)):
@@ -103,7 +105,6 @@ class ChunkedPPO(PPO):
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(policy.parameters(), 0.5)
                 policy.optimizer.step()
-            epochs += 1
             if critic_only:
                 continue
             with torch.no_grad():
@@ -112,16 +113,15 @@ class ChunkedPPO(PPO):
             if divergence > config.kl_stop:
                 break
         with torch.no_grad():
-            mean, sigma = self._directions.latent(policy.plan(seen)), policy.sigma
-            ahead = kl_divergence(mean, sigma, start_latent, start_sigma).mean().item()
-            behind = kl_divergence(start_latent, start_sigma, mean, sigma).mean().item()
+            now, begun = (self._directions.latent(policy.plan(seen)), policy.sigma), (start_latent, start_sigma)
+            ahead, behind = (kl_divergence(*a, *b).mean().item() for a, b in ((now, begun), (begun, now)))
         return Losses(
             **{name: float(np.mean(values)) if values else 0.0 for name, values in sums.items()},
             kl=divergence,
             kl_to_start=ahead,
             kl_from_start=behind,
             epochs=epochs,
-            sigma=sigma.mean().item(),
+            sigma=policy.sigma.mean().item(),
         )
 
 

@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from lerobot.configs import FeatureType, PolicyFeature
-from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import nn
 
 from reachy_kit.errors import RefusedError
 from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
-from reachy_policies.chunk.modeling_chunk import ChunkNetwork
+from reachy_policies.chunk.eye import SeeingNetwork
+from reachy_policies.chunk.network import ChunkNetwork
 from reachy_policies.chunk.window import Window
 from reachy_policies.demonstrations import Windows
+from reachy_policies.pictures import SMALL
 
 REACH = 0.1
 """rad and m of an action for one unit of an untrained network's output."""
+_GLANCE = 25
 _WANDER = 0.05
 """rad, standard deviation of the steps by which an untrained policy's normalisation looks about."""
 
@@ -47,30 +47,27 @@ def shortened(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
 
 
 def untrained(
-    envs: VectorEnv[Any, Any, Any], chunk: int, n_obs_steps: int, hidden: int, seed: int
+    envs: VectorEnv[Any, Any, Any], chunk: int, n_obs_steps: int, hidden: int, seed: int, *, picture: bool = False
 ) -> ReachyChunkPolicy:
     """A network that keeps the robot where it is; its normalisation comes from looking about at random.
 
     Args:
-        envs: whose observations it gets used to, one episode of each.
+        envs: whose observations it gets used to.
         chunk: decisions it plans and carries out.
         n_obs_steps: observations it looks at.
         hidden: width of its layers.
         seed: of weights and looking about.
+        picture: look at pictures, and not at features.
     """
-    spaces = envs.single_observation_space
-    nine, features = spaces["agent_pos"].shape, spaces["environment_state"].shape  # type: ignore[index]
+    spaces: Any = envs.single_observation_space
     config = ReachyChunkConfig(n_obs_steps=n_obs_steps, chunk_size=chunk, n_action_steps=chunk, hidden=hidden)
-    config.input_features = {
-        OBS_STATE: PolicyFeature(FeatureType.STATE, nine),
-        OBS_ENV_STATE: PolicyFeature(FeatureType.ENV, features),
-        OBS_LAST_ACTION: PolicyFeature(FeatureType.STATE, nine),
-    }
-    config.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, nine)}
+    config.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, SMALL if picture else None)
     torch.manual_seed(seed)
     policy = ReachyChunkPolicy(config)
-    seen = looking_about(envs, n_obs_steps, chunk, seed)
+    seen = looking_about(envs, config, seed)
     policy.network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
+    if isinstance(policy.network, SeeingNetwork):
+        policy.network.fit_naming(looking_about(envs, _blind(envs, config), seed).environment_state[:, -1])
     policy.network.offset_mean.zero_()
     policy.network.offset_std.fill_(REACH)
     last = policy.network.body[-1]
@@ -81,9 +78,36 @@ def untrained(
     return policy.eval()
 
 
-def looking_about(envs: VectorEnv[Any, Any, Any], n_obs_steps: int, chunk: int, seed: int) -> Windows:
-    """What there is to observe while the head wanders; (N·S, …) windows of one episode in each environment."""
-    window, rng = Window(n_obs_steps), np.random.default_rng(seed)
+def informed(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
+    """What scales the features that a critic is told, where its actor looks at pictures; nothing in it learns."""
+    told = _blind(envs, config)
+    network = ReachyChunkPolicy(told).network
+    seen = looking_about(envs, told, seed)
+    network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
+    return network
+
+
+def _blind(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig) -> ReachyChunkConfig:
+    """Of something small that looks at the features for as long."""
+    spaces: Any = envs.single_observation_space
+    told = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
+    told.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
+    return told
+
+
+def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> Windows:
+    """What there is to observe while the head wanders.
+
+    Args:
+        envs: drawn by any of them; with pictures for no longer than ``_GLANCE`` decisions, for they take their time.
+        config: what to look at.
+        seed: of the wandering.
+
+    Returns:
+        (N·S, …) windows, of a whole episode in each environment where nothing is drawn.
+    """
+    window, rng = Window(config.n_obs_steps, config.picture), np.random.default_rng(seed)
+    drawn = "pixels" in envs.single_observation_space  # type: ignore[operator]
     observation, _ = envs.reset(seed=seed)
     window.begin(observation)
     seen = [window.parts()]
@@ -94,10 +118,14 @@ def looking_about(envs: VectorEnv[Any, Any, Any], n_obs_steps: int, chunk: int, 
         observation, _, _, truncated, _ = envs.step(observation["last_action"] + step)
         window.note(observation)
         seen.append(window.parts())
-        over = bool(truncated.any())
+        over = bool(truncated.any()) or (drawn and len(seen) > _GLANCE)
     state, features, last = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return Windows(
-        state, features, last, last[:, None].expand(-1, chunk, -1), torch.zeros(len(last), chunk, dtype=torch.bool)
+        state,
+        features,
+        last,
+        last[:, None].expand(-1, config.chunk_size, -1),
+        torch.zeros(len(last), config.chunk_size, dtype=torch.bool),
     )
 
 

@@ -1,0 +1,232 @@
+"""The chunk policy on pictures: what it is shown, that its eye finds things, and that it learns both ways."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from reachy_kit.cli.main import app
+from reachy_kit.cli.reinforce import train_rl
+from reachy_kit.cli.train import train_imitation
+from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.interface import CAMERA, Observation
+from reachy_kit.recording import IMAGE
+from reachy_policies.adapter import batch_policy_of
+from reachy_policies.chunk import ReachyChunkConfig
+from reachy_policies.chunk.eye import SeeingNetwork
+from reachy_policies.demonstrations import load_demonstrations, with_pictures
+from reachy_policies.export import export
+from reachy_policies.pictures import SMALL, fitted
+from reachy_policies.run import open_run
+
+BRIEF = {"obs_type": "pixels", "max_steps": 10, "eval_every": 5, "checkpoint_every": 5, "batch_size": 16}
+TINY = {
+    "num_envs": 4,
+    "eval_episodes": 4,
+    "iterations": 2,
+    "eval_every": 1,
+    "warmup": 1,
+    "epochs": 2,
+    "batch_size": 16,
+}
+
+
+@pytest.fixture(scope="module")
+def seeing_run(seen_dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("seeing") / "run"
+    return train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF))
+
+
+@pytest.fixture(scope="module")
+def explored_run(seeing_run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("explored") / "run"
+    return train_rl(out, task="look_at", init=seeing_run.path, settings=dict(TINY))
+
+
+def weights(run):
+    return open_run(run.path).load().state_dict()
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def picture(right=0.0, down=0.0, background=200):
+    """A grey wall with a green ball of 3 × 3 pixels, its place in halves of the picture."""
+    _, rows, columns = SMALL
+    made = np.full((rows, columns, 3), background, dtype=np.uint8)
+    row, column = round((down + 1) / 2 * (rows - 3)), round((right + 1) / 2 * (columns - 3))
+    made[row : row + 3, column : column + 3] = (20, 230, 40)
+    return made
+
+
+def test_of_a_square_the_middle_rows_are_seen_and_of_the_robots_stream_everything():
+    _, rows, columns = SMALL
+    square = np.random.default_rng(0).integers(0, 256, (2, columns, columns, 3), dtype=np.uint8)
+    above = (columns - rows) // 2
+    seen = fitted(square, (rows, columns))
+    assert torch.equal(seen, torch.from_numpy(square[:, above : above + rows]).permute(0, 3, 1, 2))
+    stream = np.zeros((180, 320, 3), dtype=np.uint8)
+    stream[:, :160] = 255
+    halves = fitted(stream, (rows, columns))
+    assert halves.shape == SMALL
+    assert (halves[:, :, : columns // 2 - 1] == 255).all()
+    assert (halves[:, :, columns // 2 + 1 :] == 0).all()
+
+
+def test_a_picture_that_is_wider_than_the_trained_ones_is_refused():
+    with pytest.raises(WrongUseError, match="wide as high"):
+        fitted(np.zeros((100, 320, 3), dtype=np.uint8), SMALL[1:])
+
+
+def test_the_eye_learns_where_a_small_ball_is():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    config = ReachyChunkConfig()
+    network = SeeingNetwork(config, action_dim=9, shape=SMALL, env_dim=2)
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-0.9, 0.9, (512, 2)).astype(np.float32)
+    pictures = np.stack([picture(*place, background=int(rng.integers(120, 240))) for place in places])
+    shown = torch.from_numpy(pictures).permute(0, 3, 1, 2).flatten(1)[:, None].expand(-1, 2, -1)
+    state, last, wanted = torch.zeros(512, config.n_obs_steps, 9), torch.zeros(512, 9), torch.from_numpy(places)
+    network.fit_naming(wanted)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+
+    def loss(rows):
+        return network.naming_loss(
+            network.inputs_from(network.normalised(state[rows], shown[rows], last[rows])), wanted[rows]
+        )
+
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss(torch.randint(0, 448, (32,))).backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert loss(torch.arange(448, 512)) < 0.1  # of the places' variance, on pictures it never saw
+
+
+def test_an_imitation_looks_at_pictures_and_not_at_features(seeing_run):
+    config = json.loads((seeing_run.path / "pretrained_model" / "config.json").read_text())
+    assert config["input_features"][IMAGE]["shape"] == list(SMALL)
+    assert "observation.environment_state" not in config["input_features"]
+    policy = seeing_run.policy()
+
+    def shown(right, features=0.0):
+        policy.reset()
+        seen = {CAMERA: picture(right)}
+        return policy.act(Observation(np.zeros(9), 0.0, environment_state=np.full(5, features), images=seen))
+
+    assert np.array_equal(shown(0.5), shown(0.5, features=1.0))
+    assert not np.array_equal(shown(0.5), shown(-0.5))
+    policy.reset()
+    with pytest.raises(WrongUseError, match="camera"):
+        policy.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
+
+
+def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(seeing_run):
+    from reachy_policies.evaluate.arms import batch_policy
+
+    rng = np.random.default_rng(0)
+    single, batch, lerobots = seeing_run.policy(), batch_policy(seeing_run), batch_policy_of(seeing_run)
+    single.reset()
+    for step in range(6):
+        state, last, pixels = rng.normal(0, 0.1, 9), rng.normal(0, 0.1, 9), picture(rng.uniform(-0.9, 0.9))
+        seen = {"agent_pos": state[None].astype("f4"), "last_action": last[None].astype("f4"), "pixels": pixels[None]}
+        if step == 0:
+            batch.begin(seen)
+            lerobots.begin(seen)
+        alone = single.act(Observation(state, step / 10, last_action=last, images={CAMERA: pixels}))
+        assert np.allclose(batch.act(seen)[0], alone, atol=1e-5)
+        assert np.allclose(lerobots.act(seen)[0], alone, atol=1e-5)
+
+
+def test_the_videos_are_read_frame_by_frame(seen_dataset):
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    read = with_pictures(load_demonstrations(seen_dataset), seen_dataset, (180, 320)).pictures
+    dataset = LeRobotDataset("local/seen", root=seen_dataset, video_backend="pyav")
+    for frame in (0, 7, len(dataset) // 2, len(dataset) - 1):
+        assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
+
+
+def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(seeing_run, seen_dataset, tmp_path):
+    from reachy_kit.cli import train
+
+    out, seen = tmp_path / "run", []
+
+    def once(progress):
+        seen.append(progress)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train._chunk(seen_dataset, out, 0, dict(BRIEF), once)
+    assert [progress.step for progress in seen] == [5]
+    again = train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF))
+    assert same(weights(again), weights(seeing_run))
+
+
+def test_exploring_from_pictures_changes_the_eye_and_keeps_its_looks(explored_run, seeing_run):
+    start, end = weights(seeing_run), open_run(explored_run.path / "checkpoints" / "2").load().state_dict()
+    assert any(not torch.equal(start[name], end[name]) for name in start if name.startswith("network.eye."))
+    assert (explored_run.card.method, explored_run.card.policy_hz) == ("ppo", 10)  # as its start
+    assert explored_run.card.settings["obs_type"] == "pixels"
+
+
+def test_exploring_from_pictures_goes_on_where_it_was_interrupted(explored_run, seeing_run, tmp_path, monkeypatch):
+    from reachy_policies.reinforce import training
+
+    options = {"task": "look_at", "init": seeing_run.path}
+    write = training.write_checkpoint
+
+    def interrupted(path, checkpoint):
+        write(path, checkpoint)
+        if path.name == training.LAST and checkpoint.numbers["iteration"] == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_checkpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    monkeypatch.undo()
+    resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    assert same(weights(resumed), weights(explored_run))
+
+
+def test_scratch_learns_from_pictures_too_and_eval_shows_them_to_it(explored_run, tmp_path):
+    settings = {**TINY, "iterations": 1}
+    out = tmp_path / "scratch"
+    scratch = train_rl(out, task="look_at", init=None, method="scratch", obs_type="pixels", settings=settings)
+    assert scratch.load().config.picture == SMALL
+    told = CliRunner().invoke(
+        app,
+        f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split(),
+        catch_exceptions=False,
+    )
+    assert {arm["name"] for arm in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
+
+
+@pytest.mark.parametrize("method", ["bc-continue", "filtered-bc", "residual"])
+def test_what_needs_features_refuses_a_policy_that_looks_at_pictures(method, seeing_run, tmp_path):
+    with pytest.raises((WrongUseError, RefusedError), match=r"pictures|observation\.images"):
+        train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, method=method, settings=dict(TINY))
+
+
+def test_what_the_start_looks_at_cannot_be_changed(seeing_run, trained_run, tmp_path):
+    with pytest.raises(WrongUseError, match="looks at pixels"):
+        train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, obs_type="state", settings=dict(TINY))
+    with pytest.raises(WrongUseError, match="looks at state"):
+        train_rl(tmp_path / "run", task="look_at", init=trained_run.path, obs_type="pixels", settings=dict(TINY))
+    with pytest.raises(WrongUseError, match="state and pixels"):
+        train_rl(tmp_path / "run", task="look_at", init=None, method="scratch", obs_type="smell", settings=dict(TINY))
+
+
+def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
+    with pytest.raises(WrongUseError, match="Record it with --camera"):
+        train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=dict(BRIEF))
+
+
+def test_a_bundle_of_one_that_looks_at_pictures_is_refused(seeing_run, tmp_path):
+    with pytest.raises(RefusedError, match="looks at pictures"):
+        export(seeing_run, tmp_path / "seeing.bundle")
+    assert not (tmp_path / "seeing.bundle").exists()

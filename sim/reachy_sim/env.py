@@ -76,7 +76,8 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         obs_type: state, pixels or pixels_state.
         reward: dense or sparse.
         variant: the task's, ``training`` or a held-out one.
-        randomization: off, mild, wide, or the path of a sysid JSON; spreads the training variant.
+        randomization: off, mild, wide, or the path of a sysid JSON; spreads the conditions of a variant
+            that has none of its own.
         policy_hz: decisions a second; between them targets are interpolated at 50 Hz.
         render_mode: ``rgb_array`` renders what the eye sees; ``robot`` the robot from the side, 0.3 s a frame.
         autoreset_mode: Gymnasium's.

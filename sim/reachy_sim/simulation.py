@@ -31,7 +31,7 @@ class Simulation:
         variant: task and conditions.
         num_envs: N.
         tier: physics or kinematic.
-        randomization: name or sysid JSON; spreads the conditions of the training variant.
+        randomization: name or sysid JSON; spreads the conditions of a variant that has none of its own.
         policy_hz: decisions a second.
         physics: settings of the physics tier.
         threads: of the physics tier; 0 takes every core.
@@ -200,6 +200,9 @@ class Simulation:
 def _conditions(variant: Variant, spread: str) -> Conditions:
     if spread == "off":
         return variant.conditions
-    if variant.name != "training":
-        raise WrongUseError(f"only the training variant is randomised, not {variant.name}")
+    if variant.conditions != Conditions():
+        raise WrongUseError(
+            f"the variant {variant.name} has conditions of its own, which randomization={spread} would replace; "
+            "randomise training, or one that differs in what happens"
+        )
     return randomization(spread)

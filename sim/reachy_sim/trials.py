@@ -52,7 +52,7 @@ def run_trial(
         seeds: (N,).
         tier: physics or kinematic.
         policy_hz: decisions a second, the policy's own.
-        randomization: spreads the training variant.
+        randomization: spreads the conditions of a variant that has none of its own.
     """
     count = len(seeds)
     simulation = Simulation(

@@ -153,7 +153,7 @@ def test_what_does_not_exist_is_wrong_use(arguments, words):
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+@pytest.mark.parametrize("name", [pytest.param("film.gif", marks=pytest.mark.long), "film.mp4"])
 def test_a_film_shows_the_robot_move(name, tmp_path):
     out = tmp_path / name
     ended = view("--out", out, "--seconds", 0.8, "--width", 240, "--task", "look_at", "--seed", 1)

@@ -69,6 +69,7 @@ def test_a_daemon_that_cannot_start_says_why(no_other_daemon, monkeypatch, tmp_p
         pass
 
 
+@pytest.mark.long
 def test_the_daemon_dies_in_the_middle_of_a_recording_which_then_goes_on(kit, until):
     data = kit.folder / "data"
 

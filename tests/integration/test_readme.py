@@ -20,7 +20,8 @@ def commands(readme: Path) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("readme", [pytest.param("README.md", marks=pytest.mark.long), "sim/README.md"])
+@pytest.mark.long
+@pytest.mark.parametrize("readme", ["README.md", "sim/README.md"])
 def test_the_commands_of_a_readme_work_one_after_the_other(readme, tmp_path):
     lines = commands(ROOT / readme)
     assert lines, "the README shows at least one command"

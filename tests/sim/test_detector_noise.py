@@ -79,6 +79,7 @@ def test_the_defaults_are_what_the_detector_does_on_rendered_frames_and_more():
     assert noise.missed > fitted.missed.value
 
 
+@pytest.mark.long
 def test_the_command_writes_its_numbers_and_its_picture(tmp_path):
     command = [sys.executable, "-m", "reachy_sim.detector_noise", "--out", str(tmp_path / "new"), "--frames", "120"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -85,7 +85,7 @@ def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
         ({"reward": "money"}, "dense, sparse"),
         ({"variant": "upside_down"}, "training, out_of_view"),
         ({"randomization": "insane"}, "off, mild, wide"),
-        ({"variant": "sluggish", "randomization": "mild"}, "only the training variant"),
+        ({"variant": "sluggish", "randomization": "mild"}, "conditions of its own"),
         ({"policy_hz": 7}, "50, 25, 10"),
         ({"render_mode": "human"}, "rgb_array, robot"),
         ({"tier": "physics", "physics": "sloppy"}, "daemon, fast, coarse"),
@@ -98,6 +98,25 @@ def test_what_does_not_exist_is_refused_with_what_does(wrong, said):
     with pytest.raises(WrongUseError) as refused:
         ReachyMiniVectorEnv(**{"tier": "kinematic"} | wrong)
     assert said in str(refused.value)
+
+
+def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it_is():
+    def ball_and_senses(**options):
+        batch = vector(8, "ReachyMini/Track-v0", **options)
+        batch.reset(seed=0)
+        for _ in range(10):
+            seen, *_ = batch.step(np.tile(NEUTRAL, (8, 1)))
+        ball = batch.unwrapped.simulation.target.copy()
+        batch.close()
+        return ball, seen["environment_state"]
+
+    (ball, told), (same_ball, otherwise_told) = (
+        ball_and_senses(variant="hard", randomization=spread) for spread in ("off", "wide")
+    )
+    calm_ball, _ = ball_and_senses(randomization="wide")
+    assert np.array_equal(ball, same_ball)
+    assert not np.array_equal(told, otherwise_told)
+    assert not np.array_equal(ball, calm_ball)
 
 
 # Actions

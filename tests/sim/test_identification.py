@@ -203,6 +203,7 @@ def test_a_slower_robot_trails_as_far_as_it_should(slower):
     np.testing.assert_allclose(before.delay - TICK / 2 + trail[0] + trail[1], 0.04 + trail[2])
 
 
+@pytest.mark.long
 def test_a_simulated_robot_made_slower_is_found_slower():
     wanted = Actuators(
         delay=0.05, bandwidth=2.5, damping=0.9, backlash=IDENTIFIED.backlash,

@@ -262,7 +262,8 @@ print(*use(COUNT), *use(4 * COUNT))
 """
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("count", [5, 40])
 @pytest.mark.parametrize("close", ["eye.close()", "pass"], ids=["closed", "garbage collected"])
 def test_cameras_leave_nothing_behind(close, count):
     script = OPENING.replace("CLOSE", close).replace("COUNT", str(count))

@@ -17,7 +17,7 @@ def trial(
     return run_trial(policy, VARIANTS[task][variant], SEEDS[:count], tier=tier)
 
 
-@pytest.mark.parametrize(("tier", "count"), [("kinematic", 120), ("physics", 48)])
+@pytest.mark.parametrize(("tier", "count"), [("kinematic", 120), pytest.param("physics", 48, marks=pytest.mark.long)])
 def test_the_hard_track_leaves_the_expert_room_and_the_oracle_none(tier, count):
     person, best = (trial("track", "hard", oracle=oracle, tier=tier, count=count) for oracle in (False, True))
     assert 0.5 <= person.success.mean() <= 0.85

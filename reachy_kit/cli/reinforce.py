@@ -121,10 +121,13 @@ def train_rl(
     with show.working("loading torch and LeRobot"):
         from reachy_policies.pictures import SMALL
         from reachy_policies.reinforce import methods
+        from reachy_policies.reinforce.configuration import SEEING
         from reachy_policies.run import open_run
     if method not in methods.METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
     kind = methods.settings_of(method)
+    if looks_at == "pixels":
+        settings = {**SEEING, **settings}
     config = take(settings, kind, seed=seed)
     refuse_rest(settings, kind)
     hz = open_run(init).card.policy_hz if init else 25

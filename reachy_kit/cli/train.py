@@ -44,6 +44,14 @@ def imitation(
         str,
         typer.Option("--policy", help="What learns: chunk, or a policy of LeRobot's (act, diffusion and others)."),
     ] = "chunk",
+    obs_type: Annotated[
+        str,
+        typer.Option(
+            "--obs-type",
+            help="What it looks at: state (perception's features), or pixels of a dataset recorded with --camera; for "
+            "LeRobot's policies pixels_state too. Else state for chunk, for the others pixels if there are any.",
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split, the weights and the batches.")] = 0,
     seeds: SeedsOption = 0,
     fresh: Annotated[
@@ -76,11 +84,13 @@ def imitation(
     Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
 
     Example: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track
+
+    Example: reachy-kit train imitation --dataset data/track_seen --obs-type pixels --out runs/track_seen
     """
     if seeds:
         one_process_a_seed(context, out, seeds, skip_finished=not fresh)
         return
-    given = read_settings(config, settings)
+    given = read_settings(config, settings) | ({"obs_type": obs_type} if obs_type else {})
     if dagger:
         from reachy_kit.cli.dagger import train_dagger
 
@@ -166,9 +176,11 @@ def _chunk(
 ) -> "tuple[Fitted, FittingConfig]":
     from reachy_policies.chunk import ReachyChunkConfig
     from reachy_policies.demonstrations import load_demonstrations, with_pictures
-    from reachy_policies.imitation import ImitationConfig, fit
+    from reachy_policies.imitation import SEEING, ImitationConfig, fit
     from reachy_policies.pictures import SMALL
 
+    if settings.get("obs_type") == "pixels":
+        settings = {**SEEING, **settings}
     fit_config = take(settings, ImitationConfig, seed=seed)
     policy_config = take(settings, ReachyChunkConfig)
     refuse_rest(settings, ImitationConfig, ReachyChunkConfig)

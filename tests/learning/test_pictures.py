@@ -36,7 +36,10 @@ TINY = {
 @pytest.fixture(scope="module")
 def seeing_run(seen_dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp("seeing") / "run"
-    return train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF))
+    settings = [word for name, value in BRIEF.items() if name != "obs_type" for word in ("--set", f"{name}={value}")]
+    command = ["train", "imitation", "--dataset", str(seen_dataset), "--out", str(out), "--obs-type", "pixels"]
+    assert CliRunner().invoke(app, [*command, *settings], catch_exceptions=False).exit_code == 0
+    return open_run(out)
 
 
 @pytest.fixture(scope="module")

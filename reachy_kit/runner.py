@@ -12,16 +12,18 @@ import numpy.typing as npt
 
 from reachy_kit.bundle import Bundle, Graph
 from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES, Action, Observation, Policy
+from reachy_kit.interface import ACTION_NAMES, CAMERA, Action, Observation, Policy
 
 type Floats = npt.NDArray[np.float32]
+PICTURES = "pictures"
+"""Input of a graph that looks at pictures, (1, 2, 3, H, W) float32 from 0 to 255: the earliest and the latest."""
 
 
 class Predictor(Protocol):
     """Plans a chunk from a window of observations."""
 
-    def __call__(self, state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
-        """(1, T, 9), (1, T, K), (1, 9) → (1, chunk, 9) absolute actions."""
+    def __call__(self, state: Floats, sensed: Floats, last_action: Floats) -> Floats:
+        """(1, T, 9), (1, T, K) features or (1, 2, C, H, W) pictures, (1, 9) → (1, chunk, 9) absolute actions."""
         ...
 
 
@@ -38,10 +40,12 @@ class Lately:
 
     Args:
         n_obs_steps: T, how many; the first one counts as all before it.
+        picture: rows and columns, for a policy that looks at pictures; None for one that looks at features.
     """
 
-    def __init__(self, n_obs_steps: int) -> None:
-        self._seen: deque[Observation] = deque(maxlen=n_obs_steps)
+    def __init__(self, n_obs_steps: int, picture: tuple[int, int] | None = None) -> None:
+        self._seen: deque[tuple[Observation, npt.NDArray[Any]]] = deque(maxlen=n_obs_steps)
+        self._picture = picture
 
     def reset(self) -> None:
         """Forget the episode before."""
@@ -51,20 +55,32 @@ class Lately:
         """Another observation.
 
         Raises:
-            WrongUseError: it comes without perception.
+            WrongUseError: it comes without perception, or without a picture where one is looked at.
         """
-        if observation.environment_state is None:
-            raise WrongUseError("this policy needs perception; the robot gives none")
-        self._seen.append(observation)
+        self._seen.append((observation, self._sensed(observation)))
 
     def inputs(self) -> tuple[Floats, Floats, Floats]:
-        """(1, T, 9), (1, T, K), (1, 9): states, features, the action in force."""
+        """(1, T, 9) states; (1, T, K) features, or (1, 2, 3, H, W) the first and the last picture; (1, 9) the action in
+        force.
+        """
         seen = [self._seen[0]] * ((self._seen.maxlen or 0) - len(self._seen)) + list(self._seen)
-        latest = seen[-1]
+        latest, _ = seen[-1]
         last = latest.state if latest.last_action is None else latest.last_action
-        window = np.stack([one.state for one in seen]), np.stack([np.asarray(one.environment_state) for one in seen])
-        state, features = (part[None].astype(np.float32) for part in window)
-        return state, features, last[None].astype(np.float32)
+        looked_at = seen if self._picture is None else [seen[0], seen[-1]]
+        window = np.stack([one.state for one, _ in seen]), np.stack([sensed for _, sensed in looked_at])
+        state, sensed = (part[None].astype(np.float32) for part in window)
+        return state, sensed, last[None].astype(np.float32)
+
+    def _sensed(self, observation: Observation) -> npt.NDArray[Any]:
+        if self._picture is not None:
+            if CAMERA not in observation.images:
+                raise WrongUseError("this policy looks at pictures, and there are none: open the robot with its camera")
+            from reachy_kit.perception.pictures import small_picture
+
+            return np.moveaxis(small_picture(observation.images[CAMERA], *self._picture), -1, 0)
+        if observation.environment_state is None:
+            raise WrongUseError("this policy needs perception; the robot gives none")
+        return np.asarray(observation.environment_state)
 
 
 class Ensemble:
@@ -101,6 +117,7 @@ class ChunkedPolicy:
         n_obs_steps: T, observations it looks at.
         n_action_steps: actions to carry out before planning anew.
         temporal_ensemble_coeff: of an ``Ensemble``, with a plan at each step; None for none.
+        picture: rows and columns, for a policy that looks at pictures.
     """
 
     def __init__(
@@ -109,12 +126,13 @@ class ChunkedPolicy:
         n_obs_steps: int,
         n_action_steps: int,
         temporal_ensemble_coeff: float | None = None,
+        picture: tuple[int, int] | None = None,
     ) -> None:
         self._predictor = predictor
         self._coefficient = temporal_ensemble_coeff
         self._ensemble: Ensemble | None = None
         self._n_action_steps = n_action_steps
-        self._seen = Lately(n_obs_steps)
+        self._seen = Lately(n_obs_steps, picture)
         self._plan: deque[Action] = deque()
 
     def reset(self) -> None:
@@ -167,17 +185,32 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
         RefusedError: the bundle was trained on other features, or one of its graphs does not run.
     """
     manifest = bundle.manifest
-    if manifest.environment_state != features:
+    chunk, *steps = manifest.graphs
+    picture = picture_of(bundle)
+    if picture is None and manifest.environment_state != features:
         raise RefusedError(
             f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception "
             f"gives {', '.join(features)}"
         )
-    chunk, *steps = manifest.graphs
     predictor = _running(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
-    policy = ChunkedPolicy(predictor, chunk.history, chunk.execute, chunk.temporal_ensemble_coeff)
+    policy = ChunkedPolicy(predictor, chunk.history, chunk.execute, chunk.temporal_ensemble_coeff, picture)
     if not steps:
         return policy
     return CorrectedPolicy(policy, _running(bundle, steps[0], OnnxCorrector), steps[0].history)
+
+
+def picture_of(bundle: Bundle) -> tuple[int, int] | None:
+    """Rows and columns of the pictures that a bundle's policy looks at; None if it looks at features.
+
+    Raises:
+        RefusedError: its manifest says something else.
+    """
+    shape = bundle.manifest.graphs[0].inputs.get(PICTURES)
+    if shape is None:
+        return None
+    if len(shape) != 5 or shape[:3] != [1, 2, 3] or min(shape) < 1:
+        raise RefusedError(f"{bundle.path.name} looks at pictures of the shape {shape}, which no robot has")
+    return shape[3], shape[4]
 
 
 def _running[Model: (OnnxPredictor, OnnxCorrector)](
@@ -185,7 +218,8 @@ def _running[Model: (OnnxPredictor, OnnxCorrector)](
 ) -> Model:
     """A graph, tried on zeros before the robot moves."""
     nine, features = len(ACTION_NAMES), len(bundle.manifest.environment_state)
-    shapes: list[tuple[int, ...]] = [(1, graph.history, nine), (1, graph.history, features), (1, nine)]
+    sensed = tuple(graph.inputs.get(PICTURES, (1, graph.history, features)))
+    shapes: list[tuple[int, ...]] = [(1, graph.history, nine), sensed, (1, nine)]
     wanted: tuple[int, ...] = (1, graph.chunk_size, nine)
     if graph.role == "step":
         shapes.append((1, nine))
@@ -210,11 +244,13 @@ class OnnxPredictor:
 
     def __init__(self, model: bytes, chunk_size: int) -> None:
         self._session, self._chunk_size = _session(model), chunk_size
+        names = {one.name for one in self._session.get_inputs()}
+        self._sensed = PICTURES if PICTURES in names else "environment_state"
 
-    def __call__(self, state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
-        """(1, T, 9), (1, T, K), (1, 9) → (1, chunk, 9)."""
+    def __call__(self, state: Floats, sensed: Floats, last_action: Floats) -> Floats:
+        """(1, T, 9), (1, T, K) or (1, 2, C, H, W), (1, 9) → (1, chunk, 9)."""
         noise = np.zeros((len(state), self._chunk_size, last_action.shape[-1]), dtype=np.float32)
-        inputs = {"state": state, "environment_state": environment_state, "last_action": last_action, "noise": noise}
+        inputs = {"state": state, self._sensed: sensed, "last_action": last_action, "noise": noise}
         return np.asarray(self._session.run(["action"], inputs)[0], dtype=np.float32)
 
 

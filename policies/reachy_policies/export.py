@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from reachy_kit.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.errors import RefusedError
 from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
-from reachy_kit.runner import OnnxCorrector, OnnxPredictor
+from reachy_kit.runner import PICTURES, OnnxCorrector, OnnxPredictor
 from reachy_policies.chunk import ReachyChunkPolicy
 from reachy_policies.demonstrations import Windows
 from reachy_policies.residual import ReachyResidualPolicy
@@ -48,11 +48,6 @@ def export(run: Run, out: Path) -> Manifest:
         files = {_GRAPH: model, _CORRECTION: correction}
     else:
         policy = run.load()
-        if policy.config.picture:
-            raise RefusedError(
-                f"{run.path} looks at pictures; bundles for the robot's computer carry policies that look at features. "
-                "It can be evaluated from torch: reachy-kit eval"
-            )
         model = to_onnx(policy)
         error, graphs, files = parity_error(policy, model, examples), [_chunk_graph(policy, run)], {_GRAPH: model}
     if not error <= PARITY_TOLERANCE:
@@ -60,11 +55,12 @@ def export(run: Run, out: Path) -> Manifest:
             f"{run.path}: ONNX and torch differ by {error:.2g} on {PARITY_OBSERVATIONS} observations, more than "
             f"{PARITY_TOLERANCE:g}. Nothing was written; please report the versions of torch and onnxruntime"
         )
+    told = () if PICTURES in graphs[0].inputs else run.card.environment_state
     manifest = Manifest(
         task=run.card.task,
         graphs=graphs,
-        environment_state=run.card.environment_state,
-        environment_state_units=tuple(_UNITS[name] for name in run.card.environment_state),
+        environment_state=told,
+        environment_state_units=tuple(_UNITS[name] for name in told),
         parity_error=error,
         parity_observations=min(PARITY_OBSERVATIONS, len(examples.state)),
         sha256={name: sha256(content) for name, content in files.items()},
@@ -93,17 +89,12 @@ def _residual(run: Run) -> ReachyResidualPolicy:
 
 
 def _chunk_graph(policy: ReachyChunkPolicy, run: Run) -> Graph:
-    config, actions, features = policy.config, policy.network.action_dim, len(run.card.environment_state)
+    config, actions = policy.config, policy.network.action_dim
     history, chunk = config.n_obs_steps, config.chunk_size
     return Graph(
         file=_GRAPH,
         role="chunk",
-        inputs={
-            "state": [1, history, actions],
-            "environment_state": [1, history, features],
-            "last_action": [1, actions],
-            "noise": [1, chunk, actions],
-        },
+        inputs={name: list(value.shape) for name, value in _chunk_inputs(policy).items()},
         outputs={"action": [1, chunk, actions]},
         hz=run.card.policy_hz,
         history=history,
@@ -134,17 +125,19 @@ def _step_graph(policy: ReachyResidualPolicy, run: Run) -> Graph:
 
 def to_onnx(policy: ReachyChunkPolicy) -> bytes:
     """The network with its normalisation as a serialised graph; the batch is one."""
-    config, network = policy.config, policy.network.eval()
-    (features,) = config.input_features[OBS_ENV_STATE].shape
-    return _serialised(
-        network,
-        {
-            "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
-            "environment_state": torch.zeros(1, config.n_obs_steps, features),
-            "last_action": torch.zeros(1, network.action_dim),
-            "noise": torch.zeros(1, config.chunk_size, network.action_dim),
-        },
-    )
+    return _serialised(policy.network.eval(), _chunk_inputs(policy))
+
+
+def _chunk_inputs(policy: ReachyChunkPolicy) -> dict[str, Tensor]:
+    """Zeros by the names of a chunk graph's inputs."""
+    config, network = policy.config, policy.network
+    steps, shape = network.sensed_steps, config.input_features[config.senses].shape
+    return {
+        "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
+        "environment_state" if config.picture is None else PICTURES: torch.zeros(1, steps, *shape),
+        "last_action": torch.zeros(1, network.action_dim),
+        "noise": torch.zeros(1, config.chunk_size, network.action_dim),
+    }
 
 
 def residual_to_onnx(policy: ReachyResidualPolicy) -> bytes:
@@ -183,7 +176,7 @@ def parity_error(policy: ReachyChunkPolicy, model: bytes, examples: Windows) -> 
     config = policy.config
     noise = torch.zeros(1, config.chunk_size, policy.network.action_dim)
     predict = OnnxPredictor(model, config.chunk_size)
-    rows = _rows(examples, config.n_obs_steps)
+    rows = _rows(examples, config.n_obs_steps, picture=config.picture)
     return max(_difference(predict(*_arrays(row)), policy.network, *row, noise) for row in rows)
 
 
@@ -194,11 +187,13 @@ def residual_parity_error(policy: ReachyResidualPolicy, model: bytes, examples: 
     return max(_difference(correct(*_arrays(row)), policy.network, *row) for row in rows)
 
 
-def _rows(examples: Windows, history: int, *more: Tensor) -> list[list[Tensor]]:
+def _rows(examples: Windows, history: int, *more: Tensor, picture: tuple[int, ...] | None = None) -> list[list[Tensor]]:
     """Single examples of the given history: what is longer is cut, what is shorter begins with its first again."""
     length = examples.state.shape[1]
     seen = (torch.arange(length - history, length)).clamp_min(0)
-    parts = examples.state[:, seen], examples.environment_state[:, seen], examples.last_action, *more
+    sensed = examples.environment_state
+    sensed = sensed[:, seen] if picture is None else sensed.reshape(len(sensed), -1, *picture).float()
+    parts = examples.state[:, seen], sensed, examples.last_action, *more
     rows = np.unique(np.linspace(0, len(examples.state) - 1, PARITY_OBSERVATIONS).round().astype(int))
     return [[part[row : row + 1] for part in parts] for row in rows]
 

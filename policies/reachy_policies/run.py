@@ -79,20 +79,22 @@ class Run:
 
     def policy(self) -> Policy:
         """The policy ready to act, in torch; the chunk policy with the history and queue of a bundle on the robot."""
-        loaded = self.load() if self.card.policy == ReachyChunkPolicy.name else None
-        if loaded is None or loaded.config.picture:
+        if self.card.policy != ReachyChunkPolicy.name:
             from reachy_policies.adapter import single_policy_of
 
             return single_policy_of(self)
+        loaded = self.load()
         config = loaded.config
 
-        def predict(state: Floats, environment_state: Floats, last_action: Floats) -> Floats:
+        def predict(state: Floats, sensed: Floats, last_action: Floats) -> Floats:
             noise = torch.zeros(len(state), config.chunk_size, last_action.shape[-1])
             with torch.no_grad():
-                inputs = (torch.from_numpy(part) for part in (state, environment_state, last_action))
+                inputs = (torch.from_numpy(part) for part in (state, sensed, last_action))
                 return np.asarray(loaded.network(*inputs, noise).numpy())
 
-        return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps, config.temporal_ensemble_coeff)
+        picture = None if config.picture is None else (config.picture[1], config.picture[2])
+        coefficient = config.temporal_ensemble_coeff
+        return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps, coefficient, picture)
 
 
 def save_run(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.cli.simulated import BatchTeacher
-from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.interface import Policy
 
 if TYPE_CHECKING:
@@ -70,12 +70,16 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
 
 
 def looks_at_pictures(name: str) -> bool:
-    """Whether a run's policy wants the camera's pictures."""
+    """Whether a run's or a bundle's policy wants the camera's pictures."""
+    from reachy_kit.bundle import read_bundle
     from reachy_kit.recording import IMAGE
+    from reachy_kit.runner import picture_of
 
     try:
+        if not (Path(name) / "card.json").is_file():
+            return picture_of(read_bundle(Path(name))) is not None
         return IMAGE in json.loads((Path(name) / "pretrained_model" / "config.json").read_text())["input_features"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KitError, OSError, ValueError, KeyError, TypeError):
         return False  # scripted, a bundle, or damaged: whoever loads it says so
 
 

@@ -7,6 +7,7 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_stage
+from reachy_kit.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.interface import Episode
@@ -37,15 +38,18 @@ def run(
     """
     from reachy_kit.bundle import read_bundle
     from reachy_kit.rollout import rollout
-    from reachy_kit.runner import load_policy
+    from reachy_kit.runner import load_policy, picture_of
 
     opened = read_bundle(bundle)
     graph = opened.manifest.graphs[0]
+    looks = picture_of(opened) is not None
+    if looks and not camera:
+        raise WrongUseError(f"{bundle.name} looks at pictures: leave out --no-camera")
     variant = _variant(robot, opened.manifest.task)
     length = seconds or (variant.task.seconds if variant else 10.0)
     done: list[Episode] = []
     limits = opened.manifest.limits_profile
-    with open_stage(robot, variant, perception, camera=camera and robot != "sim", limits=limits) as stage:
+    with open_stage(robot, variant, perception, camera=camera and (looks or robot != "sim"), limits=limits) as stage:
         policy = load_policy(opened, stage.perception.names)
         with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
             for index in range(seed, seed + episodes):

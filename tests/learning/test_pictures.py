@@ -7,12 +7,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from reachy_kit.bundle import read_bundle
 from reachy_kit.cli.main import app
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.errors import RefusedError, WrongUseError
 from reachy_kit.interface import CAMERA, Observation
 from reachy_kit.recording import IMAGE
+from reachy_kit.runner import load_policy
 from reachy_policies.adapter import batch_policy_of
 from reachy_policies.chunk import ReachyChunkConfig
 from reachy_policies.chunk.eye import SeeingNetwork
@@ -46,6 +48,12 @@ def seeing_run(seen_dataset, tmp_path_factory):
 def explored_run(seeing_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("explored") / "run"
     return train_rl(out, task="look_at", init=seeing_run.path, settings=dict(TINY))
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    out, settings = tmp_path_factory.mktemp("untaught") / "scratch", {**TINY, "iterations": 1}
+    return train_rl(out, task="look_at", init=None, method="scratch", obs_type="pixels", settings=settings)
 
 
 def weights(run):
@@ -196,19 +204,6 @@ def test_exploring_from_pictures_goes_on_where_it_was_interrupted(explored_run, 
     assert same(weights(resumed), weights(explored_run))
 
 
-def test_scratch_learns_from_pictures_too_and_eval_shows_them_to_it(explored_run, tmp_path):
-    settings = {**TINY, "iterations": 1}
-    out = tmp_path / "scratch"
-    scratch = train_rl(out, task="look_at", init=None, method="scratch", obs_type="pixels", settings=settings)
-    assert scratch.load().config.picture == SMALL
-    told = CliRunner().invoke(
-        app,
-        f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split(),
-        catch_exceptions=False,
-    )
-    assert {arm["name"] for arm in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
-
-
 @pytest.mark.parametrize("method", ["bc-continue", "filtered-bc", "residual"])
 def test_what_needs_features_refuses_a_policy_that_looks_at_pictures(method, seeing_run, tmp_path):
     with pytest.raises((WrongUseError, RefusedError), match=r"pictures|observation\.images"):
@@ -229,7 +224,33 @@ def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
         train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=dict(BRIEF))
 
 
-def test_a_bundle_of_one_that_looks_at_pictures_is_refused(seeing_run, tmp_path):
-    with pytest.raises(RefusedError, match="looks at pictures"):
-        export(seeing_run, tmp_path / "seeing.bundle")
-    assert not (tmp_path / "seeing.bundle").exists()
+def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
+    manifest = export(seeing_run, tmp_path / "seeing.bundle")
+    assert manifest.parity_error < 1e-4
+    assert manifest.graphs[0].inputs["pictures"] == [1, 2, *SMALL]
+    robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), seeing_run.policy()
+    robots.reset()
+    runs.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        large = np.repeat(np.repeat(picture(rng.uniform(-0.9, 0.9)), 5, axis=0), 5, axis=1)
+        seen = Observation(rng.normal(0, 0.1, 9), 0.0, last_action=rng.normal(0, 0.1, 9), images={CAMERA: large})
+        assert np.allclose(robots.act(seen), runs.act(seen), atol=1e-4)
+    with pytest.raises(WrongUseError, match="camera"):
+        robots.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
+
+
+def test_scratch_learns_from_pictures_too_and_eval_shows_them_to_it(scratch):
+    assert scratch.load().config.picture == SMALL
+    words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
+    told = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert {arm["name"] for arm in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
+
+
+def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):
+    export(scratch, tmp_path / "scratch.bundle")
+    command = ["run", str(tmp_path / "scratch.bundle"), "--robot", "sim", "--seconds", "0.5", "--json"]
+    told = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert len(json.loads(told.stdout)["successes"]) == 1
+    with pytest.raises(WrongUseError, match="--no-camera"):
+        CliRunner().invoke(app, [*command, "--no-camera"], catch_exceptions=False)

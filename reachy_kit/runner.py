@@ -60,8 +60,10 @@ class Lately:
         self._seen.append((observation, self._sensed(observation)))
 
     def inputs(self) -> tuple[Floats, Floats, Floats]:
-        """(1, T, 9) states; (1, T, K) features, or (1, 2, 3, H, W) the first and the last picture; (1, 9) the action in
-        force.
+        """States, what was sensed, and the action in force.
+
+        Returns:
+            (1, T, 9); (1, T, K) features, or (1, 2, 3, H, W) the first and the last picture; (1, 9).
         """
         seen = [self._seen[0]] * ((self._seen.maxlen or 0) - len(self._seen)) + list(self._seen)
         latest, _ = seen[-1]

@@ -130,6 +130,14 @@ class Windows:
     named: Tensor | None = None
     """(N, K) the latest features, beside pictures."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What there is, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def at(self, rows: Tensor | slice) -> "Windows":
+        """Some of them."""
+        return Windows(**{name: value[rows].contiguous() for name, value in self.tensors().items()})
+
 
 def windows(
     demonstrations: Demonstrations, episodes: list[int], n_obs_steps: int, chunk_size: int, trim_idle: float = 0.0

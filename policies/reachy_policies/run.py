@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -179,9 +179,8 @@ def weights_digest(run: Path) -> str:
 
 def _some(examples: Windows) -> dict[str, torch.Tensor]:
     """A few windows, evenly over all of them."""
-    rows = np.unique(np.linspace(0, len(examples.state) - 1, KEPT_EXAMPLES).round().astype(int))
-    kept = {field.name: getattr(examples, field.name) for field in fields(examples)}
-    return {name: values[rows].contiguous() for name, values in kept.items() if values is not None}
+    rows = torch.linspace(0, len(examples.state) - 1, KEPT_EXAMPLES).round().long().unique()
+    return examples.at(rows).tensors()
 
 
 def open_run(path: Path) -> Run:

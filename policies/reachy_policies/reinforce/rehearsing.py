@@ -97,8 +97,7 @@ class Rehearsing:
 
     def acting(self) -> BatchPolicy:
         """The mean plan."""
-        config = self._learned.config
-        return ChunkBatch(self._learned.network, config.n_obs_steps, config.n_action_steps)
+        return ChunkBatch(self._learned.network, self._learned.config)
 
     def policy(self) -> ReachyChunkPolicy:
         """A LeRobot policy with these weights."""
@@ -107,7 +106,9 @@ class Rehearsing:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, Adam's moments and the episodes kept."""
         kept = {
-            f"kept.{place}.{name}": value for place, one in enumerate(self._kept) for name, value in vars(one).items()
+            f"kept.{place}.{name}": value
+            for place, one in enumerate(self._kept)
+            for name, value in one.tensors().items()
         }
         return {**self._learned.state_dict(), **optimizer_tensors(self._optimizer), **kept}
 
@@ -139,7 +140,7 @@ class _Varied:
 
     def __init__(self, learned: ReachyChunkPolicy, directions: Directions, sigma: float) -> None:
         config = learned.config
-        self._inner = ChunkBatch(learned.network, config.n_obs_steps, config.n_action_steps)
+        self._inner = ChunkBatch(learned.network, learned.config)
         self._directions, self._sigma, self._chunk = directions, sigma, config.n_action_steps
 
     def begin(self, observation: Observations) -> None:
@@ -200,15 +201,14 @@ def collect(
         action=done[after.clamp_max(steps - 1)].transpose(1, 2).flatten(0, 1),
         is_pad=(after >= steps)[:, None].expand(-1, envs.num_envs, -1).flatten(0, 1),
     )
-    picked = Windows(**{name: value[wanted].contiguous() for name, value in vars(whole).items()})
-    return picked, np.asarray(info["is_success"]), steps
+    return whole.at(wanted), np.asarray(info["is_success"]), steps
 
 
 def _of_episodes(found: Windows, ids: npt.NDArray[np.int64], steps: int) -> Windows:
     """The windows, unskipped, of some environments."""
     count = len(found.state) // steps
     rows = (torch.arange(steps)[:, None] * count + torch.from_numpy(ids)).flatten()
-    return Windows(**{name: value[rows] for name, value in vars(found).items()})
+    return found.at(rows)
 
 
 def _batch(examples: Windows, rows: Tensor) -> dict[str, Tensor]:

@@ -48,7 +48,7 @@ class Eye(nn.Module):
         seen = (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         maps = self.maps(seen).flatten(2)
         # Untrained maps are nearly flat, their soft-argmax is the middle of the picture, and a small ball moves it by
-        # nothing: without this normalisation the eye had not found the ball after 1,500 steps, with it after 300.
+        # nothing: without this normalisation the eye had not found the ball after 1,500 steps, with it after 400.
         maps = (maps - maps.mean(-1, keepdim=True)) / (maps.std(-1, keepdim=True) + 1e-3)
         weights = (_SHARPNESS * maps).softmax(-1)
         middle = weights @ self.places

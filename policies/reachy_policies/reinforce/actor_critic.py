@@ -23,8 +23,8 @@ class Seen(NamedTuple):
     """(B, A) the latest."""
     last: Tensor
     """(B, A) the action in force."""
-    told: Tensor
-    """(B, M) the critic's inputs: the same, or for an actor that looks at pictures the features in their place."""
+    told: Tensor | None
+    """(B, M) the critic's inputs where the actor looks at pictures: the features in their place. None: the same."""
 
     named: Tensor | None
     """(B, K) the latest features, which an actor that looks at pictures learns to name on the side."""
@@ -97,7 +97,7 @@ class ChunkActorCritic(BasePolicy):
             told, named = self.informed.normalised(*parts), parts[1][:, -1]
         state, sensed, last = parts_of(flat, steps, self.actor.sensed_steps, actions)
         inputs = self.actor.normalised(state, sensed, last)
-        return Seen(inputs, state[:, -1], last, inputs if told is None else told, named)
+        return Seen(inputs, state[:, -1], last, told, named)
 
     def plan(self, seen: Seen) -> Tensor:
         """(B, C, A) the mean plan, absolute targets."""
@@ -105,7 +105,7 @@ class ChunkActorCritic(BasePolicy):
 
     def values(self, seen: Seen) -> Tensor:
         """(B,) what is to be gained from here on."""
-        value: Tensor = self.critic(seen.told).squeeze(-1)
+        value: Tensor = self.critic(seen.inputs if seen.told is None else seen.told).squeeze(-1)
         return value
 
     def naming_loss(self, inputs: Tensor, seen: Seen) -> Tensor:

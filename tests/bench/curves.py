@@ -15,8 +15,9 @@ PANELS = (("success", 100.0, "success on held-out episodes (%)"), ("error", 180 
 
 
 def curves(folder: Path) -> list[list[dict[str, str]]]:
-    """The looks of every training of an arm."""
-    return [list(csv.DictReader(path.open())) for path in sorted(folder.glob("seed-*/curve.csv"))]
+    """The looks of every training of an arm, or of a single run."""
+    found = sorted(folder.glob("seed-*/curve.csv")) or [folder / "curve.csv"]
+    return [list(csv.DictReader(path.open())) for path in found]
 
 
 def drawn(arms: dict[str, Path], title: str) -> Figure:
@@ -29,7 +30,12 @@ def drawn(arms: dict[str, Path], title: str) -> Figure:
             steps = [float(row["env_steps"]) / 1000 for row in trainings[0]]
             values = np.array([[scale * float(row[column]) for row in one] for one in trainings])
             axes.plot(steps, values.T, color=f"C{index}", linewidth=0.5, alpha=0.4)
-            axes.plot(steps, np.median(values, axis=0), color=f"C{index}", label=f"{name}, {len(values)} seeds")
+            axes.plot(
+                steps,
+                np.median(values, axis=0),
+                color=f"C{index}",
+                label=f"{name}, {len(values)} seed{'s' * (len(values) > 1)}",
+            )
         axes.set(xlabel="thousand decisions", ylabel=label, ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
     panels[1].legend(frameon=False)

@@ -10,6 +10,7 @@ from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
 from reachy_kit.errors import WrongUseError
 from reachy_kit.interface import CONTROL_HZ
+from reachy_kit.perception.target import TARGET_FEATURES
 
 if TYPE_CHECKING:
     from reachy_policies.reinforce.methods import Simulated
@@ -118,6 +119,8 @@ def train_rl(
     if init is not None and not (init / "card.json").is_file():
         raise WrongUseError(f"{init} is no run. Train one: reachy-kit train imitation --out {init}")
     looks_at = _obs_type(obs_type, init)
+    if looks_at == "pixels" and chosen.task.features != TARGET_FEATURES:
+        raise WrongUseError(f"{task} is heard and not seen: there is nothing in the pictures to learn it from")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.pictures import SMALL
         from reachy_policies.reinforce import methods

@@ -9,8 +9,6 @@ from reachy_kit.cli import show
 from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
 from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import CONTROL_HZ
-from reachy_kit.perception.target import TARGET_FEATURES
 
 if TYPE_CHECKING:
     from reachy_policies.reinforce.methods import Simulated
@@ -107,6 +105,8 @@ def train_rl(
     settings: dict[str, Any],
 ) -> "Run":
     """Learn and save."""
+    from reachy_kit.interface import CONTROL_HZ
+    from reachy_kit.perception.target import TARGET_FEATURES
     from reachy_sim.tasks import variant_by_name
 
     chosen = [variant_by_name(task, name) for name in variant.split(",")][-1]

@@ -113,6 +113,13 @@ class Variant:
     task: "Task"
     conditions: Conditions = Conditions()
 
+    @property
+    def has_conditions_of_its_own(self) -> bool:
+        """Whether motors, senses or looks differ from the training variant's."""
+        usual = Conditions()
+        # Motors are arrays, which do not compare as one; no variant has others.
+        return replace(self.conditions, motors=usual.motors) != usual
+
 
 def variants(*every: Variant) -> dict[str, Variant]:
     """By name; the first is the training one, the rest are held out."""

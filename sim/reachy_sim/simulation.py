@@ -200,7 +200,7 @@ class Simulation:
 def _conditions(variant: Variant, spread: str) -> Conditions:
     if spread == "off":
         return variant.conditions
-    if variant.conditions != Conditions():
+    if variant.has_conditions_of_its_own:
         raise WrongUseError(
             f"the variant {variant.name} has conditions of its own, which randomization={spread} would replace; "
             "randomise training, or one that differs in what happens"

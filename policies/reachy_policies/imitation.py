@@ -72,7 +72,7 @@ class Fitted:
 def fit(
     demonstrations: Demonstrations,
     policy_config: ReachyChunkConfig | None = None,
-    config: FittingConfig | None = None,
+    config: ImitationConfig | None = None,
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
 ) -> Fitted:
@@ -173,8 +173,8 @@ def write_curve(history: Sequence[Any]) -> bytes:
     return text.getvalue().encode()
 
 
-def _batches(train: Windows, config: FittingConfig, done: int) -> Iterator[Batch]:
-    augment = augmentation() if train.named is not None and getattr(config, "augment", False) else None
+def _batches(train: Windows, config: ImitationConfig, done: int) -> Iterator[Batch]:
+    augment = augmentation() if train.named is not None and config.augment else None
     for rows in drawn(len(train.state), config, done):
         batch = _as_batch(train, rows)
         if augment is not None:

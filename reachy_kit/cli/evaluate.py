@@ -280,12 +280,11 @@ def _evaluate_arms(
 
 
 def _observed(arms: "Sequence[Arm]") -> dict[str, Any]:
-    """What the environments must show: pictures too, where somebody looks at them."""
-    from reachy_kit.cli.policies import looks_at_pictures
-    from reachy_policies.pictures import SMALL
+    """What the environments must show: pictures too, where somebody looks at them, as wide as the widest of these."""
+    from reachy_kit.cli.policies import picture_width
 
-    pictures = any(looks_at_pictures(str(run.path)) for arm in arms for run in arm.runs)
-    return {"obs_type": "pixels_state", "image_size": SMALL[-1]} if pictures else {}
+    widest = max((picture_width(str(run.path)) for arm in arms for run in arm.runs), default=0)
+    return {"obs_type": "pixels_state", "image_size": widest} if widest else {}
 
 
 def check_writable(html: Path) -> None:

@@ -71,16 +71,22 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
 
 def looks_at_pictures(name: str) -> bool:
     """Whether a run's or a bundle's policy wants the camera's pictures."""
+    return picture_width(name) > 0
+
+
+def picture_width(name: str) -> int:
+    """Px of the pictures that a run's or a bundle's policy looks at; 0 if it looks at none."""
     from reachy_kit.bundle import read_bundle
     from reachy_kit.recording import IMAGE
     from reachy_kit.runner import picture_of
 
     try:
         if not (Path(name) / "card.json").is_file():
-            return picture_of(read_bundle(Path(name))) is not None
-        return IMAGE in json.loads((Path(name) / "pretrained_model" / "config.json").read_text())["input_features"]
+            return (picture_of(read_bundle(Path(name))) or (0, 0))[1]
+        inputs = json.loads((Path(name) / "pretrained_model" / "config.json").read_text())["input_features"]
+        return int(inputs[IMAGE]["shape"][2]) if IMAGE in inputs else 0
     except (KitError, OSError, ValueError, KeyError, TypeError):
-        return False  # scripted, a bundle, or damaged: whoever loads it says so
+        return 0  # scripted, a bundle, or damaged: whoever loads it says so
 
 
 def is_arm(argument: str) -> bool:

@@ -14,6 +14,7 @@ from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refu
 from reachy_kit.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
+    from reachy_policies.demonstrations import Demonstrations
     from reachy_policies.fitting import FittingConfig, OnProgress
     from reachy_policies.imitation import Fitted
     from reachy_policies.run import Run
@@ -133,19 +134,16 @@ def train_imitation(
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.demonstrations import load_demonstrations, windows, with_pictures
+        from reachy_policies.demonstrations import windows
         from reachy_policies.imitation import save_imitation
         from reachy_policies.tracking import events
     prepare(out, fresh=fresh)
     with contextlib.ExitStack() as stack:
         tracked = stack.enter_context(events(out)) if track else lambda progress: None
         if policy == "chunk":
-            fitted, config = _chunk(dataset, out, seed, dict(settings), tracked)
+            fitted, config, demonstrations = _chunk(dataset, out, seed, dict(settings), tracked)
         else:
-            fitted, config = _of_lerobot(policy, dataset, out, seed, dict(settings), tracked)
-    demonstrations = load_demonstrations(dataset)
-    if picture := getattr(fitted.policy.config, "picture", None):
-        demonstrations = with_pictures(demonstrations, dataset, picture[1:])
+            fitted, config, demonstrations = _of_lerobot(policy, dataset, out, seed, dict(settings), tracked)
     steps = fitted.policy.config
     sizes = steps.n_obs_steps, len(steps.action_delta_indices)
     examples = windows(demonstrations, demonstrations.episodes, *sizes)
@@ -173,7 +171,7 @@ def prepare(out: Path, *, fresh: bool) -> None:
 
 def _chunk(
     dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
-) -> "tuple[Fitted, FittingConfig]":
+) -> "tuple[Fitted, FittingConfig, Demonstrations]":
     from reachy_policies.chunk import ReachyChunkConfig
     from reachy_policies.demonstrations import load_demonstrations, with_pictures
     from reachy_policies.imitation import SEEING, ImitationConfig, fit
@@ -189,12 +187,12 @@ def _chunk(
         with show.working("reading the videos"):
             demonstrations = with_pictures(demonstrations, dataset, SMALL[1:])
     with _looks(fit_config, tracked) as on_progress:
-        return fit(demonstrations, policy_config, fit_config, on_progress, out), fit_config
+        return fit(demonstrations, policy_config, fit_config, on_progress, out), fit_config, demonstrations
 
 
 def _of_lerobot(
     kind: str, dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
-) -> "tuple[Fitted, FittingConfig]":
+) -> "tuple[Fitted, FittingConfig, Demonstrations]":
     from reachy_policies.adapter import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
     from reachy_policies.demonstrations import load_demonstrations
 
@@ -204,7 +202,8 @@ def _of_lerobot(
     refuse_rest(settings, AdapterConfig, options)
     demonstrations = load_demonstrations(dataset)
     with _looks(fit_config, tracked) as on_progress:
-        return fit_lerobot(demonstrations, dataset, policy_config, fit_config, on_progress, out, show.note), fit_config
+        fitted = fit_lerobot(demonstrations, dataset, policy_config, fit_config, on_progress, out, show.note)
+    return fitted, fit_config, demonstrations
 
 
 @contextlib.contextmanager

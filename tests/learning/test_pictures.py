@@ -185,21 +185,11 @@ def test_exploring_from_pictures_changes_the_eye_and_keeps_its_looks(explored_ru
     assert explored_run.card.settings["obs_type"] == "pixels"
 
 
-def test_exploring_from_pictures_goes_on_where_it_was_interrupted(explored_run, seeing_run, tmp_path, monkeypatch):
-    from reachy_policies.reinforce import training
-
+def test_exploring_from_pictures_goes_on_where_it_was_interrupted(
+    explored_run, seeing_run, tmp_path, train_interrupted
+):
     options = {"task": "look_at", "init": seeing_run.path}
-    write = training.write_checkpoint
-
-    def interrupted(path, checkpoint):
-        write(path, checkpoint)
-        if path.name == training.LAST and checkpoint.numbers["iteration"] == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "write_checkpoint", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_rl(tmp_path / "run", **options, settings=dict(TINY))
-    monkeypatch.undo()
+    train_interrupted(tmp_path / "run", after_round=1, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     assert same(weights(resumed), weights(explored_run))
 
@@ -242,7 +232,7 @@ def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
         robots.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
 
 
-def test_scratch_learns_from_pictures_too_and_eval_shows_them_to_it(scratch):
+def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
     assert scratch.load().config.picture == SMALL
     words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
     told = CliRunner().invoke(app, words, catch_exceptions=False)

@@ -162,25 +162,12 @@ def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced
     ],
 )
 def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
-    trained_run, reinforced, tmp_path, monkeypatch, method
+    trained_run, reinforced, tmp_path, train_interrupted, method
 ):
-    from reachy_policies.reinforce import training
-
     options = {"task": "look_at", "method": method, "init": None if method == "scratch" else trained_run.path}
     whole = reinforced if method == "ppo" else train_rl(tmp_path / "whole", **options, settings=dict(TINY))
-    save, saved = training.write_checkpoint, []
-
-    def interrupted(path, checkpoint):
-        save(path, checkpoint)
-        saved.append(checkpoint.numbers["iteration"])
-        if saved[-1] == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "write_checkpoint", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_rl(tmp_path / "run", **options, settings=dict(TINY))
+    train_interrupted(tmp_path / "run", after_round=3, **options, settings=dict(TINY))
     assert not (tmp_path / "run" / "card.json").exists()
-    monkeypatch.undo()
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     assert same(weights(resumed), weights(whole))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

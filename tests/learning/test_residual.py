@@ -110,22 +110,10 @@ def test_the_curve_tells_of_every_look(corrected):
 
 
 def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
-    corrected, trained_run, tmp_path, monkeypatch
+    corrected, trained_run, tmp_path, train_interrupted
 ):
-    from reachy_policies.reinforce import training
-
     options = {"task": "look_at", "method": "residual", "init": trained_run.path}
-    save = training.write_checkpoint
-
-    def interrupted(path, checkpoint):
-        save(path, checkpoint)
-        if checkpoint.numbers["iteration"] == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "write_checkpoint", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_rl(tmp_path / "run", **options, settings=dict(TINY))
-    monkeypatch.undo()
+    train_interrupted(tmp_path / "run", after_round=2, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     one, other = weights(resumed), weights(corrected)
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -81,7 +81,7 @@ class SeeingNetwork(ChunkNetwork):
         self.named_mean.copy_(environment_state.mean(0))
         self.named_std.copy_(environment_state.std(0).clamp_min(_TINY))
 
-    def naming_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor | None:
+    def naming_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
         """Mean squared error of the features as the eye names them, in their deviations.
 
         Args:

@@ -67,7 +67,8 @@ def untrained(
     seen = looking_about(envs, config, seed)
     policy.network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
     if isinstance(policy.network, SeeingNetwork):
-        policy.network.fit_naming(looking_about(envs, _blind(envs, config), seed).environment_state[:, -1])
+        assert seen.named is not None
+        policy.network.fit_naming(seen.named)
     policy.network.offset_mean.zero_()
     policy.network.offset_std.fill_(REACH)
     last = policy.network.body[-1]
@@ -80,19 +81,13 @@ def untrained(
 
 def informed(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
     """What scales the features that a critic is told, where its actor looks at pictures; nothing in it learns."""
-    told = _blind(envs, config)
+    spaces: Any = envs.single_observation_space
+    told = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
+    told.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
     network = ReachyChunkPolicy(told).network
     seen = looking_about(envs, told, seed)
     network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
     return network
-
-
-def _blind(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig) -> ReachyChunkConfig:
-    """Of something small that looks at the features for as long."""
-    spaces: Any = envs.single_observation_space
-    told = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
-    told.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
-    return told
 
 
 def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> Windows:
@@ -110,7 +105,7 @@ def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, see
     drawn = "pixels" in envs.single_observation_space  # type: ignore[operator]
     observation, _ = envs.reset(seed=seed)
     window.begin(observation)
-    seen = [window.parts()]
+    seen, named = [window.parts()], [observation["environment_state"]]
     over = False
     while not over:
         step = rng.normal(0.0, _WANDER, observation["last_action"].shape)
@@ -118,6 +113,7 @@ def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, see
         observation, _, _, truncated, _ = envs.step(observation["last_action"] + step)
         window.note(observation)
         seen.append(window.parts())
+        named.append(observation["environment_state"])
         over = bool(truncated.any()) or (drawn and len(seen) > _GLANCE)
     state, features, last = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return Windows(
@@ -126,6 +122,7 @@ def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, see
         last,
         last[:, None].expand(-1, config.chunk_size, -1),
         torch.zeros(len(last), config.chunk_size, dtype=torch.bool),
+        None if config.picture is None else torch.from_numpy(np.concatenate(named)),
     )
 
 

@@ -51,7 +51,7 @@ def seen_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_run(recorded_dataset: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A run (reachy_policies.run.Run) of the chunk policy: trained briefly, so it works but not well."""
+    """A run (reachy_policies.runs.run.Run) of the chunk policy: trained briefly, so it works but not well."""
     from reachy_kit.cli.train import train_imitation
 
     out = tmp_path_factory.mktemp("trained") / "look_at"

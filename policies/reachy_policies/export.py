@@ -14,14 +14,14 @@ import torch
 from lerobot.utils.constants import OBS_ENV_STATE
 from torch import Tensor, nn
 
-from reachy_kit.bundle import Graph, Manifest, sha256, write_bundle
-from reachy_kit.errors import RefusedError
-from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
-from reachy_kit.runner import PICTURES, OnnxCorrector, OnnxPredictor
-from reachy_policies.chunk import ReachyChunkPolicy
-from reachy_policies.demonstrations import Windows
-from reachy_policies.residual import ReachyResidualPolicy
-from reachy_policies.run import MODEL, Run
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
+from reachy_kit.runtime.inference.runner import PICTURES, OnnxCorrector, OnnxPredictor
+from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_policies.data.demonstrations import Windows
+from reachy_policies.models.chunk import ReachyChunkPolicy
+from reachy_policies.models.residual import ReachyResidualPolicy
+from reachy_policies.runs.run import MODEL, Run
 
 PARITY_TOLERANCE = 1e-4
 """rad and m: a hundredth of a degree, far below what the robot can carry out."""

@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reachy_policies.dagger import Corrected
-    from reachy_policies.evaluate.episodes import Evaluation
-    from reachy_policies.imitation import Progress
-    from reachy_policies.reinforce.training import Round
+    from reachy_policies.evaluation.episodes import Evaluation
+    from reachy_policies.imitation.behavior_cloning import Progress
+    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.reinforcement.training import Round
 
 
 def learning_curve(history: "list[Progress]") -> bytes:

@@ -9,13 +9,13 @@ from reachy_kit.cli import show
 from reachy_kit.cli.record import RECORDING_SEEDS, play_episode
 from reachy_kit.cli.robots import Stage, open_stage
 from reachy_kit.cli.train import prepare, train_imitation
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.recording import DatasetLayout, DatasetRecorder, read_layout
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder, read_layout
 
 if TYPE_CHECKING:
-    from reachy_policies.dagger import Corrected
-    from reachy_policies.run import Run
-    from reachy_sim.conditions import Variant
+    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.runs.run import Run
+    from reachy_sim.domain import Variant
 
 JUDGED_EPISODES = 100
 _DRIVEN_SEEDS = 500_000
@@ -52,8 +52,8 @@ def train_dagger(
         raise WrongUseError(f"{dataset} does not say in which variant it was recorded. Record it again with this kit")
     variant = variant_by_name(layout.task, layout.provenance["variant"])
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.dagger import save_rounds
-        from reachy_policies.run import dataset_digest, open_run
+        from reachy_policies.imitation.dagger import save_rounds
+        from reachy_policies.runs.run import dataset_digest, open_run
     prepare(out, fresh=fresh)
     rest = out.with_name(f"{out.name}.dagger")
     asked = {
@@ -115,7 +115,7 @@ def _drive(
     run: "Run", grown: Path, layout: DatasetLayout, variant: "Variant", wanted: int, start: int, seed: int
 ) -> None:
     """Let the policy drive until the dataset holds ``wanted`` episodes, with the teacher's answers."""
-    from reachy_policies.dagger import Corrections
+    from reachy_policies.imitation.dagger import Corrections
     from reachy_sim.tasks.expert import expert
 
     with show.working("opening the dataset"):
@@ -145,10 +145,10 @@ def _judged(index: int, run: "Run", variant: "Variant") -> "Corrected":
     import numpy as np
 
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.dagger import Corrected
-    from reachy_policies.evaluate.arms import batch_policy
-    from reachy_policies.evaluate.batch import play
-    from reachy_policies.reinforce.training import VALIDATION_SEEDS
+    from reachy_policies.evaluation.groups import batch_policy
+    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.reinforcement.training import VALIDATION_SEEDS
+    from reachy_policies.rollouts.episode_batch import play
 
     task, hz = variant.task.name, run.card.policy_hz
     envs = make_envs(task, JUDGED_EPISODES, tier="kinematic", variant=variant.name, policy_hz=hz)

@@ -14,13 +14,13 @@ from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.robots import open_stage
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import KitError, RefusedError
+from reachy_kit.runtime.errors import KitError, RefusedError
 
 if TYPE_CHECKING:
-    from reachy_policies.evaluate.episodes import Evaluation
-    from reachy_policies.evaluate.statistics import PairedDifference
-    from reachy_policies.run import Run
-    from reachy_sim.conditions import Variant
+    from reachy_policies.evaluation.episodes import Evaluation
+    from reachy_policies.evaluation.statistics.intervals import PairedDifference
+    from reachy_policies.runs.run import Run
+    from reachy_sim.domain import Variant
     from reachy_sim.tasks.task import Task
 
 
@@ -45,7 +45,7 @@ def demo(
 
     Example: reachy-kit demo
     """
-    from reachy_policies.evaluate.statistics import compare_pairs
+    from reachy_policies.evaluation.statistics.intervals import compare_pairs
     from reachy_sim.tasks import variant_by_name
 
     began, variant = time.perf_counter(), variant_by_name("look_at")
@@ -128,7 +128,7 @@ def _judge_in_sim(variant: "Variant", learned: list[_Learned], episodes: int) ->
 
 
 def _judge_on_daemon(variant: "Variant", learned: list[_Learned], episodes: int) -> "list[Evaluation]":
-    from reachy_kit.robots.daemon import daemon_installed
+    from reachy_kit.runtime.robots.daemon import daemon_installed
 
     if not daemon_installed():
         show.note(
@@ -145,8 +145,8 @@ def _judge_on_daemon(variant: "Variant", learned: list[_Learned], episodes: int)
 def _report(
     folder: Path, task: "Task", learned: list[_Learned], results: "list[Evaluation]", lines: list[str], seconds: float
 ) -> Path:
-    from reachy_policies.evaluate.report import Report, write_report
-    from reachy_sim.portrait import portraits
+    from reachy_policies.evaluation.report.demo_report import Report, write_report
+    from reachy_sim.rendering.portrait import portraits
 
     steps = results[-1].first_episode
     ends = [steps[0], steps[-1]]

@@ -14,18 +14,18 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
-from reachy_kit.errors import KitError, WrongUseError
+from reachy_kit.runtime.errors import KitError, WrongUseError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from reachy_kit.interface import Image
-    from reachy_policies.evaluate.arms import Arm
-    from reachy_policies.evaluate.compare import CompareConfig, Compared
-    from reachy_policies.evaluate.episodes import Evaluation
-    from reachy_policies.evaluate.page import Film
-    from reachy_policies.evaluate.statistics import PairedDifference
-    from reachy_sim.conditions import Variant
+    from reachy_kit.runtime.interface import Image
+    from reachy_policies.evaluation.compare import CompareConfig, Compared
+    from reachy_policies.evaluation.episodes import Evaluation
+    from reachy_policies.evaluation.groups import Arm
+    from reachy_policies.evaluation.report.comparison_page import Film
+    from reachy_policies.evaluation.statistics.intervals import PairedDifference
+    from reachy_sim.domain import Variant
 
 
 def evaluate(
@@ -105,7 +105,7 @@ def evaluate(
         if html is not None:
             check_writable(html)
         with show.working("loading torch and LeRobot"):
-            from reachy_policies.evaluate.compare import CompareConfig
+            from reachy_policies.evaluation.compare import CompareConfig
         config = CompareConfig(variant, held_out, episodes, seed, margin / 100, match)
         _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
         return
@@ -121,7 +121,7 @@ def _evaluate_one_by_one(
     seeds: range,
     json: bool,
 ) -> None:
-    from reachy_policies.evaluate.statistics import compare_pairs
+    from reachy_policies.evaluation.statistics.intervals import compare_pairs
 
     task, variant = chosen.task.name, chosen.name
     results = _on(robot, policies, chosen, perception, seeds)
@@ -163,7 +163,7 @@ def _on(robot: str, policies: list[str], chosen: "Variant", perception: str, see
 def evaluate_one(name: str, stage: Stage, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":
     """Judge one policy on a stage that has a world."""
     from reachy_kit.cli.policies import load
-    from reachy_policies.evaluate.episodes import evaluate as run_episodes
+    from reachy_policies.evaluation.episodes import evaluate as run_episodes
 
     task = variant.task
     loaded = load(name, stage.perception.names, task.name)
@@ -190,7 +190,7 @@ def table(title: str, results: "list[Evaluation]") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from reachy_policies.evaluate.show import row
+    from reachy_policies.evaluation.report.cells import row
 
     made = Table(title=title, box=box.SIMPLE)
     for column in ("policy", "success", "95 % CI", "gaze error", "loop p50/p99 ms"):
@@ -214,7 +214,7 @@ def paired_summary(comparison: "PairedDifference", first: "Evaluation") -> dict[
 
 def difference_line(first: str, other: str, comparison: "PairedDifference") -> str:
     """A comparison in one line."""
-    from reachy_policies.evaluate.show import points
+    from reachy_policies.evaluation.report.cells import points
 
     difference = comparison.difference
     return (
@@ -252,9 +252,9 @@ def _evaluate_arms(
     """All episodes at once, for arms of several trainings and for many variants."""
     from reachy_kit.cli.policies import load_arms, scripted_arm
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.evaluate.compare import compare_arms, count_plays
-    from reachy_policies.evaluate.summary import remarks, summarise
-    from reachy_policies.run import versions
+    from reachy_policies.evaluation.compare import compare_arms, count_plays
+    from reachy_policies.evaluation.report.summary import remarks, summarise
+    from reachy_policies.runs.run import versions
 
     task = chosen.task.name
     arms = load_arms(policies, task, chosen.task.features)
@@ -303,7 +303,7 @@ def _arm_tables(title: str, compared: "Compared") -> "list[Table]":
     from rich import box
     from rich.table import Table
 
-    from reachy_policies.evaluate.summary import AGAINST_COLUMNS, SCORE_COLUMNS, against_rows, score_rows
+    from reachy_policies.evaluation.report.summary import AGAINST_COLUMNS, SCORE_COLUMNS, against_rows, score_rows
 
     parts: list[tuple[str, tuple[str, ...], list[tuple[str, list[str]]]]] = []
     parts.append((title, SCORE_COLUMNS, score_rows(compared)))
@@ -327,8 +327,8 @@ def _arm_tables(title: str, compared: "Compared") -> "list[Table]":
 
 
 def _write_page(html: Path, compared: "Compared", chosen: "Variant", tier: str, films: int) -> None:
-    from reachy_policies.evaluate.page import Page, write_page
-    from reachy_policies.run import versions
+    from reachy_policies.evaluation.report.comparison_page import Page, write_page
+    from reachy_policies.runs.run import versions
 
     task = chosen.task
     made, missing = _films(compared, task.name, tier, films)
@@ -338,8 +338,8 @@ def _write_page(html: Path, compared: "Compared", chosen: "Variant", tier: str, 
 
 def _films(compared: "Compared", task: str, tier: str, each: int) -> "tuple[list[Film], str]":
     """Films of the worst episodes; or none, and why."""
-    from reachy_policies.evaluate.films import encode, worst_episodes
-    from reachy_policies.evaluate.page import Film
+    from reachy_policies.evaluation.report.comparison_page import Film
+    from reachy_policies.evaluation.report.worst_episodes import encode, worst_episodes
 
     if not each:
         return [], "No films were asked for (--films)."
@@ -363,8 +363,8 @@ def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tie
     import numpy as np
 
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.evaluate.films import FPS
-    from reachy_sim.view.figure import Portraitist
+    from reachy_policies.evaluation.report.worst_episodes import FPS
+    from reachy_sim.view.robot_drawing import Portraitist
 
     poses, targets = [], []
     policy = arm.policies[training]([seed])

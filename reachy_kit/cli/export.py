@@ -20,7 +20,7 @@ def export(
     with show.working("loading torch and LeRobot"):
         from reachy_policies.export import PARITY_TOLERANCE
         from reachy_policies.export import export as export_run
-        from reachy_policies.run import open_run
+        from reachy_policies.runs.run import open_run
     manifest = export_run(open_run(run), out)
     if json:
         show.print_json({"bundle": str(out), "parity_error": manifest.parity_error, "sha256": manifest.sha256})

@@ -12,8 +12,8 @@ import typer
 
 from reachy_kit import __version__
 from reachy_kit.cli import demo, evaluate, export, record, reinforce, run, sysid, train, view
-from reachy_kit.errors import KitError
-from reachy_kit.interrupts import terminate_like_interrupt
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interrupts import terminate_like_interrupt
 
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.cli.simulated import BatchTeacher
-from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.interface import Policy
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.interface import Policy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from reachy_policies.evaluate.arms import Arm
-    from reachy_policies.evaluate.batch import BatchPolicy
+    from reachy_policies.evaluation.groups import Arm
+    from reachy_policies.rollouts.episode_batch import BatchPolicy
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
         return LoadedPolicy(name, scripted, _HZ, None)
     path = Path(name)
     if (path / "card.json").is_file():
-        from reachy_policies.run import open_run
+        from reachy_policies.runs.run import open_run
 
         run = open_run(path)
         if run.card.environment_state != features:
@@ -61,8 +61,8 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
             f"{name} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train imitation "
             f"--out {name}"
         )
-    from reachy_kit.bundle import read_bundle
-    from reachy_kit.runner import load_policy
+    from reachy_kit.runtime.inference.bundle import read_bundle
+    from reachy_kit.runtime.inference.runner import load_policy
 
     bundle = read_bundle(path)
     graph = bundle.manifest.graphs[0]
@@ -76,9 +76,9 @@ def looks_at_pictures(name: str) -> bool:
 
 def picture_width(name: str) -> int:
     """Px of the pictures that a run's or a bundle's policy looks at; 0 if it looks at none."""
-    from reachy_kit.bundle import read_bundle
-    from reachy_kit.recording import IMAGE
-    from reachy_kit.runner import picture_of
+    from reachy_kit.runtime.inference.bundle import read_bundle
+    from reachy_kit.runtime.inference.runner import picture_of
+    from reachy_kit.runtime.recording.recorder import IMAGE
 
     try:
         if not (Path(name) / "card.json").is_file():
@@ -107,7 +107,7 @@ def load_arms(arguments: Sequence[str], task: str, features: tuple[str, ...]) ->
         WrongUseError: there is no such policy, it is for another task, or two have the same name.
         RefusedError: it looks at other features.
     """
-    from reachy_policies.evaluate.arms import open_arm
+    from reachy_policies.evaluation.groups import open_arm
 
     named = [(argument, *_named(argument)) for argument in arguments]
     labels = [name or (argument if argument in SCRIPTED else path.resolve().name) for argument, name, path in named]
@@ -125,7 +125,7 @@ def load_arms(arguments: Sequence[str], task: str, features: tuple[str, ...]) ->
 
 def scripted_arm(name: str, task: str, hz: int = _HZ) -> "Arm":
     """The expert, the oracle or the restless, for many environments at once."""
-    from reachy_policies.evaluate.arms import Arm
+    from reachy_policies.evaluation.groups import Arm
 
     def policy(seeds: Sequence[int]) -> "BatchPolicy":
         return _Restless(hz, seeds) if name == "random" else BatchTeacher(task, hz, seeds, oracle=name == "oracle")
@@ -147,7 +147,7 @@ class _Restless:
     def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
         import numpy as np
 
-        from reachy_kit.interface import Observation
+        from reachy_kit.runtime.interface import Observation
 
         unseen = Observation(observation["agent_pos"][0], 0.0)
         return np.stack([one.act(unseen) for one in self._every])

@@ -7,11 +7,11 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_kit.interface import Policy, Subscriber
-    from reachy_sim.conditions import Variant
+    from reachy_kit.runtime.interface import Policy, Subscriber
+    from reachy_sim.domain import Variant
 
 RECORDING_SEEDS = 1_000_000
 """First seed of recorded episodes; evaluations count from 0, so that nothing is tested on what it was taught."""
@@ -40,7 +40,7 @@ def record(
 
     Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
     """
-    from reachy_kit.interface import POLICY_RATES
+    from reachy_kit.runtime.interface import POLICY_RATES
     from reachy_sim.tasks import variant_by_name
 
     if teleop != "scripted":
@@ -64,7 +64,7 @@ def record_episodes(
     """Record until the dataset holds that many episodes; returns how many it holds."""
     from importlib.metadata import version
 
-    from reachy_kit.recording import DatasetLayout, DatasetRecorder
+    from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder
     from reachy_sim.tasks.expert import expert
 
     task = variant.task
@@ -100,7 +100,7 @@ def play_episode(
     stage: Stage, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
 ) -> None:
     """One whole episode of a task, with somebody listening."""
-    from reachy_kit.rollout import rollout
+    from reachy_kit.runtime.rollout import rollout
 
     rollout(
         stage.robot,

@@ -8,12 +8,12 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_policies.reinforce.methods import Simulated
-    from reachy_policies.reinforce.training import Round
-    from reachy_policies.run import Run
+    from reachy_policies.reinforcement.reinforce import Simulated
+    from reachy_policies.reinforcement.training import Round
+    from reachy_policies.runs.run import Run
 
 
 def rl(
@@ -105,8 +105,8 @@ def train_rl(
     settings: dict[str, Any],
 ) -> "Run":
     """Learn and save."""
-    from reachy_kit.interface import CONTROL_HZ
-    from reachy_kit.perception.target import TARGET_FEATURES
+    from reachy_kit.runtime.interface import CONTROL_HZ
+    from reachy_kit.runtime.perception.target import TARGET_FEATURES
     from reachy_sim.tasks import variant_by_name
 
     chosen = [variant_by_name(task, name) for name in variant.split(",")][-1]
@@ -122,10 +122,10 @@ def train_rl(
     if looks_at == "pixels" and chosen.task.features != TARGET_FEATURES:
         raise WrongUseError(f"{task} is heard and not seen: there is nothing in the pictures to learn it from")
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.pictures import SMALL
-        from reachy_policies.reinforce import methods
-        from reachy_policies.reinforce.configuration import SEEING
-        from reachy_policies.run import open_run
+        from reachy_policies.data.image_tensors import SMALL
+        from reachy_policies.reinforcement import reinforce as methods
+        from reachy_policies.reinforcement.reinforce_config import SEEING
+        from reachy_policies.runs.run import open_run
     if method not in methods.METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
     kind = methods.settings_of(method)
@@ -185,7 +185,7 @@ def _obs_type(wanted: str, init: Path | None) -> str:
 
 def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simulated":
     from reachy_kit.cli.simulated import BatchTeacher, make_envs
-    from reachy_policies.reinforce.methods import Simulated
+    from reachy_policies.reinforcement.reinforce import Simulated
 
     return Simulated(
         envs=lambda tier, variant, count: make_envs(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_kit.interface import Perception, Robot, World
-    from reachy_sim.conditions import Variant
-    from reachy_sim.twin import Twin
+    from reachy_kit.runtime.interface import Perception, Robot, World
+    from reachy_sim.domain import Variant
+    from reachy_sim.world import Twin
 
 RobotOption = Annotated[
     str,
@@ -86,10 +86,10 @@ def open_stage(
 
 @contextlib.contextmanager
 def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -> Iterator[Stage]:
-    from reachy_kit.robots.session import connected
-    from reachy_kit.safety import PROFILES
+    from reachy_kit.runtime.robots.lifecycle import connected
+    from reachy_kit.runtime.safety import PROFILES
     from reachy_sim.robot import SimRobot, SimRobotConfig
-    from reachy_sim.twin import Twin
+    from reachy_sim.world import Twin
 
     with contextlib.closing(Twin(variant)) as twin:
         drawn = camera or perception == "detector"
@@ -103,12 +103,12 @@ def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -
 
 @contextlib.contextmanager
 def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[Stage]:
-    from reachy_kit.interface import NEUTRAL
-    from reachy_kit.robots.daemon import simulated_daemon
-    from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
-    from reachy_kit.robots.session import connected
-    from reachy_kit.safety import PROFILES
-    from reachy_sim.twin import Twin
+    from reachy_kit.runtime.interface import NEUTRAL
+    from reachy_kit.runtime.robots.daemon import simulated_daemon
+    from reachy_kit.runtime.robots.lifecycle import connected
+    from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+    from reachy_kit.runtime.safety import PROFILES
+    from reachy_sim.world import Twin
 
     with contextlib.closing(Twin(variant)) as twin, simulated_daemon() as address:
         drawn = perception == "detector"
@@ -122,12 +122,12 @@ def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[
 
 @contextlib.contextmanager
 def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Stage]:
-    from reachy_kit.interface import CAMERA
-    from reachy_kit.perception.ball import BallDetector
-    from reachy_kit.robots.daemon import DEFAULT_PORT
-    from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
-    from reachy_kit.robots.session import connected
-    from reachy_kit.safety import PROFILES
+    from reachy_kit.runtime.interface import CAMERA
+    from reachy_kit.runtime.perception.ball import BallDetector
+    from reachy_kit.runtime.robots.daemon import DEFAULT_PORT
+    from reachy_kit.runtime.robots.lifecycle import connected
+    from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+    from reachy_kit.runtime.safety import PROFILES
 
     host, colon, port = robot.partition(":")
     if colon and not (port.isdecimal() and int(port) < 2**16):
@@ -141,10 +141,10 @@ def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Stage]:
 
 def _perception(name: str, twin: "Twin") -> "Perception":
     if name == "detector":
-        from reachy_kit.perception.ball import BallDetector
+        from reachy_kit.runtime.perception.ball import BallDetector
 
         return BallDetector()
-    from reachy_sim.twin import GeometricPerception
+    from reachy_sim.world import GeometricPerception
 
     return GeometricPerception(twin)
 

@@ -7,11 +7,11 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_stage
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_kit.interface import Episode
-    from reachy_sim.conditions import Variant
+    from reachy_kit.runtime.interface import Episode
+    from reachy_sim.domain import Variant
 
 
 def run(
@@ -36,9 +36,9 @@ def run(
 
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
     """
-    from reachy_kit.bundle import read_bundle
-    from reachy_kit.rollout import rollout
-    from reachy_kit.runner import load_policy, picture_of
+    from reachy_kit.runtime.inference.bundle import read_bundle
+    from reachy_kit.runtime.inference.runner import load_policy, picture_of
+    from reachy_kit.runtime.rollout import rollout
 
     opened = read_bundle(bundle)
     graph = opened.manifest.graphs[0]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.errors import KitError
+from reachy_kit.runtime.errors import KitError
 
 SeedsOption = Annotated[
     int,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings, as key = value.")]
 SetOption = Annotated[

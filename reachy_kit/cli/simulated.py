@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from reachy_sim.env import ReachyMiniVectorEnv
+    from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 
 
 def make_envs(task: str, count: int, **options: Any) -> "ReachyMiniVectorEnv":
@@ -20,7 +20,7 @@ def make_envs(task: str, count: int, **options: Any) -> "ReachyMiniVectorEnv":
     Raises:
         WrongUseError: the task or an option does not exist.
     """
-    from reachy_sim.env import ReachyMiniVectorEnv
+    from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 
     return ReachyMiniVectorEnv(count, task=task, autoreset_mode="Disabled", **options)
 

@@ -10,14 +10,14 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import RobotOption, Stage, open_stage
-from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from reachy_kit.interface import Array
-    from reachy_sim.excitation import Recording
-    from reachy_sim.identification import Identified
+    from reachy_kit.runtime.interface import Array
+    from reachy_sim.sysid.excitation import Recording
+    from reachy_sim.sysid.identification import Identified
 
 ACTUATORS, RECORDING, PICTURE = "actuators.json", "recording.npz", "sysid.png"
 TOO_BUSY = 0.01
@@ -44,9 +44,9 @@ def sysid(
 
     Example: reachy-kit sysid --robot daemon --out runs/sysid
     """
-    from reachy_kit.interface import CONTROL_HZ
-    from reachy_sim.excitation import excitation
-    from reachy_sim.identification import identify
+    from reachy_kit.runtime.interface import CONTROL_HZ
+    from reachy_sim.sysid.excitation import excitation
+    from reachy_sim.sysid.identification import identify
 
     _check_writable(out)
     targets = excitation()
@@ -96,7 +96,7 @@ def _agree(robot: str, seconds: float, yes: bool) -> None:
     Raises:
         RefusedError: nobody is there to say yes, or somebody said no.
     """
-    from reachy_kit.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status, is_simulated
+    from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status, is_simulated
 
     if yes or robot in ("sim", "daemon"):
         return
@@ -112,14 +112,14 @@ def _agree(robot: str, seconds: float, yes: bool) -> None:
 
 
 def _record(stage: Stage, targets: "Array") -> "Recording":
-    from reachy_sim.excitation import record
+    from reachy_sim.sysid.excitation import record
 
     with show.progress(f"moving {stage.robot.name}", total=len(targets)) as advance:
         return record(stage.robot, targets, wall_clock=stage.wall_clock, on_tick=advance)
 
 
 def _save(out: Path, recording: "Recording", found: "Identified", name: str, command: str) -> None:
-    from reachy_sim.plots import identified_motors
+    from reachy_sim.sysid.sysid_plots import identified_motors
 
     date = datetime.now(UTC)
     seconds = float(recording.captured[-1] - recording.captured[0])
@@ -139,7 +139,7 @@ def _table(title: str, found: "Identified") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from reachy_sim.plots import headings, rows
+    from reachy_sim.sysid.sysid_plots import headings, rows
 
     made = Table(title=title, box=box.SIMPLE, padding=0, collapse_padding=True)
     for heading in headings():

@@ -11,13 +11,13 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
-from reachy_kit.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_policies.demonstrations import Demonstrations
-    from reachy_policies.fitting import FittingConfig, OnProgress
-    from reachy_policies.imitation import Fitted
-    from reachy_policies.run import Run
+    from reachy_policies.data.demonstrations import Demonstrations
+    from reachy_policies.imitation.behavior_cloning import Fitted
+    from reachy_policies.imitation.supervised import FittingConfig, OnProgress
+    from reachy_policies.runs.run import Run
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -130,13 +130,13 @@ def train_imitation(
     settings: dict[str, Any],
 ) -> "Run":
     """Fit and save; the settings go to the fit or to the policy, whichever knows them."""
-    from reachy_kit.recording import read_layout
+    from reachy_kit.runtime.recording.recorder import read_layout
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with show.working("loading torch and LeRobot"):
-        from reachy_policies.demonstrations import windows
-        from reachy_policies.imitation import save_imitation
-        from reachy_policies.tracking import events
+        from reachy_policies.data.demonstrations import windows
+        from reachy_policies.imitation.behavior_cloning import save_imitation
+        from reachy_policies.imitation.tensorboard_events import events
     prepare(out, fresh=fresh)
     with contextlib.ExitStack() as stack:
         tracked = stack.enter_context(events(out)) if track else lambda progress: None
@@ -156,8 +156,8 @@ def prepare(out: Path, *, fresh: bool) -> None:
     Raises:
         RefusedError: the folder holds something else.
     """
-    from reachy_policies.fitting import LAST
-    from reachy_policies.run import CARD, undo_broken_replacement
+    from reachy_policies.imitation.supervised import LAST
+    from reachy_policies.runs.run import CARD, undo_broken_replacement
 
     undo_broken_replacement(out)
     run = (out / CARD).is_file() or {path.name for path in out.glob("*")} == {LAST.parent.name}
@@ -172,10 +172,10 @@ def prepare(out: Path, *, fresh: bool) -> None:
 def _chunk(
     dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
 ) -> "tuple[Fitted, FittingConfig, Demonstrations]":
-    from reachy_policies.chunk import ReachyChunkConfig
-    from reachy_policies.demonstrations import load_demonstrations, with_pictures
-    from reachy_policies.imitation import SEEING, ImitationConfig, fit
-    from reachy_policies.pictures import SMALL
+    from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
+    from reachy_policies.data.image_tensors import SMALL
+    from reachy_policies.imitation.behavior_cloning import SEEING, ImitationConfig, fit
+    from reachy_policies.models.chunk import ReachyChunkConfig
 
     if settings.get("obs_type") == "pixels":
         settings = {**SEEING, **settings}
@@ -193,8 +193,8 @@ def _chunk(
 def _of_lerobot(
     kind: str, dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
 ) -> "tuple[Fitted, FittingConfig, Demonstrations]":
-    from reachy_policies.adapter import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
-    from reachy_policies.demonstrations import load_demonstrations
+    from reachy_policies.data.demonstrations import load_demonstrations
+    from reachy_policies.models.lerobot import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
 
     options = policy_config_class(kind)
     fit_config = take(settings, AdapterConfig, seed=seed)

@@ -7,11 +7,11 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
-from reachy_kit.errors import WrongUseError
+from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.cli.policies import LoadedPolicy
-    from reachy_sim.conditions import Variant
+    from reachy_sim.domain import Variant
     from reachy_sim.view.film import FilmConfig
 
 NO_POLICY = "none"
@@ -55,7 +55,7 @@ def view(
 
     Example: reachy-kit view --task track --policy expert
     """
-    from reachy_sim.view.subject import TRAINING
+    from reachy_sim.view.task_info import TRAINING
 
     chosen = _variant(task, robot, variant or TRAINING)
     if out is not None:
@@ -119,10 +119,10 @@ def _film(
     out: Path,
     config: "FilmConfig",
 ) -> None:
-    from reachy_kit.rollout import rollout
+    from reachy_kit.runtime.rollout import rollout
     from reachy_sim.view.controls import Controls, WatchedRobot
     from reachy_sim.view.film import Reel, write_film
-    from reachy_sim.view.subject import TRAINING, tolerance_of
+    from reachy_sim.view.task_info import TRAINING, tolerance_of
 
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
     reel = Reel(stage.world, config.fps)

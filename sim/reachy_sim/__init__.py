@@ -24,7 +24,7 @@ ENVIRONMENTS = {
 for _name, _task in ENVIRONMENTS.items():
     gymnasium.register(
         _name,
-        entry_point="reachy_sim.env:ReachyMiniEnv",
-        vector_entry_point="reachy_sim.env:ReachyMiniVectorEnv",
+        entry_point="reachy_sim.envs.vector_env:ReachyMiniEnv",
+        vector_entry_point="reachy_sim.envs.vector_env:ReachyMiniVectorEnv",
         kwargs={"task": _task},
     )

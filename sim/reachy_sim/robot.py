@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reachy_kit.interface import (
+from reachy_kit.runtime.interface import (
     ACTION_NAMES,
     CAMERA,
     CONTROL_HZ,
@@ -18,10 +18,10 @@ from reachy_kit.interface import (
     Image,
     Observation,
 )
-from reachy_kit.safety import CLASSROOM, LimitsProfile, Motion, limit
-from reachy_sim.actuators import Actuators
-from reachy_sim.dynamics import open_dynamics
-from reachy_sim.standing import commanded_joints
+from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
+from reachy_sim.dynamics.actuators import Actuators
+from reachy_sim.dynamics.joints import commanded_joints
+from reachy_sim.dynamics.tiers import open_dynamics
 
 type Camera = Callable[[Array, float], tuple[Image, float]]
 """(9,) state and time → RGB image and its capture time."""

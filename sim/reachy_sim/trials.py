@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from reachy_kit.interface import Array
-from reachy_kit.safety import CLASSROOM
-from reachy_sim.conditions import Variant
-from reachy_sim.simulation import Simulation
+from reachy_kit.runtime.interface import Array
+from reachy_kit.runtime.safety import CLASSROOM
+from reachy_sim.domain import Variant
+from reachy_sim.envs.simulation import Simulation
 from reachy_sim.tasks import VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import BatchPolicy, teacher
 
@@ -108,7 +108,7 @@ def _draw(trial: Trial, error_name: str, path: Path) -> None:
     """Four moments of an episode side by side: from its start to its end, or within one beat."""
     import imageio.v3 as imageio
 
-    from reachy_sim.portrait import portraits
+    from reachy_sim.rendering.portrait import portraits
 
     steps = trial.states.shape[1]
     moments = steps // 2 + 4 * np.arange(4) if error_name == "phase error" else np.linspace(0, steps - 1, 4).astype(int)

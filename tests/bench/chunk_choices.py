@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from reachy_kit.cli.simulated import make_envs
-from reachy_policies.adapter.acting import BatchActing
-from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
-from reachy_policies.demonstrations import Demonstrations, load_demonstrations
-from reachy_policies.evaluate.batch import play
-from reachy_policies.imitation import ImitationConfig, fit
+from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
+from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
+from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
+from reachy_policies.models.lerobot.inference import BatchActing
+from reachy_policies.rollouts.episode_batch import play
 
 FIRST_SEED = 500_000
 WIDE = {"hidden": 256}

@@ -9,9 +9,9 @@ BATCH = 64
 
 def eye_frames() -> tuple[str, float, str, float]:
     """A frame of 96 × 96 px in a batch of 64, each with visuals of its own; limit 150 frames/s."""
-    from reachy_kit.perception.camera import ENV_CAMERA
-    from reachy_sim.render import EyeCamera
-    from reachy_sim.visuals import DRAWS, HELD_OUT_VISUALS
+    from reachy_kit.runtime.perception.camera import ENV_CAMERA
+    from reachy_sim.rendering.head_camera import EyeCamera
+    from reachy_sim.rendering.visuals import DRAWS, HELD_OUT_VISUALS
 
     rng = np.random.default_rng(0)
     poses, targets = np.tile(np.eye(4), (BATCH, 1, 1)), rng.uniform([0.5, -0.4, -0.1], [1.2, 0.4, 0.2], (BATCH, 3))

@@ -45,7 +45,7 @@ def imitation_plateau() -> tuple[str, float, str, float]:
 def expert_error(task: str, variant: str, count: int = 200) -> float:
     """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
     from reachy_kit.cli.simulated import BatchTeacher, make_envs
-    from reachy_policies.evaluate.batch import play
+    from reachy_policies.rollouts.episode_batch import play
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
     played = play(envs, BatchTeacher(task, 25, range(count)), 0)
@@ -99,10 +99,10 @@ def throughput_of_defaults() -> tuple[str, float, str, float]:
 def seconds_a_decision(settings: dict[str, int]) -> float:
     """s of collecting and updating for a decision of one environment, median of five rounds."""
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.reinforce.configuration import ReinforceConfig, explored_axes
-    from reachy_policies.reinforce.exploring import Exploring
-    from reachy_policies.reinforce.stages import Stages
-    from reachy_policies.reinforce.start import untrained
+    from reachy_policies.reinforcement.curriculum import Stages
+    from reachy_policies.reinforcement.initialization import untrained
+    from reachy_policies.reinforcement.ppo.ppo_learner import Exploring
+    from reachy_policies.reinforcement.reinforce_config import ReinforceConfig, explored_axes
 
     config = ReinforceConfig(**settings, warmup=0, kl_stop=1e9)  # type: ignore[arg-type]
     envs = make_envs("track", config.num_envs, tier="kinematic", variant="hard")

@@ -53,8 +53,8 @@ def help_page() -> tuple[str, float, str, float]:
 
 def limiter() -> tuple[str, float, str, float]:
     """One limiter call of one robot, against the 20 ms tick it must fit into."""
-    from reachy_kit.interface import NEUTRAL
-    from reachy_kit.safety import Motion, limit
+    from reachy_kit.runtime.interface import NEUTRAL
+    from reachy_kit.runtime.safety import Motion, limit
 
     goal = NEUTRAL + np.array([0, 0, 0, 0, 0.1, 0.3, 0.1, 0, 0])
     motion = Motion.at_rest(NEUTRAL)
@@ -66,8 +66,8 @@ def inverse_kinematics() -> tuple[str, float, str, float]:
     from reachy_mini_rust_kinematics import ReachyMiniRustKinematics
 
     from reachy_kit import kinematics
-    from reachy_kit.geometry import pose_from_vector
-    from reachy_kit.interface import NEUTRAL
+    from reachy_kit.runtime.geometry import pose_from_vector
+    from reachy_kit.runtime.interface import NEUTRAL
 
     rust = ReachyMiniRustKinematics(kinematics.MOTOR_ARM_LENGTH, kinematics.ROD_LENGTH)
     for motor, point, sign in zip(
@@ -90,10 +90,10 @@ def simulated_tick() -> tuple[str, float, str, float]:
     """A whole tick of SimRobot, against its bare physics."""
     import mujoco
 
-    from reachy_kit.interface import NEUTRAL
-    from reachy_sim.physics import Physics
+    from reachy_kit.runtime.interface import NEUTRAL
+    from reachy_sim.dynamics.joints import Linkage
+    from reachy_sim.dynamics.physics_tier import Physics
     from reachy_sim.robot import SimRobot
-    from reachy_sim.standing import Linkage
 
     robot = SimRobot()
     robot.connect()
@@ -114,9 +114,9 @@ def camera_frame() -> tuple[str, float, str, float]:
     """A frame of the eye, against one with the robot's meshes in the scene."""
     import mujoco
 
-    from reachy_kit.perception.camera import SIM_CAMERA
-    from reachy_sim.model import robot_model
-    from reachy_sim.render import EyeCamera
+    from reachy_kit.runtime.perception.camera import SIM_CAMERA
+    from reachy_sim.dynamics.model import robot_model
+    from reachy_sim.rendering.head_camera import EyeCamera
 
     eye = EyeCamera()
     target = np.array([0.8, 0.0, 0.0])
@@ -140,8 +140,8 @@ def saved_episode() -> tuple[str, float, str, float]:
     """An episode made safe against kill −9, against LeRobot's plain save, which is not."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    from reachy_kit.interface import NEUTRAL, Episode, Observation, Step
-    from reachy_kit.recording import DatasetLayout, DatasetRecorder
+    from reachy_kit.runtime.interface import NEUTRAL, Episode, Observation, Step
+    from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder
 
     layout = DatasetLayout("look_at", "Look.", ("a", "b"), 25)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)

@@ -17,9 +17,9 @@ import torch
 from stable_baselines3 import PPO
 
 from reachy_kit.cli.simulated import make_envs
-from reachy_policies.evaluate.batch import Observations, Played, play
-from reachy_policies.reinforce.chunked_env import BatchedVecEnv
-from reachy_sim.env import ReachyMiniVectorEnv
+from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
+from reachy_policies.rollouts.episode_batch import Observations, Played, play
+from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 
 KEYS = ("agent_pos", "environment_state", "last_action")
 

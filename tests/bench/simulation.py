@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 
 import reachy_sim
-from reachy_kit.interface import NEUTRAL
+from reachy_kit.runtime.interface import NEUTRAL
 
 TRACK = next(name for name, task in reachy_sim.ENVIRONMENTS.items() if task == "track")
 
@@ -48,8 +48,8 @@ def physics_batch() -> tuple[str, float, str, float]:
     """A control step of 64 environments on two threads, against raw mjbatch; limit: 1/0.85 of it."""
     from mjbatch import Batch
 
-    from reachy_sim.physics import Physics
-    from reachy_sim.standing import joint_targets
+    from reachy_sim.dynamics.joints import joint_targets
+    from reachy_sim.dynamics.physics_tier import Physics
 
     physics = Physics(64, threads=2)
     raw = Batch(physics.model, 64, 2)
@@ -73,8 +73,8 @@ def physics_batch() -> tuple[str, float, str, float]:
 
 def single_environment() -> tuple[str, float, str, float]:
     """What one environment adds to its physics at a control step, against the limit of 300 µs."""
-    from reachy_sim.physics import Physics
-    from reachy_sim.standing import joint_targets
+    from reachy_sim.dynamics.joints import joint_targets
+    from reachy_sim.dynamics.physics_tier import Physics
 
     physics = Physics(1, threads=1)
     target = joint_targets(NEUTRAL)[None]

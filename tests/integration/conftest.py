@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 import pytest
 
-from reachy_kit.bundle import Graph, Manifest, sha256, write_bundle
-from reachy_kit.interface import ACTION_NAMES
-from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
-from reachy_kit.robots import daemon as daemon_module
-from reachy_kit.robots.daemon import DaemonAddress, simulated_daemon
+from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
+from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_kit.runtime.robots import daemon as daemon_module
+from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 

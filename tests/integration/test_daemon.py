@@ -8,9 +8,9 @@ import threading
 import psutil
 import pytest
 
-from reachy_kit.errors import NoRobotError
-from reachy_kit.robots import daemon as daemon_module
-from reachy_kit.robots.daemon import daemon_status, simulated_daemon
+from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.robots import daemon as daemon_module
+from reachy_kit.runtime.robots.daemon import daemon_status, simulated_daemon
 
 
 def our_daemons():
@@ -110,7 +110,7 @@ def test_a_command_that_is_killed_takes_its_daemon_along(kit, until):
 def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
     import numpy as np
 
-    from reachy_kit.interface import NEUTRAL, YAW
+    from reachy_kit.runtime.interface import NEUTRAL, YAW
 
     looking_left = NEUTRAL + 0.5 * (np.arange(9) == YAW)
     command = kit.start("run", make_bundle(looking_left), "--robot", daemon.address, "--no-camera", "--seconds", 30)

@@ -2,7 +2,7 @@
 
 import re
 
-from reachy_kit.bundle import read_bundle
+from reachy_kit.runtime.inference.bundle import read_bundle
 
 
 def test_a_miniature_demo(kit):

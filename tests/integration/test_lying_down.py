@@ -4,7 +4,7 @@ import signal
 
 import numpy as np
 
-from reachy_kit.interface import NEUTRAL, YAW
+from reachy_kit.runtime.interface import NEUTRAL, YAW
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 RUN = ("--no-camera", "--seconds", 30)

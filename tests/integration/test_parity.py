@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reachy_sim.fidelity import action_sequence, compare, daemon_robot, replay, simulated
+from reachy_sim.sysid.fidelity import action_sequence, compare, daemon_robot, replay, simulated
 
 
 def test_the_daemon_and_the_simulator_do_the_same_within_a_degree_and_two_millimetres():

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from reachy_kit.recording import ACTION, CAPTURE_TIME, IMAGE, SEED, STATE
+from reachy_kit.runtime.recording.recorder import ACTION, CAPTURE_TIME, IMAGE, SEED, STATE
 
 KILL = "import os, signal; kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
 
@@ -158,7 +158,7 @@ def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_
     killed = kit.run("record", "--episodes", 3, "--out", data, before=KILL + moment)
     assert killed.code == -signal.SIGKILL, killed
 
-    from reachy_kit.recording import open_for_reading
+    from reachy_kit.runtime.recording.recorder import open_for_reading
 
     assert open_for_reading(data).num_episodes == kept
     holds(data, kept)

@@ -7,12 +7,12 @@ import numpy as np
 import psutil
 import pytest
 
-from reachy_kit.errors import NoRobotError
-from reachy_kit.interface import ACTION_NAMES, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, YAW
-from reachy_kit.robots.daemon import simulated_daemon
-from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
-from reachy_kit.robots.session import connected
-from reachy_kit.safety import CLASSROOM
+from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, YAW
+from reachy_kit.runtime.robots.daemon import simulated_daemon
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+from reachy_kit.runtime.safety import CLASSROOM
 
 DEGREE = np.deg2rad(1.0)
 

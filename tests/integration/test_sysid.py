@@ -9,14 +9,14 @@ import threading
 import numpy as np
 import pytest
 
-from reachy_kit.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
-from reachy_kit.robots.sdk import SdkRobot, SdkRobotConfig
-from reachy_kit.robots.session import connected
-from reachy_sim.actuators import IDENTIFIED, Actuators
-from reachy_sim.dynamics import open_dynamics
-from reachy_sim.excitation import Recording, excitation, record
-from reachy_sim.identification import identify
-from reachy_sim.standing import joint_targets
+from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+from reachy_sim.dynamics.actuators import IDENTIFIED, Actuators
+from reachy_sim.dynamics.joints import joint_targets
+from reachy_sim.dynamics.tiers import open_dynamics
+from reachy_sim.sysid.excitation import Recording, excitation, record
+from reachy_sim.sysid.identification import identify
 
 
 def test_the_simulator_is_identified_as_it_is(kit):

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from reachy_kit.bundle import MANIFEST
-from reachy_kit.interface import NEUTRAL
+from reachy_kit.runtime.inference.bundle import MANIFEST
+from reachy_kit.runtime.interface import NEUTRAL
 
 
 def free_port():

@@ -20,11 +20,11 @@ import reachy_mini  # noqa: F401
 from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: F401
 
 import reachy_kit.cli.main
-import reachy_kit.robots.daemon
-import reachy_policies.evaluate.report
+import reachy_kit.runtime.robots.daemon
+import reachy_policies.evaluation.report.demo_report
 import reachy_policies.export  # noqa: F401
 
-reachy_kit.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
+reachy_kit.runtime.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
 
 
 def poll(pid: int) -> int | None:

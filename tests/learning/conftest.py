@@ -14,7 +14,7 @@ def train_interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`train rl` that Ctrl-C ends right after a round's checkpoint is written."""
 
     def train(out: Path, after_round: int, **arguments: Any) -> None:
-        from reachy_policies.reinforce import training
+        from reachy_policies.reinforcement import training
 
         write = training.write_checkpoint
 

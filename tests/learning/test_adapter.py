@@ -12,20 +12,20 @@ from typer.testing import CliRunner
 from reachy_kit.cli.main import app
 from reachy_kit.cli.policies import load as load_policy
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import CAMERA, Observation
-from reachy_kit.perception.target import TARGET_FEATURES
-from reachy_kit.recording import IMAGE, read_layout
-from reachy_kit.rollout import rollout
-from reachy_policies.adapter import AdapterConfig, batch_policy_of, fit_lerobot, read_policy_config
-from reachy_policies.adapter.frames import Frames
-from reachy_policies.demonstrations import load_demonstrations, windows
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import CAMERA, Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.runtime.recording.recorder import IMAGE, read_layout
+from reachy_kit.runtime.rollout import rollout
+from reachy_policies.data.demonstrations import load_demonstrations, windows
+from reachy_policies.data.frames import Frames
 from reachy_policies.export import export
-from reachy_policies.fitting import LAST
-from reachy_policies.run import MODEL, open_run
+from reachy_policies.imitation.supervised import LAST
+from reachy_policies.models.lerobot import AdapterConfig, batch_policy_of, fit_lerobot, read_policy_config
+from reachy_policies.runs.run import MODEL, open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks import variant_by_name
-from reachy_sim.twin import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, Twin
 
 TINY_ACT = {
     "dim_model": 16,
@@ -145,7 +145,7 @@ def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations,
 
 def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recorded_dataset):
     config = read_policy_config("diffusion", {"horizon": 8, "down_dims": [8, 16], "n_action_steps": 4})
-    from reachy_policies.adapter.configuration import set_features
+    from reachy_policies.models.lerobot.lerobot_config import set_features
 
     set_features(config, "state", demonstrations.layout, 0)
     frames = Frames(demonstrations, recorded_dataset, config, augment=False)

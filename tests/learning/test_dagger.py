@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from reachy_kit.cli.dagger import train_dagger
 from reachy_kit.cli.main import app
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import NEUTRAL, Observation, Step
-from reachy_policies.dagger import Corrected, Corrections, best_of
-from reachy_policies.demonstrations import load_demonstrations
-from reachy_policies.run import open_run
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
+from reachy_policies.data.demonstrations import load_demonstrations
+from reachy_policies.imitation.dagger import Corrected, Corrections, best_of
+from reachy_policies.runs.run import open_run
 
 BRIEF = {"max_steps": 40, "eval_every": 20, "hidden": 16}
 SHOWN, ADDED = 8, 2
@@ -73,7 +73,7 @@ def test_the_same_command_again_drives_no_more_and_fits_no_more(corrected, recor
 
 
 def test_what_was_interrupted_ends_as_if_it_had_not_been(corrected, recorded_dataset, tmp_path, monkeypatch):
-    from reachy_kit import recording
+    from reachy_kit.runtime.recording import recorder as recording
 
     save, saved = recording.DatasetRecorder._save, []
 

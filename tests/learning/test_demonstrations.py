@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.robots import open_stage
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.recording import DatasetLayout
-from reachy_policies.demonstrations import Demonstrations, load_demonstrations, windows
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.recording.recorder import DatasetLayout
+from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations, windows
 from reachy_sim.tasks import variant_by_name
 
 FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")

@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
-from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_policies.evaluate.arms import open_arm
-from reachy_policies.evaluate.matching import match
-from reachy_policies.evaluate.pairing import compare_scores, pairs
-from reachy_policies.evaluate.scores import Scores, joined
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_policies.evaluation.groups import open_arm
+from reachy_policies.evaluation.matching import match
+from reachy_policies.evaluation.statistics.pairing import compare_scores, pairs
+from reachy_policies.evaluation.statistics.scores import Scores, joined
 
 FAST = ("--task", "look_at", "--tier", "kinematic", "--episodes", 3)
 

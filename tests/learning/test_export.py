@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 
-from reachy_kit.bundle import read_bundle
-from reachy_kit.errors import RefusedError
-from reachy_kit.interface import Observation
-from reachy_kit.perception.target import TARGET_FEATURES
-from reachy_kit.runner import load_policy
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.interface import Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_policies import export as exporting
-from reachy_policies.demonstrations import load_demonstrations
+from reachy_policies.data.demonstrations import load_demonstrations
 
 
 def test_the_bundle_acts_as_the_run_does(trained_run, bundle_path, recorded_dataset):

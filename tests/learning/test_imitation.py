@@ -14,20 +14,20 @@ from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.interface import PITCH, ROLL, YAW, Observation
-from reachy_kit.rollout import rollout
-from reachy_kit.runner import Ensemble
-from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.chunk.configuration_chunk import OBS_LAST_ACTION
-from reachy_policies.demonstrations import load_demonstrations, windows
-from reachy_policies.fitting import LAST
-from reachy_policies.imitation import ImitationConfig, fit, save_imitation, split_episodes
-from reachy_policies.run import MODEL, dataset_digest, open_run, undo_broken_replacement
-from reachy_sim.conditions import Variant
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.inference.runner import Ensemble
+from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
+from reachy_kit.runtime.rollout import rollout
+from reachy_policies.data.demonstrations import load_demonstrations, windows
+from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
+from reachy_policies.imitation.supervised import LAST
+from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
+from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
+from reachy_policies.runs.run import MODEL, dataset_digest, open_run, undo_broken_replacement
+from reachy_sim.domain import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
-from reachy_sim.twin import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, Twin
 
 BRIEF = ImitationConfig(max_steps=200, eval_every=50)
 
@@ -302,8 +302,8 @@ def test_a_damaged_checkpoint_is_refused(demonstrations, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from reachy_policies.demonstrations import load_demonstrations
-from reachy_policies.imitation import ImitationConfig, fit
+from reachy_policies.data.demonstrations import load_demonstrations
+from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
 
 def kill(progress):
     if progress.step == 40:

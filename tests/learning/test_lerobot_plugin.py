@@ -13,7 +13,7 @@ from lerobot.envs import make_env, preprocess_observation
 from lerobot.envs.factory import make_env_config
 from lerobot.utils.import_utils import register_third_party_plugins
 
-from reachy_policies.run import MODEL
+from reachy_policies.runs.run import MODEL
 from reachy_sim import ENVIRONMENTS
 
 

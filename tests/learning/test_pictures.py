@@ -7,21 +7,21 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from reachy_kit.bundle import read_bundle
 from reachy_kit.cli.main import app
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import CAMERA, Observation
-from reachy_kit.recording import IMAGE
-from reachy_kit.runner import load_policy
-from reachy_policies.adapter import batch_policy_of
-from reachy_policies.chunk import ReachyChunkConfig
-from reachy_policies.chunk.eye import SeeingNetwork
-from reachy_policies.demonstrations import load_demonstrations, with_pictures
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.interface import CAMERA, Observation
+from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
+from reachy_policies.data.image_tensors import SMALL, fitted
 from reachy_policies.export import export
-from reachy_policies.pictures import SMALL, fitted
-from reachy_policies.run import open_run
+from reachy_policies.models.chunk import ReachyChunkConfig
+from reachy_policies.models.chunk.image_encoder import SeeingNetwork
+from reachy_policies.models.lerobot import batch_policy_of
+from reachy_policies.runs.run import open_run
 
 BRIEF = {"obs_type": "pixels", "max_steps": 10, "eval_every": 5, "checkpoint_every": 5, "batch_size": 16}
 TINY = {
@@ -137,7 +137,7 @@ def test_an_imitation_looks_at_pictures_and_not_at_features(seeing_run):
 
 
 def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(seeing_run):
-    from reachy_policies.evaluate.arms import batch_policy
+    from reachy_policies.evaluation.groups import batch_policy
 
     rng = np.random.default_rng(0)
     single, batch, lerobots = seeing_run.policy(), batch_policy(seeing_run), batch_policy_of(seeing_run)

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES
-from reachy_policies.evaluate.arms import open_arm
-from reachy_policies.reinforce.checkpoint import read_checkpoint
-from reachy_policies.reinforce.configuration import ReinforceConfig
-from reachy_policies.reinforce.exploration import Directions
-from reachy_policies.reinforce.methods import Assignment, stages_of
-from reachy_policies.run import open_run
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_policies.evaluation.groups import open_arm
+from reachy_policies.reinforcement.ppo.chunk_noise import Directions
+from reachy_policies.reinforcement.reinforce import Assignment, stages_of
+from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
+from reachy_policies.runs.checkpoint import read_checkpoint
+from reachy_policies.runs.run import open_run
 
 TINY = {
     "num_envs": 16,
@@ -122,7 +122,7 @@ def test_a_full_disk_ends_exploration_with_a_message_and_keeps_the_checkpoint_be
     reinforced, trained_run, tmp_path, monkeypatch
 ):
     """A limit on the size of files fails at the same call as a disk without room."""
-    from reachy_policies.reinforce import training
+    from reachy_policies.reinforcement import training
 
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -271,7 +271,7 @@ def test_what_does_not_explore_stays_near_the_imitation(reinforced, trained_run)
 
 
 def test_a_reinforced_run_exports_and_acts_as_its_bundle(reinforced, tmp_path):
-    from reachy_kit.bundle import read_bundle
+    from reachy_kit.runtime.inference.bundle import read_bundle
     from reachy_policies.export import export
 
     manifest = export(reinforced, tmp_path / "rl.bundle")

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.simulated import BatchTeacher, make_envs
 from reachy_kit.cli.train import train_imitation
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES
-from reachy_policies.adapter import batch_policy_of
-from reachy_policies.evaluate.batch import play
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_policies.export import export
-from reachy_policies.reinforce.stages import Stages
-from reachy_policies.residual.base import FrozenBase
-from reachy_policies.residual.configuration_learning import ResidualConfig
-from reachy_policies.residual.correcting import Correcting
-from reachy_policies.residual.memory import Episodes, Memory
-from reachy_policies.run import MODEL, open_run
+from reachy_policies.models.lerobot import batch_policy_of
+from reachy_policies.models.residual.frozen_base import FrozenBase
+from reachy_policies.reinforcement.curriculum import Stages
+from reachy_policies.reinforcement.residual.replay_memory import Episodes, Memory
+from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
+from reachy_policies.reinforcement.residual.td3_learner import Correcting
+from reachy_policies.rollouts.episode_batch import play
+from reachy_policies.runs.run import MODEL, open_run
 
 TINY = {
     "num_envs": 8,

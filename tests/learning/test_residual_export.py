@@ -8,16 +8,16 @@ import onnx
 import pytest
 import torch
 
-from reachy_kit.bundle import read_bundle
-from reachy_kit.errors import RefusedError
-from reachy_kit.interface import ACTION_NAMES, Observation
-from reachy_kit.perception.target import TARGET_FEATURES
-from reachy_kit.runner import load_policy
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.interface import ACTION_NAMES, Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_policies import export as exporting
-from reachy_policies.demonstrations import load_demonstrations
-from reachy_policies.residual import ReachyResidualConfig, ReachyResidualPolicy
-from reachy_policies.residual.base import FrozenBase
-from reachy_policies.run import MODEL, open_run, save_run
+from reachy_policies.data.demonstrations import load_demonstrations
+from reachy_policies.models.residual import ReachyResidualConfig, ReachyResidualPolicy
+from reachy_policies.models.residual.frozen_base import FrozenBase
+from reachy_policies.runs.run import MODEL, open_run, save_run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_policies.evaluate.statistics import compare_pairs, wilson
+from reachy_policies.evaluation.statistics.intervals import compare_pairs, wilson
 
 outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_policies.evaluate.training_seeds import (
+from reachy_policies.evaluation.statistics.training_seeds import (
     compare_trainings,
     interquartile_mean,
     interquartile_mean_interval,

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from reachy_kit.errors import KitError
-from reachy_sim.detector_noise import Sightings, fit, measure
-from reachy_sim.sensing_noise import FITTED_BEARING, FITTED_MISSED, FITTED_SIZE, SensingNoise
+from reachy_kit.runtime.errors import KitError
+from reachy_sim.sensing.detector_noise import Sightings, fit, measure
+from reachy_sim.sensing.sensing_noise import FITTED_BEARING, FITTED_MISSED, FITTED_SIZE, SensingNoise
 
 KNOWN = {"bias": (0.002, -0.001), "deviation": (0.004, 0.002), "size_bias": -0.05, "size": 0.03, "missed": 0.1}
 
@@ -81,7 +81,15 @@ def test_the_defaults_are_what_the_detector_does_on_rendered_frames_and_more():
 
 @pytest.mark.long
 def test_the_command_writes_its_numbers_and_its_picture(tmp_path):
-    command = [sys.executable, "-m", "reachy_sim.detector_noise", "--out", str(tmp_path / "new"), "--frames", "120"]
+    command = [
+        sys.executable,
+        "-m",
+        "reachy_sim.sensing.detector_noise",
+        "--out",
+        str(tmp_path / "new"),
+        "--frames",
+        "120",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     written = json.loads((tmp_path / "new/detector.json").read_text())
     assert written["frames"] == 120

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_sim import draws
+from reachy_sim import counter_rng
 
 COUNT = 20_000
 counters = st.integers(0, 2**64 - 1)
@@ -19,12 +19,12 @@ def column(by, other=3):
     """(COUNT,) first numbers, as one of the keys counts up and the others stay."""
     up, still = np.arange(COUNT, dtype=np.uint64), np.full(COUNT, other, dtype=np.uint64)
     if by == "seed":
-        return draws.uniform(up, still, draws.SENSING, 1)[:, 0]
+        return counter_rng.uniform(up, still, counter_rng.SENSING, 1)[:, 0]
     if by == "episode":
-        return draws.uniform(still, up, draws.SENSING, 1)[:, 0]
+        return counter_rng.uniform(still, up, counter_rng.SENSING, 1)[:, 0]
     if by == "step":
-        return draws.uniform(still, still, draws.SENSING, 1, up)[:, 0]
-    return draws.uniform(still[:1], still[:1], draws.SENSING, COUNT)[0]
+        return counter_rng.uniform(still, still, counter_rng.SENSING, 1, up)[:, 0]
+    return counter_rng.uniform(still[:1], still[:1], counter_rng.SENSING, COUNT)[0]
 
 
 every_key = pytest.mark.parametrize("by", ["seed", "episode", "step", "number"])
@@ -51,20 +51,20 @@ def test_neighbours_are_independent(by):
     assert np.sum((pairs - expected) ** 2) / expected < 165
 
 
-STREAMS = (draws.SCENARIO, draws.CONDITIONS, draws.SENSING, draws.POLICY, draws.VISUALS)
+STREAMS = (counter_rng.SCENARIO, counter_rng.CONDITIONS, counter_rng.SENSING, counter_rng.POLICY, counter_rng.VISUALS)
 
 
 @pytest.mark.parametrize(("one", "other"), [(one, other) for one in STREAMS for other in STREAMS if one < other])
 def test_streams_are_independent_of_each_other(one, other):
     seeds, episodes = np.arange(COUNT, dtype=np.uint64), np.zeros(COUNT, dtype=np.uint64)
-    first, second = (draws.uniform(seeds, episodes, stream, 1)[:, 0] for stream in (one, other))
+    first, second = (counter_rng.uniform(seeds, episodes, stream, 1)[:, 0] for stream in (one, other))
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(COUNT)
     assert not np.intersect1d(first, second).size
 
 
 def test_seed_episode_stream_and_step_are_not_interchangeable():
     cube = np.stack(np.meshgrid(*[np.arange(8, dtype=np.uint64)] * 3), axis=-1).reshape(-1, 3)
-    found = [draws.uniform(cube[:, 0], cube[:, 1], stream, 4, cube[:, 2]).ravel() for stream in STREAMS]
+    found = [counter_rng.uniform(cube[:, 0], cube[:, 1], stream, 4, cube[:, 2]).ravel() for stream in STREAMS]
     assert len(np.unique(found)) == np.size(found)
 
 
@@ -73,14 +73,14 @@ def test_a_draw_depends_on_its_keys_alone_and_not_on_the_batch(seed, episode, st
     rng = np.random.default_rng(place)
     keys = rng.integers(0, 2**63, (3, 6)).astype(np.uint64)
     keys[:, place] = seed, episode, step
-    alone = draws.uniform(some(seed), some(episode), draws.POLICY, count, some(step))
-    among = draws.uniform(keys[0], keys[1], draws.POLICY, 8, keys[2])
+    alone = counter_rng.uniform(some(seed), some(episode), counter_rng.POLICY, count, some(step))
+    among = counter_rng.uniform(keys[0], keys[1], counter_rng.POLICY, 8, keys[2])
     np.testing.assert_array_equal(among[place, :count], alone[0])
 
 
 def test_a_draw_is_the_same_on_every_computer():
     """Written down once: recorded seeds must mean the same episodes for ever."""
-    found = draws.uniform(some([0, 1]), some([0, 5]), draws.SCENARIO, 2)
+    found = counter_rng.uniform(some([0, 1]), some([0, 5]), counter_rng.SCENARIO, 2)
     np.testing.assert_array_equal(
         found, [[0.8833108082136426, 0.43152799704850997], [0.2059307210289768, 0.00693999163524861]]
     )
@@ -88,7 +88,7 @@ def test_a_draw_is_the_same_on_every_computer():
 
 def test_normal_numbers_have_normal_moments():
     seeds = np.arange(COUNT, dtype=np.uint64)
-    values = draws.normal(draws.uniform(seeds, seeds * 0, draws.SENSING, 4))
+    values = counter_rng.normal(counter_rng.uniform(seeds, seeds * 0, counter_rng.SENSING, 4))
     assert values.shape == (COUNT, 4)
     error = 4 / np.sqrt(COUNT)
     np.testing.assert_allclose(values.mean(axis=0), 0, atol=error)
@@ -101,4 +101,4 @@ def test_normal_numbers_have_normal_moments():
 
 def test_normal_numbers_are_finite_at_the_edges():
     edge = np.array([[0.0, 1 - 2**-53, 0.0, 1 - 2**-53]])
-    assert np.isfinite(draws.normal(edge)).all()
+    assert np.isfinite(counter_rng.normal(edge)).all()

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW
-from reachy_sim.actuators import IDENTIFIED, Actuators, Motors, in_series
-from reachy_sim.dynamics import open_dynamics
-from reachy_sim.physics import Physics
-from reachy_sim.standing import JOINTS, joint_targets
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW
+from reachy_sim.dynamics.actuators import IDENTIFIED, Actuators, Motors, in_series
+from reachy_sim.dynamics.joints import JOINTS, joint_targets
+from reachy_sim.dynamics.physics_tier import Physics
+from reachy_sim.dynamics.tiers import open_dynamics
 
 TICK = 0.02
 TIERS = ("physics", "kinematic")

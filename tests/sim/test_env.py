@@ -10,13 +10,13 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
 import reachy_sim
-from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.perception.ball import BallDetector
-from reachy_kit.perception.camera import SIM_CAMERA
-from reachy_kit.perception.target import BELOW, RIGHT, VISIBLE
-from reachy_sim.env import ReachyMiniEnv, ReachyMiniVectorEnv
-from reachy_sim.spaces import OBS_TYPES
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Observation
+from reachy_kit.runtime.perception.ball import BallDetector
+from reachy_kit.runtime.perception.camera import SIM_CAMERA
+from reachy_kit.runtime.perception.target import BELOW, RIGHT, VISIBLE
+from reachy_sim.envs.spaces import OBS_TYPES
+from reachy_sim.envs.vector_env import ReachyMiniEnv, ReachyMiniVectorEnv
 from reachy_sim.tasks.expert import teacher
 
 LOOK_AT, EPISODE = "ReachyMini/LookAt-v0", 35

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reachy_sim.fidelity import action_sequence, compare, simulated
+from reachy_sim.sysid.fidelity import action_sequence, compare, simulated
 
 SEQUENCE = action_sequence(12.0)
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from reachy_kit.errors import KitError, RefusedError
-from reachy_kit.geometry import pose_from_vector, vector_from_pose
-from reachy_kit.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, Observation
-from reachy_kit.kinematics import forward, reachable
-from reachy_kit.safety import CLASSROOM, Motion, limit
-from reachy_sim.actuators import IDENTIFIED, TICK, Actuators, Motors, in_series
-from reachy_sim.excitation import Recording, excitation, record
-from reachy_sim.identification import NAMES, identify
+from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
+from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, Observation
+from reachy_kit.runtime.kinematics import forward, reachable
+from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
+from reachy_sim.dynamics.actuators import IDENTIFIED, TICK, Actuators, Motors, in_series
+from reachy_sim.dynamics.joints import joint_targets
 from reachy_sim.robot import SimRobot, SimRobotConfig
-from reachy_sim.standing import joint_targets
+from reachy_sim.sysid.excitation import Recording, excitation, record
+from reachy_sim.sysid.identification import NAMES, identify
 
 ENCODER = 2 * np.pi / 4096
 """rad, a step of the XL330's encoder (Robotis e-Manual)."""

@@ -8,12 +8,12 @@ import threading
 import numpy as np
 import pytest
 
-from reachy_kit.errors import KitError, WrongUseError
-from reachy_kit.geometry import bearing, pose_from_vector, target_in_camera
-from reachy_kit.perception.ball import BallColour, find_ball
-from reachy_kit.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
-from reachy_sim.render import EyeCamera
-from reachy_sim.visuals import CLUTTER, DRAWS, HELD_OUT_VISUALS, SHAPES, TRAINING_VISUALS, Visuals
+from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.geometry import bearing, pose_from_vector, target_in_camera
+from reachy_kit.runtime.perception.ball import BallColour, find_ball
+from reachy_kit.runtime.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
+from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.visuals import CLUTTER, DRAWS, HELD_OUT_VISUALS, SHAPES, TRAINING_VISUALS, Visuals
 
 AHEAD = np.eye(4)
 BALL = np.array([0.8, -0.1, 0.05])
@@ -246,7 +246,7 @@ def test_a_closed_camera_says_so():
 
 OPENING = """
 import gc, sys, numpy as np, psutil
-from reachy_sim.render import EyeCamera
+from reachy_sim.rendering.head_camera import EyeCamera
 
 def use(count):
     for _ in range(count):
@@ -276,7 +276,7 @@ def test_cameras_leave_nothing_behind(close, count):
 
 LEFT_OPEN = """
 import numpy as np
-from reachy_sim.render import EyeCamera
+from reachy_sim.rendering.head_camera import EyeCamera
 eyes = [EyeCamera() for _ in range(3)]
 eyes[0].render(np.eye(4), None)
 eyes[1].itself = eyes[1]
@@ -285,8 +285,8 @@ print("done")
 FORKED = """
 import os, warnings, numpy as np
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about forks beside threads
-from reachy_kit.errors import KitError
-from reachy_sim.render import EyeCamera
+from reachy_kit.runtime.errors import KitError
+from reachy_sim.rendering.head_camera import EyeCamera
 eye = EyeCamera()
 if os.fork() == 0:
     try:

@@ -5,16 +5,16 @@ import contextlib
 import numpy as np
 import pytest
 
-from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, NEUTRAL, PITCH, ROLL, YAW
-from reachy_kit.rollout import rollout
-from reachy_kit.safety import CLASSROOM, Motion, limit
-from reachy_sim.actuators import Actuators
-from reachy_sim.model import robot_model
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, NEUTRAL, PITCH, ROLL, YAW
+from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
+from reachy_sim.dynamics.actuators import Actuators
+from reachy_sim.dynamics.model import robot_model
 from reachy_sim.robot import SimRobot, SimRobotConfig
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.expert import expert
-from reachy_sim.twin import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, Twin
 
 MILLIMETRE, DEGREE = 1e-3, np.deg2rad(1)
 

@@ -5,20 +5,20 @@ import contextlib
 import numpy as np
 import pytest
 
-from reachy_kit.geometry import pose_from_vector
-from reachy_kit.interface import BODY_YAW, CAMERA, CONTROL_HZ, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.perception.ball import BallDetector
-from reachy_kit.perception.target import BELOW, MAX_AGE, RIGHT, SIZE, VISIBLE
-from reachy_sim import draws
-from reachy_sim.conditions import DRAWS, RANDOMIZATIONS, Conditions, randomization
-from reachy_sim.render import EyeCamera
-from reachy_sim.sensing import PoseHistory, Senses
-from reachy_sim.sensing_noise import SensingNoise
+from reachy_kit.runtime.geometry import pose_from_vector
+from reachy_kit.runtime.interface import BODY_YAW, CAMERA, CONTROL_HZ, NEUTRAL, PITCH, YAW, Observation
+from reachy_kit.runtime.perception.ball import BallDetector
+from reachy_kit.runtime.perception.target import BELOW, MAX_AGE, RIGHT, SIZE, VISIBLE
+from reachy_sim import counter_rng
+from reachy_sim.domain import DRAWS, RANDOMIZATIONS, Conditions, randomization
+from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.visuals import Visuals
+from reachy_sim.sensing.senses import PoseHistory, Senses
+from reachy_sim.sensing.sensing_noise import SensingNoise
 from reachy_sim.tasks import TASKS, variant_by_name
 from reachy_sim.tasks.dance import PHASE_NOISE, TEMPO_NOISE
 from reachy_sim.tasks.sound_orient import BEARING_NOISE, LEVEL_NOISE
 from reachy_sim.tasks.task import View
-from reachy_sim.visuals import Visuals
 
 PERFECT = {"noise": (0.0, 0.0), "missed": (0.0, 0.0)}
 
@@ -42,15 +42,17 @@ class Sensed:
         self.task = TASKS[task]
         self.seeds, self.episodes = np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
         mine = self.seeds, self.episodes
-        self.scenario = self.task.scenario(draws.uniform(*mine, draws.SCENARIO, len(self.task.spans)))
-        self.drawn = Conditions(**conditions).draw(draws.uniform(*mine, draws.CONDITIONS, DRAWS))
+        self.scenario = self.task.scenario(counter_rng.uniform(*mine, counter_rng.SCENARIO, len(self.task.spans)))
+        self.drawn = Conditions(**conditions).draw(counter_rng.uniform(*mine, counter_rng.CONDITIONS, DRAWS))
         self.senses, self.poses = Senses(self.task, count), PoseHistory(count)
         self.senses.reset(np.arange(count), self.drawn, tilt)
         self.poses.reset(np.arange(count), view(self.scenario.start))
         self.ticks = np.zeros(count, dtype=np.int64)
 
     def tell(self):
-        return self.senses.sense(self.scenario, self.ticks, self.poses, draws.episode_keys(self.seeds, self.episodes))
+        return self.senses.sense(
+            self.scenario, self.ticks, self.poses, counter_rng.episode_keys(self.seeds, self.episodes)
+        )
 
     def tick(self, states=None):
         """20 ms later, the heads at (N, 9); what is sensed then."""

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import reachy_sim  # noqa: F401  (registers the environments)
-from reachy_kit.errors import KitError, WrongUseError
+from reachy_kit.runtime.errors import KitError, WrongUseError
 
 LOOK_AT = "ReachyMini/LookAt-v0"
 EPISODE = 35

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_kit.geometry import pose_from_vector, wrap_angle
-from reachy_kit.interface import ANTENNA_REST, BODY_YAW, NEUTRAL, PITCH, YAW
+from reachy_kit.runtime.geometry import pose_from_vector, wrap_angle
+from reachy_kit.runtime.interface import ANTENNA_REST, BODY_YAW, NEUTRAL, PITCH, YAW
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.dance import DANCE, NOD, SWING, DanceScenario
 from reachy_sim.tasks.sound_orient import SOUND_ORIENT, SoundScenario

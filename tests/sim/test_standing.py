@@ -6,12 +6,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reachy_kit.geometry import pose_from_vector
-from reachy_kit.interface import ANTENNA_REST, NEUTRAL
-from reachy_kit.kinematics import reachable
-from reachy_kit.safety import CLASSROOM, Motion, limit
-from reachy_sim.model import HEAD_HEIGHT, robot_model
-from reachy_sim.standing import JOINTS, Linkage, commanded_joints, joint_targets
+from reachy_kit.runtime.geometry import pose_from_vector
+from reachy_kit.runtime.interface import ANTENNA_REST, NEUTRAL
+from reachy_kit.runtime.kinematics import reachable
+from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
+from reachy_sim.dynamics.joints import JOINTS, Linkage, commanded_joints, joint_targets
+from reachy_sim.dynamics.model import HEAD_HEIGHT, robot_model
 
 
 @pytest.fixture(scope="module")

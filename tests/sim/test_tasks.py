@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from reachy_kit.errors import WrongUseError
-from reachy_kit.geometry import CAMERA_IN_HEAD, pose_from_vector, target_in_camera
-from reachy_kit.interface import BODY_YAW, NEUTRAL, YAW, Observation
-from reachy_kit.kinematics import reachable
-from reachy_kit.perception.camera import SIM_CAMERA
-from reachy_kit.safety import CLASSROOM
-from reachy_sim import draws
-from reachy_sim.model import BALL_RADIUS, HEAD_HEIGHT
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, pose_from_vector, target_in_camera
+from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, YAW, Observation
+from reachy_kit.runtime.kinematics import reachable
+from reachy_kit.runtime.perception.camera import SIM_CAMERA
+from reachy_kit.runtime.safety import CLASSROOM
+from reachy_sim import counter_rng
+from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.tasks import TASKS, VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import expert, teacher
 from reachy_sim.tasks.look_at import LOOK_AT
@@ -27,7 +27,7 @@ every_task = pytest.mark.parametrize("task", TASKS)
 
 def drawn(task, seeds=SEEDS):
     """Episodes of a task, one for each seed."""
-    return task.scenario(draws.uniform(seeds, np.zeros_like(seeds), draws.SCENARIO, len(task.spans)))
+    return task.scenario(counter_rng.uniform(seeds, np.zeros_like(seeds), counter_rng.SCENARIO, len(task.spans)))
 
 
 def at(task, seconds):
@@ -52,7 +52,7 @@ def test_every_episode_begins_where_the_robot_can_stand(task, name):
 def test_what_is_sensed_stays_inside_its_range_and_is_finite(task, name):
     chosen = variant_by_name(task, name).task
     scenario = drawn(chosen)
-    normals = draws.normal(draws.uniform(SEEDS, SEEDS, draws.SENSING, 4))
+    normals = counter_rng.normal(counter_rng.uniform(SEEDS, SEEDS, counter_rng.SENSING, 4))
     for seconds in (0.0, 1.3, chosen.seconds):
         values, _ = chosen.sighting(scenario, at(chosen, seconds), view(scenario.start))
         noisy = chosen.noisy(values, normals, np.full(len(SEEDS), 5.0))

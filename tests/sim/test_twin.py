@@ -5,19 +5,19 @@ import contextlib
 import numpy as np
 import pytest
 
-from reachy_kit.geometry import CAMERA_IN_HEAD, bearing, gaze_error, pose_from_vector, target_in_camera
-from reachy_kit.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.perception.ball import BallDetector
-from reachy_kit.perception.camera import SIM_CAMERA
-from reachy_kit.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
-from reachy_sim.conditions import LATENCY, Conditions, Variant
-from reachy_sim.model import BALL_RADIUS, HEAD_HEIGHT
-from reachy_sim.render import EyeCamera
-from reachy_sim.sensing_noise import SensingNoise
+from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, bearing, gaze_error, pose_from_vector, target_in_camera
+from reachy_kit.runtime.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, Observation
+from reachy_kit.runtime.perception.ball import BallDetector
+from reachy_kit.runtime.perception.camera import SIM_CAMERA
+from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
+from reachy_sim.domain import LATENCY, Conditions, Variant
+from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
+from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.sensing.sensing_noise import SensingNoise
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.track import TRACK
-from reachy_sim.twin import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, Twin
 
 EXACT = Conditions(noise=(0.0, 0.0), missed=(0.0, 0.0))
 DT = 0.04

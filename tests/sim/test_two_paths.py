@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 import reachy_sim
-from reachy_kit.rollout import rollout
-from reachy_sim.conditions import Variant
+from reachy_kit.runtime.rollout import rollout
+from reachy_sim.domain import Variant
 from reachy_sim.robot import SimRobot, SimRobotConfig
 from reachy_sim.tasks import VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import expert, teacher
 from reachy_sim.trials import run_trial
-from reachy_sim.twin import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, Twin
 
 IDS = {task: name for name, task in reachy_sim.ENVIRONMENTS.items()}
 

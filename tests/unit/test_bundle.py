@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from reachy_kit.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
-from reachy_kit.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
-from reachy_kit.perception.target import TARGET_FEATURES, TARGET_UNITS
-from reachy_kit.runner import ChunkedPolicy, load_policy
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.inference.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
+from reachy_kit.runtime.inference.runner import ChunkedPolicy, load_policy
+from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
 
 HISTORY, CHUNK, EXECUTE = 2, 4, 3
 INPUTS = {
@@ -312,10 +312,10 @@ def test_a_policy_without_perception_is_wrong_use():
 
 
 def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
-    from reachy_kit.rollout import rollout
+    from reachy_kit.runtime.rollout import rollout
     from reachy_sim.robot import SimRobot
     from reachy_sim.tasks import variant_by_name
-    from reachy_sim.twin import GeometricPerception, Twin
+    from reachy_sim.world import GeometricPerception, Twin
 
     policy = load_policy(read_bundle(written(tmp_path / "x.bundle", onnx_graph(step=np.nan))), TARGET_FEATURES)
     robot, twin = SimRobot(), Twin(variant_by_name("look_at"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_kit.geometry import (
+from reachy_kit.runtime.geometry import (
     CAMERA_IN_HEAD,
     bearing,
     euler_from_rotation,

@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reachy_kit import kinematics
-from reachy_kit.kinematics import BODY_YAW_LIMIT, HEAD_Z_OFFSET, STEWART_LIMITS, forward, inverse, reachable
+from reachy_kit.runtime.kinematics import BODY_YAW_LIMIT, HEAD_Z_OFFSET, STEWART_LIMITS, forward, inverse, reachable
 
 UNREACHABLE_Z = 0.5
 

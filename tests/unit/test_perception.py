@@ -5,11 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reachy_kit.geometry import bearing
-from reachy_kit.interface import CAMERA, NEUTRAL, Observation
-from reachy_kit.perception.ball import BallColour, BallDetector, find_ball
-from reachy_kit.perception.camera import SIM_CAMERA, PinholeCamera
-from reachy_kit.perception.target import AGE, BELOW, RIGHT, SIZE, VISIBLE, TargetMemory
+from reachy_kit.runtime.geometry import bearing
+from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Observation
+from reachy_kit.runtime.perception.ball import BallColour, BallDetector, find_ball
+from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
+from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, VISIBLE, TargetMemory
 
 GREEN, WALL = (26, 191, 38), (235, 230, 220)
 HEIGHT, WIDTH = 180, 320

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reachy_kit.geometry import pose_from_vector
-from reachy_kit.interface import NEUTRAL
-from reachy_kit.kinematics import Platform, forward, inverse_of_vector, reachable
+from reachy_kit.runtime.geometry import pose_from_vector
+from reachy_kit.runtime.interface import NEUTRAL
+from reachy_kit.runtime.kinematics import Platform, forward, inverse_of_vector, reachable
 
 SPREAD = np.array([0.008, 0.008, 0.01, 0.15, 0.2, 0.4, 1.0, 0.0, 0.0])
 """m and rad, of the swings; all of it in reach."""

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from reachy_kit.errors import RefusedError, WrongUseError
-from reachy_kit.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, YAW, Observation, Truth
-from reachy_kit.rollout import rollout
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, YAW, Observation, Truth
+from reachy_kit.runtime.rollout import rollout
 
 TICK = 0.02
 

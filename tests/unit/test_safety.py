@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reachy_kit import safety
-from reachy_kit.geometry import pose_from_vector
-from reachy_kit.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
-from reachy_kit.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reachable
-from reachy_kit.safety import CLASSROOM, Limited, Motion, limit
+from reachy_kit.runtime import safety
+from reachy_kit.runtime.geometry import pose_from_vector
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
+from reachy_kit.runtime.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reachable
+from reachy_kit.runtime.safety import CLASSROOM, Limited, Motion, limit
 
 ROUNDING = 1e-12
 AT_REST = Motion.at_rest(NEUTRAL)

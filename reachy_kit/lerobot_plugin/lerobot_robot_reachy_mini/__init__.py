@@ -4,6 +4,6 @@ Try it: lerobot-eval --env.type=reachy_mini --env.task=look_at --policy.path=run
 """
 
 from lerobot_robot_reachy_mini.env import ReachyMiniEnvConfig
-from reachy_policies.chunk import ReachyChunkConfig, ReachyChunkPolicy
+from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 
 __all__ = ["ReachyChunkConfig", "ReachyChunkPolicy", "ReachyMiniEnvConfig"]

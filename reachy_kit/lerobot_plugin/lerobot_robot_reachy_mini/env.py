@@ -9,7 +9,7 @@ from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
 
-from reachy_kit.interface import ACTION_NAMES, CAMERA
+from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA
 from reachy_sim import ENVIRONMENTS
 from reachy_sim.tasks import variant_by_name
 

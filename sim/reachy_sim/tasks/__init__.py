@@ -1,7 +1,7 @@
 """The tasks by name, each in a file of its own, with their variants and their teachers."""
 
-from reachy_kit.errors import WrongUseError
-from reachy_sim.conditions import Variant
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_sim.domain import Variant
 from reachy_sim.tasks import dance, look_at, sound_orient, track
 
 VARIANTS: dict[str, dict[str, Variant]] = {

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from reachy_kit.interface import ANTENNA_REST, PITCH, Array
-from reachy_kit.perception.hearing import BEAT_FEATURES
-from reachy_sim.conditions import Conditions, Variant, variants
+from reachy_kit.runtime.interface import ANTENNA_REST, PITCH, Array
+from reachy_kit.runtime.perception.sound import BEAT_FEATURES
+from reachy_sim.domain import Conditions, Variant, variants
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 
 NOD = np.deg2rad(8.0)

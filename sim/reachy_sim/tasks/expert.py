@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Action, Array, Observation
-from reachy_kit.perception.hearing import SOUND_FEATURES
-from reachy_kit.perception.target import TARGET_FEATURES
-from reachy_sim import draws
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Action, Array, Observation
+from reachy_kit.runtime.perception.sound import SOUND_FEATURES
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_sim import counter_rng
 from reachy_sim.tasks.dance import NOD, SWING
 
 type Ids = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ type Ids = npt.NDArray[np.int64]
 class BatchPolicy(Protocol):
     """Decides for N environments at once."""
 
-    def reset(self, ids: Ids, seeds: draws.Counters, episodes: draws.Counters) -> None:
+    def reset(self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters) -> None:
         """Begin new episodes; whatever is random about them follows from their seeds and counts."""
         ...
 
@@ -114,11 +114,11 @@ class Follower:
         shares = (config.gain, config.trust, config.insistence, _QUICK)
         self._gain, self._trust, self._insistence, self._quick = (1 - (1 - share) ** (25 / hz) for share in shares)
 
-    def reset(self, ids: Ids, seeds: draws.Counters, episodes: draws.Counters) -> None:
+    def reset(self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters) -> None:
         """New episodes: new reaction times, and nothing seen yet."""
         self._seeds[ids], self._episodes[ids] = seeds, episodes
         self._decisions[ids] = 0
-        drawn = draws.normal(draws.uniform(seeds, episodes, draws.POLICY, 4))
+        drawn = counter_rng.normal(counter_rng.uniform(seeds, episodes, counter_rng.POLICY, 4))
         reaction = self._config.reaction + self._config.reaction_spread * drawn[:, 0]
         self._late[ids] = np.clip(np.round(reaction * self._hz), min(self._config.reaction, 1), self._slots - 1)
         self._wander[ids] = self._config.aim_noise * drawn[:, 1:3]
@@ -177,7 +177,7 @@ class Follower:
             return
         keep = np.exp(-1 / (self._hz * config.aim_memory))
         steps = self._decisions.astype(np.uint64)
-        drawn = draws.normal(draws.uniform(self._seeds, self._episodes, draws.POLICY, 2, steps))
+        drawn = counter_rng.normal(counter_rng.uniform(self._seeds, self._episodes, counter_rng.POLICY, 2, steps))
         self._wander = keep * self._wander + config.aim_noise * np.sqrt(1 - keep**2) * drawn
 
     def _look_about(self) -> Array:
@@ -240,11 +240,11 @@ class Dancer:
         self._decisions = np.zeros(count, dtype=np.uint64)
         self._seeds, self._episodes = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
 
-    def reset(self, ids: Ids, seeds: draws.Counters, episodes: draws.Counters) -> None:
+    def reset(self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters) -> None:
         """New episodes: another day's timing and temper."""
         config = self._config
         self._seeds[ids], self._episodes[ids], self._decisions[ids] = seeds, episodes, 0
-        drawn = draws.normal(draws.uniform(seeds, episodes, draws.POLICY, 4))
+        drawn = counter_rng.normal(counter_rng.uniform(seeds, episodes, counter_rng.POLICY, 4))
         self._late[ids] = config.asynchrony + config.asynchrony_spread * drawn[:, 0]
         self._wobble[ids] = config.jitter * drawn[:, 1]
         self._size[ids] = 1 + config.amplitude_spread * np.clip(drawn[:, 2], -2, 2)
@@ -255,7 +255,9 @@ class Dancer:
         self._decisions += np.uint64(1)
         if config.jitter:
             keep = np.exp(-2.0 / self._hz)
-            drawn = draws.normal(draws.uniform(self._seeds, self._episodes, draws.POLICY, 2, self._decisions))
+            drawn = counter_rng.normal(
+                counter_rng.uniform(self._seeds, self._episodes, counter_rng.POLICY, 2, self._decisions)
+            )
             self._wobble = keep * self._wobble + config.jitter * np.sqrt(1 - keep**2) * drawn[:, 0]
         sine, cosine, tempo, _, age = environment_state.T
         ahead = age + config.lead + 1 / self._hz - self._late - self._wobble

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from reachy_kit.geometry import wrap_angle
-from reachy_kit.interface import BODY_YAW, PITCH, ROLL, YAW, Array
-from reachy_kit.perception.hearing import DIRECTION_PERIOD, SOUND_FEATURES
-from reachy_sim.conditions import OTHER_ROBOTS, Conditions, Variant, variants
+from reachy_kit.runtime.geometry import wrap_angle
+from reachy_kit.runtime.interface import BODY_YAW, PITCH, ROLL, YAW, Array
+from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD, SOUND_FEATURES
+from reachy_sim.domain import OTHER_ROBOTS, Conditions, Variant, variants
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 
 BEARING_NOISE = np.deg2rad(8.0)

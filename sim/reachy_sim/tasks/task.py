@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
+from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
 
 type Span = tuple[float, float]
 type Bools = npt.NDArray[np.bool_]

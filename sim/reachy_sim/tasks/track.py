@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reachy_sim.conditions import OTHER_ROBOTS, OTHER_SENSES, OTHER_SIGHTS, Variant, variants
+from reachy_sim.domain import OTHER_ROBOTS, OTHER_SENSES, OTHER_SIGHTS, Variant, variants
 from reachy_sim.tasks.gaze import GazeTask
 
 TRACK = GazeTask(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reachy_kit.interface import ACTION_NAMES, ACTION_UNITS
-from reachy_kit.safety import CLASSROOM
+from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS
+from reachy_kit.runtime.safety import CLASSROOM
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Between the browser and the one control loop: pause, single steps, a new start, and a person at the sliders.
 
-The loop stays ``reachy_kit.rollout``. It gets a robot that can be made to wait and a policy that can be overruled;
+The loop stays ``reachy_kit.runtime.rollout``. It gets a robot that can be made to wait and a policy that can be overruled;
 whoever wants a new start raises an exception through it.
 """
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from reachy_kit.interface import Action, Array, Observation, Policy, Robot
+from reachy_kit.runtime.interface import Action, Array, Observation, Policy, Robot
 
 _LATE = 0.1
 """s behind the wall clock after which a simulation no longer tries to catch up."""

@@ -11,10 +11,10 @@ import cv2
 import imageio.v3 as iio
 import numpy as np
 
-from reachy_kit.errors import WrongUseError
-from reachy_kit.interface import Image, Step, World
-from reachy_sim.view.figure import Portraitist
-from reachy_sim.view.moments import Moment, Moments
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import Image, Step, World
+from reachy_sim.view.robot_drawing import Portraitist
+from reachy_sim.view.snapshots import Moment, Moments
 
 FORMATS = (".mp4", ".gif")
 _LOOKING, _NOT_LOOKING = (40, 170, 70), (140, 140, 140)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import viser
 
-from reachy_kit.interface import CONTROL_HZ, Perception, Policy, Robot, World
-from reachy_kit.rollout import rollout
+from reachy_kit.runtime.interface import CONTROL_HZ, Perception, Policy, Robot, World
+from reachy_kit.runtime.rollout import rollout
 from reachy_sim.view.controls import Controls, OverruledPolicy, StartAgainError, Still, WatchedRobot
-from reachy_sim.view.figure import Figure
-from reachy_sim.view.moments import Moment, Moments
-from reachy_sim.view.page import FrontDoor
+from reachy_sim.view.page_server import FrontDoor
 from reachy_sim.view.panel import Cast, Panel
+from reachy_sim.view.robot_drawing import Figure
 from reachy_sim.view.scene import RobotScene
+from reachy_sim.view.snapshots import Moment, Moments
 from reachy_sim.view.stream import PictureStream
-from reachy_sim.view.subject import tolerance_of, variants_of
+from reachy_sim.view.task_info import tolerance_of, variants_of
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.task import Task

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from reachy_sim.model import add_ball, mjcf_path
+from reachy_sim.dynamics.model import add_ball, mjcf_path
 
 _INSIDE = ("dc15_a01_case", "dc15_a01_led", "phs_", "bts2", "b3b", "5w_speaker", "bearing_")
 """Servos, screws, plugs, the speaker and the bearing: inside the shell, and two fifths of all triangles."""

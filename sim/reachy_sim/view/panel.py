@@ -7,10 +7,10 @@ import numpy as np
 import viser
 from viser import uplot
 
-from reachy_kit.interface import ACTION_NAMES, Action, Array, Image
+from reachy_kit.runtime.interface import ACTION_NAMES, Action, Array, Image
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
-from reachy_sim.view.moments import Moment
+from reachy_sim.view.snapshots import Moment
 
 YOU = "you"
 """Who drives while a person does."""

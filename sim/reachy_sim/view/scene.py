@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import viser
 
-from reachy_kit.interface import Array
-from reachy_sim.model import BALL_RADIUS, BALL_RGBA
-from reachy_sim.view.figure import Figure
+from reachy_kit.runtime.interface import Array
+from reachy_sim.dynamics.model import BALL_RADIUS, BALL_RGBA
+from reachy_sim.view.robot_drawing import Figure
 
 type Colour = tuple[int, int, int]
 type Mesh = tuple[Array, npt.NDArray[np.int32]]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import cv2
 
-from reachy_kit.errors import KitError
-from reachy_kit.interface import Image
-from reachy_sim.view.figure import Portraitist
-from reachy_sim.view.moments import Moment
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interface import Image
+from reachy_sim.view.robot_drawing import Portraitist
+from reachy_sim.view.snapshots import Moment
 
 _WIDTH, _HEIGHT = 640, 480
 _INTEREST = 3.0

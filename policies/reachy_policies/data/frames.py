@@ -1,0 +1,71 @@
+"""Recorded frames as LeRobot's policies are fed: each with the steps before and after it that a policy asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lerobot.configs import PreTrainedConfig
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+from torch import Tensor
+
+from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_policies.data.demonstrations import Demonstrations
+from reachy_policies.data.image_tensors import augmentation, shrink
+
+
+class Frames(torch.utils.data.Dataset[dict[str, Any]]):
+    """A dataset's frames by their index.
+
+    Numbers come from memory, for LeRobot's tables take 8 ms a frame; pictures come through LeRobot from its videos.
+
+    Args:
+        demonstrations: the numbers.
+        root: the dataset's folder.
+        config: of the policy, complete.
+        augment: whether to change the pictures at random.
+    """
+
+    def __init__(self, demonstrations: Demonstrations, root: Path, config: PreTrainedConfig, *, augment: bool) -> None:
+        inputs = config.input_features or {}
+        known = {OBS_STATE: demonstrations.state, OBS_ENV_STATE: demonstrations.environment_state}
+        self._columns = {key: known[key] for key in known if key in inputs}
+        self._action, self._episode = demonstrations.action, demonstrations.episode
+        self._before, self._after = config.observation_delta_indices, config.action_delta_indices or [0]
+        self._instruction = demonstrations.layout.instruction
+        self._videos = None
+        if IMAGE in inputs:
+            hz = demonstrations.layout.policy_hz
+            deltas = None if self._before is None else {IMAGE: [delta / hz for delta in self._before]}
+            self._videos = LeRobotDataset(
+                f"local/{root.name}", root=root, video_backend="pyav", delta_timestamps=deltas, return_uint8=True
+            )
+            self._size = list(inputs[IMAGE].shape[1:])
+        self._augment = augmentation() if augment and self._videos is not None else None
+
+    def __len__(self) -> int:
+        return len(self._episode)
+
+    def __getitem__(self, frame: int) -> dict[str, Any]:
+        """LeRobot's item: a time axis where the policy asks for several steps, and which of them lie outside."""
+        item: dict[str, Any] = {"task": self._instruction}
+        rows, outside = self._steps(frame, self._before or [0])
+        for key, column in self._columns.items():
+            item[key] = column[rows] if self._before is not None else column[frame]
+            item[f"{key}_is_pad"] = outside
+        if self._videos is not None:
+            picture = shrink(self._videos[frame][IMAGE], self._size)
+            item[IMAGE] = picture if self._augment is None else self._augment(picture)
+            item[f"{IMAGE}_is_pad"] = outside
+        rows, item[f"{ACTION}_is_pad"] = self._steps(frame, self._after)
+        item[ACTION] = self._action[rows]
+        return item
+
+    def _steps(self, frame: int, deltas: Sequence[int]) -> tuple[Tensor, Tensor]:
+        episode = self._episode[frame]
+        first = int(torch.searchsorted(self._episode, episode, side="left"))
+        last = int(torch.searchsorted(self._episode, episode, side="right")) - 1
+        wanted = frame + torch.tensor(list(deltas))
+        inside = wanted.clamp(first, last)
+        return inside, inside != wanted

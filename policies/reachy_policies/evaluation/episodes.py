@@ -1,0 +1,139 @@
+"""Run a policy over seeded episodes and sum up what happened.
+
+Try it: reachy-kit eval expert --task look_at --episodes 20
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, World
+from reachy_kit.runtime.rollout import rollout
+from reachy_policies.evaluation.statistics.intervals import Rate, wilson
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A policy's episodes, in the order of their seeds."""
+
+    policy: str
+    robot: str
+    wall_clock: bool
+    """Whether ticks last 20 ms of real time, so that their periods mean something."""
+    policy_hz: int
+    episodes: list[Episode]
+    gaze_errors: Array
+    """(episodes, steps) rad, the error after each decision."""
+    first_episode: list[Step] = field(default_factory=list)
+    """Every step of the first episode, with its camera frames where the robot has a camera."""
+
+    @property
+    def successes(self) -> list[bool]:
+        """Outcome of each episode."""
+        return [bool(episode.success) for episode in self.episodes]
+
+    @property
+    def success(self) -> Rate:
+        """Success rate with its 95 % interval."""
+        return wilson(sum(self.successes), len(self.successes))
+
+    @property
+    def gaze_error(self) -> Rate:
+        """rad: median over the episodes of the last second's mean, with the quartiles as its bounds."""
+        middle, low, high = np.percentile([episode.gaze_error for episode in self.episodes], [50, 25, 75])
+        return Rate(float(middle), float(low), float(high))
+
+    def loop_ms(self) -> dict[str, float]:
+        """p50 and p99 in ms of the tick's work, and on a wall clock of its period."""
+        work = np.concatenate([episode.work for episode in self.episodes]) * 1e3
+        timing = {"work_p50": _percentile(work, 50), "work_p99": _percentile(work, 99)}
+        if self.wall_clock:
+            periods = np.concatenate([episode.periods for episode in self.episodes]) * 1e3
+            timing |= {"period_p50": _percentile(periods, 50), "period_p99": _percentile(periods, 99)}
+        return timing
+
+    def summary(self) -> dict[str, Any]:
+        """Everything a script may want, in degrees and ms."""
+        degrees = {name: round(float(np.rad2deg(value)), 3) for name, value in vars(self.gaze_error).items()}
+        return {
+            "policy": self.policy,
+            "robot": self.robot,
+            "episodes": len(self.episodes),
+            "seeds": [episode.seed for episode in self.episodes],
+            "successes": self.successes,
+            "success": vars(self.success),
+            "gaze_error_deg": {"median": degrees["value"], "quartiles": [degrees["low"], degrees["high"]]},
+            "reward": float(np.mean([episode.reward for episode in self.episodes])),
+            "loop_ms": self.loop_ms(),
+        }
+
+
+def evaluate(
+    label: str,
+    robot: Robot,
+    policy: Policy,
+    *,
+    seeds: Sequence[int],
+    seconds: float,
+    policy_hz: int,
+    perception: Perception,
+    world: World,
+    wall_clock: bool,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> Evaluation:
+    """Run one episode for each seed; the seeds alone decide the initial states, so evaluations pair up.
+
+    Args:
+        label: the policy's name in tables.
+        robot: connected.
+        policy: to be judged.
+        seeds: one an episode.
+        seconds: length of an episode.
+        policy_hz: decisions per second.
+        perception: fills the features.
+        world: judges.
+        wall_clock: whether the robot runs in real time.
+        on_episode: told of each finished one.
+    """
+    trace = _Trace()
+    episodes = []
+    for seed in seeds:
+        episode = rollout(
+            robot,
+            policy,
+            seconds=seconds,
+            policy_hz=policy_hz,
+            seed=seed,
+            perception=perception,
+            world=world,
+            subscribers=[trace],
+        )
+        episodes.append(episode)
+        on_episode(episode)
+    return Evaluation(label, robot.name, wall_clock, policy_hz, episodes, np.array(trace.errors), trace.first)
+
+
+class _Trace:
+    """Keeps the gaze error of every step, and the whole first episode."""
+
+    def __init__(self) -> None:
+        self.errors: list[list[float]] = []
+        self.first: list[Step] = []
+
+    def on_episode_start(self, seed: int) -> None:
+        self.errors.append([])
+
+    def on_step(self, step: Step) -> None:
+        assert step.truth is not None
+        self.errors[-1].append(step.truth.gaze_error)
+        if len(self.errors) == 1:
+            self.first.append(step)
+
+    def on_episode_end(self, episode: Episode) -> None:
+        """Nothing to close."""
+
+
+def _percentile(values: Array, share: float) -> float:
+    return round(float(np.percentile(values, share)), 3)

@@ -1,0 +1,34 @@
+"""A training's curve in TensorBoard, on this computer alone: no account, nothing leaves it.
+
+Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at --track
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_policies.imitation.supervised import OnProgress, Progress
+
+
+@contextlib.contextmanager
+def events(out: Path) -> Iterator[OnProgress]:
+    """Write each look at held-out episodes to ``tensorboard/<name of the run>`` beside the run.
+
+    Raises:
+        WrongUseError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise WrongUseError(
+            "--track needs TensorBoard: pip install 'reachy-kit[track]'. Without it the run has curve.csv and curve.png"
+        ) from error
+    folder = out.parent / "tensorboard" / out.name
+    with SummaryWriter(str(folder), purge_step=0) as writer:  # a training that goes on tells its looks again
+
+        def on_progress(progress: Progress) -> None:
+            for name in ("train_loss", "held_out_loss", "held_out_error"):
+                writer.add_scalar(name, getattr(progress, name), progress.step)
+
+        yield on_progress

@@ -1,0 +1,147 @@
+"""The batched environments as stable-baselines3 wants them, a chunk of decisions at a time.
+
+Each round begins with fresh episodes whose seeds follow from the run's seed and the round: what an environment would
+have to remember from one round to the next is the round's number.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv
+
+from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
+from reachy_policies.models.chunk.image_encoder import PICTURES
+from reachy_policies.reinforcement.curriculum import Stages
+from reachy_policies.rollouts.batch_history import Window
+
+type Floats = npt.NDArray[np.float32]
+
+TRAINING_SEEDS = 10_000_000
+"""First seed of training episodes, far from recordings (1,000,000) and evaluations (0)."""
+_SEEDS_EACH = 100_000_000
+_FAR = 1e3
+"""rad and m: no bound, but stable-baselines3 wants a finite one. The limiter bounds what is carried out."""
+
+
+def round_seeds(seed: int, iteration: int, count: int) -> int:
+    """First of the seeds of a round's episodes; the others count on from it.
+
+    Args:
+        seed: of the training.
+        iteration: the round.
+        count: episodes of a round.
+    """
+    return TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * count
+
+
+class BatchedVecEnv(VecEnv):
+    """What stable-baselines3 wants to know of single environments, answered for a batch that has none."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute, once for each environment."""
+        return [getattr(self, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Environments of one batch share their attributes."""
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Nothing to call on single environments."""
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No environment of a batch has wrappers of its own."""
+        return [False] * self.num_envs
+
+
+class ChunkedEnvs(BatchedVecEnv):
+    """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
+
+    The reward is the chunk's mean. Observations are a ``Window``'s flat rows; behind those of a
+    policy that looks at pictures stand those of the features, for its critic.
+
+    Args:
+        stages: Gymnasium's vector environments, without autoreset.
+        config: of the policy that acts: what it looks at, and C.
+        latent: L numbers before the chunk in an action.
+    """
+
+    def __init__(self, stages: Stages, config: ReachyChunkConfig, latent: int) -> None:
+        envs: Any = stages.first
+        chunk = config.chunk_size
+        self._stages, self._envs, self._chunk, self._latent = stages, envs, chunk, latent
+        self._episode_steps = int(envs.get_attr("_max_episode_steps")[0])
+        spaces = envs.single_observation_space
+        self.action_dim = spaces["agent_pos"].shape[0]
+        features = Window(config.n_obs_steps)
+        width = config.n_obs_steps * (self.action_dim + spaces["environment_state"].shape[0]) + self.action_dim
+        self._windows = [features]
+        if config.picture is not None:
+            # A critic is not taken to the robot: it learns from the features what the actor must see for itself.
+            self._windows = [Window(config.n_obs_steps, config.picture), features]
+            width += (config.n_obs_steps + 1) * self.action_dim + PICTURES * math.prod(config.picture)
+        anything = {"low": -_FAR, "high": _FAR, "dtype": np.float32}
+        super().__init__(
+            envs.num_envs,
+            gymnasium.spaces.Box(shape=(width,), **anything),  # type: ignore[arg-type]
+            gymnasium.spaces.Box(shape=(latent + chunk * self.action_dim,), **anything),  # type: ignore[arg-type]
+        )
+        self._next = 0
+        self.steps = 0
+        """Decisions of all environments so far."""
+        self.mean_reward = 0.0
+        """A decision's, since the last reset."""
+
+    @property
+    def chunks(self) -> int:
+        """Plans in an episode; the last one is cut short where it does not fit."""
+        return -(-self._episode_steps // self._chunk)
+
+    def begin(self, seed: int, iteration: int) -> None:
+        """Decide with which episodes the next reset begins."""
+        self._envs = self._stages.at(iteration)
+        self._next = round_seeds(seed, iteration, self.num_envs)
+
+    def reset(self) -> Floats:
+        """Fresh episodes; (N, width)."""
+        observation, _ = self._envs.reset(seed=self._next)
+        for window in self._windows:
+            window.begin(observation)
+        self._done_steps, self._rewards = 0, 0.0
+        return self._flat()
+
+    def step_async(self, actions: npt.NDArray[np.float32]) -> None:
+        """Take note of (N, L + C·A) actions."""
+        self._chunks = actions[:, self._latent :].reshape(self.num_envs, self._chunk, self.action_dim)
+
+    def step_wait(self) -> tuple[Floats, Floats, npt.NDArray[np.bool_], list[dict[str, Any]]]:
+        """Carry the chunks out."""
+        rewards = np.zeros(self.num_envs)
+        count = min(self._chunk, self._episode_steps - self._done_steps)
+        for decision in range(count):
+            observation, reward, _, _, _ = self._envs.step(self._chunks[:, decision])
+            for window in self._windows:
+                window.note(observation)
+            rewards += reward
+        self._done_steps += count
+        self.steps += count * self.num_envs
+        self._rewards += float(rewards.mean())
+        self.mean_reward = self._rewards / self._done_steps
+        # Time runs out, but nothing ends: what would have come after is worth what the critic says.
+        never: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)
+        return self._flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
+
+    def _flat(self) -> Floats:
+        return np.concatenate([window.flat() for window in self._windows], axis=1)
+
+    def close(self) -> None:
+        """Free the environments."""
+        self._stages.close()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seeds follow from ``begin``."""
+        return [None] * self.num_envs

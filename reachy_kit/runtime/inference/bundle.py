@@ -1,0 +1,232 @@
+"""The deployable policy: a zip of ONNX graphs and a manifest that says what goes in, what comes out, and where from.
+
+Nothing in it is code: a bundle from a stranger can at worst be refused.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
+from reachy_kit.runtime.safety import PROFILES
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_MAX_FILE = 512 * 2**20
+"""Bytes; a larger member is refused before it is unpacked."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX graph of a policy."""
+
+    file: str
+    role: Literal["chunk", "step"]
+    """``chunk`` plans a few actions at a time; ``step`` corrects each of them."""
+    inputs: dict[str, list[int]]
+    """Name → shape, batch first."""
+    outputs: dict[str, list[int]]
+    """Name → shape, batch first."""
+    hz: int
+    """Decisions per second."""
+    history: int
+    """Observations it looks at."""
+    chunk_size: int
+    """Actions it plans."""
+    execute: int
+    """Actions of a plan that are carried out before the next."""
+    temporal_ensemble_coeff: float | None = None
+    """Average what overlapping plans say (``reachy_kit.runtime.inference.runner.Ensemble``); none if not given."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself."""
+
+    task: str
+    graphs: list[Graph]
+    environment_state: tuple[str, ...]
+    """Names of the features it decides on, in order."""
+    environment_state_units: tuple[str, ...]
+    parity_error: float
+    """Largest difference between ONNX and the trained network over ``parity_observations`` recorded ones, m and rad."""
+    parity_observations: int
+    sha256: dict[str, str]
+    """File → digest."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Dataset and its hash, seeds, versions, training result."""
+    limits_profile: str = "classroom"
+    control_hz: int = CONTROL_HZ
+    action: tuple[str, ...] = ACTION_NAMES
+    action_units: tuple[str, ...] = ACTION_UNITS
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle whose files match their digests."""
+
+    path: Path
+    manifest: Manifest
+    files: dict[str, bytes]
+
+    def read(self, name: str) -> bytes:
+        """A file's content."""
+        return self.files[name]
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
+    """Write a bundle whole or not at all.
+
+    Raises:
+        KitError: it cannot be written.
+    """
+    making = path.with_name(f".{path.name}.making")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(making, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
+            for name, content in files.items():
+                archive.writestr(name, content)
+        with making.open("rb") as file:
+            os.fsync(file.fileno())
+        making.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            making.unlink()
+        raise KitError(f"{path} cannot be written: {error}") from error
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Open a bundle, a zip or its unpacked folder, and check everything that can be checked without running it.
+
+    Raises:
+        WrongUseError: there is no bundle at that path.
+        RefusedError: it is damaged, of another schema, or made for another robot.
+    """
+    if not path.exists():
+        raise WrongUseError(f"{path} does not exist. Make it: reachy-kit export RUN --out {path}")
+    files = _read_folder(path) if path.is_dir() else _read_zip(path)
+    manifest = _parse(path, files.get(MANIFEST))
+    for name, digest in manifest.sha256.items():
+        if name not in files:
+            raise RefusedError(f"{path.name}: {name} is missing. {_again(path)}")
+        if sha256(files[name]) != digest:
+            raise RefusedError(f"{path.name}: {name} does not match its manifest (sha256 differs). {_again(path)}")
+    unlisted = sorted({graph.file for graph in manifest.graphs} - set(manifest.sha256))
+    if unlisted:
+        raise RefusedError(f"{path.name}: {', '.join(unlisted)} has no digest in the manifest. {_again(path)}")
+    return Bundle(path, manifest, files)
+
+
+def _again(path: Path) -> str:
+    return f"Export it again: reachy-kit export RUN --out {path}"
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            large = [info.filename for info in archive.infolist() if info.file_size > _MAX_FILE]
+            if large:
+                raise RefusedError(f"{path.name}: {large[0]} is larger than any policy of this kit")
+            return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+        raise RefusedError(f"{path.name} is no readable bundle ({error}). {_again(path)}") from error
+    except Exception as error:
+        if type(error).__module__ != "zlib":
+            raise
+        raise RefusedError(f"{path.name} is damaged ({error}). {_again(path)}") from error
+
+
+def _parse(path: Path, content: bytes | None) -> Manifest:
+    if content is None:
+        raise RefusedError(f"{path.name} has no {MANIFEST}: it is no bundle of this kit. {_again(path)}")
+    try:
+        stored = json.loads(content)
+        schema = stored["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RefusedError(f"{path.name}: {MANIFEST} is unreadable ({error}). {_again(path)}") from error
+    if schema != SCHEMA:
+        raise RefusedError(f"{path.name} has schema {schema}; this reachy-kit reads schema {SCHEMA}. {_again(path)}")
+    try:
+        stored["graphs"] = [Graph(**graph) for graph in stored["graphs"]]
+        for name in ("environment_state", "environment_state_units", "action", "action_units"):
+            stored[name] = tuple(stored[name])
+        manifest = Manifest(**stored)
+    except (KeyError, TypeError) as error:
+        raise RefusedError(f"{path.name}: {MANIFEST} lacks or adds something ({error}). {_again(path)}") from error
+    _check(path, manifest)
+    return manifest
+
+
+def _misfits(record: Manifest | Graph) -> list[str]:
+    """Names of the fields whose values are not of their declared type: JSON does not tell."""
+    return [name for name, kind in get_type_hints(type(record)).items() if not _is_a(kind, getattr(record, name))]
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    outer, inside = get_origin(kind) or kind, get_args(kind)
+    if outer is Any:
+        return True
+    if outer is UnionType:
+        return any(_is_a(one, value) for one in inside)
+    if outer is Literal:
+        return value in inside
+    if outer is float:
+        return isinstance(value, int | float)
+    if not isinstance(value, outer):
+        return False
+    if outer is dict:
+        return all(_is_a(inside[0], key) and _is_a(inside[1], item) for key, item in value.items())
+    return outer not in (list, tuple) or all(_is_a(inside[0], item) for item in value)
+
+
+def _check(path: Path, manifest: Manifest) -> None:
+    misfits = [*_misfits(manifest), *(name for graph in manifest.graphs for name in _misfits(graph))]
+    if misfits:
+        raise RefusedError(f"{path.name}: {MANIFEST} has no sensible {', '.join(misfits)}. {_again(path)}")
+    if manifest.action != ACTION_NAMES:
+        raise RefusedError(
+            f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}"
+        )
+    if manifest.action_units != ACTION_UNITS:
+        raise RefusedError(
+            f"{path.name} commands in {', '.join(manifest.action_units)}; this robot takes {', '.join(ACTION_UNITS)}"
+        )
+    if manifest.limits_profile not in PROFILES:
+        raise RefusedError(
+            f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have"
+        )
+    roles = [graph.role for graph in manifest.graphs]
+    if roles not in (["chunk"], ["chunk", "step"]):
+        raise RefusedError(
+            f"{path.name} needs {len(roles)} graphs ({', '.join(roles)}); this reachy-kit runs bundles of one chunk "
+            "graph, and of a chunk graph with a step graph that corrects it"
+        )
+    rates = {graph.hz for graph in manifest.graphs}
+    if len(rates) > 1 or not rates <= set(POLICY_RATES) or manifest.control_hz != CONTROL_HZ:
+        raise RefusedError(
+            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; that does not fit"
+        )
+    for graph in manifest.graphs:
+        if graph.history < 1 or not 1 <= graph.execute <= graph.chunk_size:
+            raise RefusedError(
+                f"{path.name} looks at {graph.history} observations and carries out {graph.execute} of "
+                f"{graph.chunk_size} planned actions; that cannot be. {_again(path)}"
+            )

@@ -1,0 +1,141 @@
+"""Find a Reachy Mini daemon, or start a headless simulated one and end it afterwards.
+
+Uses the daemon's command and its REST status only, so nothing here imports the SDK.
+"""
+
+import contextlib
+import ctypes
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reachy_kit.runtime.errors import NoRobotError
+
+DEFAULT_PORT = 8000
+START_TIMEOUT = 60.0
+"""s; about 10 s is usual, of which most is imports."""
+_STOP_TIMEOUT = 10.0
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class DaemonAddress:
+    """Where a daemon listens."""
+
+    host: str
+    port: int = DEFAULT_PORT
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:
+    """What the daemon says of itself, or None where none answers."""
+    url = f"http://{address}/api/daemon/status"
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            status = json.load(answer)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return status if isinstance(status, dict) else None
+
+
+def is_simulated(status: dict[str, Any]) -> bool:
+    """Whether that daemon moves a simulation and not a robot."""
+    return bool(status.get("simulation_enabled") or status.get("mockup_sim_enabled"))
+
+
+@contextlib.contextmanager
+def simulated_daemon() -> Iterator[DaemonAddress]:
+    """A simulated daemon on this machine: the one that already answers, else our own for as long as the block lasts.
+
+    A daemon on the default port that moves a real robot is left alone.
+
+    Raises:
+        NoRobotError: the daemon is not installed, or does not come up.
+    """
+    default = DaemonAddress("127.0.0.1", DEFAULT_PORT)
+    status = daemon_status(default, timeout=0.5)
+    if status and is_simulated(status) and status.get("state") == "running":
+        yield default
+        return
+    with tempfile.TemporaryFile() as log:
+        process, address = _start(log)
+        try:
+            _wait_until_running(process, address, log)
+            yield address
+        finally:
+            _stop(process)
+
+
+def daemon_installed() -> bool:
+    """Whether the robot's daemon can be started on this computer."""
+    return _command().exists()
+
+
+def _command() -> Path:
+    return Path(sysconfig.get_path("scripts")) / "reachy-mini-daemon"
+
+
+def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
+    if not daemon_installed():
+        raise NoRobotError(
+            "the robot's daemon is not installed here (SIM_ONLY set-up?): run make setup, or use --robot sim"
+        )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = DaemonAddress("127.0.0.1", probe.getsockname()[1])
+    arguments = [
+        "--sim", "--headless", "--no-media", "--fastapi-host", address.host, "--fastapi-port", str(address.port),
+        "--no-wake-up-on-start", "--no-goto-sleep-on-stop", "--dataset-update-interval", "0",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [str(_command()), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        # A Ctrl-C at the terminal must reach us alone: we bring the robot to rest first, then end the daemon.
+        start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (one system call)
+    )
+    return process, address
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end the daemon should we be killed: PR_SET_PDEATHSIG is option 1 of prctl(2)."""
+    assert _LIBC is not None
+    _LIBC.prctl(1, signal.SIGTERM)
+
+
+def _wait_until_running(process: subprocess.Popen[bytes], address: DaemonAddress, log: Any) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise NoRobotError(f"the simulated daemon ended at once: {lines[-1]}")
+        status = daemon_status(address, timeout=0.5)
+        if status and status.get("state") == "running":
+            return
+        time.sleep(0.1)
+    raise NoRobotError(f"the simulated daemon did not come up at {address} within {START_TIMEOUT:.0f} s")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,21 @@
+"""A connected robot that comes to rest however the work ends: regular end, exception, Ctrl-C or SIGTERM."""
+
+import contextlib
+from collections.abc import Iterator
+
+from reachy_kit.runtime.interface import Robot
+from reachy_kit.runtime.interrupts import interrupts_held_back
+
+
+@contextlib.contextmanager
+def connected[R: Robot](robot: R) -> Iterator[R]:
+    """Connect, and put the robot to rest at the end of the block.
+
+    While it lies down, Ctrl-C waits: an impatient second one must not leave the head to fall.
+    """
+    try:
+        robot.connect()
+        yield robot
+    finally:
+        with interrupts_held_back():
+            robot.disconnect()

@@ -1,0 +1,316 @@
+"""SdkRobot: a Reachy Mini through its SDK. The only module that imports reachy_mini.
+
+What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking
+and speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic
+body yaw on, the other two off).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.runtime.errors import KitError, NoRobotError
+from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
+from reachy_kit.runtime.interface import (
+    ACTION_NAMES,
+    ANTENNAS,
+    BODY_YAW,
+    CAMERA,
+    CONTROL_HZ,
+    NEUTRAL,
+    Action,
+    Array,
+    Image,
+    Observation,
+)
+from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
+from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
+
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
+STALE_AFTER = 1.0
+"""s without a measurement after which the robot counts as lost; the daemon publishes at 50 Hz."""
+SETTLE = 0.3
+"""s at the start pose before an episode; five times the settling time of a body-yaw step in the daemon's physics."""
+_NEUTRAL_SECONDS, _SLEEP_SECONDS = 1.0, 1.5
+_SLEEP_HEAD: Array = np.array(
+    [[0.911, 0.004, 0.413, -0.021], [-0.004, 1.0, -0.001, 0.001], [-0.413, -0.001, 0.911, -0.044], [0.0, 0.0, 0.0, 1.0]]
+)
+_SLEEP_ANTENNAS = [-3.05, 3.05]
+"""Source of both: SLEEP_HEAD_POSE and SLEEP_ANTENNAS_JOINT_POSITIONS in reachy_mini 1.12."""
+
+type Camera = Callable[[Array, float], tuple[Image, float]]
+
+
+@dataclass(frozen=True)
+class SdkRobotConfig:
+    """Which robot, and what of it."""
+
+    host: str | None = None
+    """Name or address; None stays on this machine whatever else answers in the network."""
+    port: int = DEFAULT_PORT
+    robot_name: str | None = None
+    """Refuse a robot of another name."""
+    camera: bool = False
+    """Stream the robot's camera."""
+    microphone: bool = False
+    """Listen. Off unless asked for: it is a classroom."""
+    profile: LimitsProfile = CLASSROOM
+    """What the limiter permits."""
+
+
+class SdkRobot:
+    """One Reachy Mini, real or simulated by its daemon.
+
+    Args:
+        config: which robot.
+        camera: draws what a headless simulated daemon cannot; takes the place of the robot's own camera.
+        image_shape: (height, width, 3) of that camera.
+    """
+
+    control_hz = CONTROL_HZ
+
+    def __init__(
+        self,
+        config: SdkRobotConfig,
+        camera: Camera | None = None,
+        image_shape: tuple[int, int, int] | None = None,
+    ) -> None:
+        self.config = config
+        self.address = DaemonAddress(config.host or "localhost", config.port)
+        self.name = str(self.address)
+        self._camera = camera
+        self._image_shape = image_shape
+        self._sdk: Any = None
+        self._clock: _StateClock | None = None
+        self._frames: _FrameReader | None = None
+        self._motion = Motion.at_rest(NEUTRAL)
+        self._next_tick = 0.0
+
+    @property
+    def observation_features(self) -> dict[str, type | tuple[int, ...]]:
+        """The nine positions, and the camera where there is one."""
+        features: dict[str, type | tuple[int, ...]] = dict.fromkeys(ACTION_NAMES, float)
+        if self._image_shape:
+            features[CAMERA] = self._image_shape
+        elif self.config.camera:
+            features[CAMERA] = (720, 1280, 3)
+        return features
+
+    @property
+    def action_features(self) -> dict[str, type]:
+        """The nine targets."""
+        return dict.fromkeys(ACTION_NAMES, float)
+
+    def connect(self) -> None:
+        """Connect, enable the motors and go to neutral.
+
+        Raises:
+            NoRobotError: nothing answers there, or it is another robot.
+            KitError: the camera or the microphone was asked for and cannot be had here.
+        """
+        self._sdk = self._open()
+        with self._alive():
+            self._sdk.set_automatic_body_yaw(False)
+            self._sdk.stop_head_tracking()
+            self._sdk.disable_wobbling()
+        self._clock = _StateClock(self._sdk.client.joint_position_received)
+        if self.config.camera and self._camera is None:
+            self._frames = _FrameReader(self._sdk.media.get_frame)
+        if self.config.microphone:
+            self._sdk.media.start_recording()
+        with self._alive():
+            self._sdk.enable_motors()
+            self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
+        self._motion = Motion.at_rest(NEUTRAL)
+        self._next_tick = time.monotonic()
+
+    def disconnect(self) -> None:
+        """Lie down, let the motors go limp, hand the daemon its defaults back."""
+        if self._sdk is None:
+            return
+        sdk, self._sdk = self._sdk, None
+        for part in (self._clock, self._frames):
+            if part:
+                part.stop()
+        # A robot that has gone cannot be brought to rest; whoever used it has reported, or will report, its absence.
+        with suppress(NoRobotError), self._alive():
+            self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
+            self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
+            sdk.disable_motors()
+            sdk.set_automatic_body_yaw(True)
+        sdk.__exit__(None, None, None)
+
+    def reset(self, pose: Array) -> None:
+        """Walk to a (9,) pose through the limiter, and stand still there."""
+        self._motion = Motion.at_rest(self._motion.position)
+        deadline = time.monotonic() + 10.0
+        while np.abs(self.send_action(pose) - pose).max() > 1e-3:
+            if time.monotonic() > deadline:
+                raise KitError(f"{self.name} does not reach its start pose: is something in its way?")
+            self.wait_next_tick()
+        for _ in range(round(SETTLE * CONTROL_HZ)):
+            self.send_action(pose)
+            self.wait_next_tick()
+        self._motion = Motion.at_rest(pose)
+
+    def get_observation(self) -> Observation:
+        """The latest measurement with the time of its arrival, and the camera's and microphone's latest.
+
+        Raises:
+            NoRobotError: the daemon has stopped publishing.
+        """
+        assert self._clock is not None, "connect first"
+        captured = self._clock.last_arrival
+        if time.monotonic() - captured > STALE_AFTER:
+            raise self._lost("it sends no measurements any more")
+        state = self._state()
+        images, image_times = self._look(state, captured)
+        audio = self._sdk.media.get_audio_sample() if self.config.microphone else None
+        return Observation(
+            state,
+            captured,
+            images=images,
+            image_times=image_times,
+            audio=audio,
+            audio_time=None if audio is None else time.monotonic(),
+        )
+
+    def send_action(self, action: Action) -> Action:
+        """Limit a (9,) target and send it as one batched message; returns what was applied.
+
+        Raises:
+            NoRobotError: the connection is gone.
+        """
+        self._motion, _ = limit(self._state(), self._motion, action, self.config.profile)
+        applied = self._motion.position
+        with self._alive():
+            self._sdk.set_target(
+                head=pose_from_vector(applied), antennas=applied[ANTENNAS].tolist(), body_yaw=float(applied[BODY_YAW])
+            )
+        return applied
+
+    def wait_next_tick(self) -> None:
+        """Sleep to the next tick of an absolute schedule; after a stall it starts anew, it never catches up."""
+        self._next_tick += 1 / CONTROL_HZ
+        ahead = self._next_tick - time.monotonic()
+        if ahead > 0:
+            time.sleep(ahead)
+        else:
+            self._next_tick = time.monotonic()
+
+    def _state(self) -> Array:
+        head_joints, antennas = self._sdk.get_current_joint_positions()
+        return np.concatenate([vector_from_pose(self._sdk.get_current_head_pose()), head_joints[:1], antennas])
+
+    def _look(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
+        if self._camera:
+            image, captured = self._camera(state, now)
+        elif self._frames and self._frames.latest:
+            image, captured = self._frames.latest
+        else:
+            return {}, {}
+        return {CAMERA: image}, {CAMERA: captured}
+
+    def _go(self, head: Array, antennas: list[float], seconds: float, sdk: Any = None) -> None:
+        """The daemon's own smooth move, body straight ahead; blocks until it is done."""
+        (sdk or self._sdk).goto_target(head=head, antennas=antennas, duration=seconds, body_yaw=0.0)
+
+    def _open(self) -> Any:
+        status = daemon_status(self.address)
+        if status is None:
+            raise NoRobotError(
+                f"no Reachy Mini daemon answers at {self.address}. Is the robot switched on and in this network? "
+                "Without a robot: --robot daemon or --robot sim"
+            )
+        if self.config.robot_name and status.get("robot_name") != self.config.robot_name:
+            raise NoRobotError(
+                f"the robot at {self.address} is called {status.get('robot_name')!r}, not {self.config.robot_name!r}"
+            )
+        wants_media = self.config.camera or self.config.microphone
+        if wants_media and self._camera is None and status.get("no_media"):
+            raise KitError(f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone")
+        try:
+            from reachy_mini import ReachyMini
+        except ImportError as error:
+            raise NoRobotError(
+                f"the robot's SDK does not load ({error}): run make setup, or use --robot sim"
+            ) from error
+        mode = "localhost_only" if self.address.host in LOCALHOST else "network"
+        try:
+            return ReachyMini(
+                host=self.address.host,
+                port=self.address.port,
+                connection_mode=mode,
+                automatic_body_yaw=False,
+                log_level="WARNING",
+            )
+        except (ConnectionError, TimeoutError) as error:
+            raise self._lost(str(error)) from error
+        except Exception as error:  # GStreamer raises bare RuntimeErrors and GLib errors for whatever it lacks.
+            raise KitError(
+                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc "
+                "on the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
+            ) from error
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Turn the many ways in which a connection ends into one."""
+        from websockets.exceptions import WebSocketException
+
+        try:
+            yield
+        except (WebSocketException, OSError, TimeoutError) as error:
+            raise self._lost(str(error)) from error
+
+    def _lost(self, why: str) -> NoRobotError:
+        return NoRobotError(
+            f"lost the robot at {self.address}: {why}. What was saved before is kept; look at the daemon's log"
+        )
+
+
+class _StateClock:
+    """Stamps the arrival of the daemon's measurements; the SDK itself keeps no times."""
+
+    def __init__(self, arrived: threading.Event) -> None:
+        self.last_arrival = time.monotonic()
+        self._arrived = arrived
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            if self._arrived.wait(0.2):
+                self.last_arrival = time.monotonic()
+                self._arrived.clear()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+class _FrameReader:
+    """Takes frames as they come, so that each carries the time of its arrival and a slow loop never sees an old one."""
+
+    def __init__(self, get_frame: Callable[[], npt.NDArray[np.uint8] | None]) -> None:
+        self.latest: tuple[Image, float] | None = None
+        self._get_frame = get_frame
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._stopped.wait(0.002):
+            frame = self._get_frame()
+            if frame is not None:
+                self.latest = np.ascontiguousarray(frame[..., ::-1]), time.monotonic()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()

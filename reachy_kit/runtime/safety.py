@@ -1,0 +1,331 @@
+"""The limiter between any policy and the motors: pure, batched, the same function in the simulator and on the robot.
+
+A request becomes an applied action in this order: what is not a number keeps the previous value; the workspace box and
+the head–body yaw are clipped; a pose that the legs cannot reach is drawn back towards neutral; then speed, acceleration
+and the lead over the measured pose are bounded for one nominal tick. The nominal tick, never the elapsed time: a Wi-Fi
+stall must not permit a jump.
+"""
+
+from dataclasses import dataclass
+from enum import IntFlag
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
+from reachy_kit.runtime.kinematics import angles_of_halves, half_tangents, halves_inside_limits
+
+REACH_HALVINGS = 10
+"""Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
+
+_EASY_CENTRE: Array = np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0])
+_EASY_RADII: Array = np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2])
+"""m and rad: x, y, z, roll, pitch and head against body of an ellipsoid in which no leg comes nearer than 2° to a limit
+(tests/unit/test_safety.py looks at its surface and inside). The legs' slopes would prove no more: they grow beyond
+bounds where a leg is stretched."""
+
+
+class Limited(IntFlag):
+    """Which limits changed a request."""
+
+    NOT_A_NUMBER = 1
+    WORKSPACE = 2
+    RELATIVE_YAW = 4
+    REACH = 8
+    SPEED = 16
+    ACCELERATION = 32
+    LEAD = 64
+
+
+def _nine(xy: float, z: float, roll: float, pitch: float, yaw: float, body: float, antenna: float) -> Array:
+    return np.array([xy, xy, z, roll, pitch, yaw, body, antenna, antenna])
+
+
+@dataclass(frozen=True, eq=False)
+class LimitsProfile:
+    """What the limiter permits, per axis in the order of ``ACTION_NAMES``."""
+
+    name: str
+    low: Array
+    """(9,) m or rad, lower edge of the workspace box."""
+    high: Array
+    """(9,) m or rad, upper edge."""
+    relative_yaw: float
+    """rad, head against body. Inside the daemon's own 65°, so that the daemon never alters our target."""
+    speed: Array
+    """(9,) per s."""
+    acceleration: Array
+    """(9,) per s²."""
+    lead: Array
+    """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought."""
+
+
+# Beyond the platform's singularity the legs could lock (see reachy_kit.runtime.kinematics.forward). A search of a million
+# reachable poses in this box found none there: the worst keeps 2.5 % of the determinant that the legs' Jacobian has at
+# neutral. With 2 cm in x and y and 30° of roll, 0.5 % of the requests to the box's edges ended beyond.
+_BOX = _nine(0.015, 0.03, np.deg2rad(20.0), np.deg2rad(30.0), 3.5, 2.7, 3.1)
+
+CLASSROOM = LimitsProfile(
+    name="classroom",
+    # Body: inside the daemon's ±160° (2.79 rad). Antennas: a whole turn; the daemon does not clamp them.
+    low=-_BOX,
+    high=_BOX,
+    relative_yaw=np.deg2rad(60.0),
+    # Chosen for a table with children around it: a head turn across the view takes about half a second, a third of what
+    # the XL330-M288's no-load speed (about 10 rad/s at 5 V, Robotis e-Manual) would give at the horn.
+    speed=_nine(0.15, 0.15, 3.0, 3.0, 3.0, 2.5, 6.0),
+    acceleration=_nine(1.5, 1.5, 30.0, 30.0, 30.0, 20.0, 80.0),
+    lead=_nine(0.03, 0.03, 0.5, 0.5, 0.6, 0.6, 1.2),
+)
+PROFILES = {CLASSROOM.name: CLASSROOM}
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What is commanded now: the limiter's only memory, carried by its caller."""
+
+    position: Array
+    """(..., 9) m or rad."""
+    velocity: Array
+    """(..., 9) per s."""
+    legs: Array | None = None
+    """(..., 6) rad, stewart_1..6 at that position, where the limiter has looked."""
+
+    @classmethod
+    def at_rest(cls, position: Array) -> "Motion":
+        """Standing still at a (..., 9) position."""
+        return cls(position.copy(), np.zeros_like(position))
+
+
+def limit(
+    state: Array, previous: Motion, request: Array, profile: LimitsProfile = CLASSROOM, hz: float = CONTROL_HZ
+) -> tuple[Motion, npt.NDArray[np.int64]]:
+    """Draw a request into what the robot may safely be told to do in one tick.
+
+    Args:
+        state: (..., 9) measured, in the order of ``ACTION_NAMES``.
+        previous: (..., 9) each: the command of the tick before.
+        request: (..., 9) absolute targets; anything at all, NaN included.
+        profile: what is permitted.
+        hz: nominal control rate.
+
+    Returns:
+        The motion to command now and (...,) ``Limited`` flags, 0 where the request passed unchanged.
+        Position always keeps the box, the head–body yaw, the speed and, from a reachable previous command, the reach.
+        Acceleration gives way only where the edge of reach demands a harder stop.
+    """
+    bounds = _bounds(profile, hz, np.broadcast_shapes(request.shape, previous.position.shape))
+    flags = np.zeros(request.shape[:-1], dtype=np.int64)
+    number = np.isfinite(request)
+    goal = request
+    if not _all(number):
+        goal = _note(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
+    goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
+    goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
+
+    inside = _in_reach(goal, bounds)
+    if not _all(inside):
+        goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
+
+    velocity = _approach(flags, goal, previous, bounds, hz)
+    # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
+    step = position = previous.position + velocity / hz
+    halves = half_tangents(step)
+    step_inside = halves_inside_limits(halves).reshape(flags.shape)
+    if not _all(step_inside):
+        slid = _slide(position, goal, previous.position, profile, hz, step_inside)
+        position = _note(flags, Limited.REACH, position, slid)
+    position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
+    held = _hold_relative_yaw(position, previous.position, profile.relative_yaw)
+    position = _note(flags, Limited.RELATIVE_YAW, position, held)
+    if position is not step:
+        moved = (position != step).any(axis=-1) | ~step_inside  # of the others the legs are known
+        drawn, there = position.copy(), position[moved]
+        drawn[moved] = _draw_back(there, previous.position[moved], _in_reach(there))
+        position = _note(flags, Limited.REACH, position, drawn)
+        halves[:, moved.ravel()] = half_tangents(position[moved])
+    legs = angles_of_halves(halves).reshape(*flags.shape, 6)
+    return Motion(position, (position - previous.position) * hz, legs), flags
+
+
+class _Bounds(NamedTuple):
+    """A profile's numbers for one tick, over the batch: numpy is slow where rows of nine meet nine numbers."""
+
+    low: Array
+    high: Array
+    speed: Array
+    slowest: Array
+    """The speeds, negative."""
+    change: Array
+    """By how much a velocity may change."""
+    half_change: Array
+    lead: Array
+    easy_centre: Array
+    easy_share: Array
+    """Of a radius, a unit; 0 for what no leg feels."""
+
+
+@lru_cache(maxsize=4)
+def _bounds(profile: LimitsProfile, hz: float, shape: tuple[int, ...]) -> _Bounds:
+    change = profile.acceleration / hz
+    centre, share = np.zeros(9), np.zeros(9)
+    centre[: YAW + 1], share[: YAW + 1] = _EASY_CENTRE, 1 / _EASY_RADII
+    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead, centre, share)
+    return _Bounds(*(np.broadcast_to(row, shape).copy() for row in rows))
+
+
+def _clip(values: Array, low: Array, high: Array) -> Array:
+    """np.clip without its overhead; the limiter runs at every tick of every robot."""
+    return np.asarray(np.minimum(np.maximum(values, low), high))
+
+
+def _all(flags: npt.NDArray[np.bool_]) -> bool:
+    """As ``flags.all()``, which takes four times as long."""
+    return bool(np.count_nonzero(flags) == flags.size)
+
+
+def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_]) -> None:
+    """Mark the elements with any True among their (..., 9)."""
+    if np.count_nonzero(where):
+        flags |= np.where(where.any(axis=-1), int(flag), 0)
+
+
+def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
+    """Mark the elements that a limit changed, and hand on the changed ones; the very same where nothing was."""
+    changed = before != after
+    if not np.count_nonzero(changed):
+        return before
+    _mark(flags, flag, changed)
+    return after
+
+
+def _clip_relative_yaw(goal: Array, most: float) -> Array:
+    yaw, body = goal[..., YAW], goal[..., BODY_YAW]
+    clipped = _clip(yaw, body - most, body + most)
+    if _all(np.asarray(clipped == yaw)):
+        return goal
+    result = goal.copy()
+    result[..., YAW] = clipped
+    return result
+
+
+def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
+    """Where head and body would part too far on their way, the one that widens the angle waits."""
+    relative = position[..., YAW] - position[..., BODY_YAW]
+    if _all(np.asarray(np.abs(relative) <= most)):
+        return position
+    allowed = np.maximum(most, np.abs(previous[..., YAW] - previous[..., BODY_YAW]))
+    excess = relative - _clip(relative, -allowed, allowed)
+    if not excess.any():
+        return position
+    held = position.copy()
+    head_step = position[..., YAW] - previous[..., YAW]
+    from_head = np.where(
+        excess > 0, np.clip(excess, 0, np.maximum(head_step, 0)), np.clip(excess, np.minimum(head_step, 0), 0)
+    )
+    held[..., YAW] -= from_head
+    held[..., BODY_YAW] += excess - from_head
+    return held
+
+
+def _neutral_over(goal: Array) -> Array:
+    """Neutral head pose above the goal's body yaw, the antennas as they are: reachable at any body yaw."""
+    neutral = goal.copy()
+    neutral[..., :YAW] = NEUTRAL[:YAW]
+    neutral[..., YAW] = goal[..., BODY_YAW]
+    return neutral
+
+
+def _draw_back(goal: Array, refuge: Array, inside: npt.NDArray[np.bool_]) -> Array:
+    """The last reachable point on the way from a refuge to the goal; the goal itself where the refuge is out of reach.
+
+    Only the elements in need, those not ``inside``, are searched.
+    """
+    if _all(inside):
+        return goal
+    out_of_reach = ~inside
+    goals, refuges = goal[out_of_reach], refuge[out_of_reach]
+    low: Array = np.zeros(len(goals))
+    high: Array = np.ones(len(goals))
+    for _ in range(REACH_HALVINGS):
+        middle = (low + high) / 2
+        inside = _in_reach(refuges + middle[:, None] * (goals - refuges))
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    drawn = refuges + low[:, None] * (goals - refuges)
+    drawn[:, ANTENNAS] = goals[:, ANTENNAS]  # no leg holds them
+    result = goal.copy()
+    result[out_of_reach] = np.where(_in_reach(refuges)[:, None], drawn, goals)
+    return result
+
+
+def _slide(
+    position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float, inside: npt.NDArray[np.bool_]
+) -> Array:
+    """Where a step leaves the reach: one straight towards the goal, short enough from rest, drawn back over the body.
+
+    Each axis for itself may run into the edge of reach and stay there; the straight way between two poses hardly ever
+    leaves it, and along the edge there is always a way on.
+    """
+    blocked = ~inside
+    start, way = previous[blocked], (goal - previous)[blocked]
+    head = np.abs(way[:, : ANTENNAS.start]) * hz**2 / profile.acceleration[: ANTENNAS.start]
+    way[:, : ANTENNAS.start] /= np.maximum(head.max(axis=-1), 1.0)[:, None]
+    step = start + way
+    step = _draw_back(step, _neutral_over(step), _in_reach(step))
+    step = _clip(step, start - profile.speed / hz, start + profile.speed / hz)
+    result = position.copy()
+    result[blocked, : ANTENNAS.start] = step[:, : ANTENNAS.start]
+    return result
+
+
+def _in_reach(vector: Array, bounds: _Bounds | None = None) -> npt.NDArray[np.bool_]:
+    """(...,) whether the legs reach (..., 9); with bounds they are asked only where it is not plain."""
+    if bounds is None:
+        return halves_inside_limits(half_tangents(vector)).reshape(vector.shape[:-1])
+    ease = vector - bounds.easy_centre
+    ease[..., YAW] -= vector[..., BODY_YAW]
+    ease *= bounds.easy_share
+    inside = np.asarray(np.einsum("...k,...k", ease, ease) <= 1.0)
+    if not _all(inside):
+        doubtful = ~inside
+        inside[doubtful] = _in_reach(vector[doubtful])
+    return inside
+
+
+def _approach(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, bounds: _Bounds, hz: float) -> Array:
+    """(..., 9) per s towards a goal: within the permitted speed and acceleration, and able to brake before it."""
+    straight = goal - previous.position
+    straight *= hz
+    far = np.abs(straight)
+    _mark(flags, Limited.SPEED, far > bounds.speed)
+    swift = _clip(straight, bounds.slowest, bounds.speed)
+    # The fastest speed from which braking ends at the goal in n whole ticks: n·v − change·n(n−1)/2 = |distance|·hz.
+    ticks = far / bounds.half_change
+    ticks += 0.25
+    np.sqrt(ticks, out=ticks)
+    ticks -= 0.5
+    np.maximum(np.ceil(ticks, out=ticks), 1.0, out=ticks)
+    brake = far / ticks
+    ticks -= 1.0
+    ticks *= bounds.half_change
+    brake += ticks
+    wanted = _clip(swift, -brake, brake)
+    velocity = _clip(wanted, previous.velocity - bounds.change, previous.velocity + bounds.change)
+    swift -= velocity
+    _mark(flags, Limited.ACCELERATION, np.abs(swift, out=swift) > 1e-9)
+    return velocity
+
+
+def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> Array:
+    """Keep the command near the measured pose, but never step away from where it already is to do so.
+
+    An axis whose measurement is not a number waits (fmin and fmax pass over it).
+    """
+    ahead = position - state
+    if _all(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
+        return position
+    low = np.fmin(state - lead, previous)
+    high = np.fmax(state + lead, previous)
+    return _clip(position, low, high)

@@ -1,0 +1,193 @@
+"""What the robot's eye sees, drawn off-screen: the ball over a table, without the robot's own 174,000 vertices.
+
+The camera is the pinhole of reachy_kit.runtime.perception.camera at the SDK's place in the head, so that bearings measured in
+the picture and bearings from geometry are the same numbers. One context draws any number of environments one after the
+other: it needs EGL or OSMesa. Nearly all the time goes into OpenGL; setting up a frame takes a hundredth of it.
+
+Try it: .venv/bin/python -m reachy_sim.rendering.visuals runs/visuals.png
+"""
+
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.runtime.geometry import CAMERA_IN_HEAD
+from reachy_kit.runtime.interface import Array, Image
+from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
+from reachy_sim.dynamics.model import HEAD_HEIGHT, add_ball
+from reachy_sim.rendering.offscreen import Canvas
+from reachy_sim.rendering.visuals import CLUTTER, NOMINAL, Visuals
+
+_CAMERA_AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Columns are the camera's axes (x right, y down, z forward) in the head frame."""
+_MUJOCO_AXES = np.array([1.0, -1.0, -1.0])
+"""Signs of the camera's axes as MuJoCo has them (x right, y up, z backward)."""
+_OUT_OF_SIGHT = (0.0, 0.0, -10.0)
+"""m, under the table."""
+_LIFT = np.array([0.0, 0.0, HEAD_HEIGHT])
+_HEADLIGHT = {"ambient": 0.45, "diffuse": 0.5, "specular": 0.5}
+_LAMP_DIFFUSE, _LAMP_SPECULAR = 0.7, 0.3
+"""MuJoCo's defaults, as are the headlight's."""
+_LIT = np.array([0.5, 0.1, 0.0])
+"""m, the point of the table that the lamp points at."""
+_EXTENT = 1.135
+"""m, MuJoCo's measure of the scene without a room: its near and far planes follow from it."""
+_ROOM, _CEILING, _WALL_HALF = 3.0, 2.8, 0.05
+"""m, from the robot to each wall, from the table to the ceiling, and half the thickness of both."""
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
+_TABLE, _WALL = 0, 1
+"""Materials."""
+_UNTOUCHABLE = {"contype": 0, "conaffinity": 0}
+
+
+class EyeCamera:
+    """Renders from head poses; one off-screen context, freed by close() or with the camera. Any thread may use it.
+
+    Args:
+        camera: size and focal length.
+
+    Raises:
+        KitError: no off-screen renderer works here.
+    """
+
+    def __init__(self, camera: PinholeCamera = SIM_CAMERA) -> None:
+        self.shape = (camera.height, camera.width, 3)
+        self._field_of_view = np.rad2deg(camera.vertical_field_of_view)
+        self._model = _scene(camera)
+        self._data = mujoco.MjData(self._model)
+        self._eye, self._ball = (self._model.body(name).mocapid[0] for name in ("eye", "target"))
+        self._clutter = np.array([self._model.geom(f"clutter {index}").id for index in range(CLUTTER)])
+        self._view = mujoco.MjvCamera()
+        self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
+        self._canvas = Canvas(self._model, camera.height, camera.width)
+        self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+
+    def render(self, head_pose: Array, target: Array | None, visuals: Visuals | None = None) -> Image:
+        """(H, W, 3) RGB uint8.
+
+        Args:
+            head_pose: (4, 4) base ← head.
+            target: (3,) m, base frame; None while the ball is hidden.
+            visuals: how the world looks; None = as in training.
+        """
+        ball = np.zeros(3) if target is None else target
+        image: Image = self.render_batch(head_pose[None], ball[None], np.array([target is not None]), visuals)[0]
+        return image
+
+    def render_batch(
+        self, head_poses: Array, targets: Array, shown: npt.NDArray[np.bool_], visuals: Visuals | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """What N environments' eyes see: (N, H, W, 3) RGB uint8.
+
+        Args:
+            head_poses: (N, 4, 4) base ← head.
+            targets: (N, 3) m, base frame.
+            shown: (N,) False while the ball is hidden.
+            visuals: how each world looks; None = all as in training.
+
+        Raises:
+            WrongUseError: visuals for another number of environments.
+            KitError: the camera is closed.
+        """
+        count = len(head_poses)
+        looks = (visuals or NOMINAL).rows(count)
+        places = head_poses[:, :3, 3] + np.sum(head_poses[:, :3, :3] * CAMERA_IN_HEAD, axis=-1) + _LIFT
+        axes = head_poses[:, :3, :3] @ _CAMERA_AXES
+        places = places + np.sum(axes * looks["camera_shift"][:, None, :], axis=-1)
+        balls = np.where(shown[:, None], targets + _LIFT, _OUT_OF_SIGHT)
+        images = np.empty((count, *self.shape), dtype=np.uint8)
+
+        def draw() -> None:
+            for index in range(count):
+                self._look({name: values[index] for name, values in looks.items()})
+                self._place(places[index], axes[index], looks["camera_turn"][index], balls[index])
+                self._canvas.draw(self._data, self._view, images[index])
+
+        self._canvas.run(draw)
+        return np.ascontiguousarray(images[:, ::-1])  # OpenGL counts rows from below
+
+    def close(self) -> None:
+        """Free the context."""
+        self._canvas.close()
+
+    def _place(self, place: Array, axes: Array, turn: Array, ball: Array) -> None:
+        """Camera and ball, in m above the table; mj_forward is 3 µs here, so nothing cheaper stands in for it."""
+        aim, extra = np.empty(4), np.empty(4)
+        mujoco.mju_mat2Quat(aim, (axes * _MUJOCO_AXES).ravel())
+        angle = float(np.linalg.norm(turn))
+        mujoco.mju_axisAngle2Quat(extra, turn * _MUJOCO_AXES / (angle or 1.0), angle)
+        mujoco.mju_mulQuat(self._data.mocap_quat[self._eye], aim, extra)
+        self._data.mocap_pos[self._eye] = place
+        self._data.mocap_pos[self._ball] = ball
+        mujoco.mj_forward(self._model, self._data)
+
+    def _look(self, look: dict[str, Array]) -> None:
+        """Write one environment's visuals into the model. Textures stay: uploading one takes 5 ms, four frames."""
+        model, light = self._model, look["brightness"]
+        model.geom("target").rgba[:3] = look["ball"]
+        for part, value in _HEADLIGHT.items():
+            getattr(model.vis.headlight, part)[:] = value * light
+        model.light_diffuse[0], model.light_specular[0] = _LAMP_DIFFUSE * light, _LAMP_SPECULAR * light
+        model.light_pos[0] = look["lamp"] + _LIFT
+        beam = _LIT - model.light_pos[0]
+        model.light_dir[0] = beam / np.linalg.norm(beam)
+        model.mat_rgba[_TABLE, :3], model.mat_rgba[_WALL] = look["table"], look["wall"]
+        model.mat_texrepeat[_TABLE] = look["checks"]
+        things, half = look["clutter"], look["clutter"][:, 2]
+        model.geom_pos[self._clutter, :2], model.geom_pos[self._clutter, 2] = things[:, :2], half
+        model.geom_size[self._clutter] = half[:, None]
+        model.geom_rgba[self._clutter, :3], model.geom_rgba[self._clutter, 3] = things[:, 3:], half > 0
+        model.cam_fovy[0] = self._field_of_view * look["view"]
+
+
+def _scene(camera: PinholeCamera) -> mujoco.MjModel:
+    spec = mujoco.MjSpec()
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0  # the map of shadows that nobody draws took 64 MB and most of the opening
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = camera.width, camera.height
+    spec.stat.extent = _EXTENT
+    _add_table_and_sky(spec)
+    _add_room(spec)
+    spec.worldbody.add_light()
+    eye = spec.worldbody.add_body(name="eye", mocap=True)
+    eye.add_camera(name="eye", fovy=np.rad2deg(camera.vertical_field_of_view))
+    add_ball(spec)
+    return spec.compile()
+
+
+def _add_table_and_sky(spec: mujoco.MjSpec) -> None:
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.93, 0.91, 0.87],
+        rgb2=[0.75, 0.74, 0.72],
+        width=64,
+        height=384,
+    )
+    spec.add_texture(
+        name="table",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=[0.62, 0.50, 0.38],
+        rgb2=[0.57, 0.45, 0.34],
+        width=64,
+        height=64,
+    )
+    material = spec.add_material(name="table", texuniform=True)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[_ROOM, _ROOM, 0.05], material="table")
+
+
+def _add_room(spec: mujoco.MjSpec) -> None:
+    """Walls, a ceiling and things on the table: there only where the visuals want them."""
+    spec.add_material(name="wall", specular=0.0)
+    out, high = _ROOM + _WALL_HALF, _CEILING / 2
+    walls = [([x * out, y * out, high], [_WALL_HALF if x else out, _WALL_HALF if y else out, high]) for x, y in _SIDES]
+    for place, size in [*walls, ([0, 0, _CEILING + _WALL_HALF], [out, out, _WALL_HALF])]:
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=place, size=size, material="wall", **_UNTOUCHABLE)
+    for index in range(CLUTTER):
+        shape = mujoco.mjtGeom.mjGEOM_SPHERE if index % 2 else mujoco.mjtGeom.mjGEOM_BOX
+        name, place = f"clutter {index}", [1.0, float(index), 1.0]
+        spec.worldbody.add_geom(type=shape, name=name, pos=place, size=[0.1] * 3, **_UNTOUCHABLE)

@@ -1,0 +1,191 @@
+"""Drawing without a screen: OpenGL contexts that any thread may use and that are freed.
+
+A context belongs to the thread in which it is current, and freeing one frees by number whatever is current. So one
+thread of the process does all the drawing: viewer, control loop and garbage collector only hand it work.
+
+Try it: make bench   (frames/s of the simulated eye)
+"""
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from queue import SimpleQueue
+
+import mujoco
+
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interface import Image
+
+_TIME_TO_FREE = 5.0
+"""s, how long the end of the process waits for the contexts to be freed."""
+_ANY_THREAD = mujoco.GLContext.__module__ != "mujoco.glfw"
+"""GLFW, where there is a screen and MUJOCO_GL is unset, wants its windows in the caller's (main) thread."""
+
+
+class _DrawingThread:
+    """The one thread in which contexts are current; started by the first camera."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()  # its put() may be interrupted by another put()
+        self._starting = threading.Lock()
+        self._process: int | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs in this process: a fork takes the queue along and leaves the thread behind."""
+        return self._process == os.getpid()
+
+    def do[T](self, work: Callable[[], T], wait: float | None = None) -> T:
+        """Work and wait, by default as long as it takes (s)."""
+        self._start()
+        if not _ANY_THREAD:
+            return work()
+        done: Future[T] = Future()
+
+        def job() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # the caller's to handle, whatever it is
+                done.set_exception(error)
+
+        self._jobs.put(job)
+        return done.result(wait)
+
+    def do_later(self, work: Callable[[], None]) -> None:
+        """For the garbage collector, which must not wait: it may run in any thread, this one too."""
+        if not _ANY_THREAD:
+            work()
+        elif self.here:
+            self._jobs.put(work)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._process is None:
+                self._process = os.getpid()
+                threading.Thread(target=self._run, name="drawing", daemon=True).start()
+        if not self.here:
+            raise KitError("this process was forked from one that draws, which OpenGL does not survive: spawn it")
+
+    def _run(self) -> None:
+        while True:
+            self._jobs.get()()
+
+
+_drawing = _DrawingThread()
+
+
+class Canvas:
+    """One off-screen context with a scene; freed by close(), by the garbage collector or at the end of the process.
+
+    Args:
+        model: what is drawn; its ``vis.global_.offwidth`` and ``offheight`` are large enough.
+        height: px.
+        width: px.
+        max_geoms: how many geoms the scene can hold.
+
+    Raises:
+        KitError: neither EGL nor OSMesa works here.
+    """
+
+    def __init__(self, model: mujoco.MjModel, height: int, width: int, max_geoms: int = 64) -> None:
+        self.scene = mujoco.MjvScene(model, max_geoms)
+        self._model = model
+        self._options = mujoco.MjvOption()
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
+        self._context, self._resources = _drawing.do(lambda: _open(model, height, width))
+        self._finalizer = weakref.finalize(
+            self, lambda pair: _drawing.do_later(lambda: _free(*pair)), (self._context, self._resources)
+        )
+        self._finalizer.atexit = False  # freed by _free_all instead, before EGL itself ends
+        _open_canvases.add(self)
+
+    def run[T](self, work: Callable[[], T]) -> T:
+        """Do work that calls draw(), in the drawing thread, and wait for it.
+
+        Raises:
+            KitError: the canvas is closed, or this process was forked from one that drew.
+        """
+        if not self._finalizer.alive:
+            raise KitError("this camera is closed: open another")
+        return _drawing.do(lambda: self._with_context(work))
+
+    def _with_context[T](self, work: Callable[[], T]) -> T:
+        self._context.make_current()
+        return work()
+
+    def draw(self, data: mujoco.MjData, view: mujoco.MjvCamera, image: Image) -> None:
+        """Draw into (H, W, 3) uint8, last row first; only inside run()."""
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, data, self._options, None, view, everything, self.scene)
+        mujoco.mjr_render(self._rectangle, self.scene, self._resources)
+        mujoco.mjr_readPixels(image, None, self._rectangle, self._resources)
+
+    def close(self) -> None:
+        """Free the context now; again does nothing."""
+        if self._finalizer.alive:
+            _drawing.do(self.free)
+
+    def free(self) -> None:
+        """What close() does; only in the drawing thread."""
+        if self._finalizer.detach():
+            _free(self._context, self._resources)
+
+
+def offscreen_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+    """MuJoCo's own renderer, without a screen; for one picture at a time and in one thread.
+
+    Raises:
+        KitError: neither EGL nor OSMesa works here.
+    """
+    try:
+        return mujoco.Renderer(model, height, width)
+    except Exception as error:  # each GL binding raises errors of its own
+        raise _no_renderer(error) from error
+
+
+def _no_renderer(error: Exception) -> KitError:
+    return KitError(
+        f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
+        "what is set when MuJoCo is first imported counts"
+    )
+
+
+def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
+    try:
+        context = mujoco.GLContext(width, height)
+        context.make_current()
+        resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+    except Exception as error:  # each GL binding raises errors of its own
+        raise _no_renderer(error) from error
+    _free_all_at_exit()
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, resources)
+    return context, resources
+
+
+def _free(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
+    """The order matters: MuJoCo's Renderer.close() ends the context first and leaves what it held to the next one."""
+    context.make_current()
+    resources.free()
+    context.free()
+
+
+_open_canvases: weakref.WeakSet[Canvas] = weakref.WeakSet()
+
+
+@cache
+def _free_all_at_exit() -> None:
+    """Called once a display is open: what is registered last runs first, so contexts go before their display."""
+    atexit.register(_free_all)
+
+
+def _free_all() -> None:
+    def free() -> None:
+        for canvas in list(_open_canvases):
+            canvas.free()
+
+    if _drawing.here:
+        _drawing.do(free, _TIME_TO_FREE)

@@ -1,0 +1,28 @@
+"""What the viewer has to know about a task, in one place."""
+
+from typing import TYPE_CHECKING
+
+from reachy_sim.tasks import VARIANTS
+
+if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import World
+    from reachy_sim.tasks.task import Task
+
+TRAINING = "training"
+"""The variant that every task has: the one that policies are trained on."""
+
+
+def variants_of(task: "Task | None") -> tuple[str, ...]:
+    """Names of the task's variants, the usual one first; a real robot is as it is."""
+    return tuple(VARIANTS[task.name]) if task else (TRAINING,)
+
+
+def tolerance_of(task: "Task | None") -> float | None:
+    """Rad of the task's error that still counts as doing it; None without a task."""
+    return task.tolerance if task else None
+
+
+def is_shown(world: "World | None", time: float) -> bool:
+    """Whether the world's target is out of hiding at an instant of the robot's clock."""
+    shows = getattr(world, "shows", None)
+    return shows is None or bool(shows(time))

@@ -27,11 +27,11 @@ RECORDED_EPISODES = 8
 def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight look_at episodes of the scripted expert in the simulator, at 25 Hz."""
     from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_stage
+    from reachy_kit.cli.robots import open_session
     from reachy_sim.tasks import variant_by_name
 
     root, look_at = tmp_path_factory.mktemp("recorded") / "look_at", variant_by_name("look_at")
-    with open_stage("sim", look_at, camera=False) as stage:
+    with open_session("sim", look_at, camera=False) as stage:
         record_episodes(stage, look_at, root, episodes=RECORDED_EPISODES, hz=25, seed=0, camera=False)
     return root
 
@@ -40,11 +40,11 @@ def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two look_at episodes with the camera's pictures, at 10 Hz."""
     from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_stage
+    from reachy_kit.cli.robots import open_session
     from reachy_sim.tasks import variant_by_name
 
     root, look_at = tmp_path_factory.mktemp("seen") / "look_at", variant_by_name("look_at")
-    with open_stage("sim", look_at, camera=True) as stage:
+    with open_session("sim", look_at, camera=True) as stage:
         record_episodes(stage, look_at, root, episodes=2, hz=10, seed=0, camera=True)
     return root
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
-from reachy_kit.runtime.inference.runner import PICTURES, OnnxCorrector, OnnxPredictor
+from reachy_kit.runtime.inference.onnx_policy import PICTURES, OnnxPredictor, OnnxResidual
 from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
@@ -182,7 +182,7 @@ def parity_error(policy: ReachyChunkPolicy, model: bytes, examples: Windows) -> 
 
 def residual_parity_error(policy: ReachyResidualPolicy, model: bytes, examples: Windows) -> float:
     """As ``parity_error``; what the base would want is what was recorded."""
-    correct = OnnxCorrector(model)
+    correct = OnnxResidual(model)
     rows = _rows(examples, policy.config.n_obs_steps, examples.action[:, 0])
     return max(_difference(correct(*_arrays(row)), policy.network, *row) for row in rows)
 

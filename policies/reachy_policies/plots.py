@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reachy_policies.evaluation.episodes import Evaluation
     from reachy_policies.imitation.behavior_cloning import Progress
     from reachy_policies.imitation.dagger import Corrected
-    from reachy_policies.reinforcement.training import Round
+    from reachy_policies.reinforcement.training import EvalPoint
 
 
 def learning_curve(history: "list[Progress]") -> bytes:
@@ -33,7 +33,7 @@ def learning_curve(history: "list[Progress]") -> bytes:
     return _png(figure)
 
 
-def rounds_curve(history: "list[Round]") -> bytes:
+def rounds_curve(history: "list[EvalPoint]") -> bytes:
     """Success and error on held-out episodes over wall time, and the divergence from the start."""
     figure = matplotlib.figure.Figure(figsize=(10, 3), layout="constrained")
     panels = figure.subplots(1, 3)

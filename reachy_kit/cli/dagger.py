@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reachy_kit.cli import show
 from reachy_kit.cli.record import RECORDING_SEEDS, play_episode
-from reachy_kit.cli.robots import Stage, open_stage
+from reachy_kit.cli.robots import Session, open_session
 from reachy_kit.cli.train import prepare, train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder, read_layout
@@ -125,7 +125,7 @@ def _drive(
         return
     task, hz = variant.task.name, layout.policy_hz
     perception = layout.provenance.get("perception", "geometry")
-    with open_stage("sim", variant, perception, camera=False) as stage:
+    with open_session("sim", variant, perception, camera=False) as stage:
         _require_features(stage, layout)
         corrections = Corrections(recorder, lambda seed: expert(task, hz, seed), hz, stage.robot.control_hz)
         with show.progress("being corrected", total=wanted, done=first) as advance:
@@ -135,7 +135,7 @@ def _drive(
                 advance()
 
 
-def _require_features(stage: Stage, layout: DatasetLayout) -> None:
+def _require_features(stage: Session, layout: DatasetLayout) -> None:
     here, there = ", ".join(stage.perception.names), ", ".join(layout.environment_state)
     if here != there:
         raise RefusedError(f"the dataset holds {there}; here there is {here}. Record it again with this kit")

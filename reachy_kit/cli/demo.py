@@ -12,7 +12,7 @@ from reachy_kit.cli import show
 from reachy_kit.cli.evaluate import difference_line, evaluate_one, paired_summary, table
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.cli.robots import open_stage
+from reachy_kit.cli.robots import open_session
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError
 
@@ -100,7 +100,7 @@ class _Learned:
 
 def _imitate(folder: Path, variant: "Variant", episodes: int, seed: int) -> _Learned:
     dataset = folder / "dataset"
-    with open_stage("sim", variant, camera=False) as stage:
+    with open_session("sim", variant, camera=False) as stage:
         record_episodes(stage, variant, dataset, episodes=episodes, hz=25, seed=seed, camera=False)
     return _exported("imitation", train_imitation(dataset, folder / "run", seed=seed, settings={}), folder)
 
@@ -121,7 +121,7 @@ def _exported(label: str, run: "Run", folder: Path) -> _Learned:
 
 
 def _judge_in_sim(variant: "Variant", learned: list[_Learned], episodes: int) -> "list[Evaluation]":
-    with open_stage("sim", variant, camera=False) as stage:
+    with open_session("sim", variant, camera=False) as stage:
         expert = evaluate_one("expert", stage, variant, range(episodes), "expert, sim")
         ours = [evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, sim") for one in learned]
     return [expert, *ours]
@@ -136,7 +136,7 @@ def _judge_on_daemon(variant: "Variant", learned: list[_Learned], episodes: int)
         )
         return []
     show.note("starting the robot's daemon with a simulated robot")
-    with open_stage("daemon", variant) as stage:
+    with open_session("daemon", variant) as stage:
         return [
             evaluate_one(str(one.bundle), stage, variant, range(episodes), f"{one.label}, daemon") for one in learned
         ]

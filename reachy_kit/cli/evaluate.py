@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
 from reachy_kit.runtime.errors import KitError, WrongUseError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Image
     from reachy_policies.evaluation.compare import CompareConfig, Compared
     from reachy_policies.evaluation.episodes import Evaluation
-    from reachy_policies.evaluation.groups import Arm
+    from reachy_policies.evaluation.groups import TrainingGroup
     from reachy_policies.evaluation.report.comparison_page import Film
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_sim.domain import Variant
@@ -86,7 +86,7 @@ def evaluate(
 
     Example: reachy-kit eval BC=runs/bc RL=runs/rl --task track --variants held-out --episodes 200 --html compared.html
     """
-    from reachy_kit.cli.policies import is_arm
+    from reachy_kit.cli.policies import is_group
     from reachy_sim.tasks import variant_by_name
 
     chosen = variant_by_name(task, variant)
@@ -94,7 +94,7 @@ def evaluate(
         raise WrongUseError("a real robot knows no ground truth to judge by; evaluate on --robot sim or daemon")
     if against not in (None, "sim", "daemon") or against == robot:
         raise WrongUseError(f"--against {against} with --robot {robot}: one of them is sim, the other daemon")
-    if variants is not None or tier is not None or html is not None or any(is_arm(name) for name in policies):
+    if variants is not None or tier is not None or html is not None or any(is_group(name) for name in policies):
         if robot != "sim" or against or perception not in ("auto", "geometry"):
             raise WrongUseError(
                 "--variants, --tier, --html and arms need --robot sim alone and its --perception geometry"
@@ -156,11 +156,11 @@ def _on(robot: str, policies: list[str], chosen: "Variant", perception: str, see
     from reachy_kit.cli.policies import looks_at_pictures
 
     camera = any(looks_at_pictures(name) for name in policies)
-    with open_stage(robot, chosen, perception, camera=camera) as stage:
+    with open_session(robot, chosen, perception, camera=camera) as stage:
         return [evaluate_one(name, stage, chosen, seeds) for name in policies]
 
 
-def evaluate_one(name: str, stage: Stage, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":
+def evaluate_one(name: str, stage: Session, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":
     """Judge one policy on a stage that has a world."""
     from reachy_kit.cli.policies import load
     from reachy_policies.evaluation.episodes import evaluate as run_episodes
@@ -250,22 +250,22 @@ def _evaluate_arms(
     json: bool,
 ) -> None:
     """All episodes at once, for arms of several trainings and for many variants."""
-    from reachy_kit.cli.policies import load_arms, scripted_arm
+    from reachy_kit.cli.policies import load_groups, scripted_group
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.evaluation.compare import compare_arms, count_plays
+    from reachy_policies.evaluation.compare import compare_groups, count_plays
     from reachy_policies.evaluation.report.summary import remarks, summarise
     from reachy_policies.runs.run import versions
 
     task = chosen.task.name
-    arms = load_arms(policies, task, chosen.task.features)
-    observed = _observed(arms)
+    groups = load_groups(policies, task, chosen.task.features)
+    observed = _observed(groups)
 
     def envs(variant: str, hz: int, count: int) -> Any:
         return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz, **observed)
 
-    references = scripted_arm("expert", task, arms[0].hz), scripted_arm("oracle", task, arms[0].hz)
-    with show.progress(f"{task}, {config.episodes} episodes each", total=count_plays(arms, config)) as advance:
-        compared = compare_arms(arms, references, config, envs, advance)
+    references = scripted_group("expert", task, groups[0].hz), scripted_group("oracle", task, groups[0].hz)
+    with show.progress(f"{task}, {config.episodes} episodes each", total=count_plays(groups, config)) as advance:
+        compared = compare_groups(groups, references, config, envs, advance)
     if html is not None:
         _write_page(html, compared, chosen, tier, films)
     if json:
@@ -279,11 +279,11 @@ def _evaluate_arms(
         show.result(f"page: {html}")
 
 
-def _observed(arms: "Sequence[Arm]") -> dict[str, Any]:
+def _observed(groups: "Sequence[TrainingGroup]") -> dict[str, Any]:
     """What the environments must show: pictures too, where somebody looks at them, as wide as the widest of these."""
     from reachy_kit.cli.policies import picture_width
 
-    widest = max((picture_width(str(run.path)) for arm in arms for run in arm.runs), default=0)
+    widest = max((picture_width(str(run.path)) for group in groups for run in group.runs), default=0)
     return {"obs_type": "pixels_state", "image_size": widest} if widest else {}
 
 
@@ -307,10 +307,10 @@ def _arm_tables(title: str, compared: "Compared") -> "list[Table]":
 
     parts: list[tuple[str, tuple[str, ...], list[tuple[str, list[str]]]]] = []
     parts.append((title, SCORE_COLUMNS, score_rows(compared)))
-    if len(compared.arms) > 1:
-        first = compared.arms[0].name
+    if len(compared.groups) > 1:
+        first = compared.groups[0].name
         parts.append((f"against {first}", AGAINST_COLUMNS, against_rows(compared)))
-        if any(arm.trained for arm in compared.arms):
+        if any(group.trained for group in compared.groups):
             equal = against_rows(compared, equal_return=True)
             parts.append((f"against {first} at equal in-task return", AGAINST_COLUMNS, equal))
     tables = []
@@ -348,7 +348,7 @@ def _films(compared: "Compared", task: str, tier: str, each: int) -> "tuple[list
     try:
         with show.progress("films of the worst episodes", total=len(worst)) as advance:
             for one in worst:
-                pictures = _pictures(one.arm, one.training, task, one.variant, one.seed, tier)
+                pictures = _pictures(one.group, one.training, task, one.variant, one.seed, tier)
                 made.append(Film(one.words, encode(pictures)))
                 advance()
     except ImportError as error:
@@ -358,17 +358,19 @@ def _films(compared: "Compared", task: str, tier: str, each: int) -> "tuple[list
     return made, ""
 
 
-def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tier: str) -> "Sequence[Image]":
+def _pictures(
+    group: "TrainingGroup", training: int, task: str, variant: str, seed: int, tier: str
+) -> "Sequence[Image]":
     """An episode once more, and the robot in it from the side."""
     import numpy as np
 
     from reachy_kit.cli.simulated import make_envs
     from reachy_policies.evaluation.report.worst_episodes import FPS
-    from reachy_sim.view.robot_drawing import Portraitist
+    from reachy_sim.view.robot_drawing import RobotRenderer
 
     poses, targets = [], []
-    policy = arm.policies[training]([seed])
-    options = {"tier": tier, "variant": variant, "policy_hz": arm.hz, **_observed([arm])}
+    policy = group.policies[training]([seed])
+    options = {"tier": tier, "variant": variant, "policy_hz": group.hz, **_observed([group])}
     with contextlib.closing(make_envs(task, 1, **options)) as envs:
         simulation = envs.unwrapped.simulation
         observation, _ = envs.reset(seed=seed)
@@ -379,6 +381,6 @@ def _pictures(arm: "Arm", training: int, task: str, variant: str, seed: int, tie
             targets.append(simulation.target[0].copy())
             observation, _, _, truncated, _ = envs.step(policy.act(observation))
             over = bool(np.asarray(truncated).any())
-    moments = np.arange(0, len(poses) / arm.hz, 1 / FPS) * arm.hz
-    with contextlib.closing(Portraitist(400, 300, targets)) as portraitist:
+    moments = np.arange(0, len(poses) / group.hz, 1 / FPS) * group.hz
+    with contextlib.closing(RobotRenderer(400, 300, targets)) as portraitist:
         return [portraitist.draw(poses[int(at)], targets[int(at)]).copy() for at in moments]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reachy_kit.cli.simulated import BatchTeacher
+from reachy_kit.cli.simulated import BatchExpert
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Policy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from reachy_policies.evaluation.groups import Arm
+    from reachy_policies.evaluation.groups import TrainingGroup
     from reachy_policies.rollouts.episode_batch import BatchPolicy
 
 
@@ -42,9 +42,9 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
         RefusedError: it was trained on other features.
     """
     if name in SCRIPTED:
-        from reachy_sim.tasks.expert import Restless, expert
+        from reachy_sim.tasks.expert import RandomPolicy, expert
 
-        scripted = Restless(_HZ) if name == "random" else expert(task, _HZ, oracle=name == "oracle")
+        scripted = RandomPolicy(_HZ) if name == "random" else expert(task, _HZ, oracle=name == "oracle")
         return LoadedPolicy(name, scripted, _HZ, None)
     path = Path(name)
     if (path / "card.json").is_file():
@@ -62,7 +62,7 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
             f"--out {name}"
         )
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.runner import load_policy
+    from reachy_kit.runtime.inference.onnx_policy import load_policy
 
     bundle = read_bundle(path)
     graph = bundle.manifest.graphs[0]
@@ -77,7 +77,7 @@ def looks_at_pictures(name: str) -> bool:
 def picture_width(name: str) -> int:
     """Px of the pictures that a run's or a bundle's policy looks at; 0 if it looks at none."""
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.runner import picture_of
+    from reachy_kit.runtime.inference.onnx_policy import picture_of
     from reachy_kit.runtime.recording.recorder import IMAGE
 
     try:
@@ -89,13 +89,13 @@ def picture_width(name: str) -> int:
         return 0  # scripted, a bundle, or damaged: whoever loads it says so
 
 
-def is_arm(argument: str) -> bool:
+def is_group(argument: str) -> bool:
     """Whether an argument is NAME=DIR, or a folder of runs, one a training seed."""
     name, path = _named(argument)
     return name is not None or (not (path / "card.json").is_file() and any(path.glob("seed-*/card.json")))
 
 
-def load_arms(arguments: Sequence[str], task: str, features: tuple[str, ...]) -> "list[Arm]":
+def load_groups(arguments: Sequence[str], task: str, features: tuple[str, ...]) -> "list[TrainingGroup]":
     """What is to be judged in the batched simulator.
 
     Args:
@@ -107,30 +107,30 @@ def load_arms(arguments: Sequence[str], task: str, features: tuple[str, ...]) ->
         WrongUseError: there is no such policy, it is for another task, or two have the same name.
         RefusedError: it looks at other features.
     """
-    from reachy_policies.evaluation.groups import open_arm
+    from reachy_policies.evaluation.groups import open_group
 
     named = [(argument, *_named(argument)) for argument in arguments]
     labels = [name or (argument if argument in SCRIPTED else path.resolve().name) for argument, name, path in named]
     for label in labels:
         if labels.count(label) > 1:
             raise WrongUseError(f"two policies are called {label}: tell them apart with NAME={label}")
-    arms = {
-        label: open_arm(label, _no_bundle(argument, path), task, features)
+    groups = {
+        label: open_group(label, _no_bundle(argument, path), task, features)
         for label, (argument, name, path) in zip(labels, named, strict=True)
         if name is not None or argument not in SCRIPTED
     }
-    hz = next((arm.hz for arm in arms.values()), _HZ)
-    return [arms[label] if label in arms else scripted_arm(label, task, hz) for label in labels]
+    hz = next((group.hz for group in groups.values()), _HZ)
+    return [groups[label] if label in groups else scripted_group(label, task, hz) for label in labels]
 
 
-def scripted_arm(name: str, task: str, hz: int = _HZ) -> "Arm":
+def scripted_group(name: str, task: str, hz: int = _HZ) -> "TrainingGroup":
     """The expert, the oracle or the restless, for many environments at once."""
-    from reachy_policies.evaluation.groups import Arm
+    from reachy_policies.evaluation.groups import TrainingGroup
 
     def policy(seeds: Sequence[int]) -> "BatchPolicy":
-        return _Restless(hz, seeds) if name == "random" else BatchTeacher(task, hz, seeds, oracle=name == "oracle")
+        return _Restless(hz, seeds) if name == "random" else BatchExpert(task, hz, seeds, oracle=name == "oracle")
 
-    return Arm(name, hz, (None,), (policy,))
+    return TrainingGroup(name, hz, (None,), (policy,))
 
 
 class _Restless:
@@ -140,9 +140,9 @@ class _Restless:
         self._hz, self._seeds = hz, seeds
 
     def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
-        from reachy_sim.tasks.expert import Restless
+        from reachy_sim.tasks.expert import RandomPolicy
 
-        self._every = [Restless(self._hz, seed) for seed in self._seeds]
+        self._every = [RandomPolicy(self._hz, seed) for seed in self._seeds]
 
     def act(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> "npt.NDArray[Any]":
         import numpy as np

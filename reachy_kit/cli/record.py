@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def record(
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
     chosen = variant_by_name(task, variant)
-    with open_stage(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
+    with open_session(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
         total = record_episodes(stage, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera)
     if json:
         show.print_json({"dataset": str(out), "episodes": total, "task": task, "robot": robot, "hz": hz})
@@ -59,7 +59,7 @@ def record(
 
 
 def record_episodes(
-    stage: Stage, variant: "Variant", out: Path, *, episodes: int, hz: int, seed: int, camera: bool
+    stage: Session, variant: "Variant", out: Path, *, episodes: int, hz: int, seed: int, camera: bool
 ) -> int:
     """Record until the dataset holds that many episodes; returns how many it holds."""
     from importlib.metadata import version
@@ -97,7 +97,7 @@ def record_episodes(
 
 
 def play_episode(
-    stage: Stage, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
+    stage: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
 ) -> None:
     """One whole episode of a task, with somebody listening."""
     from reachy_kit.runtime.rollout import rollout

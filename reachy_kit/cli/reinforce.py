@@ -11,8 +11,8 @@ from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refu
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_policies.reinforcement.reinforce import Simulated
-    from reachy_policies.reinforcement.training import Round
+    from reachy_policies.reinforcement.reinforce import SimFactory
+    from reachy_policies.reinforcement.training import EvalPoint
     from reachy_policies.runs.run import Run
 
 
@@ -124,17 +124,17 @@ def train_rl(
     with show.working("loading torch and LeRobot"):
         from reachy_policies.data.image_tensors import SMALL
         from reachy_policies.reinforcement import reinforce as methods
-        from reachy_policies.reinforcement.reinforce_config import SEEING
+        from reachy_policies.reinforcement.reinforce_config import PIXEL_DEFAULTS
         from reachy_policies.runs.run import open_run
     if method not in methods.METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(methods.METHODS)}")
     kind = methods.settings_of(method)
     if looks_at == "pixels":
-        settings = {**SEEING, **settings}
+        settings = {**PIXEL_DEFAULTS, **settings}
     config = take(settings, kind, seed=seed)
     refuse_rest(settings, kind)
     hz = open_run(init).card.policy_hz if init else 25
-    assignment = methods.Assignment(
+    assignment = methods.ReinforceSpec(
         task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, chosen.task.features, looks_at
     )
     if fresh:
@@ -156,7 +156,7 @@ def train_rl(
     with show.progress(method, total=config.iterations) as advance:
         done = 0
 
-        def on_round(iteration: int, look: "Round | None") -> None:
+        def on_round(iteration: int, look: "EvalPoint | None") -> None:
             nonlocal done
             while done < iteration:
                 advance()
@@ -183,14 +183,14 @@ def _obs_type(wanted: str, init: Path | None) -> str:
     return starts
 
 
-def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "Simulated":
-    from reachy_kit.cli.simulated import BatchTeacher, make_envs
-    from reachy_policies.reinforcement.reinforce import Simulated
+def _simulated(task: str, judged: dict[str, Any], randomization: str) -> "SimFactory":
+    from reachy_kit.cli.simulated import BatchExpert, make_envs
+    from reachy_policies.reinforcement.reinforce import SimFactory
 
-    return Simulated(
+    return SimFactory(
         envs=lambda tier, variant, count: make_envs(
             task, count, **{**judged, "tier": tier, "variant": variant, "randomization": randomization}
         ),
-        judging=lambda count: make_envs(task, count, **judged),
-        teacher=lambda count, seed: BatchTeacher(task, judged["policy_hz"], range(seed, seed + count)),
+        eval_envs=lambda count: make_envs(task, count, **judged),
+        teacher=lambda count, seed: BatchExpert(task, judged["policy_hz"], range(seed, seed + count)),
     )

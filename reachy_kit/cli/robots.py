@@ -12,7 +12,7 @@ from reachy_kit.runtime.errors import WrongUseError
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Perception, Robot, World
     from reachy_sim.domain import Variant
-    from reachy_sim.world import Twin
+    from reachy_sim.world import SimWorld
 
 RobotOption = Annotated[
     str,
@@ -36,7 +36,7 @@ type PerceptionName = Literal["geometry", "detector"]
 
 
 @dataclass(frozen=True)
-class Stage:
+class Session:
     """A connected robot and what surrounds it."""
 
     robot: "Robot"
@@ -51,9 +51,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def open_stage(
+def open_session(
     robot: str, variant: "Variant | None", perception: str = "auto", *, camera: bool = True, limits: str = "classroom"
-) -> Iterator[Stage]:
+) -> Iterator[Session]:
     """Connect, and bring the robot to rest at the end.
 
     Args:
@@ -85,43 +85,43 @@ def open_stage(
 
 
 @contextlib.contextmanager
-def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -> Iterator[Stage]:
+def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.robots.lifecycle import connected
     from reachy_kit.runtime.safety import PROFILES
     from reachy_sim.robot import SimRobot, SimRobotConfig
-    from reachy_sim.world import Twin
+    from reachy_sim.world import SimWorld
 
-    with contextlib.closing(Twin(variant)) as twin:
+    with contextlib.closing(SimWorld(variant)) as twin:
         drawn = camera or perception == "detector"
         shape = twin.image_shape if drawn else None
         config = SimRobotConfig(profile=PROFILES[limits])
         eye = twin.camera if drawn else None
         sim = SimRobot(config, camera=eye, image_shape=shape, actuators=twin.actuators, watch=twin.note)
         with connected(sim) as robot:
-            yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
+            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
 
 
 @contextlib.contextmanager
-def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[Stage]:
+def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.interface import NEUTRAL
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.lifecycle import connected
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
     from reachy_kit.runtime.safety import PROFILES
-    from reachy_sim.world import Twin
+    from reachy_sim.world import SimWorld
 
-    with contextlib.closing(Twin(variant)) as twin, simulated_daemon() as address:
+    with contextlib.closing(SimWorld(variant)) as twin, simulated_daemon() as address:
         drawn = perception == "detector"
         shape = twin.image_shape if drawn else None
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
         if drawn:
             twin.camera(NEUTRAL, 0.0)  # the first picture takes half a second: not in the first episode
         with connected(SdkRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
-            yield Stage(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=True)
+            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=True)
 
 
 @contextlib.contextmanager
-def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Stage]:
+def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.interface import CAMERA
     from reachy_kit.runtime.perception.ball import BallDetector
     from reachy_kit.runtime.robots.daemon import DEFAULT_PORT
@@ -136,10 +136,10 @@ def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Stage]:
     with connected(SdkRobot(config)) as connected_robot:
         shape = connected_robot.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
-        yield Stage(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
+        yield Session(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
 
 
-def _perception(name: str, twin: "Twin") -> "Perception":
+def _perception(name: str, twin: "SimWorld") -> "Perception":
     if name == "detector":
         from reachy_kit.runtime.perception.ball import BallDetector
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_stage
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
     """
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.runner import load_policy, picture_of
+    from reachy_kit.runtime.inference.onnx_policy import load_policy, picture_of
     from reachy_kit.runtime.rollout import rollout
 
     opened = read_bundle(bundle)
@@ -49,7 +49,7 @@ def run(
     length = seconds or (variant.task.seconds if variant else 10.0)
     done: list[Episode] = []
     limits = opened.manifest.limits_profile
-    with open_stage(robot, variant, perception, camera=camera and (looks or robot != "sim"), limits=limits) as stage:
+    with open_session(robot, variant, perception, camera=camera and (looks or robot != "sim"), limits=limits) as stage:
         policy = load_policy(opened, stage.perception.names)
         with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
             for index in range(seed, seed + episodes):

@@ -25,7 +25,7 @@ def make_envs(task: str, count: int, **options: Any) -> "ReachyMiniVectorEnv":
     return ReachyMiniVectorEnv(count, task=task, autoreset_mode="Disabled", **options)
 
 
-class BatchTeacher:
+class BatchExpert:
     """A task's scripted expert or oracle for N environments; how it wavers follows from the episodes' seeds.
 
     Args:

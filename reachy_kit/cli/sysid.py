@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import RobotOption, Stage, open_stage
+from reachy_kit.cli.robots import RobotOption, Session, open_session
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def sysid(
 
     simulated = robot in ("sim", "daemon")
     world = variant_by_name("look_at") if simulated else None  # stages want one; nobody looks at it
-    with open_stage(robot, world, "geometry" if simulated else "auto", camera=False) as stage:
+    with open_session(robot, world, "geometry" if simulated else "auto", camera=False) as stage:
         name = robot if simulated else stage.robot.name
         recording = _record(stage, targets)
     recording.save(out / RECORDING)
@@ -111,7 +111,7 @@ def _agree(robot: str, seconds: float, yes: bool) -> None:
         raise RefusedError("nothing was moved")
 
 
-def _record(stage: Stage, targets: "Array") -> "Recording":
+def _record(stage: Session, targets: "Array") -> "Recording":
     from reachy_sim.sysid.excitation import record
 
     with show.progress(f"moving {stage.robot.name}", total=len(targets)) as advance:

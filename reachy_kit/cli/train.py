@@ -15,7 +15,7 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 
 if TYPE_CHECKING:
     from reachy_policies.data.demonstrations import Demonstrations
-    from reachy_policies.imitation.behavior_cloning import Fitted
+    from reachy_policies.imitation.behavior_cloning import TrainResult
     from reachy_policies.imitation.supervised import FittingConfig, OnProgress
     from reachy_policies.runs.run import Run
 
@@ -171,14 +171,14 @@ def prepare(out: Path, *, fresh: bool) -> None:
 
 def _chunk(
     dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
-) -> "tuple[Fitted, FittingConfig, Demonstrations]":
+) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
     from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
     from reachy_policies.data.image_tensors import SMALL
-    from reachy_policies.imitation.behavior_cloning import SEEING, ImitationConfig, fit
+    from reachy_policies.imitation.behavior_cloning import PIXEL_DEFAULTS, ImitationConfig, fit
     from reachy_policies.models.chunk import ReachyChunkConfig
 
     if settings.get("obs_type") == "pixels":
-        settings = {**SEEING, **settings}
+        settings = {**PIXEL_DEFAULTS, **settings}
     fit_config = take(settings, ImitationConfig, seed=seed)
     policy_config = take(settings, ReachyChunkConfig)
     refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
@@ -192,7 +192,7 @@ def _chunk(
 
 def _of_lerobot(
     kind: str, dataset: Path, out: Path, seed: int, settings: dict[str, Any], tracked: "OnProgress"
-) -> "tuple[Fitted, FittingConfig, Demonstrations]":
+) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
     from reachy_policies.data.demonstrations import load_demonstrations
     from reachy_policies.models.lerobot import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
 

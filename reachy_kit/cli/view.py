@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Stage, open_stage
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def view(
         from reachy_sim.view.film import FilmConfig, check_format
 
         check_format(out)
-        with open_stage(robot, chosen, perception) as stage:
+        with open_session(robot, chosen, perception) as stage:
             _film(stage, _load(policy, stage, task), chosen, seed, seconds, out, FilmConfig(width))
         show.result(f"film: {out}")
         return
@@ -75,7 +75,7 @@ def view(
         if browser:
             live.open_browser()
         while True:  # another variant is another stage
-            with open_stage(robot, _variant(task, robot, live.variant), perception) as stage:
+            with open_session(robot, _variant(task, robot, live.variant), perception) as stage:
                 loaded = _load(policy, stage, task)
                 live.play(
                     stage.robot,
@@ -97,13 +97,13 @@ def _variant(task: str, robot: str, name: str) -> "Variant | None":
     return variant_by_name(task, name)
 
 
-def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
+def _load(policy: str, stage: Session, task: str) -> "LoadedPolicy":
     from reachy_kit.cli.policies import LoadedPolicy, load
 
     if policy == NO_POLICY:
-        from reachy_sim.view.controls import Still
+        from reachy_sim.view.controls import HoldPolicy
 
-        return LoadedPolicy(NO_POLICY, Still(), HZ, None)
+        return LoadedPolicy(NO_POLICY, HoldPolicy(), HZ, None)
     loaded = load(policy, stage.perception.names, task)
     if stage.world is not None and loaded.task not in (None, task):
         raise WrongUseError(f"{policy} was trained for {loaded.task}, not for {task}")
@@ -111,7 +111,7 @@ def _load(policy: str, stage: Stage, task: str) -> "LoadedPolicy":
 
 
 def _film(
-    stage: Stage,
+    stage: Session,
     loaded: "LoadedPolicy",
     variant: "Variant | None",
     seed: int,
@@ -121,11 +121,11 @@ def _film(
 ) -> None:
     from reachy_kit.runtime.rollout import rollout
     from reachy_sim.view.controls import Controls, WatchedRobot
-    from reachy_sim.view.film import Reel, write_film
+    from reachy_sim.view.film import FilmRecorder, write_film
     from reachy_sim.view.task_info import TRAINING, tolerance_of
 
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    reel = Reel(stage.world, config.fps)
+    reel = FilmRecorder(stage.world, config.fps)
     robot = WatchedRobot(stage.robot, Controls(seed, TRAINING), reel.observed, pace=False)
     with show.working(f"{loaded.label} on {stage.robot.name} for {length:g} s"):
         rollout(

@@ -62,7 +62,7 @@ class LimitsProfile:
     """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought."""
 
 
-# Beyond the platform's singularity the legs could lock (see reachy_kit.runtime.kinematics.forward). A search of a million
+# Beyond the platform's singularity the legs could lock (see kinematics.forward). A search of a million
 # reachable poses in this box found none there: the worst keeps 2.5 % of the determinant that the legs' Jacobian has at
 # neutral. With 2 cm in x and y and 30° of roll, 0.5 % of the requests to the box's edges ended beyond.
 _BOX = _nine(0.015, 0.03, np.deg2rad(20.0), np.deg2rad(30.0), 3.5, 2.7, 3.1)

@@ -29,12 +29,12 @@ _ANTENNA = 8
 
 
 @dataclass(frozen=True)
-class Conditions:
+class DomainParameters:
     """Ranges, low and high, drawn for every episode."""
 
     delay: "Span" = (0.03, 0.03)
     """s from command to motor."""
-    quickness: "Span" = (1.0, 1.0)
+    bandwidth_scale: "Span" = (1.0, 1.0)
     """Multiples of the identified bandwidth. On the physics tier none is quicker than its own motors."""
     damping: "Span" = (1.0, 1.0)
     """Multiples of the identified damping ratio, where the response is not the physics tier's own."""
@@ -64,15 +64,15 @@ class Conditions:
             low, high = getattr(self, name)
             value[name] = low + (high - low) * uniforms[:, column]
         table = self.motors.table(len(uniforms))
-        quickness = np.repeat(value["quickness"][:, None], 9, axis=1)
+        bandwidth_scale = np.repeat(value["quickness"][:, None], 9, axis=1)
         damping = np.repeat(value["damping"][:, None], 9, axis=1)
-        quickness[:, _ANTENNA] *= value["loose_antenna"]
+        bandwidth_scale[:, _ANTENNA] *= value["loose_antenna"]
         damping[:, _ANTENNA] *= value["loose_antenna"]
         actuators = Actuators(
             # Joints keep their differences from one another; the range is the middle one's.
             delay=np.clip(value["delay"][:, None] + table["delay"] - _middle(table["delay"]), 0.0, MAX_DELAY),
             # As shipped, unless something makes it slower: then both tiers respond as identified, times the multiples.
-            bandwidth=np.where((quickness < 1) | (damping != 1), table["bandwidth"] * quickness, np.inf),
+            bandwidth=np.where((bandwidth_scale < 1) | (damping != 1), table["bandwidth"] * bandwidth_scale, np.inf),
             damping=table["damping"] * damping,
             gain=value["gain"][:, None] * table["gain"],
             rate_limit=table["rate_limit"],
@@ -87,7 +87,7 @@ def _middle(values: Array) -> Array:
     return np.asarray(np.median(values, axis=-1, keepdims=True))
 
 
-_RANGES = tuple(field.name for field in fields(Conditions) if field.name not in ("visuals", "motors"))
+_RANGES = tuple(field.name for field in fields(DomainParameters) if field.name not in ("visuals", "motors"))
 DRAWS = len(_RANGES)
 
 
@@ -111,12 +111,12 @@ class Variant:
 
     name: str
     task: "Task"
-    conditions: Conditions = Conditions()
+    conditions: DomainParameters = DomainParameters()
 
     @property
     def has_conditions_of_its_own(self) -> bool:
         """Whether motors, senses or looks differ from the training variant's."""
-        usual = Conditions()
+        usual = DomainParameters()
         # Motors are arrays, which do not compare as one; no variant has others.
         return replace(self.conditions, motors=usual.motors) != usual
 
@@ -126,36 +126,39 @@ def variants(*every: Variant) -> dict[str, Variant]:
     return {variant.name: variant for variant in every}
 
 
-def _on(**conditions: Conditions) -> "Callable[[Task], list[Variant]]":
+def _on(**conditions: DomainParameters) -> "Callable[[Task], list[Variant]]":
     return lambda task: [Variant(name, task, value) for name, value in conditions.items()]
 
 
-OTHER_ROBOTS = _on(
+HELD_OUT_ROBOTS = _on(
     # An XL330 at a third of the shipped model's bandwidth, over a busy bus.
-    sluggish=Conditions(quickness=(0.25, 0.4), delay=(0.05, 0.08)),
-    worn=Conditions(gain=(0.96, 0.99), backlash=(0.02, 0.05), friction=(1.5, 2.5)),
-    loose_antenna=Conditions(loose_antenna=(0.15, 0.3)),
+    sluggish=DomainParameters(bandwidth_scale=(0.25, 0.4), delay=(0.05, 0.08)),
+    worn=DomainParameters(gain=(0.96, 0.99), backlash=(0.02, 0.05), friction=(1.5, 2.5)),
+    loose_antenna=DomainParameters(loose_antenna=(0.15, 0.3)),
 )
 """Held-out dynamics for a task."""
-OTHER_SENSES = _on(
-    noisy=Conditions(noise=(3.0, 5.0)),
-    late=Conditions(latency=(0.1, 0.16)),
-    dropped_frames=Conditions(missed=(0.25, 0.45)),
+HELD_OUT_SENSING = _on(
+    noisy=DomainParameters(noise=(3.0, 5.0)),
+    late=DomainParameters(latency=(0.1, 0.16)),
+    dropped_frames=DomainParameters(missed=(0.25, 0.45)),
 )
 """Held-out sensing."""
-OTHER_SIGHTS = _on(
-    **{name: Conditions(visuals=name) for name in ("other_colour", "dim_light", "busy_background", "tilted_camera")}
+HELD_OUT_VISUALS = _on(
+    **{
+        name: DomainParameters(visuals=name)
+        for name in ("other_colour", "dim_light", "busy_background", "tilted_camera")
+    }
 )
 """Held-out looks. Policies on state see through them, but for the tilted camera, which bends their bearings too."""
 
 RANDOMIZATIONS = {
-    "off": Conditions(),
-    "mild": Conditions(
-        delay=(0.02, 0.04), quickness=(0.6, 1.0), gain=(0.97, 1.0), friction=(0.7, 1.5), noise=(0.5, 2.0),
+    "off": DomainParameters(),
+    "mild": DomainParameters(
+        delay=(0.02, 0.04), bandwidth_scale=(0.6, 1.0), gain=(0.97, 1.0), friction=(0.7, 1.5), noise=(0.5, 2.0),
         missed=(0.0, 0.1), latency=(0.02, 0.06),
     ),
-    "wide": Conditions(
-        delay=(0.01, 0.08), quickness=(0.25, 1.0), gain=(0.9, 1.0), backlash=(0.0, 0.03), friction=(0.5, 2.5),
+    "wide": DomainParameters(
+        delay=(0.01, 0.08), bandwidth_scale=(0.25, 1.0), gain=(0.9, 1.0), backlash=(0.0, 0.03), friction=(0.5, 2.5),
         loose_antenna=(0.3, 1.0), noise=(0.5, 4.0), missed=(0.0, 0.3), latency=(0.02, 0.14),
     ),
 }  # fmt: skip
@@ -163,7 +166,7 @@ RANDOMIZATIONS = {
 ``mild`` stays short of them, ``wide`` reaches into them."""
 
 
-def randomization(name: str) -> Conditions:
+def randomization(name: str) -> DomainParameters:
     """Conditions by name, or around the motors that ``reachy-kit sysid`` identified.
 
     Args:

@@ -14,9 +14,9 @@ from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_sim import counter_rng
 from reachy_sim.domain import DRAWS, Variant
 from reachy_sim.dynamics.actuators import Actuators
-from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
-from reachy_sim.rendering.visuals import HELD_OUT_VISUALS, Visuals
+from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import Senses
 from reachy_sim.tasks.task import Progress, View
 
@@ -25,7 +25,7 @@ _REMEMBERED = 32
 """Poses: more than the ticks of the longest latency and the slowest sense's period."""
 
 
-class Twin:
+class SimWorld:
     """World of one robot: where the target is, what the eye sees, how well the task goes.
 
     The episode of a seed is the first one of an environment of that seed.
@@ -36,7 +36,7 @@ class Twin:
 
     def __init__(self, variant: Variant) -> None:
         self.variant, self.task = variant, variant.task
-        self._eye: EyeCamera | None = None
+        self._eye: HeadCameraRenderer | None = None
         self.reset(0)
         self._begin(0.0)
 
@@ -46,7 +46,7 @@ class Twin:
         self.keys = counter_rng.episode_keys(*mine)
         self.scenario = self.task.scenario(counter_rng.uniform(*mine, counter_rng.SCENARIO, len(self.task.spans)))
         self.drawn = self.variant.conditions.draw(counter_rng.uniform(*mine, counter_rng.CONDITIONS, DRAWS))
-        looks = HELD_OUT_VISUALS.get(self.variant.conditions.visuals)
+        looks = VISUAL_RANGES.get(self.variant.conditions.visuals)
         self.looks = looks.draw(counter_rng.uniform(*mine, counter_rng.VISUALS, VISUAL_DRAWS)) if looks else Visuals()
         self._begin(np.inf)
         return np.asarray(self.scenario.start[0].copy())
@@ -130,7 +130,7 @@ class Twin:
             RGB image and the time of its capture.
         """
         if self._eye is None:
-            self._eye = EyeCamera()
+            self._eye = HeadCameraRenderer()
         self.note(state, now)
         captured, seen_from = self.seen(now)
         target = self.target(captured) if self.shows(captured) else None
@@ -155,7 +155,7 @@ class GeometricPerception:
         twin: knows where the target is.
     """
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: SimWorld) -> None:
         self._twin = twin
         self.names = twin.task.features
         self.reset(0)

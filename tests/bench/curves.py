@@ -20,12 +20,12 @@ def curves(folder: Path) -> list[list[dict[str, str]]]:
     return [list(csv.DictReader(path.open())) for path in found]
 
 
-def drawn(arms: dict[str, Path], title: str) -> Figure:
+def drawn(groups: dict[str, Path], title: str) -> Figure:
     """Success and error over the decisions of all environments."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, (column, scale, label) in zip(panels, PANELS, strict=True):
-        for index, (name, folder) in enumerate(arms.items()):
+        for index, (name, folder) in enumerate(groups.items()):
             trainings = curves(folder)
             steps = [float(row["env_steps"]) / 1000 for row in trainings[0]]
             values = np.array([[scale * float(row[column]) for row in one] for one in trainings])
@@ -49,6 +49,6 @@ if __name__ == "__main__":
     parser.add_argument("--title", default="")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    named = dict(arm.split("=", 1) for arm in given.arms)
+    named = dict(group.split("=", 1) for group in given.groups)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     drawn({name: Path(path) for name, path in named.items()}, given.title).savefig(given.out, dpi=110)

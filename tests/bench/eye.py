@@ -10,14 +10,14 @@ BATCH = 64
 def eye_frames() -> tuple[str, float, str, float]:
     """A frame of 96 × 96 px in a batch of 64, each with visuals of its own; limit 150 frames/s."""
     from reachy_kit.runtime.perception.camera import ENV_CAMERA
-    from reachy_sim.rendering.head_camera import EyeCamera
-    from reachy_sim.rendering.visuals import DRAWS, HELD_OUT_VISUALS
+    from reachy_sim.rendering.head_camera import HeadCameraRenderer
+    from reachy_sim.rendering.visuals import DRAWS, VISUAL_RANGES
 
     rng = np.random.default_rng(0)
     poses, targets = np.tile(np.eye(4), (BATCH, 1, 1)), rng.uniform([0.5, -0.4, -0.1], [1.2, 0.4, 0.2], (BATCH, 3))
-    visuals = HELD_OUT_VISUALS["busy_background"].draw(rng.random((BATCH, DRAWS)))
+    visuals = VISUAL_RANGES["busy_background"].draw(rng.random((BATCH, DRAWS)))
     shown = np.ones(BATCH, dtype=bool)
-    eye = EyeCamera(ENV_CAMERA)
+    eye = HeadCameraRenderer(ENV_CAMERA)
     rounds = []
     for _ in range(8):
         start = time.perf_counter()

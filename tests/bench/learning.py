@@ -22,12 +22,12 @@ RATIO = 0.7
 def demonstrations(task: str, variant: str, episodes: int = EXPERT_EPISODES) -> Path:
     """A dataset of the scripted expert, recorded once."""
     from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_stage
+    from reachy_kit.cli.robots import open_session
     from reachy_sim.tasks import variant_by_name
 
     root = Path("runs/bench_data") / f"{task}_{variant}_{episodes}"
     chosen = variant_by_name(task, variant)
-    with open_stage("sim", chosen, camera=False) as stage:
+    with open_session("sim", chosen, camera=False) as stage:
         record_episodes(stage, chosen, root, episodes=episodes, hz=25, seed=0, camera=False)
     return root
 
@@ -44,11 +44,11 @@ def imitation_plateau() -> tuple[str, float, str, float]:
 
 def expert_error(task: str, variant: str, count: int = 200) -> float:
     """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
-    from reachy_kit.cli.simulated import BatchTeacher, make_envs
+    from reachy_kit.cli.simulated import BatchExpert, make_envs
     from reachy_policies.rollouts.episode_batch import play
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
-    played = play(envs, BatchTeacher(task, 25, range(count)), 0)
+    played = play(envs, BatchExpert(task, 25, range(count)), 0)
     envs.close()
     return float(played.mean_error.mean())
 
@@ -99,16 +99,16 @@ def throughput_of_defaults() -> tuple[str, float, str, float]:
 def seconds_a_decision(settings: dict[str, int]) -> float:
     """s of collecting and updating for a decision of one environment, median of five rounds."""
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.reinforcement.curriculum import Stages
+    from reachy_policies.reinforcement.curriculum import Curriculum
     from reachy_policies.reinforcement.initialization import untrained
-    from reachy_policies.reinforcement.ppo.ppo_learner import Exploring
+    from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner
     from reachy_policies.reinforcement.reinforce_config import ReinforceConfig, explored_axes
 
     config = ReinforceConfig(**settings, warmup=0, kl_stop=1e9)  # type: ignore[arg-type]
     envs = make_envs("track", config.num_envs, tier="kinematic", variant="hard")
     start = untrained(envs, config.chunk, config.n_obs_steps, config.hidden, 0)
     torch.set_num_threads(config.threads)
-    learner = Exploring(start, Stages(envs), explored_axes(config, "track"), config)
+    learner = PPOLearner(start, Curriculum(envs), explored_axes(config, "track"), config)
     learner.round(1)
     rounds, before = [], learner.env_steps
     for iteration in range(2, 7):

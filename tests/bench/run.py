@@ -116,9 +116,9 @@ def camera_frame() -> tuple[str, float, str, float]:
 
     from reachy_kit.runtime.perception.camera import SIM_CAMERA
     from reachy_sim.dynamics.model import robot_model
-    from reachy_sim.rendering.head_camera import EyeCamera
+    from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
-    eye = EyeCamera()
+    eye = HeadCameraRenderer()
     target = np.array([0.8, 0.0, 0.0])
     ours = median_seconds(lambda: eye.render(np.eye(4), target), number=20)
     eye.close()

@@ -18,7 +18,7 @@ from stable_baselines3 import PPO
 
 from reachy_kit.cli.simulated import make_envs
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
-from reachy_policies.rollouts.episode_batch import Observations, Played, play
+from reachy_policies.rollouts.episode_batch import EpisodeBatch, Observations, play
 from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 
 KEYS = ("agent_pos", "environment_state", "last_action")
@@ -88,7 +88,7 @@ def train(task: str, variant: str, reward: str, decisions: int, seed: int, count
     return model, env, time.perf_counter() - began
 
 
-def judge(model: PPO, env: Flat, task: str, variant: str, episodes: int) -> Played:
+def judge(model: PPO, env: Flat, task: str, variant: str, episodes: int) -> EpisodeBatch:
     """On the episodes that ``reachy-kit eval`` plays."""
     envs = make_envs(task, episodes, tier="kinematic", variant=variant)
     try:

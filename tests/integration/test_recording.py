@@ -97,11 +97,11 @@ def two_episodes(warm, tmp_path_factory):
     """Two saved episodes, to be copied."""
     root = tmp_path_factory.mktemp("two") / "data"
     from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_stage
+    from reachy_kit.cli.robots import open_session
     from reachy_sim.tasks import variant_by_name
 
     look_at = variant_by_name("look_at")
-    with open_stage("sim", look_at, camera=False) as stage:
+    with open_session("sim", look_at, camera=False) as stage:
         record_episodes(stage, look_at, root, episodes=2, hz=25, seed=0, camera=False)
     return root
 

@@ -25,7 +25,7 @@ from reachy_policies.models.lerobot import AdapterConfig, batch_policy_of, fit_l
 from reachy_policies.runs.run import MODEL, open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks import variant_by_name
-from reachy_sim.world import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, SimWorld
 
 TINY_ACT = {
     "dim_model": 16,
@@ -72,7 +72,7 @@ def test_a_policy_of_lerobots_leaves_a_whole_run(run, recorded_dataset):
 
 def test_a_run_of_lerobots_acts_in_the_control_loop(run):
     look_at = variant_by_name("look_at")
-    twin = Twin(look_at)
+    twin = SimWorld(look_at)
     policy = load_policy(str(run.path), TARGET_FEATURES, "look_at").policy
     episode = rollout(
         SimRobot(), policy, seconds=1.0, policy_hz=25, seed=0, perception=GeometricPerception(twin), world=twin,

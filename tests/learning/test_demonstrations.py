@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachy_kit.cli.record import record_episodes
-from reachy_kit.cli.robots import open_stage
+from reachy_kit.cli.robots import open_session
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.recording.recorder import DatasetLayout
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations, windows
@@ -131,7 +131,7 @@ def test_numbers_that_are_none_are_refused_by_frame(damaged):
 
 def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
     look_at = variant_by_name("look_at")
-    with open_stage("sim", look_at, camera=False) as stage:
+    with open_session("sim", look_at, camera=False) as stage:
         record_episodes(stage, look_at, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
     with pytest.raises(WrongUseError, match="at least 2"):
         load_demonstrations(tmp_path / "one")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_policies.evaluation.groups import open_arm
+from reachy_policies.evaluation.groups import open_group
 from reachy_policies.evaluation.matching import match
 from reachy_policies.evaluation.statistics.pairing import compare_scores, pairs
 from reachy_policies.evaluation.statistics.scores import Scores, joined
@@ -35,7 +35,7 @@ def copied(run, folder: Path, **changes):
 
 
 @pytest.fixture
-def arm(trained_run, tmp_path):
+def group(trained_run, tmp_path):
     """A folder of two trainings, in truth the same weights twice."""
     for seed in (0, 1):
         copied(trained_run, tmp_path / f"arm/seed-{seed}", seed=seed)
@@ -54,8 +54,8 @@ def scores(success, trainings=None, reward=0.5):
 # The command
 
 
-def test_equal_arms_differ_by_exactly_nothing(arm):
-    told = json.loads(kit_eval(f"a={arm}", f"b={arm}", *FAST, "--variants", "late", "--json"))
+def test_equal_arms_differ_by_exactly_nothing(group):
+    told = json.loads(kit_eval(f"a={group}", f"b={group}", *FAST, "--variants", "late", "--json"))
     assert [row["name"] for row in told["variants"]] == ["training", "late"]
     for row in told["variants"]:
         a, b = row["policies"]
@@ -87,8 +87,8 @@ def test_json_tells_who_was_judged_and_repeats_itself(trained_run):
 
 
 @pytest.mark.parametrize("variants", ["late,training,noisy", pytest.param("held-out", marks=pytest.mark.long)])
-def test_held_out_variants_and_all_of_them_together(variants, arm):
-    told = json.loads(kit_eval(arm, "expert", *FAST[:-1], 1, "--variants", variants, "--json"))
+def test_held_out_variants_and_all_of_them_together(variants, group):
+    told = json.loads(kit_eval(group, "expert", *FAST[:-1], 1, "--variants", variants, "--json"))
     names = [row["name"] for row in told["variants"]]
     assert names[:2] == ["training", "held-out together"]
     assert names[2:] == told["held_out"]
@@ -169,7 +169,7 @@ def test_no_gap_where_the_oracle_is_no_better():
 def test_a_better_training_is_matched_by_its_earlier_weights(trained_run, tmp_path):
     features = trained_run.card.environment_state
     folders = [copied(trained_run, tmp_path / name / "seed-0", seed=0) for name in ("first", "other")]
-    first, other = (open_arm(name, tmp_path / name, "look_at", features) for name in ("first", "other"))
+    first, other = (open_group(name, tmp_path / name, "look_at", features) for name in ("first", "other"))
     returns = {"first": 0.5, "other": 0.9, "other at 5": 0.49, "other at 10": 0.7}
     successes = {"first": [1, 0, 0], "other": [1, 1, 1], "other at 5": [1, 1, 0], "other at 10": [1, 1, 1]}
 
@@ -255,4 +255,4 @@ def test_runs_that_do_not_belong_together(changes, kind, words, trained_run, tmp
     copied(trained_run, tmp_path / "seed-0", seed=0)
     copied(trained_run, tmp_path / "seed-1", **{"seed": 1} | changes)
     with pytest.raises(kind, match=words):
-        open_arm("a", tmp_path, "look_at", trained_run.card.environment_state)
+        open_group("a", tmp_path, "look_at", trained_run.card.environment_state)

@@ -6,7 +6,7 @@ import pytest
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import read_bundle
-from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_policies import export as exporting

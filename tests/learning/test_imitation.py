@@ -15,7 +15,7 @@ from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.runtime.inference.runner import Ensemble
+from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.data.demonstrations import load_demonstrations, windows
@@ -27,7 +27,7 @@ from reachy_policies.runs.run import MODEL, dataset_digest, open_run, undo_broke
 from reachy_sim.domain import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
-from reachy_sim.world import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, SimWorld
 
 BRIEF = ImitationConfig(max_steps=200, eval_every=50)
 
@@ -226,7 +226,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed):
     never = Variant("never", replace(LOOK_AT, appears=(1e6, 1e6)))
-    twin, listener = Twin(never), Poses()
+    twin, listener = SimWorld(never), Poses()
     rollout(
         SimRobot(),
         trained_run.policy(),
@@ -351,7 +351,7 @@ def test_temporal_ensembling_averages_what_overlapping_plans_say_of_a_step(coeff
     """As LeRobot's ACT does it."""
     from lerobot.policies.act.modeling_act import ACTTemporalEnsembler
 
-    ours, theirs = Ensemble(coefficient, 5), ACTTemporalEnsembler(coefficient, 5)
+    ours, theirs = TemporalEnsembler(coefficient, 5), ACTTemporalEnsembler(coefficient, 5)
     plans = torch.randn(12, 3, 5, 9, generator=torch.Generator().manual_seed(0))
     for plan in plans:
         np.testing.assert_allclose(ours.update(plan.numpy()), theirs.update(plan).numpy(), atol=1e-5)

@@ -12,14 +12,14 @@ from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
-from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.recorder import IMAGE
 from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
 from reachy_policies.data.image_tensors import SMALL, fitted
 from reachy_policies.export import export
 from reachy_policies.models.chunk import ReachyChunkConfig
-from reachy_policies.models.chunk.image_encoder import SeeingNetwork
+from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 from reachy_policies.models.lerobot import batch_policy_of
 from reachy_policies.runs.run import open_run
 
@@ -96,17 +96,17 @@ def test_the_eye_learns_where_a_small_ball_is():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     config = ReachyChunkConfig()
-    network = SeeingNetwork(config, action_dim=9, shape=SMALL, env_dim=2)
+    network = VisionChunkNetwork(config, action_dim=9, shape=SMALL, env_dim=2)
     rng = np.random.default_rng(0)
     places = rng.uniform(-0.9, 0.9, (512, 2)).astype(np.float32)
     pictures = np.stack([picture(*place, background=int(rng.integers(120, 240))) for place in places])
     shown = torch.from_numpy(pictures).permute(0, 3, 1, 2).flatten(1)[:, None].expand(-1, 2, -1)
     state, last, wanted = torch.zeros(512, config.n_obs_steps, 9), torch.zeros(512, 9), torch.from_numpy(places)
-    network.fit_naming(wanted)
+    network.fit_auxiliary_features(wanted)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
 
     def loss(rows):
-        return network.naming_loss(
+        return network.auxiliary_feature_loss(
             network.inputs_from(network.normalised(state[rows], shown[rows], last[rows])), wanted[rows]
         )
 
@@ -236,7 +236,7 @@ def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
     assert scratch.load().config.picture == SMALL
     words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
     told = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert {arm["name"] for arm in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
+    assert {group["name"] for group in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
 
 
 def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_policies.evaluation.groups import open_arm
-from reachy_policies.reinforcement.ppo.chunk_noise import Directions
-from reachy_policies.reinforcement.reinforce import Assignment, stages_of
+from reachy_policies.evaluation.groups import open_group
+from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
+from reachy_policies.reinforcement.reinforce import ReinforceSpec, stages_of
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.runs.checkpoint import read_checkpoint
 from reachy_policies.runs.run import open_run
@@ -69,7 +69,7 @@ def reinforced(trained_run, tmp_path_factory):
 
 @given(st.integers(1, 8), st.lists(st.integers(0, 8), min_size=1, max_size=4, unique=True), st.integers(0, 2**31))
 def test_a_variation_is_recovered_from_the_chunk_and_touches_only_its_axes(chunk, axes, seed):
-    directions = Directions(chunk, axes, 9)
+    directions = ChunkNoiseBasis(chunk, axes, 9)
     latent = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, directions.size))).float()
     varied = directions.varied(latent)
     assert torch.allclose(directions.latent(varied), latent, atol=1e-5)
@@ -106,8 +106,8 @@ def test_its_curve_has_a_row_for_every_look(reinforced):
 
 
 def test_every_look_is_kept_as_a_run_that_eval_finds(reinforced, trained_run):
-    arm = open_arm("rl", reinforced.path, "look_at", reinforced.card.environment_state)
-    earlier = arm.checkpoints(0)
+    group = open_group("rl", reinforced.path, "look_at", reinforced.card.environment_state)
+    earlier = group.checkpoints(0)
     assert [one.name for one in earlier] == ["rl at 0", "rl at 2", "rl at 4"]
     kept = next(one.runs[0] for one in earlier if one.runs[0].card.steps == reinforced.card.steps)
     assert same(weights(kept), weights(reinforced))
@@ -288,7 +288,7 @@ def test_physics_finishes_where_that_is_asked_for(trained_run, tmp_path):
 
 def test_a_curriculum_spends_as_many_rounds_in_each_variant_and_is_judged_in_the_last():
     envs = [Opened() for _ in range(4)]
-    assignment = Assignment("look_at", "training,late,worn", "both", "dense", "off", "ppo", None, 25, 50, ())
+    assignment = ReinforceSpec("look_at", "training,late,worn", "both", "dense", "off", "ppo", None, 25, 50, ())
     asked = []
 
     def made(tier, variant, count):

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.cli.simulated import BatchTeacher, make_envs
+from reachy_kit.cli.simulated import BatchExpert, make_envs
 from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_policies.export import export
 from reachy_policies.models.lerobot import batch_policy_of
 from reachy_policies.models.residual.frozen_base import FrozenBase
-from reachy_policies.reinforcement.curriculum import Stages
+from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.residual.replay_memory import Episodes, Memory
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
-from reachy_policies.reinforcement.residual.td3_learner import Correcting
+from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
 from reachy_policies.rollouts.episode_batch import play
 from reachy_policies.runs.run import MODEL, open_run
 
@@ -46,7 +46,7 @@ def weights(run):
 
 
 def teacher(seed):
-    return BatchTeacher("look_at", 25, range(seed, seed + 8))
+    return BatchExpert("look_at", 25, range(seed, seed + 8))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def corrected(trained_run, tmp_path_factory):
 
 def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
     base = FrozenBase.load(trained_run.path / MODEL)
-    learner = Correcting(base, Stages(envs), teacher, [PITCH, YAW], ResidualConfig(num_envs=8))
+    learner = TD3Learner(base, Curriculum(envs), teacher, [PITCH, YAW], ResidualConfig(num_envs=8))
     ours, theirs = play(envs, learner.acting(), 0), play(envs, batch_policy_of(trained_run), 0)
     np.testing.assert_array_equal(ours.commands, theirs.commands)
 
@@ -178,7 +178,7 @@ def test_every_axis_has_a_name_that_can_be_corrected(trained_run, envs):
     """Positions move by a tenth of what angles do."""
     base = FrozenBase.load(trained_run.path / MODEL)
     axes = list(range(9))
-    learner = Correcting(base, Stages(envs), teacher, axes, ResidualConfig(num_envs=8, alpha=0.2))
+    learner = TD3Learner(base, Curriculum(envs), teacher, axes, ResidualConfig(num_envs=8, alpha=0.2))
     policy = learner.policy()
     assert policy.config.axes == list(ACTION_NAMES)
     np.testing.assert_allclose(policy.network.reach, np.diag([0.02] * 3 + [0.2] * 6), rtol=1e-6)

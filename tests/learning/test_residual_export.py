@@ -10,7 +10,7 @@ import torch
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import read_bundle
-from reachy_kit.runtime.inference.runner import load_policy
+from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_policies import export as exporting

@@ -12,8 +12,8 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.geometry import bearing, pose_from_vector, target_in_camera
 from reachy_kit.runtime.perception.ball import BallColour, find_ball
 from reachy_kit.runtime.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
-from reachy_sim.rendering.head_camera import EyeCamera
-from reachy_sim.rendering.visuals import CLUTTER, DRAWS, HELD_OUT_VISUALS, SHAPES, TRAINING_VISUALS, Visuals
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
+from reachy_sim.rendering.visuals import CLUTTER, DRAWS, SHAPES, TRAINING_VISUALS, VISUAL_RANGES, Visuals
 
 AHEAD = np.eye(4)
 BALL = np.array([0.8, -0.1, 0.05])
@@ -22,7 +22,7 @@ ORANGE = BallColour(hue=10)
 
 @pytest.fixture(scope="module")
 def eye():
-    with contextlib.closing(EyeCamera()) as camera:
+    with contextlib.closing(HeadCameraRenderer()) as camera:
         yield camera
 
 
@@ -41,13 +41,13 @@ def seen(image, colour=None):
 
 
 def drawn(name, count=4, seed=0):
-    return HELD_OUT_VISUALS[name].draw(np.random.default_rng(seed).random((count, DRAWS)))
+    return VISUAL_RANGES[name].draw(np.random.default_rng(seed).random((count, DRAWS)))
 
 
 # Batches
 
 
-@pytest.mark.parametrize("name", [None, *HELD_OUT_VISUALS])
+@pytest.mark.parametrize("name", [None, *VISUAL_RANGES])
 def test_a_batch_is_its_frames_one_by_one_bit_for_bit(eye, name):
     poses, targets, shown = worlds(6)
     visuals = drawn(name, 6) if name else None
@@ -67,7 +67,7 @@ def test_no_environments_are_no_frames(eye):
 @pytest.mark.parametrize("camera", [SIM_CAMERA, ENV_CAMERA], ids=["16:9", "square"])
 def test_every_ball_of_a_batch_is_where_geometry_says(camera):
     poses, targets, _ = worlds(20)
-    with contextlib.closing(EyeCamera(camera)) as eye:
+    with contextlib.closing(HeadCameraRenderer(camera)) as eye:
         images = eye.render_batch(poses, targets, np.ones(20, dtype=bool))
     expected = bearing(target_in_camera(poses, targets))
     np.testing.assert_allclose([seen(image) for image in images], expected, atol=1.5 / camera.focal)
@@ -168,15 +168,15 @@ def test_a_wider_view_makes_the_ball_smaller(eye):
 def test_training_changes_nothing_and_leaves_nothing_of_what_was_drawn_before(eye):
     poses, targets, shown = *worlds(4)[:2], np.ones(4, dtype=bool)
     before = eye.render_batch(poses, targets, shown)
-    for name in HELD_OUT_VISUALS:
+    for name in VISUAL_RANGES:
         assert (eye.render_batch(poses, targets, shown, drawn(name)) != before).any(axis=(1, 2, 3)).all()
     training = TRAINING_VISUALS.draw(np.random.default_rng(0).random((4, DRAWS)))
     np.testing.assert_array_equal(eye.render_batch(poses, targets, shown, training), before)
 
 
-@pytest.mark.parametrize("name", HELD_OUT_VISUALS)
+@pytest.mark.parametrize("name", VISUAL_RANGES)
 def test_visuals_are_the_callers_numbers_and_stay_within_their_range(name):
-    span, uniform = HELD_OUT_VISUALS[name], np.random.default_rng(1).random((50, DRAWS))
+    span, uniform = VISUAL_RANGES[name], np.random.default_rng(1).random((50, DRAWS))
     visuals, low, high = span.draw(uniform).rows(50), span.low.rows(50), span.high.rows(50)
     for field in SHAPES:
         np.testing.assert_array_equal(span.draw(uniform[:7]).rows(7)[field], visuals[field][:7])
@@ -184,7 +184,7 @@ def test_visuals_are_the_callers_numbers_and_stay_within_their_range(name):
         assert (visuals[field] <= np.maximum(low[field], high[field]) + 1e-12).all()
 
 
-@pytest.mark.parametrize("name", [name for name in HELD_OUT_VISUALS if name != "other_colour"])
+@pytest.mark.parametrize("name", [name for name in VISUAL_RANGES if name != "other_colour"])
 def test_nothing_but_the_ball_looks_like_the_ball(eye, name):
     """Whatever is drawn, an empty room holds no ball, and a ball is found: the task stays possible."""
     poses, targets, _ = worlds(30, seed=2)
@@ -207,7 +207,7 @@ def test_visuals_for_another_number_of_environments_are_refused(eye):
 def test_cameras_side_by_side_do_not_disturb_each_other(eye):
     poses, targets, shown = worlds(3)
     alone = eye.render_batch(poses, targets, shown)
-    with contextlib.closing(EyeCamera(ENV_CAMERA)) as square:
+    with contextlib.closing(HeadCameraRenderer(ENV_CAMERA)) as square:
         first = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
         for _ in range(3):
             np.testing.assert_array_equal(eye.render_batch(poses, targets, shown), alone)
@@ -217,7 +217,7 @@ def test_cameras_side_by_side_do_not_disturb_each_other(eye):
 
 
 def test_any_thread_may_draw_and_close(eye):
-    expected, other = eye.render(AHEAD, BALL), EyeCamera()
+    expected, other = eye.render(AHEAD, BALL), HeadCameraRenderer()
     images = []
 
     def work():
@@ -237,7 +237,7 @@ def test_any_thread_may_draw_and_close(eye):
 
 
 def test_a_closed_camera_says_so():
-    camera = EyeCamera()
+    camera = HeadCameraRenderer()
     camera.close()
     camera.close()
     with pytest.raises(KitError, match="closed"):

@@ -14,7 +14,7 @@ from reachy_sim.dynamics.model import robot_model
 from reachy_sim.robot import SimRobot, SimRobotConfig
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.expert import expert
-from reachy_sim.world import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, SimWorld
 
 MILLIMETRE, DEGREE = 1e-3, np.deg2rad(1)
 
@@ -136,7 +136,7 @@ def test_whoever_watches_is_told_of_every_tick():
 
 def episode(robot, seed):
     """(steps, 9 + 5 + 9) state, features and applied action of every step of the expert's look_at episode."""
-    twin, rows = Twin(variant_by_name("look_at")), []
+    twin, rows = SimWorld(variant_by_name("look_at")), []
 
     class Rows:
         def on_episode_start(self, seed): ...
@@ -190,7 +190,7 @@ def test_features_are_known_before_connecting():
 
 
 def test_a_robot_with_a_camera_shows_what_it_promised():
-    with contextlib.closing(Twin(variant_by_name("look_at"))) as twin:
+    with contextlib.closing(SimWorld(variant_by_name("look_at"))) as twin:
         robot = SimRobot(camera=twin.camera, image_shape=twin.image_shape)
         robot.connect()
         image = robot.get_observation().images["head"]

@@ -10,8 +10,8 @@ from reachy_kit.runtime.interface import BODY_YAW, CAMERA, CONTROL_HZ, NEUTRAL, 
 from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.target import BELOW, MAX_AGE, RIGHT, SIZE, VISIBLE
 from reachy_sim import counter_rng
-from reachy_sim.domain import DRAWS, RANDOMIZATIONS, Conditions, randomization
-from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.domain import DRAWS, RANDOMIZATIONS, DomainParameters, randomization
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
 from reachy_sim.sensing.sensing_noise import SensingNoise
@@ -43,7 +43,7 @@ class Sensed:
         self.seeds, self.episodes = np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
         mine = self.seeds, self.episodes
         self.scenario = self.task.scenario(counter_rng.uniform(*mine, counter_rng.SCENARIO, len(self.task.spans)))
-        self.drawn = Conditions(**conditions).draw(counter_rng.uniform(*mine, counter_rng.CONDITIONS, DRAWS))
+        self.drawn = DomainParameters(**conditions).draw(counter_rng.uniform(*mine, counter_rng.CONDITIONS, DRAWS))
         self.senses, self.poses = Senses(self.task, count), PoseHistory(count)
         self.senses.reset(np.arange(count), self.drawn, tilt)
         self.poses.reset(np.arange(count), view(self.scenario.start))
@@ -131,7 +131,7 @@ def test_a_new_episode_remembers_nothing_of_the_one_before():
     sensed = Sensed("dance", 2, **PERFECT)
     assert sensed.tick()[:, -2].all()
     sensed.scenario.tempo[:] = 1.5
-    nothing = Conditions(missed=(1.0, 1.0)).draw(np.zeros((1, DRAWS)))
+    nothing = DomainParameters(missed=(1.0, 1.0)).draw(np.zeros((1, DRAWS)))
     sensed.senses.reset(np.array([1]), nothing)
     kept, forgotten = sensed.tick()
     assert kept[-2] == 1
@@ -221,7 +221,7 @@ def test_a_tilted_camera_bends_bearings_as_the_detector_sees_it(tilt, right, bel
     state, scenario = sensed.scenario.start, sensed.scenario
     scenario.anchor[:], scenario.appears[:] = state[:, [YAW, PITCH]] + (-right, below), -1.0
     told = sensed.tell()[0]
-    with contextlib.closing(EyeCamera()) as eye:
+    with contextlib.closing(HeadCameraRenderer()) as eye:
         target = sensed.task.target(scenario, np.zeros(1))[0]
         image = eye.render(pose_from_vector(state[0]), target, Visuals(camera_turn=tilt))
     found = BallDetector().perceive(Observation(state[0], 0.0, images={CAMERA: image}))

@@ -96,8 +96,8 @@ def test_a_near_speaker_is_louder():
 def test_facing_the_speaker_upright_with_the_body_earns_everything_and_succeeds_in_a_second():
     steps, _ = judged(SOUND_ORIENT, speaker(0.7), np.array([[facing(0.7)]] * 40))
     assert sum(steps[-1].terms.values()) == pytest.approx([1.0])
-    assert [step.just_met[0] for step in steps].index(True) == round(SOUND_ORIENT.hold / DT)
-    assert sum(step.just_met[0] for step in steps) == 1
+    assert [step.just_succeeded[0] for step in steps].index(True) == round(SOUND_ORIENT.hold / DT)
+    assert sum(step.just_succeeded[0] for step in steps) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ from reachy_kit.runtime.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, 
 from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
-from reachy_sim.domain import LATENCY, Conditions, Variant
+from reachy_sim.domain import LATENCY, DomainParameters, Variant
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
-from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.sensing.sensing_noise import SensingNoise
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.track import TRACK
-from reachy_sim.world import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, SimWorld
 
-EXACT = Conditions(noise=(0.0, 0.0), missed=(0.0, 0.0))
+EXACT = DomainParameters(noise=(0.0, 0.0), missed=(0.0, 0.0))
 DT = 0.04
 
 
@@ -31,7 +31,7 @@ def nine(yaw=0.0, pitch=0.0, body=0.0):
 
 def started(task, seed, at=0.0, conditions=EXACT):
     """A twin whose episode has begun, and its start pose."""
-    twin = Twin(Variant("tried", task, conditions))
+    twin = SimWorld(Variant("tried", task, conditions))
     start = twin.reset(seed)
     twin.start(at)
     return twin, start
@@ -65,7 +65,7 @@ def random_views(count, seed=0):
 
 def test_the_detector_measures_in_rendered_frames_what_geometry_says():
     errors, sizes = [], []
-    with contextlib.closing(EyeCamera()) as eye:
+    with contextlib.closing(HeadCameraRenderer()) as eye:
         for pose, target, in_camera in random_views(120):
             image = eye.render(pose, target)
             features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
@@ -78,7 +78,7 @@ def test_the_detector_measures_in_rendered_frames_what_geometry_says():
 
 
 def test_an_empty_table_holds_no_ball_wherever_the_eye_looks():
-    with contextlib.closing(EyeCamera()) as eye:
+    with contextlib.closing(HeadCameraRenderer()) as eye:
         for pose, _, _ in random_views(20, seed=1):
             features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: eye.render(pose, None)}))
             assert features[VISIBLE] == 0
@@ -135,7 +135,7 @@ def test_a_target_outside_the_image_is_not_seen():
 
 
 def test_the_noise_is_as_large_as_it_says_and_repeats_with_the_seed():
-    twin, noise = Twin(variant_by_name("look_at")), SensingNoise()
+    twin, noise = SimWorld(variant_by_name("look_at")), SensingNoise()
     perception, start = GeometricPerception(twin), twin.reset(4)
 
     def features(seed):

@@ -11,7 +11,7 @@ from reachy_sim.robot import SimRobot, SimRobotConfig
 from reachy_sim.tasks import VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import expert, teacher
 from reachy_sim.trials import run_trial
-from reachy_sim.world import GeometricPerception, Twin
+from reachy_sim.world import GeometricPerception, SimWorld
 
 IDS = {task: name for name, task in reachy_sim.ENVIRONMENTS.items()}
 
@@ -38,7 +38,7 @@ class Kept:
 
 
 def rolled_out(variant: Variant, seed: int, tier: str, seconds: float, hz: int = 25):
-    twin = Twin(variant)
+    twin = SimWorld(variant)
     robot = SimRobot(SimRobotConfig(tier=tier), actuators=twin.actuators, watch=twin.note)
     kept = Kept(expert(variant.task.name, hz, seed))
     rollout(

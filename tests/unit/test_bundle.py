@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
-from reachy_kit.runtime.inference.runner import ChunkedPolicy, load_policy
+from reachy_kit.runtime.inference.chunked import ChunkedPolicy
+from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
 
@@ -315,10 +316,10 @@ def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
     from reachy_kit.runtime.rollout import rollout
     from reachy_sim.robot import SimRobot
     from reachy_sim.tasks import variant_by_name
-    from reachy_sim.world import GeometricPerception, Twin
+    from reachy_sim.world import GeometricPerception, SimWorld
 
     policy = load_policy(read_bundle(written(tmp_path / "x.bundle", onnx_graph(step=np.nan))), TARGET_FEATURES)
-    robot, twin = SimRobot(), Twin(variant_by_name("look_at"))
+    robot, twin = SimRobot(), SimWorld(variant_by_name("look_at"))
     robot.connect()
     with pytest.raises(RefusedError, match=f"not a number for {ACTION_NAMES[0]}"):
         rollout(robot, policy, seconds=1, policy_hz=25, perception=GeometricPerception(twin), world=twin)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import NEUTRAL
-from reachy_kit.runtime.kinematics import Platform, forward, inverse_of_vector, reachable
+from reachy_kit.runtime.kinematics import HeadTracker, forward, inverse_of_vector, reachable
 
 SPREAD = np.array([0.008, 0.008, 0.01, 0.15, 0.2, 0.4, 1.0, 0.0, 0.0])
 """m and rad, of the swings; all of it in reach."""
@@ -41,7 +41,7 @@ def errors(platform, pose):
 def test_it_stays_on_the_head_along_any_smooth_way(seed):
     way = swings(seed, 12)
     assert reachable(pose_from_vector(way), way[..., 6]).all()
-    platform = Platform(12)
+    platform = HeadTracker(12)
     platform.reset(np.arange(12), way[0])
     for pose in way[1:]:
         follow(platform, pose)
@@ -53,7 +53,7 @@ def test_it_stays_on_the_head_along_any_smooth_way(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_it_finds_the_head_again_after_a_jump(seed):
     way = swings(seed, 50)
-    platform = Platform(50)
+    platform = HeadTracker(50)
     platform.reset(np.arange(50), way[0])
     for tick in (0, 70, 20, 140, 5):  # from anywhere to anywhere, with a while of rest
         for _ in range(4):
@@ -65,7 +65,7 @@ def test_it_finds_the_head_again_after_a_jump(seed):
 
 def test_a_head_that_rests_is_exactly_where_the_legs_hold_it():
     pose = swings(1, 8)[40]
-    platform = Platform(8)
+    platform = HeadTracker(8)
     platform.reset(np.arange(8), swings(1, 8)[38])
     for _ in range(6):
         follow(platform, pose)
@@ -76,7 +76,7 @@ def test_a_head_that_rests_is_exactly_where_the_legs_hold_it():
 
 def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour():
     way = swings(2, 3)
-    platform, undisturbed = Platform(3), Platform(3)
+    platform, undisturbed = HeadTracker(3), HeadTracker(3)
     for one in (platform, undisturbed):
         one.reset(np.arange(3), way[0])
     for pose in way[1:20]:
@@ -96,7 +96,7 @@ def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour
 def test_a_head_moves_the_same_in_every_batch(count):
     way = np.repeat(swings(5, 1, ticks=30), count, axis=1)
     way[:, : count // 2] = swings(6, 1, ticks=30)
-    alone, among = Platform(1), Platform(count)
+    alone, among = HeadTracker(1), HeadTracker(count)
     alone.reset(np.arange(1), way[0, -1:])
     among.reset(np.arange(count), way[0])
     for pose in way[1:]:

@@ -15,7 +15,7 @@ from reachy_policies.runs.run import CARD, CHECKPOINTS, Run, open_run, weights_d
 
 
 @dataclass(frozen=True)
-class Arm:
+class TrainingGroup:
     """Something to judge."""
 
     name: str
@@ -33,7 +33,7 @@ class Arm:
         """Whether there was any training."""
         return bool(self.runs)
 
-    def checkpoints(self, training: int) -> list["Arm"]:
+    def checkpoints(self, training: int) -> list["TrainingGroup"]:
         """The earlier weights of one of the trainings, by its place, the earliest first."""
         if not self.runs:
             return []
@@ -83,7 +83,7 @@ def run_folders(path: Path) -> list[Path]:
     return sorted(found, key=lambda folder: (len(folder.name), folder.name))
 
 
-def open_arm(name: str, path: Path, task: str, features: tuple[str, ...]) -> Arm:
+def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> TrainingGroup:
     """Open the runs of an arm.
 
     Args:
@@ -119,7 +119,7 @@ def open_arm(name: str, path: Path, task: str, features: tuple[str, ...]) -> Arm
     return _arm(name, sorted(runs, key=lambda run: run.card.seed))
 
 
-def _arm(name: str, runs: Sequence[Run]) -> Arm:
+def _arm(name: str, runs: Sequence[Run]) -> TrainingGroup:
     torch.set_num_threads(1)  # small networks, and with another job on the machine two threads were 14–32 times slower
     made: dict[Path, BatchPolicy] = {}
 
@@ -129,4 +129,4 @@ def _arm(name: str, runs: Sequence[Run]) -> Arm:
         return made[run.path]
 
     policies = tuple((lambda seeds, run=run: policy_of(run)) for run in runs)
-    return Arm(name, runs[0].card.policy_hz, tuple(run.card.seed for run in runs), policies, tuple(runs))
+    return TrainingGroup(name, runs[0].card.policy_hz, tuple(run.card.seed for run in runs), policies, tuple(runs))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reachy_policies.evaluation.groups import Arm
+from reachy_policies.evaluation.groups import TrainingGroup
 from reachy_policies.evaluation.statistics.pairing import Against, compare_scores, pairs
 from reachy_policies.evaluation.statistics.scores import Scores, joined
 
-type Judge = Callable[[Arm], Scores]
+type Judge = Callable[[TrainingGroup], Scores]
 """Plays an arm on the variant that is at hand."""
 
 
@@ -17,11 +17,11 @@ type Judge = Callable[[Arm], Scores]
 class Matched:
     """The pairs of trainings that do the task equally well, and what they do on each variant."""
 
-    arms: tuple[Arm, Arm]
+    groups: tuple[TrainingGroup, TrainingGroup]
     """First and other."""
     together: list[tuple[int, int]]
     """Places of the trainings in both."""
-    earlier: dict[tuple[int, int], Arm]
+    earlier: dict[tuple[int, int], TrainingGroup]
     """Earlier weights that stand for a training, by arm (0 or 1) and place."""
     scores: dict[str, tuple[Scores, Scores]] = field(default_factory=dict)
     """By variant."""
@@ -29,11 +29,11 @@ class Matched:
     @property
     def stand_ins(self) -> list[str]:
         """Which earlier weights stand for which training, in words."""
-        return [f"{one.name} for seed {self.arms[side].trainings[row]}" for (side, row), one in self.earlier.items()]
+        return [f"{one.name} for seed {self.groups[side].trainings[row]}" for (side, row), one in self.earlier.items()]
 
     def play(self, variant: str, kept: dict[str, Scores], judge: Judge) -> None:
         """Take the scores of the kept weights; earlier ones are played."""
-        sides = [kept[arm.name] for arm in self.arms]
+        sides = [kept[group.name] for group in self.groups]
         for (side, row), one in self.earlier.items():
             sides[side] = sides[side].with_row(row, judge(one))
         self.scores[variant] = sides[0], sides[1]
@@ -48,7 +48,9 @@ class Matched:
         return compare_scores(*self.scores[variant], self.together, margin)
 
 
-def match(first: Arm, other: Arm, kept: dict[str, Scores], judge: Judge, tolerance: float) -> Matched:
+def match(
+    first: TrainingGroup, other: TrainingGroup, kept: dict[str, Scores], judge: Judge, tolerance: float
+) -> Matched:
     """Find the pairs with equal in-task return.
 
     Where a pair's returns differ too much, the better one's earlier weights are tried, and the nearest stand in for it.
@@ -63,10 +65,10 @@ def match(first: Arm, other: Arm, kept: dict[str, Scores], judge: Judge, toleran
     """
     made = Matched((first, other), [], {})
     for rows in pairs(kept[first.name], kept[other.name]):
-        returns = [float(kept[arm.name].returns[row]) for arm, row in zip(made.arms, rows, strict=True)]
+        returns = [float(kept[group.name].returns[row]) for group, row in zip(made.groups, rows, strict=True)]
         if abs(returns[1] - returns[0]) > tolerance:
             better = int(np.argmax(returns))
-            candidates = made.arms[better].checkpoints(rows[better])
+            candidates = made.groups[better].checkpoints(rows[better])
             off = [abs(float(judge(one).returns[0]) - returns[1 - better]) for one in candidates]
             if not off or min(off) > tolerance:
                 continue

@@ -1,1 +1,1 @@
-"""."""
+"""Imitation learning from demonstrations."""

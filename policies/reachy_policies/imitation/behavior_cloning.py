@@ -23,10 +23,10 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from reachy_kit.runtime.recording.recorder import IMAGE, DatasetLayout
 from reachy_policies.data.demonstrations import Demonstrations, Windows, windows
 from reachy_policies.data.image_tensors import augmentation
-from reachy_policies.imitation.supervised import Batch, FittingConfig, OnProgress, Progress, Trainee, descend
+from reachy_policies.imitation.supervised import Batch, FittingConfig, OnProgress, Progress, TrainState, descend
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
-from reachy_policies.models.chunk.image_encoder import SeeingNetwork
+from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 from reachy_policies.plots import learning_curve
 from reachy_policies.runs.run import Run, dataset_digest, save_run, versions
 from reachy_policies.runs.run_card import RunCard
@@ -50,12 +50,12 @@ class ImitationConfig(FittingConfig):
             raise ValueError(f"obs_type must be one of {', '.join(OBS_TYPES)}, got {self.obs_type}")
 
 
-SEEING: Mapping[str, Any] = MappingProxyType({"batch_size": 64})
+PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType({"batch_size": 64})
 """Where the defaults differ with ``obs_type`` pixels: a picture takes a third of a millisecond of one core."""
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainResult:
     """A trained policy and how it got there."""
 
     policy: PreTrainedPolicy
@@ -75,7 +75,7 @@ def fit(
     config: ImitationConfig | None = None,
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
-) -> Fitted:
+) -> TrainResult:
     """Maximum likelihood on the demonstrations; the weights that did best on the held-out episodes are kept.
 
     Args:
@@ -101,8 +101,8 @@ def fit(
     sizes = policy.config.n_obs_steps, policy.config.chunk_size, config.trim_idle
     train, test = windows(demonstrations, kept, *sizes), windows(demonstrations, held_out, *sizes)
     policy.network.fit_normalisation(train.state, train.environment_state, train.last_action, train.action)
-    if isinstance(policy.network, SeeingNetwork):
-        policy.network.fit_naming(demonstrations.environment_state)
+    if isinstance(policy.network, VisionChunkNetwork):
+        policy.network.fit_auxiliary_features(demonstrations.environment_state)
     preset = policy.config.get_optimizer_preset()
     optimizer = torch.optim.AdamW(policy.get_optim_params(), lr=preset.lr, weight_decay=preset.weight_decay, fused=True)
     scheduler = policy.config.get_scheduler_preset().build(optimizer, config.max_steps)
@@ -112,9 +112,9 @@ def fit(
             loss, metrics = policy.forward(_as_batch(test))
         return loss.item(), metrics["error"]
 
-    trainee = Trainee(policy, optimizer, scheduler, 1.0, lambda done: _batches(train, config, done), look)
+    trainee = TrainState(policy, optimizer, scheduler, 1.0, lambda done: _batches(train, config, done), look)
     history, best = descend(trainee, config, on_progress, out, identity_of(demonstrations, policy.config, config))
-    return Fitted(policy, history, best, held_out, len(demonstrations.episodes))
+    return TrainResult(policy, history, best, held_out, len(demonstrations.episodes))
 
 
 def identity_of(demonstrations: Demonstrations, policy: Any, config: FittingConfig) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def split_episodes(episodes: list[int], config: FittingConfig) -> tuple[list[int
 
 
 def save_imitation(
-    path: Path, fitted: Fitted, layout: DatasetLayout, dataset: Path, examples: Windows, config: FittingConfig
+    path: Path, fitted: TrainResult, layout: DatasetLayout, dataset: Path, examples: Windows, config: FittingConfig
 ) -> Run:
     """Write a run that was fitted to a dataset.
 

@@ -21,8 +21,8 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.recording.recorder import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations, learned_frames
 from reachy_policies.data.frames import Frames
-from reachy_policies.imitation.behavior_cloning import Fitted, Processors, drawn, identity_of, split_episodes
-from reachy_policies.imitation.supervised import Batch, OnProgress, Trainee, descend
+from reachy_policies.imitation.behavior_cloning import Processors, TrainResult, drawn, identity_of, split_episodes
+from reachy_policies.imitation.supervised import Batch, OnProgress, TrainState, descend
 from reachy_policies.models.lerobot.lerobot_config import AdapterConfig, observed, set_features
 
 _TINY = 5e-3
@@ -38,7 +38,7 @@ def fit_lerobot(
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Fitted:
+) -> TrainResult:
     """Train a policy of LeRobot's as its own ``lerobot-train`` would; the weights best on held-out episodes are kept.
 
     Args:
@@ -86,12 +86,12 @@ def fit_lerobot(
             return _judge(policy, processors, _loader(test, rows, 0))
 
     clip = preset.grad_clip_norm or math.inf
-    trainee = Trainee(policy, optimizer, scheduler, clip, batches, look)
+    trainee = TrainState(policy, optimizer, scheduler, clip, batches, look)
     with contextlib.suppress(AttributeError):
         del policy_config._runtime_dataset_meta  # LeRobot's note to itself
     history, best = descend(trainee, config, on_progress, out, identity)
     del metadata
-    return Fitted(policy, history, best, held_out, len(demonstrations.episodes), (before, after))
+    return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), (before, after))
 
 
 def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Processors, LeRobotDatasetMetadata]:

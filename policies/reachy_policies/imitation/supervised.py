@@ -79,7 +79,7 @@ type OnProgress = Callable[[Progress], None]
 
 
 @dataclass
-class Trainee:
+class TrainState:
     """A policy and what changes with it."""
 
     policy: PreTrainedPolicy
@@ -110,7 +110,7 @@ class _State:
 
 
 def descend(
-    trainee: Trainee,
+    trainee: TrainState,
     config: FittingConfig,
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
@@ -161,7 +161,7 @@ def descend(
     return state.history, state.best
 
 
-def _step(trainee: Trainee, batch: Batch, number: int) -> float:
+def _step(trainee: TrainState, batch: Batch, number: int) -> float:
     loss, _ = trainee.policy.forward(batch)
     if not torch.isfinite(loss):
         raise KitError(
@@ -185,7 +185,7 @@ def _finished(state: _State, config: FittingConfig) -> bool:
     return bool(state.history) and (state.step - state.best.step) // config.eval_every >= config.patience
 
 
-def _save(path: Path, identity: Mapping[str, Any], trainee: Trainee, state: _State) -> None:
+def _save(path: Path, identity: Mapping[str, Any], trainee: TrainState, state: _State) -> None:
     tensors = {f"weights/{name}": value for name, value in trainee.policy.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in state.best_weights.items()}
     tensors |= {f"random/{name}": value for name, value in serialize_rng_state().items()}
@@ -202,7 +202,7 @@ def _save(path: Path, identity: Mapping[str, Any], trainee: Trainee, state: _Sta
     write_checkpoint(path, Checkpoint(tensors, numbers))
 
 
-def _restore(path: Path, identity: Mapping[str, Any], trainee: Trainee, state: _State) -> None:
+def _restore(path: Path, identity: Mapping[str, Any], trainee: TrainState, state: _State) -> None:
     stored = read_checkpoint(path)
     numbers, was = stored.numbers, stored.numbers.get("identity", {})
     changed = sorted(name for name in identity | was if _plain(identity.get(name)) != _plain(was.get(name)))

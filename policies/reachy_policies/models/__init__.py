@@ -1,1 +1,1 @@
-"""."""
+"""The networks, as LeRobot policies."""

@@ -19,8 +19,8 @@ from torch import Tensor
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
-from reachy_policies.reinforcement.curriculum import Stages
-from reachy_policies.reinforcement.ppo.chunk_noise import Directions
+from reachy_policies.reinforcement.curriculum import Curriculum
+from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.ppo.chunked_env import round_seeds
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.episode_batch import BatchPolicy, ChunkBatch, Observations
@@ -31,7 +31,7 @@ _STILL = 0.01
 """rad or m; what precedes a teacher's first command beyond it is reaction time, no part of the skill."""
 
 
-class Rehearsing:
+class BCLearner:
     """More imitation from a chunk policy.
 
     Args:
@@ -45,7 +45,7 @@ class Rehearsing:
     def __init__(
         self,
         start: ReachyChunkPolicy,
-        stages: Stages,
+        stages: Curriculum,
         teacher: Callable[[int], BatchPolicy] | None,
         axes: list[int],
         config: ReinforceConfig,
@@ -53,7 +53,7 @@ class Rehearsing:
         torch.manual_seed(config.seed)
         self._stages, self._teacher, self._config = stages, teacher, config
         self._learned = copy.deepcopy(start)
-        self._directions = Directions(start.config.chunk_size, axes, start.network.action_dim)
+        self._directions = ChunkNoiseBasis(start.config.chunk_size, axes, start.network.action_dim)
         self._optimizer = torch.optim.Adam(self._learned.parameters(), lr=config.lr, foreach=True)
         self._kept: deque[Windows] = deque(maxlen=_ROUNDS_KEPT)
         self._steps = 0
@@ -130,7 +130,7 @@ class Rehearsing:
         self._steps = numbers["env_steps"]
         self._optimizer.param_groups[0]["lr"] = numbers["rate"]
 
-    def slow_down(self) -> None:
+    def halve_learning_rates(self) -> None:
         """Halve the rate."""
         self._optimizer.param_groups[0]["lr"] /= 2
 
@@ -138,7 +138,7 @@ class Rehearsing:
 class _Varied:
     """A chunk policy whose plans are varied smoothly."""
 
-    def __init__(self, learned: ReachyChunkPolicy, directions: Directions, sigma: float) -> None:
+    def __init__(self, learned: ReachyChunkPolicy, directions: ChunkNoiseBasis, sigma: float) -> None:
         config = learned.config
         self._inner = ChunkBatch(learned.network, learned.config)
         self._directions, self._sigma, self._chunk = directions, sigma, config.n_action_steps

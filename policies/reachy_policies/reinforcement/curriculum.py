@@ -7,7 +7,7 @@ from gymnasium.vector import VectorEnv
 type Envs = VectorEnv[Any, Any, Any]
 
 
-class Stages:
+class Curriculum:
     """N environments for each round, without autoreset.
 
     Args:

@@ -13,7 +13,7 @@ from reachy_policies.data.demonstrations import Windows
 from reachy_policies.data.image_tensors import SMALL
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.models.chunk.image_encoder import SeeingNetwork
+from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 from reachy_policies.rollouts.batch_history import Window
 
 REACH = 0.1
@@ -64,11 +64,11 @@ def untrained(
     config.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, SMALL if picture else None)
     torch.manual_seed(seed)
     policy = ReachyChunkPolicy(config)
-    seen = looking_about(envs, config, seed)
+    seen = collect_random(envs, config, seed)
     policy.network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
-    if isinstance(policy.network, SeeingNetwork):
+    if isinstance(policy.network, VisionChunkNetwork):
         assert seen.named is not None
-        policy.network.fit_naming(seen.named)
+        policy.network.fit_auxiliary_features(seen.named)
     policy.network.offset_mean.zero_()
     policy.network.offset_std.fill_(REACH)
     last = policy.network.body[-1]
@@ -85,12 +85,12 @@ def informed(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: in
     told = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
     told.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
     network = ReachyChunkPolicy(told).network
-    seen = looking_about(envs, told, seed)
+    seen = collect_random(envs, told, seed)
     network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
     return network
 
 
-def looking_about(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> Windows:
+def collect_random(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> Windows:
     """What there is to observe while the head wanders.
 
     Args:

@@ -17,14 +17,14 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.plots import rounds_curve
-from reachy_policies.reinforcement.bc_learner import Rehearsing
-from reachy_policies.reinforcement.curriculum import Stages
-from reachy_policies.reinforcement.initialization import informed, looking_about, shortened, untrained
-from reachy_policies.reinforcement.ppo.ppo_learner import Exploring
+from reachy_policies.reinforcement.bc_learner import BCLearner
+from reachy_policies.reinforcement.curriculum import Curriculum
+from reachy_policies.reinforcement.initialization import collect_random, informed, shortened, untrained
+from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig, explored_axes
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
-from reachy_policies.reinforcement.residual.td3_learner import Correcting
-from reachy_policies.reinforcement.training import Learner, Round, rounds_table, train
+from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
+from reachy_policies.reinforcement.training import EvalPoint, Learner, rounds_table, train
 from reachy_policies.rollouts.episode_batch import BatchPolicy
 from reachy_policies.runs.run import CHECKPOINTS, MODEL, Run, open_run, save_run, versions, weights_digest
 from reachy_policies.runs.run_card import RunCard
@@ -36,7 +36,7 @@ type Envs = VectorEnv[Any, Any, Any]
 
 
 @dataclass(frozen=True)
-class Assignment:
+class ReinforceSpec:
     """What is to be learned, where, and from what."""
 
     task: str
@@ -61,12 +61,12 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimFactory:
     """What the simulator lends: injected, because learning does not know it."""
 
     envs: Callable[[str, str, int], Envs]
     """Environments of a tier and a variant to learn in, without autoreset."""
-    judging: Callable[[int], Envs]
+    eval_envs: Callable[[int], Envs]
     """Environments to be judged in."""
     teacher: Callable[[int, int], BatchPolicy]
     """The scripted expert for N environments, with a seed."""
@@ -74,10 +74,10 @@ class Simulated:
 
 def reinforce(
     out: Path,
-    assignment: Assignment,
+    assignment: ReinforceSpec,
     config: ReinforceConfig,
-    simulated: Simulated,
-    on_round: Callable[[int, Round | None], None] = lambda iteration, round: None,
+    simulated: SimFactory,
+    on_round: Callable[[int, EvalPoint | None], None] = lambda iteration, round: None,
 ) -> Run:
     """Learn, or go on learning, and save the run.
 
@@ -89,23 +89,23 @@ def reinforce(
     start_run = _start_run(assignment)
     identity = _identity(assignment, config, start_run)
     torch.set_num_threads(config.threads)
-    stages, judging = stages_of(assignment, config, simulated.envs), simulated.judging(config.eval_episodes)
+    stages, eval_envs = stages_of(assignment, config, simulated.envs), simulated.eval_envs(config.eval_episodes)
     try:
-        start = _start(start_run, judging, assignment, config)
-        learner = _learner(assignment, start, stages, judging, simulated, config)
-        examples = start_run.examples() if start_run else looking_about(judging, learner.policy().config, 0)
+        start = _start(start_run, eval_envs, assignment, config)
+        learner = _learner(assignment, start, stages, eval_envs, simulated, config)
+        examples = start_run.examples() if start_run else collect_random(eval_envs, learner.policy().config, 0)
         looks = out / TRAINING / CHECKPOINTS
 
-        def on_look(look: Round) -> None:
+        def on_look(look: EvalPoint) -> None:
             if config.checkpoints:
                 policy = learner.policy()
                 card = _card(assignment, config, start_run, look, policy.name)
                 save_run(looks / str(look.iteration), policy, card, examples, {})
 
-        done = train(learner, judging, config, out / TRAINING, identity, on_round, on_look)
+        done = train(learner, eval_envs, config, out / TRAINING, identity, on_round, on_look)
     finally:
         stages.close()
-        judging.close()
+        eval_envs.close()
     best = _card(assignment, config, start_run, done.best, done.policy.name)
     result = {**best.result, "rollbacks": done.rollbacks}
     card = replace(best, seconds=done.seconds, env_steps=done.history[-1].env_steps, result=result)
@@ -119,7 +119,7 @@ def reinforce(
     return save_run(out, done.policy, card, examples, files, kept)
 
 
-def finished(out: Path, assignment: Assignment, config: ReinforceConfig) -> bool:
+def finished(out: Path, assignment: ReinforceSpec, config: ReinforceConfig) -> bool:
     """Whether this very training is there already, whole.
 
     Raises:
@@ -145,7 +145,7 @@ def discard(out: Path) -> None:
         shutil.rmtree(out)
 
 
-def _start_run(assignment: Assignment) -> Run | None:
+def _start_run(assignment: ReinforceSpec) -> Run | None:
     if assignment.start is None:
         return None
     run = open_run(assignment.start)
@@ -166,7 +166,7 @@ def settings_of(method: str) -> type[ReinforceConfig]:
 
 
 def _start(
-    run: Run | None, envs: Envs, assignment: Assignment, config: ReinforceConfig
+    run: Run | None, envs: Envs, assignment: ReinforceSpec, config: ReinforceConfig
 ) -> ReachyChunkPolicy | FrozenBase:
     if run is not None and assignment.method == "residual":
         return FrozenBase.load(run.path / MODEL)
@@ -183,30 +183,30 @@ def _start(
 
 
 def _learner(
-    assignment: Assignment,
+    assignment: ReinforceSpec,
     start: ReachyChunkPolicy | FrozenBase,
-    stages: Stages,
-    judging: Envs,
-    simulated: Simulated,
+    stages: Curriculum,
+    eval_envs: Envs,
+    simulated: SimFactory,
     config: ReinforceConfig,
 ) -> Learner:
     axes = explored_axes(config, assignment.task)
     if isinstance(start, FrozenBase):
         assert isinstance(config, ResidualConfig)
-        return Correcting(start, stages, partial(simulated.teacher, config.num_envs), axes, config)
+        return TD3Learner(start, stages, partial(simulated.teacher, config.num_envs), axes, config)
     if assignment.method in ("ppo", "scratch"):
-        told = informed(judging, start.config, config.seed) if start.config.picture else None
-        return Exploring(start, stages, axes, config, told)
+        told = informed(eval_envs, start.config, config.seed) if start.config.picture else None
+        return PPOLearner(start, stages, axes, config, told)
     if start.config.picture:
         raise WrongUseError(
             f"--method {assignment.method} needs a policy that looks at features; this one looks at pictures. For "
             "it there are ppo and scratch"
         )
     teacher = partial(simulated.teacher, config.num_envs) if assignment.method == "bc-continue" else None
-    return Rehearsing(start, stages, teacher, axes, config)
+    return BCLearner(start, stages, teacher, axes, config)
 
 
-def stages_of(assignment: Assignment, config: ReinforceConfig, make: Callable[[str, str, int], Envs]) -> Stages:
+def stages_of(assignment: ReinforceSpec, config: ReinforceConfig, make: Callable[[str, str, int], Envs]) -> Curriculum:
     """A variant after another for as many rounds each, and with the tier ``both`` the last rounds in physics."""
     tier = "kinematic" if assignment.tier == "both" else assignment.tier
     variants = assignment.variants
@@ -214,10 +214,10 @@ def stages_of(assignment: Assignment, config: ReinforceConfig, make: Callable[[s
     later = [(1 + index * config.iterations // len(made), envs) for index, envs in enumerate(made)][1:]
     if assignment.tier == "both":
         later.append((config.iterations - config.finish + 1, make("physics", variants[-1], config.num_envs)))
-    return Stages(made[0], *later)
+    return Curriculum(made[0], *later)
 
 
-def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
+def _identity(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
     """What makes it this training and no other; how long it goes on does not."""
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("max_seconds", "threads", "checkpoints")
@@ -229,7 +229,7 @@ def _identity(assignment: Assignment, config: ReinforceConfig, start: Run | None
     return {**own, "start": weights_digest(start.path) if start else "", **settings}
 
 
-def _card(assignment: Assignment, config: ReinforceConfig, start: Run | None, look: Round, kind: str) -> RunCard:
+def _card(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | None, look: EvalPoint, kind: str) -> RunCard:
     """Of the weights that a look was at."""
     base = start.card if start else None
     return RunCard(

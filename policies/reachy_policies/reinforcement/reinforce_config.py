@@ -77,7 +77,9 @@ class ReinforceConfig:
             raise ValueError(f"explore: {', '.join(unknown)} is no axis; there are {', '.join(ACTION_NAMES)}")
 
 
-SEEING: Mapping[str, Any] = MappingProxyType({"num_envs": 64, "batch_size": 320, "epochs": 4, "eval_episodes": 32})
+PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"num_envs": 64, "batch_size": 320, "epochs": 4, "eval_episodes": 32}
+)
 """Where the defaults differ for a policy that looks at pictures: drawing and seeing one takes two milliseconds."""
 EXPLORED = {
     "look_at": ("head_pitch.pos", "head_yaw.pos"),

@@ -62,13 +62,13 @@ class Learner(Protocol):
         """Put back what ``tensors`` and ``numbers`` gave."""
         ...
 
-    def slow_down(self) -> None:
+    def halve_learning_rates(self) -> None:
         """Halve the rates: a round ended in numbers that are none."""
         ...
 
 
 @dataclass(frozen=True)
-class Round:
+class EvalPoint:
     """One look at a training."""
 
     iteration: int
@@ -92,7 +92,7 @@ class Round:
         return {**own, **self.log}
 
 
-def rounds_table(history: list[Round]) -> bytes:
+def rounds_table(history: list[EvalPoint]) -> bytes:
     """The history as CSV; cells are empty where nothing was told."""
     rows = [one.flat() for one in history]
     text = io.StringIO(newline="")
@@ -107,26 +107,26 @@ class Reinforced:
     """A finished training."""
 
     policy: PreTrainedPolicy
-    history: list[Round]
-    best: Round
+    history: list[EvalPoint]
+    best: EvalPoint
     seconds: float
     rollbacks: int
 
 
 def train(
     learner: Learner,
-    judging: VectorEnv[Any, Any, Any],
+    eval_envs: VectorEnv[Any, Any, Any],
     config: ReinforceConfig,
     folder: Path,
     identity: Mapping[str, Any],
-    on_round: Callable[[int, Round | None], None] = lambda iteration, round: None,
-    on_look: Callable[[Round], None] = lambda look: None,
+    on_round: Callable[[int, EvalPoint | None], None] = lambda iteration, round: None,
+    on_look: Callable[[EvalPoint], None] = lambda look: None,
 ) -> Reinforced:
     """Do all rounds, from the last checkpoint if there is one.
 
     Args:
         learner: fresh.
-        judging: environments of the held-out episodes.
+        eval_envs: environments of the held-out episodes.
         config: how many rounds, how often to look.
         folder: where checkpoints lie.
         identity: what the training is of; a checkpoint of another one is refused.
@@ -140,7 +140,7 @@ def train(
     torch.set_num_threads(config.threads)
     state = _State.open(folder, learner, identity)
     if state.iteration == 0:
-        state.look(learner, judging, config, on_look)
+        state.look(learner, eval_envs, config, on_look)
         on_round(0, state.history[-1])
     began = time.perf_counter() - state.seconds
     good = _snapshot(learner)
@@ -164,19 +164,19 @@ def train(
                 )
             learner.restore(*good)
             for _ in range(state.rollbacks):
-                learner.slow_down()
+                learner.halve_learning_rates()
             continue
         state.iteration, state.log = iteration, log
         state.seconds = time.perf_counter() - began
         looked = iteration % config.eval_every == 0 or iteration == config.iterations
         if looked:
-            state.look(learner, judging, config, on_look)
+            state.look(learner, eval_envs, config, on_look)
             state.seconds = time.perf_counter() - began
         good = _snapshot(learner)
         state.save(folder, learner, identity)
         on_round(iteration, state.history[-1] if looked else None)
     if state.history[-1].iteration != state.iteration:
-        state.look(learner, judging, config, on_look)
+        state.look(learner, eval_envs, config, on_look)
         state.save(folder, learner, identity)
     best = read_checkpoint(folder / BEST)
     learner.restore(best.tensors, best.numbers["learner"])
@@ -189,7 +189,7 @@ class _State:
 
     folder: Path
     identity: Mapping[str, Any]
-    history: list[Round]
+    history: list[EvalPoint]
     iteration: int = 0
     seconds: float = 0.0
     rollbacks: int = 0
@@ -213,25 +213,25 @@ class _State:
                 "command again to finish it, choose another --out, or --fresh"
             )
         learner.restore(stored.tensors, numbers["learner"])
-        history = [Round(**one) for one in numbers["history"]]
+        history = [EvalPoint(**one) for one in numbers["history"]]
         return cls(folder, identity, history, numbers["iteration"], numbers["seconds"], numbers["rollbacks"])
 
     @property
-    def best(self) -> Round:
+    def best(self) -> EvalPoint:
         """By success, then by error."""
         return max(self.history, key=_merit)
 
     def look(
         self,
         learner: Learner,
-        judging: VectorEnv[Any, Any, Any],
+        eval_envs: VectorEnv[Any, Any, Any],
         config: ReinforceConfig,
-        on_look: Callable[[Round], None],
+        on_look: Callable[[EvalPoint], None],
     ) -> None:
         """Evaluate, and keep the weights if they are the best so far."""
-        played = play(judging, learner.acting(), VALIDATION_SEEDS)
+        played = play(eval_envs, learner.acting(), VALIDATION_SEEDS)
         self.history.append(
-            Round(
+            EvalPoint(
                 self.iteration,
                 self.seconds,
                 learner.env_steps,
@@ -263,7 +263,7 @@ class _State:
         write_checkpoint(path, Checkpoint(learner.tensors(), numbers))
 
 
-def _merit(one: Round) -> tuple[float, float]:
+def _merit(one: EvalPoint) -> tuple[float, float]:
     """Success counts in whole percents; among equals the smaller error."""
     return round(one.success, 2), -one.error
 

@@ -33,7 +33,7 @@ class BatchPolicy(Protocol):
 
 
 @dataclass(frozen=True)
-class Played:
+class EpisodeBatch:
     """N episodes, in the order of their seeds; S decisions each."""
 
     success: npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ class Played:
         """(N,) rad/s, mean speed of the commanded angles, all axes together."""
         return np.asarray(np.abs(np.diff(self.commands[:, :, 3:], axis=1)).sum(axis=2).mean(axis=1) * self.hz)
 
-    def distance(self, other: "Played") -> Array:
+    def distance(self, other: "EpisodeBatch") -> Array:
         """(N,) rad, root mean square between two ways of playing the same episodes, over the commanded angles and time.
 
         NaN if one decides more often than the other.
@@ -74,7 +74,7 @@ class Played:
         return np.asarray(np.sqrt(np.square(between).mean(axis=(1, 2))))
 
 
-def play(envs: VectorEnv[Any, Any, Any], policy: BatchPolicy, seeds: int | Sequence[int]) -> Played:
+def play(envs: VectorEnv[Any, Any, Any], policy: BatchPolicy, seeds: int | Sequence[int]) -> EpisodeBatch:
     """One whole episode in each environment.
 
     Args:
@@ -93,7 +93,7 @@ def play(envs: VectorEnv[Any, Any, Any], policy: BatchPolicy, seeds: int | Seque
         rewards.append(reward)
         commands.append(observation["last_action"])
         over = bool(np.asarray(truncated).any())
-    return Played(
+    return EpisodeBatch(
         np.asarray(info["is_success"]),
         np.stack(errors, axis=1),
         np.mean(rewards, axis=0),

@@ -31,7 +31,8 @@ from safetensors.torch import load_file, save_file
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Policy
-from reachy_kit.runtime.inference.runner import ChunkedPolicy, Floats
+from reachy_kit.runtime.inference.chunked import ChunkedPolicy
+from reachy_kit.runtime.inference.history import Floats
 from reachy_policies.runs.run_card import RunCard
 from reachy_policies.models.chunk import ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
 from reachy_policies.data.demonstrations import Windows

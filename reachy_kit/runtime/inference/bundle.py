@@ -43,7 +43,7 @@ class Graph:
     execute: int
     """Actions of a plan that are carried out before the next."""
     temporal_ensemble_coeff: float | None = None
-    """Average what overlapping plans say (``reachy_kit.runtime.inference.runner.Ensemble``); none if not given."""
+    """Average what overlapping plans say (``chunked.TemporalEnsembler``); none if not given."""
 
 
 @dataclass(frozen=True)

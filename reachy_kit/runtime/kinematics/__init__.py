@@ -3,7 +3,7 @@
 Each leg is a motor arm that turns about the motor's z axis and a rod from the arm's tip to a *branch point* on the
 platform under the head. Frames: *base* is the SDK's world frame (x forward, y left, z up); *body* is base turned by
 the body yaw, and the motors are fixed in it; a head pose's translation is measured from the neutral head.
-Try it: python -c "import numpy as np; from reachy_kit.runtime.kinematics import inverse; print(inverse(np.eye(4), 0.0))"
+Try it: python -c "import numpy; from reachy_kit.runtime.kinematics import inverse; print(inverse(numpy.eye(4), 0.0))"
 
 Inside, the batch is the *last* axis and every formula is elementwise over it. That is fast, and it makes an element's
 result independent, bit for bit, of the batch it came in: BLAS and `sum` reorder additions with the shape.
@@ -28,7 +28,7 @@ from reachy_kit.runtime.kinematics.linkage import (
     SOLUTION_SIGNS,
     STEWART_LIMITS,
 )
-from reachy_kit.runtime.kinematics.tracker import Platform
+from reachy_kit.runtime.kinematics.tracker import HeadTracker
 
 __all__ = [
     "BODY_YAW_LIMIT",
@@ -39,7 +39,7 @@ __all__ = [
     "ROD_LENGTH",
     "SOLUTION_SIGNS",
     "STEWART_LIMITS",
-    "Platform",
+    "HeadTracker",
     "angles_of_halves",
     "forward",
     "half_tangents",

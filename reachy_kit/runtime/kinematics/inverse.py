@@ -64,27 +64,27 @@ def half_tangents(vector: Array) -> Array:
         (6, N) of the N elements in their order; NaN for a leg that cannot reach.
     """
     flat = vector.reshape(-1, vector.shape[-1])
-    halves = np.empty((6, len(flat)))
+    half_tangents = np.empty((6, len(flat)))
     for first in range(0, len(flat), BLOCK):
-        turn, levers = turn_and_levers(np.ascontiguousarray(flat[first : first + BLOCK].T))
-        points = linear(LEGS_OF_LEVERS, squares(turn, levers))
+        turn, translation_terms = turn_and_levers(np.ascontiguousarray(flat[first : first + BLOCK].T))
+        points = linear(LEGS_OF_LEVERS, squares(turn, translation_terms))
         points += NEUTRAL_LEGS
-        halves[:, first : first + BLOCK] = _half_tangents(points.reshape(3, 6, -1))
-    return halves
+        half_tangents[:, first : first + BLOCK] = _half_tangents(points.reshape(3, 6, -1))
+    return half_tangents
 
 
-def angles_of_halves(halves: Array) -> Array:
+def angles_of_halves(half_tangents: Array) -> Array:
     """(6, N) tangents of half the motor angles → (N, 6) rad in [-π, π]."""
-    angles = np.empty((halves.shape[1], 6))
-    np.multiply(np.arctan(halves).T, 2.0, out=angles)
+    angles = np.empty((half_tangents.shape[1], 6))
+    np.multiply(np.arctan(half_tangents).T, 2.0, out=angles)
     return angles
 
 
-def halves_inside_limits(halves: Array) -> npt.NDArray[np.bool_]:
+def halves_inside_limits(half_tangents: Array) -> npt.NDArray[np.bool_]:
     """(N,) whether all of (6, N) keep their joint limits; NaN keeps none."""
     low, high = HALF_LIMITS
-    inside = halves >= low
-    inside &= halves <= high
+    inside = half_tangents >= low
+    inside &= half_tangents <= high
     return np.asarray(np.logical_and.reduce(inside, axis=0))
 
 
@@ -103,10 +103,10 @@ def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[
     pose, yaw = np.asarray(head_pose, np.float64), np.asarray(body_yaw, np.float64)
     shape = np.broadcast_shapes(pose.shape[:-2], yaw.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        halves = _half_tangents(
+        half_tangents = _half_tangents(
             _points_of_pose(in_body_frame(batch_last(pose, shape, (4, 4)), batch_last(yaw, shape, ())))
         )
-    return halves_inside_limits(halves).reshape(shape)
+    return halves_inside_limits(half_tangents).reshape(shape)
 
 
 def _points_of_pose(pose: Array) -> Array:

@@ -98,19 +98,21 @@ def turn_and_levers(vector: Array) -> tuple[Array, Array]:
     products = (circle[:, None, None, 2] * circle[:, None, 1] * circle[:, 0]).reshape(8, -1)
     turn = products[_FIRST]
     turn += _PARITY * products[_SECOND]
-    levers = np.empty((5, angles.shape[-1]))
-    np.multiply(circle[:, None, 3], vector[:2], out=levers[:4].reshape(2, 2, -1))
-    levers[4] = vector[2]
-    return turn, levers
+    translation_terms = np.empty((5, angles.shape[-1]))
+    np.multiply(circle[:, None, 3], vector[:2], out=translation_terms[:4].reshape(2, 2, -1))
+    translation_terms[4] = vector[2]
+    return turn, translation_terms
 
 
 _FIRST, _SECOND = np.array([0, 1, 2, 4]), np.array([7, 6, 5, 3])
 _PARITY: Array = np.array([[1.0], [-1.0], [1.0], [-1.0]])
 
 
-def shift_of_levers(levers: Array) -> Array:
+def shift_of_levers(translation_terms: Array) -> Array:
     """(5, N) → (3, N) m from neutral."""
-    return np.stack([levers[0] + levers[3], levers[1] - levers[2], levers[4]])
+    return np.stack(
+        [translation_terms[0] + translation_terms[3], translation_terms[1] - translation_terms[2], translation_terms[4]]
+    )
 
 
 def rotation_of_turn[Real: np.floating](turn: npt.NDArray[Real]) -> npt.NDArray[Real]:

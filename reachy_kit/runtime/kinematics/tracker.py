@@ -32,7 +32,7 @@ _LEGS, _NEUTRAL = LEGS_OF_SQUARES.astype(np.float32), NEUTRAL_LEGS.astype(np.flo
 _PRODUCT = QUATERNION_PRODUCT.astype(np.float32)
 
 
-class Platform:
+class HeadTracker:
     """Where N heads are while their legs move.
 
     Each tick it guesses that the head moves on as it did, and corrects the guess by a quasi-Newton step whose inverse
@@ -55,8 +55,8 @@ class Platform:
 
     def reset(self, ids: Ids, vectors: Array) -> None:
         """Put some heads, at rest, into (K, 9) poses."""
-        turn, levers = turn_and_levers(np.ascontiguousarray(vectors.T))
-        self._turn[:, ids], self._shift[:, ids] = turn, shift_of_levers(levers)
+        turn, translation_terms = turn_and_levers(np.ascontiguousarray(vectors.T))
+        self._turn[:, ids], self._shift[:, ids] = turn, shift_of_levers(translation_terms)
         self._step[:, ids], self._strayed[ids] = 0.0, np.inf
         self._yaw[ids] = vectors[:, 6]
         self._read()

@@ -1,1 +1,1 @@
-"""."""
+"""Episodes made durable."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from reachy_kit.runtime.geometry import euler_from_rotation
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, HEAD, Array
-from reachy_kit.runtime.kinematics import Platform
+from reachy_kit.runtime.kinematics import HeadTracker
 from reachy_sim.dynamics.actuators import IDENTIFIED, Actuators, Motors
 from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
 
@@ -24,7 +24,7 @@ class Kinematic:
     def __init__(self, num_envs: int = 1) -> None:
         self.num_envs = num_envs
         self._motors = Motors(num_envs)
-        self._platform = Platform(num_envs)
+        self._platform = HeadTracker(num_envs)
 
     def reset(self, ids: npt.NDArray[np.int64], poses: Array, actuators: Actuators) -> None:
         """Stand still, exactly at a pose.

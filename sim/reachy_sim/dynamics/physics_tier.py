@@ -1,7 +1,7 @@
 """The physics tier: a batch of robots in MuJoCo with the daemon's own settings, 2 ms × 10 steps a tick, its actuators.
 
-Frames and order are those of reachy_kit.runtime.interface. Source of the conventions (antenna signs, head height, joints):
-reachy_mini.daemon.backend.mujoco (1.12).
+Frames and order are those of reachy_kit.runtime.interface. Source of the conventions (antenna signs, head height,
+joints): reachy_mini.daemon.backend.mujoco (1.12).
 """
 
 from dataclasses import dataclass

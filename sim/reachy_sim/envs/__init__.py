@@ -1,1 +1,1 @@
-"""."""
+"""Gymnasium's environments over a batch of simulated robots."""

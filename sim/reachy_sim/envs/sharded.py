@@ -22,7 +22,7 @@ from reachy_sim import counter_rng
 from reachy_sim.domain import Variant
 from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
 from reachy_sim.envs.simulation import Ids, Simulation
-from reachy_sim.tasks.task import Judgement
+from reachy_sim.tasks.task import TaskOutcome
 
 _PATIENCE = 5.0
 """s for a worker to end by itself."""
@@ -77,15 +77,15 @@ class ShardedSimulation:
         for index, (_, seen) in self._ask(requests).items():
             self._seen[index] = seen
 
-    def step(self, actions: Array) -> Judgement:
+    def step(self, actions: Array) -> TaskOutcome:
         """As ``Simulation.step``."""
         answers = self._ask({index: ("step", actions[shard.rows]) for index, shard in enumerate(self._shards)})
         self._seen = [seen for _, seen in answers.values()]
         judged = [judgement for judgement, _ in answers.values()]
-        return Judgement(
+        return TaskOutcome(
             np.concatenate([one.error for one in judged]),
             {name: np.concatenate([one.terms[name] for one in judged]) for name in judged[0].terms},
-            np.concatenate([one.just_met for one in judged]),
+            np.concatenate([one.just_succeeded for one in judged]),
         )
 
     def observe(self, obs_type: str) -> dict[str, npt.NDArray[np.generic]]:

@@ -12,14 +12,14 @@ from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array, Image
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 from reachy_kit.runtime.safety import LimitsProfile, Motion, limit
 from reachy_sim import counter_rng
-from reachy_sim.domain import DRAWS, Conditions, Variant, randomization
+from reachy_sim.domain import DRAWS, DomainParameters, Variant, randomization
 from reachy_sim.dynamics.joints import commanded_joints
 from reachy_sim.dynamics.tiers import open_dynamics
-from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
-from reachy_sim.rendering.visuals import HELD_OUT_VISUALS, Visuals
+from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
-from reachy_sim.tasks.task import Judgement, Progress, View
+from reachy_sim.tasks.task import Progress, TaskOutcome, View
 
 type Ids = npt.NDArray[np.int64]
 
@@ -68,10 +68,10 @@ class Simulation:
         self._motion, self._progress = Motion.at_rest(start), Progress.begin(start)
         self.ticks, self._latency = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs, dtype=np.int64)
         self.scenario = self.task.scenario(np.zeros((num_envs, len(self.task.spans))))
-        self._visuals = HELD_OUT_VISUALS.get(self.conditions.visuals)
+        self._visuals = VISUAL_RANGES.get(self.conditions.visuals)
         self._looks: Visuals | None = None
         self._camera = PinholeCamera(image_size, image_size) if image_size else None
-        self._eyes: dict[PinholeCamera, EyeCamera] = {}
+        self._eyes: dict[PinholeCamera, HeadCameraRenderer] = {}
         self.reset(everyone, zeros, zeros)
 
     def reset(
@@ -107,7 +107,7 @@ class Simulation:
         self._latency[ids] = drawn.latency
         self._features: Array | None = None
 
-    def step(self, actions: Array) -> Judgement:
+    def step(self, actions: Array) -> TaskOutcome:
         """Carry out (N, 9) targets for one decision, and judge where that led."""
         previous = self._motion.position
         way = actions - previous
@@ -181,7 +181,7 @@ class Simulation:
 
     def _draw(self, camera: PinholeCamera, view: View, time: Array) -> npt.NDArray[np.uint8]:
         if camera not in self._eyes:
-            self._eyes[camera] = EyeCamera(camera)
+            self._eyes[camera] = HeadCameraRenderer(camera)
         poses = np.zeros((self.num_envs, 4, 4))
         poses[:, :3, :3], poses[:, :3, 3], poses[:, 3, 3] = view.rotation, view.position, 1.0
         shown = self.task.shown(self.scenario, time)
@@ -199,7 +199,7 @@ class Simulation:
         return drawn["camera_turn"]
 
 
-def _conditions(variant: Variant, spread: str) -> Conditions:
+def _conditions(variant: Variant, spread: str) -> DomainParameters:
     if spread == "off":
         return variant.conditions
     if variant.has_conditions_of_its_own:

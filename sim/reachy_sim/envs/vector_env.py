@@ -24,7 +24,7 @@ from reachy_sim.envs.sharded import ShardedSimulation
 from reachy_sim.envs.simulation import Simulation
 from reachy_sim.envs.spaces import OBS_TYPES, action_space, observation_space
 from reachy_sim.tasks import variant_by_name
-from reachy_sim.tasks.task import Judgement
+from reachy_sim.tasks.task import TaskOutcome
 
 type Observations = dict[str, npt.NDArray[Any]]
 type Info = dict[str, Any]
@@ -58,7 +58,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
     ====================  ============  =======================================================================
     agent_pos             (9,)          measured, as the action; m and rad, float32
     last_action           (9,)          the action in force, after the limiter, float32
-    environment_state     (K,)          the task's features (``reachy_kit.runtime.perception``), float32; not with ``pixels``
+    environment_state     (K,)          the task's features (``reachy_kit.runtime.tasks``), float32; not with ``pixels``
     pixels                (96, 96, 3)   what the robot's eye sees, uint8 RGB; with ``pixels`` and ``pixels_state``
     ====================  ============  =======================================================================
 
@@ -190,7 +190,9 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         judged = self._simulation.step(checked)
         self._steps += 1
         rewards = (
-            judged.just_met.astype(np.float64) if self._sparse else sum(judged.terms.values(), np.zeros(self.num_envs))
+            judged.just_succeeded.astype(np.float64)
+            if self._sparse
+            else sum(judged.terms.values(), np.zeros(self.num_envs))
         )
         truncated = self._steps >= self._max_episode_steps
         stepped: npt.NDArray[np.bool_] = np.ones(self.num_envs, dtype=np.bool_)
@@ -281,7 +283,10 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         return values
 
     def _info(
-        self, told: npt.NDArray[np.bool_], stepped: npt.NDArray[np.bool_] | None = None, judged: Judgement | None = None
+        self,
+        told: npt.NDArray[np.bool_],
+        stepped: npt.NDArray[np.bool_] | None = None,
+        judged: TaskOutcome | None = None,
     ) -> Info:
         """What there is to tell of (N,) some; of those that were stepped, how they were judged, too."""
         info: Info = {"is_success": self._simulation.success & told, "_is_success": told.copy()}
@@ -293,7 +298,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             info |= {"reward_terms": listed, "_reward_terms": stepped.copy()}
         return info
 
-    def _final(self, observation: Observations, over: npt.NDArray[np.bool_], judged: Judgement) -> Info:
+    def _final(self, observation: Observations, over: npt.NDArray[np.bool_], judged: TaskOutcome) -> Info:
         """The last observations of those that are over, a dictionary each, as Gymnasium's wrappers want them."""
         last = np.full(self.num_envs, None, dtype=object)
         for index in np.flatnonzero(over).tolist():

@@ -1,1 +1,1 @@
-"""."""
+"""Images: what the head camera sees, and the robot from outside."""

@@ -1,10 +1,8 @@
 """What the robot's eye sees, drawn off-screen: the ball over a table, without the robot's own 174,000 vertices.
 
-The camera is the pinhole of reachy_kit.runtime.perception.camera at the SDK's place in the head, so that bearings measured in
-the picture and bearings from geometry are the same numbers. One context draws any number of environments one after the
-other: it needs EGL or OSMesa. Nearly all the time goes into OpenGL; setting up a frame takes a hundredth of it.
-
-Try it: .venv/bin/python -m reachy_sim.rendering.visuals runs/visuals.png
+The camera is the pinhole of reachy_kit.runtime.perception.camera at the SDK's place in the head, so that bearings
+measured in the image and bearings from geometry are the same numbers. One context draws any number of environments one
+after the other: it needs EGL or OSMesa. Nearly all the time goes into OpenGL; setting up a frame takes a hundredth.
 """
 
 import mujoco
@@ -40,7 +38,7 @@ _TABLE, _WALL = 0, 1
 _UNTOUCHABLE = {"contype": 0, "conaffinity": 0}
 
 
-class EyeCamera:
+class HeadCameraRenderer:
     """Renders from head poses; one off-screen context, freed by close() or with the camera. Any thread may use it.
 
     Args:

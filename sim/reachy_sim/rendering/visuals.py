@@ -109,7 +109,7 @@ _FAR = np.hstack([_PLACES + np.array([0.6, 0.25]), np.tile([0.28, 1.0, 0.3, 1.0]
 
 TRAINING_VISUALS = VisualRange()
 """No change at all."""
-HELD_OUT_VISUALS: dict[str, VisualRange] = {
+VISUAL_RANGES: dict[str, VisualRange] = {
     "other_colour": _between(ball=([0.85, 0.30, 0.02], [1.0, 0.45, 0.12])),
     "dim_light": _between(
         brightness=(0.3, 0.5),
@@ -133,13 +133,13 @@ camera that was not mounted straight. Chosen by us, not measured: the size of ea
 
 def gallery(views: int = 5, seed: int = 0) -> Image:
     """A picture with one row a range, training first, and one drawn environment a column."""
-    from reachy_sim.rendering.head_camera import EyeCamera
+    from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
     rng = np.random.default_rng(seed)
     poses = np.tile(np.eye(4), (views, 1, 1))
     targets = np.stack([np.linspace(0.6, 1.2, views), np.linspace(0.25, -0.35, views), np.full(views, -0.05)], axis=-1)
-    ranges = (TRAINING_VISUALS, *HELD_OUT_VISUALS.values())
-    eye = EyeCamera()
+    ranges = (TRAINING_VISUALS, *VISUAL_RANGES.values())
+    eye = HeadCameraRenderer()
     shown = np.ones(views, dtype=bool)
     rows = [eye.render_batch(poses, targets, shown, span.draw(rng.random((views, DRAWS)))) for span in ranges]
     eye.close()

@@ -107,11 +107,11 @@ def measure(count: int, seed: int = 0, camera: PinholeCamera = SIM_CAMERA, *, pr
     Raises:
         KitError: no off-screen renderer works here.
     """
-    from reachy_sim.rendering.head_camera import EyeCamera
+    from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
     poses, targets, in_camera = _draw(count, np.random.default_rng(seed), camera)
     measured = np.full((count, 3), np.nan)
-    with closing(EyeCamera(camera)) as eye:
+    with closing(HeadCameraRenderer(camera)) as eye:
         for index in track(range(count), "frames", console=Console(stderr=True), disable=not progress):
             image = eye.render(poses[index], targets[index])
             features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))

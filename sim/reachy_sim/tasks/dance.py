@@ -11,7 +11,7 @@ import numpy as np
 
 from reachy_kit.runtime.interface import ANTENNA_REST, PITCH, Array
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES
-from reachy_sim.domain import Conditions, Variant, variants
+from reachy_sim.domain import DomainParameters, Variant, variants
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 
 NOD = np.deg2rad(8.0)
@@ -139,10 +139,10 @@ VARIANTS = variants(
     Variant("slow", replace(DANCE, tempo=(0.8, 1.2))),
     Variant("speeding_up", replace(DANCE, drift=(0.05, 0.12))),
     # Milder than for the other tasks, whose sluggish and worn robots cannot nod at all.
-    Variant("sluggish", DANCE, Conditions(quickness=(0.6, 0.8), delay=(0.04, 0.06))),
-    Variant("worn", DANCE, Conditions(gain=(0.85, 0.95), backlash=(0.0, 0.02), friction=(1.2, 1.6))),
-    Variant("loose_antenna", DANCE, Conditions(loose_antenna=(0.15, 0.3))),
-    Variant("muddy", DANCE, Conditions(noise=(3.0, 5.0))),
-    Variant("late", DANCE, Conditions(latency=(0.1, 0.16))),
-    Variant("dropouts", DANCE, Conditions(missed=(0.4, 0.6))),
+    Variant("sluggish", DANCE, DomainParameters(bandwidth_scale=(0.6, 0.8), delay=(0.04, 0.06))),
+    Variant("worn", DANCE, DomainParameters(gain=(0.85, 0.95), backlash=(0.0, 0.02), friction=(1.2, 1.6))),
+    Variant("loose_antenna", DANCE, DomainParameters(loose_antenna=(0.15, 0.3))),
+    Variant("muddy", DANCE, DomainParameters(noise=(3.0, 5.0))),
+    Variant("late", DANCE, DomainParameters(latency=(0.1, 0.16))),
+    Variant("dropouts", DANCE, DomainParameters(missed=(0.4, 0.6))),
 )

@@ -286,7 +286,7 @@ def teacher(task: str, hz: int, count: int = 1, *, oracle: bool = False) -> Batc
     return Follower(count, hz, SEEING_ORACLE if oracle else HUMAN)
 
 
-class Alone:
+class SingleEnvPolicy:
     """A batch policy of one, as the control loop's policy.
 
     Args:
@@ -311,7 +311,7 @@ class Alone:
         return np.asarray(self._policy.act(observation.state[None], observation.environment_state[None], last[None])[0])
 
 
-class Restless:
+class RandomPolicy:
     """Wanders about at random, smoothly: what doing nothing in particular is worth.
 
     Args:
@@ -338,6 +338,6 @@ _RESTLESS: Array = np.array([0.003, 0.003, 0.005, 0.1, 0.15, 0.4, 0.4, 0.4, 0.4]
 """m and rad, standard deviations."""
 
 
-def expert(task: str, hz: int, seed: int = 0, *, oracle: bool = False) -> Alone:
+def expert(task: str, hz: int, seed: int = 0, *, oracle: bool = False) -> SingleEnvPolicy:
     """One teacher for the control loop."""
-    return Alone(teacher(task, hz, oracle=oracle), seed)
+    return SingleEnvPolicy(teacher(task, hz, oracle=oracle), seed)

@@ -11,7 +11,7 @@ import numpy as np
 from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import BODY_YAW, PITCH, ROLL, YAW, Array
 from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD, SOUND_FEATURES
-from reachy_sim.domain import OTHER_ROBOTS, Conditions, Variant, variants
+from reachy_sim.domain import HELD_OUT_ROBOTS, DomainParameters, Variant, variants
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 
 BEARING_NOISE = np.deg2rad(8.0)
@@ -137,8 +137,8 @@ VARIANTS = variants(
     Variant("training", SOUND_ORIENT),
     Variant("behind", replace(SOUND_ORIENT, seconds=6.0, direction=(1.9, 2.2))),
     Variant("short_words", replace(SOUND_ORIENT, talk=(0.2, 0.4), pause=(0.6, 1.2))),
-    *OTHER_ROBOTS(SOUND_ORIENT),
-    Variant("echoing", SOUND_ORIENT, Conditions(noise=(2.0, 3.0))),
-    Variant("late", SOUND_ORIENT, Conditions(latency=(0.16, 0.26))),
-    Variant("deafened", SOUND_ORIENT, Conditions(missed=(0.4, 0.6))),
+    *HELD_OUT_ROBOTS(SOUND_ORIENT),
+    Variant("echoing", SOUND_ORIENT, DomainParameters(noise=(2.0, 3.0))),
+    Variant("late", SOUND_ORIENT, DomainParameters(latency=(0.16, 0.26))),
+    Variant("deafened", SOUND_ORIENT, DomainParameters(missed=(0.4, 0.6))),
 )

@@ -78,14 +78,14 @@ class Progress(Drawn):
         )
 
 
-class Judgement(NamedTuple):
+class TaskOutcome(NamedTuple):
     """One step of a batch, judged."""
 
     error: Array
     """(N,) rad, the task's error."""
     terms: Mapping[str, Array]
     """Named, weighted reward terms, (N,) each; their sum is the dense reward, 1 at best."""
-    just_met: Bools
+    just_succeeded: Bools
     """(N,) whether the criterion was met at this very step: the sparse reward."""
 
 
@@ -172,7 +172,7 @@ class Task(ABC):
         start[:, BODY_YAW] = drawn[:, 0] + drawn[:, 2]
         return self.build(start, drawn[:, len(START_SPANS) :])
 
-    def judge(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> Judgement:
+    def judge(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> TaskOutcome:
         """Judge a batch once a step, in order; counts on in ``progress``.
 
         Args:
@@ -188,11 +188,11 @@ class Task(ABC):
         kept = progress.held if self.hold_mode == "total" else np.where(doing, progress.held, 0.0)
         progress.held = kept + np.where(doing, elapsed, 0.0)
         met = progress.held >= self.hold - 1e-9
-        just_met = met & ~progress.met
+        just_succeeded = met & ~progress.met
         progress.met = progress.met | met
         progress.speed = rate(view.state, progress.last, elapsed)
         progress.last = view.state
-        return Judgement(error, terms, just_met)
+        return TaskOutcome(error, terms, just_succeeded)
 
 
 def rate(state: Array, last: Array, elapsed: Array) -> Array:

@@ -1,7 +1,7 @@
 """Between the browser and the one control loop: pause, single steps, a new start, and a person at the sliders.
 
-The loop stays ``reachy_kit.runtime.rollout``. It gets a robot that can be made to wait and a policy that can be overruled;
-whoever wants a new start raises an exception through it.
+The loop stays ``reachy_kit.runtime.rollout``. It gets a robot that can be made to wait and a policy that can be
+overruled; whoever wants a new start raises an exception through it.
 """
 
 import threading
@@ -34,7 +34,7 @@ class Controls:
         self._again = False
         self.seed = seed
         self.variant = variant
-        self.yours: Action | None = None
+        self.human_action: Action | None = None
         """(9,) where the person wants the robot; None while the policy drives."""
 
     @property
@@ -60,7 +60,7 @@ class Controls:
         with self._changed:
             self.seed = self.seed + 1 if seed is None else seed
             self.variant = self.variant if variant is None else variant
-            self.yours, self._again = None, True
+            self.human_action, self._again = None, True
             self._changed.notify_all()
 
     def steer(self, axis: int, value: float, start: Action) -> None:
@@ -72,13 +72,13 @@ class Controls:
             start: (9,) action in force, where the other axes stay when the person takes over.
         """
         with self._changed:
-            yours = (start if self.yours is None else self.yours).copy()
-            yours[axis] = value
-            self.yours = yours
+            human_action = (start if self.human_action is None else self.human_action).copy()
+            human_action[axis] = value
+            self.human_action = human_action
 
-    def hand_back(self) -> None:
+    def release(self) -> None:
         """The policy drives again."""
-        self.yours = None
+        self.human_action = None
 
     def wait(self) -> None:
         """Called before every tick.
@@ -162,7 +162,7 @@ class WatchedRobot:
                 self._due -= ahead
 
 
-class OverruledPolicy:
+class InterventionPolicy:
     """A policy until a person takes a slider, and again when the person hands back.
 
     Args:
@@ -189,10 +189,10 @@ class OverruledPolicy:
         Raises:
             StartAgainError: the episode is over.
         """
-        yours = self._controls.yours
-        if yours is not None:
+        human_action = self._controls.human_action
+        if human_action is not None:
             self._overruled = True
-            return yours
+            return human_action
         if self._decisions is not None and self._count >= self._decisions:
             self._controls.start_again()
         self._count += 1
@@ -202,7 +202,7 @@ class OverruledPolicy:
         return self._policy.act(observation)
 
 
-class Still:
+class HoldPolicy:
     """The policy ``none``: stays where it is."""
 
     def reset(self) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import Image, Step, World
-from reachy_sim.view.robot_drawing import Portraitist
-from reachy_sim.view.snapshots import Moment, Moments
+from reachy_sim.view.robot_drawing import RobotRenderer
+from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
 
 FORMATS = (".mp4", ".gif")
 _LOOKING, _NOT_LOOKING = (40, 170, 70), (140, 140, 140)
@@ -49,7 +49,7 @@ def check_format(path: Path) -> None:
         raise WrongUseError(f"--out {path}: there is no folder {path.resolve().parent}")
 
 
-class Reel(Moments):
+class FilmRecorder(SnapshotBuffer):
     """Keeps the moments that become pictures: a robot on the wall clock cannot wait for them to be drawn.
 
     Args:
@@ -60,7 +60,7 @@ class Reel(Moments):
     def __init__(self, world: World | None, fps: float) -> None:
         super().__init__(world)
         self.fps = fps
-        self.kept: list[Moment] = []
+        self.kept: list[Snapshot] = []
 
     def on_step(self, step: Step) -> None:
         """Keep the moment when the next picture is due."""
@@ -70,7 +70,7 @@ class Reel(Moments):
 
 
 def write_film(
-    path: Path, moments: Sequence[Moment], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
+    path: Path, moments: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
 ) -> None:
     """Draw moments and write them as a film; the file appears when it is whole.
 
@@ -100,10 +100,10 @@ def write_film(
 
 
 def _pictures(
-    moments: Sequence[Moment], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
+    moments: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
 ) -> Iterator[Image]:
     width, height = config.size
-    portraitist = Portraitist(width, height, [one.target for one in moments if one.target is not None])
+    portraitist = RobotRenderer(width, height, [one.target for one in moments if one.target is not None])
     try:
         for moment in moments:
             picture = portraitist.draw(moment.state, moment.target).copy()
@@ -115,7 +115,7 @@ def _pictures(
         portraitist.close()
 
 
-def _inset(picture: Image, moment: Moment, width: int, tolerance: float | None) -> None:
+def _inset(picture: Image, moment: Snapshot, width: int, tolerance: float | None) -> None:
     """Lay the eye's image over the corner of a picture."""
     assert moment.image is not None, "asked before"
     height = width * moment.image.shape[0] // moment.image.shape[1]

@@ -16,12 +16,12 @@ import viser
 
 from reachy_kit.runtime.interface import CONTROL_HZ, Perception, Policy, Robot, World
 from reachy_kit.runtime.rollout import rollout
-from reachy_sim.view.controls import Controls, OverruledPolicy, StartAgainError, Still, WatchedRobot
-from reachy_sim.view.page_server import FrontDoor
-from reachy_sim.view.panel import Cast, Panel
-from reachy_sim.view.robot_drawing import Figure
+from reachy_sim.view.controls import Controls, HoldPolicy, InterventionPolicy, StartAgainError, WatchedRobot
+from reachy_sim.view.page_server import PageServer
+from reachy_sim.view.panel import Panel, ViewInfo
+from reachy_sim.view.robot_drawing import RobotDrawing
 from reachy_sim.view.scene import RobotScene
-from reachy_sim.view.snapshots import Moment, Moments
+from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
 from reachy_sim.view.stream import PictureStream
 from reachy_sim.view.task_info import tolerance_of, variants_of
 
@@ -62,9 +62,9 @@ class LiveView:
         self.config = config
         self._task = task
         self._controls = Controls(config.seed, config.variant, paused=config.paused)
-        self._moments = Moments()
-        self._cast = Cast(task.name if task else "free", config.robot, tolerance=tolerance_of(task))
-        self._door = FrontDoor(config.host, config.port)  # first: it is there while the rest loads
+        self._moments = SnapshotBuffer()
+        self._cast = ViewInfo(task.name if task else "free", config.robot, tolerance=tolerance_of(task))
+        self._door = PageServer(config.host, config.port)  # first: it is there while the rest loads
         self._stream = PictureStream(lambda: self._moments.latest)
         self._closing = threading.Event()
 
@@ -72,7 +72,7 @@ class LiveView:
         with contextlib.ExitStack() as stack:
             stack.callback(self._door.close)
             stack.callback(self._stream.close)
-            self._figure = Figure()
+            self._figure = RobotDrawing()
             with _quiet():
                 self._server = viser.ViserServer(self.config.host, self._door.port + 1, verbose=False)
             stack.callback(self._stop_server)
@@ -137,11 +137,11 @@ class LiveView:
             pace: whether the robot is a simulation that would run away from the wall clock.
         """
         variant = self._controls.variant
-        self._moments = Moments(world)
+        self._moments = SnapshotBuffer(world)
         self._cast.variant, self._cast.policy, self._cast.ticks = variant, label, CONTROL_HZ // policy_hz
         decisions = None if policy is None or self._task is None else round(self._task.seconds * policy_hz)
         watched = WatchedRobot(robot, self._controls, self._moments.observed, pace)
-        driven = OverruledPolicy(policy or Still(), self._controls, decisions)
+        driven = InterventionPolicy(policy or HoldPolicy(), self._controls, decisions)
         while self._controls.variant == variant:
             with contextlib.suppress(StartAgainError):
                 rollout(
@@ -168,20 +168,20 @@ class LiveView:
             moments = self._moments
             now, stamp = (
                 time.monotonic(),
-                (id(moments), moments.count, self._controls.paused, self._controls.yours is None),
+                (id(moments), moments.count, self._controls.paused, self._controls.human_action is None),
             )
             for part in parts:
                 part.show(now, stamp, moments.latest)
 
-    def _show_robot(self, moment: Moment) -> None:
+    def _show_robot(self, moment: Snapshot) -> None:
         self._figure.stand(moment.state, moment.target)
         self._scene.update()
 
-    def _show_image(self, moment: Moment) -> None:
+    def _show_image(self, moment: Snapshot) -> None:
         if moment.image is not None:
             self._panel.show_image(moment.image)
 
-    def _show_picture(self, moment: Moment) -> None:
+    def _show_picture(self, moment: Snapshot) -> None:
         if self._panel.wants_picture:
             self._stream.want()
         self._panel.show_picture(self._stream.picture if self._panel.wants_picture else None)
@@ -203,13 +203,13 @@ class _Part:
         update: shows a moment.
     """
 
-    def __init__(self, period: float, update: Callable[[Moment], None]) -> None:
+    def __init__(self, period: float, update: Callable[[Snapshot], None]) -> None:
         self._period = period
         self._update = update
         self._due = 0.0
         self._stamp: object = None
 
-    def show(self, now: float, stamp: object, moment: Moment) -> None:
+    def show(self, now: float, stamp: object, moment: Snapshot) -> None:
         """Update, if it is time and something is new."""
         if now >= self._due and stamp != self._stamp:
             self._due, self._stamp = now + self._period, stamp

@@ -19,11 +19,11 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
-from reachy_sim.view.panel import YOU, Cast
-from reachy_sim.view.snapshots import Moments
+from reachy_sim.view.panel import YOU, ViewInfo
+from reachy_sim.view.snapshots import SnapshotBuffer
 from reachy_sim.view.stream import PictureStream, jpeg
 
-_HTML = Path(__file__).with_name("page.html")
+_HTML = Path(__file__).with_name("page_server.html")
 _PICTURE_WAIT = 2.0
 """s after which a picture request gets the last picture again: a paused robot has no new one."""
 
@@ -32,12 +32,12 @@ _PICTURE_WAIT = 2.0
 class _Stage:
     viewer_port: int
     controls: Controls
-    cast: Cast
-    moments: Callable[[], Moments]
+    cast: ViewInfo
+    moments: Callable[[], SnapshotBuffer]
     stream: PictureStream
 
 
-class FrontDoor:
+class PageServer:
     """A small web server in a thread of its own.
 
     Args:
@@ -64,8 +64,8 @@ class FrontDoor:
         self,
         viewer_port: int,
         controls: Controls,
-        cast: Cast,
-        moments: Callable[[], Moments],
+        cast: ViewInfo,
+        moments: Callable[[], SnapshotBuffer],
         stream: PictureStream,
     ) -> None:
         """From now on there is something to see; until then the page says that it is loading.
@@ -149,7 +149,7 @@ def _state(stage: _Stage) -> dict[str, Any]:
         "task": stage.cast.task,
         "robot": stage.cast.robot,
         "variant": stage.cast.variant,
-        "driver": YOU if controls.yours is not None else stage.cast.policy,
+        "driver": YOU if controls.human_action is not None else stage.cast.policy,
         "paused": controls.paused,
         "seed": moment.seed,
         "time": round(moment.time, 3),
@@ -180,7 +180,7 @@ def _act(stage: _Stage, path: str, arguments: dict[str, str]) -> bool:
     elif path == "/reset":
         controls.start_again()
     elif path == "/back":
-        controls.hand_back()
+        controls.release()
     elif path == "/steer":
         try:
             index, value = int(arguments["axis"]), float(arguments["value"])

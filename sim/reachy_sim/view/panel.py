@@ -10,7 +10,7 @@ from viser import uplot
 from reachy_kit.runtime.interface import ACTION_NAMES, Action, Array, Image
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
-from reachy_sim.view.snapshots import Moment
+from reachy_sim.view.snapshots import Snapshot
 
 YOU = "you"
 """Who drives while a person does."""
@@ -19,7 +19,7 @@ _BUTTONS = ("Pause", "Step", "Reset")
 
 
 @dataclass
-class Cast:
+class ViewInfo:
     """Who is on stage."""
 
     task: str = ""
@@ -44,7 +44,12 @@ class Panel:
     """
 
     def __init__(
-        self, gui: viser.GuiApi, controls: Controls, cast: Cast, variants: tuple[str, ...], action: Callable[[], Action]
+        self,
+        gui: viser.GuiApi,
+        controls: Controls,
+        cast: ViewInfo,
+        variants: tuple[str, ...],
+        action: Callable[[], Action],
     ) -> None:
         self._controls = controls
         self._cast = cast
@@ -57,7 +62,7 @@ class Panel:
         with gui.add_folder("Drive it yourself"):
             self._sliders = [self._slider(gui, index) for index in range(len(AXES))]
             self._back = gui.add_button("Hand back", disabled=True)
-            self._back.on_click(lambda _: controls.hand_back())
+            self._back.on_click(lambda _: controls.release())
         with gui.add_folder("Measured"):
             self._table = gui.add_html("")
         with gui.add_folder("Episode"):
@@ -105,19 +110,21 @@ class Panel:
         """Whether somebody has asked for pictures drawn by the server."""
         return bool(self._streamed.value)
 
-    def show_text(self, moment: Moment) -> None:
+    def show_text(self, moment: Snapshot) -> None:
         """Names, success, the nine numbers, and the sliders following whoever else drives."""
-        yours = self._controls.yours is not None
-        self._status.content = _status(moment, self._cast, YOU if yours else self._cast.policy, self._controls.paused)
+        human_action = self._controls.human_action is not None
+        self._status.content = _status(
+            moment, self._cast, YOU if human_action else self._cast.policy, self._controls.paused
+        )
         self._table.content = _table(moment)
         pause = "Resume" if self._controls.paused else "Pause"
         if self._buttons.options[0] != pause:
             self._buttons.options = (pause, *_BUTTONS[1:])
-        if self._back.disabled == yours:
-            self._back.disabled = not yours
+        if self._back.disabled == human_action:
+            self._back.disabled = not human_action
         if self._seed.value != moment.seed:
             self._seed.value = moment.seed
-        if not yours:
+        if not human_action:
             for slider, value, axis in zip(self._sliders, np.round(moment.action * SCALES), AXES, strict=True):
                 inside = float(np.clip(value, axis.low, axis.high))
                 if slider.value != inside:
@@ -156,7 +163,7 @@ def _plot(gui: viser.GuiApi, label: str, colour: str) -> viser.GuiUplotHandle:
     )
 
 
-def _status(moment: Moment, cast: Cast, driver: str, paused: bool) -> str:
+def _status(moment: Snapshot, cast: ViewInfo, driver: str, paused: bool) -> str:
     """Two lines of HTML; the ``data-`` attributes are for tests and other programs."""
     colour, words = _GREY, "no target known"
     if moment.gaze_error is not None:
@@ -174,7 +181,7 @@ def _status(moment: Moment, cast: Cast, driver: str, paused: bool) -> str:
     )
 
 
-def _table(moment: Moment) -> str:
+def _table(moment: Snapshot) -> str:
     """Nine rows: measured, commanded."""
     rows = "".join(
         f"<tr><td>{axis.label}</td><td data-axis='{name}' style='text-align:right'>{state:.1f}</td>"

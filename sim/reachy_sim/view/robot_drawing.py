@@ -16,7 +16,7 @@ _SKY = 0
 """Texture of the sky in the daemon's scene; painted over to make a wall."""
 
 
-class Figure:
+class RobotDrawing:
     """The model with its meshes, standing as told."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Figure:
         mujoco.mj_camlight(self.model, self.data)
 
 
-class Portraitist:
+class RobotRenderer:
     """Draws the figure off-screen, a tenth of a second a picture on a CPU. Use and close it in one thread.
 
     Args:
@@ -56,7 +56,7 @@ class Portraitist:
     """
 
     def __init__(self, width: int, height: int, targets: Iterable[Array] = ()) -> None:
-        self._figure = Figure()
+        self._figure = RobotDrawing()
         model = self._figure.model
         model.vis.global_.offwidth, model.vis.global_.offheight = width, height
         model.vis.rgba.haze = (0.93, 0.93, 0.93, 1.0)

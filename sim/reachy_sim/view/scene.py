@@ -11,7 +11,7 @@ import viser
 
 from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import BALL_RADIUS, BALL_RGBA
-from reachy_sim.view.robot_drawing import Figure
+from reachy_sim.view.robot_drawing import RobotDrawing
 
 type Colour = tuple[int, int, int]
 type Mesh = tuple[Array, npt.NDArray[np.int32]]
@@ -35,7 +35,7 @@ class RobotScene:
         figure: the robot.
     """
 
-    def __init__(self, server: viser.ViserServer, figure: Figure) -> None:
+    def __init__(self, server: viser.ViserServer, figure: RobotDrawing) -> None:
         self._server = server
         self._figure = figure
         self._parts: list[tuple[int, viser.SceneNodeHandle]] = []

@@ -14,7 +14,7 @@ _KEPT = 250
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """The robot at one instant, and how it is doing."""
 
     seed: int = 0
@@ -34,7 +34,7 @@ class Moment:
     """What the eye sees, (H, W, 3) RGB."""
 
 
-class Moments:
+class SnapshotBuffer:
     """Subscriber that keeps the latest moment and the recent numbers for other threads to look at.
 
     Args:
@@ -46,7 +46,7 @@ class Moments:
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, float, float]] = deque(maxlen=_KEPT)
         self._begun: float | None = None
-        self.latest = Moment()
+        self.latest = Snapshot()
         self.count = 0
         """Grows with every moment."""
 
@@ -68,7 +68,7 @@ class Moments:
         self._begun = None
         with self._lock:
             self._recent.clear()
-        self._set(Moment(seed=seed, action=self.latest.action))
+        self._set(Snapshot(seed=seed, action=self.latest.action))
 
     def on_step(self, step: Step) -> None:
         """A decision has been carried out, and the robot was looked at afterwards."""
@@ -100,6 +100,6 @@ class Moments:
         with self._lock:
             return np.array(self._recent, dtype=np.float64).reshape(-1, 3).T
 
-    def _set(self, moment: Moment) -> None:
+    def _set(self, moment: Snapshot) -> None:
         self.latest = moment
         self.count += 1

@@ -8,8 +8,8 @@ import cv2
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
-from reachy_sim.view.robot_drawing import Portraitist
-from reachy_sim.view.snapshots import Moment
+from reachy_sim.view.robot_drawing import RobotRenderer
+from reachy_sim.view.snapshots import Snapshot
 
 _WIDTH, _HEIGHT = 640, 480
 _INTEREST = 3.0
@@ -31,7 +31,7 @@ class PictureStream:
         latest: the moment to draw.
     """
 
-    def __init__(self, latest: Callable[[], Moment]) -> None:
+    def __init__(self, latest: Callable[[], Snapshot]) -> None:
         self._latest = latest
         self._wanted_until = 0.0
         self._closing = threading.Event()
@@ -59,15 +59,15 @@ class PictureStream:
         self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
-        portraitist: Portraitist | None = None
-        shown: Moment | None = None
+        portraitist: RobotRenderer | None = None
+        shown: Snapshot | None = None
         try:
             while not self._closing.wait(_PAUSE):
                 moment = self._latest()
                 if time.monotonic() > self._wanted_until or moment is shown:
                     continue
                 began = time.monotonic()
-                portraitist = portraitist or Portraitist(_WIDTH, _HEIGHT)
+                portraitist = portraitist or RobotRenderer(_WIDTH, _HEIGHT)
                 picture = portraitist.draw(moment.state, moment.target).copy()
                 with self._drawn:
                     self.picture, shown = picture, moment

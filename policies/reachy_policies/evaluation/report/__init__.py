@@ -1,1 +1,1 @@
-"""."""
+"""Evaluations as tables, plots and pages."""

@@ -47,9 +47,9 @@ def write_page(path: Path, page: Page) -> None:
     """
     compared = page.compared
     environment = Environment(
-        loader=PackageLoader("reachy_policies.evaluation", "."), autoescape=select_autoescape(["html"])
+        loader=PackageLoader("reachy_policies.evaluation.report", "."), autoescape=select_autoescape(["html"])
     )
-    text = environment.get_template("page.html").render(
+    text = environment.get_template("comparison_page.html").render(
         page=page,
         compared=compared,
         config=compared.config,

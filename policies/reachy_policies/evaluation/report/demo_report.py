@@ -50,9 +50,9 @@ def write_report(path: Path, report: Report) -> None:
         KitError: it cannot be written.
     """
     environment = Environment(
-        loader=PackageLoader("reachy_policies.evaluation", "."), autoescape=select_autoescape(["html"])
+        loader=PackageLoader("reachy_policies.evaluation.report", "."), autoescape=select_autoescape(["html"])
     )
-    page = environment.get_template("report.html").render(
+    page = environment.get_template("demo_report.html").render(
         report=report,
         rows=[row(one) for one in report.results],
         cards=[run.card for run in report.runs],

@@ -15,14 +15,14 @@ _COLUMNS = 4
 
 def intervals(compared: Compared) -> bytes:
     """Success and error of every arm on every variant: a dot, its interval, and small the single trainings."""
-    variants, names = list(compared.scores), [arm.name for arm in compared.arms]
+    variants, names = list(compared.scores), [group.name for group in compared.groups]
     figure = Figure(figsize=(9.5, 1.2 + 0.16 * len(variants) * (len(names) + 1.5)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(variants))[::-1] * (len(names) + 1.5)
     for index, name in enumerate(names):
         rows = places + (len(names) - 1) / 2 - index
         scores = [compared.scores[variant][name] for variant in variants]
-        singles = len(compared.arms[index].trainings) > 1
+        singles = len(compared.groups[index].trainings) > 1
         _dots(left, rows, [one.success_rate for one in scores], 100, f"C{index}", name)
         _dots(right, rows, [one.iqm_error for one in scores], 180 / np.pi, f"C{index}", name)
         for row, one in zip(rows, scores, strict=True) if singles else ():
@@ -57,7 +57,7 @@ def errors_over_time(compared: Compared) -> bytes:
             low, middle, high = np.rad2deg(np.percentile(one.errors, [25, 50, 75], axis=(0, 1)))
             seconds = np.arange(1, len(middle) + 1) / one.hz
             axes.plot(seconds, middle, color=f"C{index}", label=name, linewidth=1.2)
-            if len(compared.arms) == 1:
+            if len(compared.groups) == 1:
                 axes.fill_between(seconds, low, high, color=f"C{index}", alpha=0.15, linewidth=0)
         axes.set_title(variant, fontsize=9)
     panels[0].set(ylim=(0, None), xlim=(0, None))  # shared, so after all of them are drawn

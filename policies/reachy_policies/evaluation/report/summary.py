@@ -25,7 +25,7 @@ def summarise(compared: Compared) -> dict[str, Any]:
         "seeds": list(config.seeds),
         "margin": config.margin,
         "match": config.match,
-        "arms": [arm.summary() for arm in compared.arms],
+        "arms": [group.summary() for group in compared.groups],
         "variants": [
             {
                 "name": variant,
@@ -104,7 +104,7 @@ def against_rows(compared: Compared, *, equal_return: bool = False) -> list[tupl
 
 def remarks(compared: Compared) -> list[str]:
     """What whoever reads the tables should know about these numbers."""
-    config, first = compared.config, compared.arms[0].name
+    config, first = compared.config, compared.groups[0].name
     said = []
     scopes = {one.scope for row in compared.against.values() for one in row.values() if one}
     if "one training" in scopes:
@@ -114,17 +114,17 @@ def remarks(compared: Compared) -> list[str]:
             "No p below 6 pairs of training seeds and no claim below 10; “kept” means that the whole interval lies "
             f"within {100 * config.margin:g} points."
         )
-    if len(config.held_out) > 1 and len(compared.arms) > 1:
+    if len(config.held_out) > 1 and len(compared.groups) > 1:
         said.append(
             f"“{HELD_OUT}” is the comparison to decide by: of many tests, one for each variant, some reject by chance."
         )
     if config.episodes < FEW_EPISODES:
         said.append(f"{config.episodes} episodes are few: a claim needs {FEW_EPISODES} or more.")
-    other = sorted({run.card.variant for arm in compared.arms for run in arm.runs} - {"", config.in_task})
+    other = sorted({run.card.variant for group in compared.groups for run in group.runs} - {"", config.in_task})
     if other:
         said.append(f"Some were trained on the variant {', '.join(other)}: --variant judges in-task return by it.")
     for name, one in compared.matched.items():
-        if one.together and any(arm.trained for arm in one.arms):
+        if one.together and any(group.trained for group in one.groups):
             stand_ins = f" ({'; '.join(one.stand_ins)})" if one.stand_ins else ""
             said.append(
                 f"{name} and {first}: {len(one.together)} pairs of in-task returns within {config.match:g}{stand_ins}."

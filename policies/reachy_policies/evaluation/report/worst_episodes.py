@@ -7,7 +7,7 @@ import numpy as np
 
 from reachy_kit.runtime.interface import Image
 from reachy_policies.evaluation.compare import Compared
-from reachy_policies.evaluation.groups import Arm
+from reachy_policies.evaluation.groups import TrainingGroup
 
 FPS = 5
 """Pictures a second of a film: a tenth of a second each to draw, and enough to see what goes wrong."""
@@ -17,7 +17,7 @@ FPS = 5
 class Worst:
     """An episode that went badly."""
 
-    arm: Arm
+    group: TrainingGroup
     training: int
     """Place of its training."""
     variant: str
@@ -30,8 +30,8 @@ class Worst:
     @property
     def words(self) -> str:
         """Under the picture."""
-        training = self.arm.trainings[self.training]
-        of = self.arm.name if training is None else f"{self.arm.name}, training seed {training}"
+        training = self.group.trainings[self.training]
+        of = self.group.name if training is None else f"{self.group.name}, training seed {training}"
         outcome = "succeeded" if self.success else "failed"
         return f"{of}: {self.variant}, episode {self.seed}, {np.rad2deg(self.error):.0f}° off on average, {outcome}"
 
@@ -39,14 +39,14 @@ class Worst:
 def worst_episodes(compared: Compared, each: int) -> list[Worst]:
     """The episodes with the largest mean error of the first arm and of the last, each on a variant of its own."""
     chosen = []
-    for arm in dict.fromkeys([compared.arms[0].name, compared.arms[-1].name]):
+    for group in dict.fromkeys([compared.groups[0].name, compared.groups[-1].name]):
         found = []
         for variant in compared.config.variants:
-            scores = compared.scores[variant][arm]
+            scores = compared.scores[variant][group]
             row, column = np.unravel_index(int(np.argmax(scores.error)), scores.error.shape)
             found.append(
                 Worst(
-                    next(one for one in compared.arms if one.name == arm),
+                    next(one for one in compared.groups if one.name == group),
                     int(row),
                     variant,
                     compared.config.seeds[int(column)],

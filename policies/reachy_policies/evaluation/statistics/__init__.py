@@ -1,1 +1,1 @@
-"""."""
+"""Intervals, tests and comparisons."""

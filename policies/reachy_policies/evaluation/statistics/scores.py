@@ -10,7 +10,7 @@ import numpy.typing as npt
 from reachy_kit.runtime.interface import Array
 from reachy_policies.evaluation.statistics.intervals import Rate, wilson
 from reachy_policies.evaluation.statistics.training_seeds import interquartile_mean_interval, mean_interval
-from reachy_policies.rollouts.episode_batch import Played
+from reachy_policies.rollouts.episode_batch import EpisodeBatch
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Scores:
     """Decisions a second."""
 
     @classmethod
-    def of(cls, trainings: Sequence[int | None], played: Sequence[Played], shown: Played) -> "Scores":
-        """Of one ``Played`` a training, and the same episodes as the demonstrator plays them."""
+    def of(cls, trainings: Sequence[int | None], played: Sequence[EpisodeBatch], shown: EpisodeBatch) -> "Scores":
+        """Of one ``EpisodeBatch`` a training, and the same episodes as the demonstrator plays them."""
         return cls(
             tuple(trainings),
             np.stack([one.success for one in played]),

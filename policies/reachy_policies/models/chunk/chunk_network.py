@@ -85,7 +85,7 @@ class ChunkNetwork(nn.Module):
         """What the body is fed."""
         return normalised
 
-    def naming_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
+    def auxiliary_feature_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
         """How wrong a network that looks at pictures is about the features; 0 for one that is told them."""
         return inputs.new_zeros(())
 

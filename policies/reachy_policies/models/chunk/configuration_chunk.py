@@ -29,7 +29,7 @@ class ReachyChunkConfig(PreTrainedConfig):
     n_action_steps: int = 2
     """Actions it carries out before it plans anew."""
     temporal_ensemble_coeff: float | None = None
-    """Average what the overlapping plans say of a step, with ACT's weights (``reachy_kit.runtime.inference.runner.Ensemble``). It plans
+    """Average what the overlapping plans say of a step, with ACT's weights (``TemporalEnsembler``). It plans
     at every step, so ``n_action_steps`` must be 1."""
     hidden: int = 128
     """Width of the two hidden layers. With 256 the imitation of hard ``track`` alone succeeds a little more often, and

@@ -18,7 +18,7 @@ _SCALES = 3.0, 20.0
 picture in a second moves by a twentieth in 120 ms."""
 
 
-class Eye(nn.Module):
+class ImageEncoder(nn.Module):
     """Finds a few points in pictures: the middle of each of its maps, and how widely that map is spread.
 
     Source: spatial soft-argmax, Levine et al. 2016 (arXiv 1504.00702).
@@ -56,7 +56,7 @@ class Eye(nn.Module):
         return torch.cat([middle, spread], dim=-1).flatten(1)
 
 
-class SeeingNetwork(ChunkNetwork):
+class VisionChunkNetwork(ChunkNetwork):
     """As its parent, with pictures in the place of ``environment_state``: (B, ``PICTURES``, C·H·W), 0 to 255.
 
     Args:
@@ -68,7 +68,7 @@ class SeeingNetwork(ChunkNetwork):
 
     def __init__(self, config: ReachyChunkConfig, action_dim: int, shape: tuple[int, ...], env_dim: int) -> None:
         super().__init__(config, action_dim, env_dim=0)
-        self.eye, self.sensed_steps = Eye(shape), PICTURES
+        self.eye, self.sensed_steps = ImageEncoder(shape), PICTURES
         self.numbers = self.input_mean.shape[0]
         self.latest = action_dim + self.eye.size
         self.body[0] = nn.Linear(self.numbers + 2 * self.eye.size, config.hidden)
@@ -76,12 +76,12 @@ class SeeingNetwork(ChunkNetwork):
         self.register_buffer("named_mean", torch.zeros(env_dim))
         self.register_buffer("named_std", torch.ones(env_dim))
 
-    def fit_naming(self, environment_state: Tensor) -> None:
+    def fit_auxiliary_features(self, environment_state: Tensor) -> None:
         """Take means and deviations of the features, (N, K)."""
         self.named_mean.copy_(environment_state.mean(0))
         self.named_std.copy_(environment_state.std(0).clamp_min(_TINY))
 
-    def naming_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
+    def auxiliary_feature_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
         """Mean squared error of the features as the eye names them, in their deviations.
 
         Args:

@@ -8,11 +8,11 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
-from reachy_kit.runtime.inference.runner import Ensemble
+from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.recording.recorder import IMAGE
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION, ReachyChunkConfig
-from reachy_policies.models.chunk.image_encoder import SeeingNetwork
+from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 
 
 class ReachyChunkPolicy(PreTrainedPolicy):
@@ -26,7 +26,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         config.validate_features()
         (actions,), sensed = config.output_features[ACTION].shape, config.input_features[config.senses]
         self.network = (
-            SeeingNetwork(config, actions, sensed.shape, config.named)
+            VisionChunkNetwork(config, actions, sensed.shape, config.named)
             if config.senses == IMAGE
             else ChunkNetwork(config, actions, sensed.shape[0])
         )
@@ -41,7 +41,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         self._seen: deque[dict[str, Tensor]] = deque(maxlen=self.config.n_obs_steps)
         self._plan: deque[Tensor] = deque()
         coefficient = self.config.temporal_ensemble_coeff
-        self._ensemble = None if coefficient is None else Ensemble(coefficient, self.config.chunk_size)
+        self._ensemble = None if coefficient is None else TemporalEnsembler(coefficient, self.config.chunk_size)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Negative log-likelihood of the demonstrated chunk, per number; padding past an episode's end does not count.
@@ -60,7 +60,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         error = (wanted - mean).detach().abs() * network.offset_std
         total = (loss * weight).sum()
         if (named := batch.get(OBS_ENV_STATE)) is not None:
-            total = total + network.naming_loss(inputs, named[:, -1] if named.ndim == 3 else named)
+            total = total + network.auxiliary_feature_loss(inputs, named[:, -1] if named.ndim == 3 else named)
         return total, {"error": (error * weight).sum().item()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:

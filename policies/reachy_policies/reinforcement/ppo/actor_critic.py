@@ -7,7 +7,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.reinforcement.ppo.chunk_noise import Directions
+from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.batch_history import parts_of
 
@@ -57,7 +57,7 @@ class ChunkActorCritic(BasePolicy):
         *,
         actor: ChunkNetwork,
         prior: ChunkNetwork,
-        directions: Directions,
+        directions: ChunkNoiseBasis,
         n_obs_steps: int,
         informed: ChunkNetwork | None = None,
         config: ReinforceConfig,
@@ -108,9 +108,9 @@ class ChunkActorCritic(BasePolicy):
         value: Tensor = self.critic(seen.inputs if seen.told is None else seen.told).squeeze(-1)
         return value
 
-    def naming_loss(self, inputs: Tensor, seen: Seen) -> Tensor:
+    def auxiliary_feature_loss(self, inputs: Tensor, seen: Seen) -> Tensor:
         """How wrong an actor that looks at pictures is about the features; 0 for one that is told them."""
-        return inputs.new_zeros(()) if seen.named is None else self.actor.naming_loss(inputs, seen.named)
+        return inputs.new_zeros(()) if seen.named is None else self.actor.auxiliary_feature_loss(inputs, seen.named)
 
     def predict_values(self, obs: Tensor) -> Tensor:
         """(B, 1), as stable-baselines3 asks for them."""

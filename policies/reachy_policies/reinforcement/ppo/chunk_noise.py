@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Directions:
+class ChunkNoiseBasis:
     """The directions of a chunk along which it is varied, orthogonal to each other.
 
     Args:

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.image_encoder import PICTURES
-from reachy_policies.reinforcement.curriculum import Stages
+from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.rollouts.batch_history import Window
 
 type Floats = npt.NDArray[np.float32]
@@ -70,7 +70,7 @@ class ChunkedEnvs(BatchedVecEnv):
         latent: L numbers before the chunk in an action.
     """
 
-    def __init__(self, stages: Stages, config: ReachyChunkConfig, latent: int) -> None:
+    def __init__(self, stages: Curriculum, config: ReachyChunkConfig, latent: int) -> None:
         envs: Any = stages.first
         chunk = config.chunk_size
         self._stages, self._envs, self._chunk, self._latent = stages, envs, chunk, latent

@@ -10,7 +10,7 @@ from stable_baselines3 import PPO
 from torch import Tensor
 
 from reachy_policies.reinforcement.ppo.actor_critic import ChunkActorCritic, kl_divergence, log_probability
-from reachy_policies.reinforcement.ppo.chunk_noise import Directions
+from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 
 
@@ -45,7 +45,7 @@ class ChunkedPPO(PPO):
 
     policy: ChunkActorCritic
 
-    def __init__(self, config: ReinforceConfig, directions: Directions, env: Any, **arguments: Any) -> None:
+    def __init__(self, config: ReinforceConfig, directions: ChunkNoiseBasis, env: Any, **arguments: Any) -> None:
         self.reinforce, self._directions = config, directions
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You have specified a mini-batch size")  # the last may be shorter
@@ -96,7 +96,7 @@ class ChunkedPPO(PPO):
                     anchor = (self._directions.beside(plan - start[rows]) / spread).square().mean()
                     smooth = jerk_penalty(plan, some.last, spread)
                     loss = loss + policy_loss + config.anchor * anchor + config.smooth * smooth
-                    loss = loss + config.name * policy.naming_loss(inputs, some)
+                    loss = loss + config.name * policy.auxiliary_feature_loss(inputs, some)
                     if config.kl:
                         loss = loss + config.kl * kl_divergence(mean, sigma, start_latent[rows], start_sigma).mean()
                     for name, part in (("policy", policy_loss), ("anchor", anchor), ("smooth", smooth)):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.reinforcement.curriculum import Stages
-from reachy_policies.reinforcement.ppo.chunk_noise import Directions
+from reachy_policies.reinforcement.curriculum import Curriculum
+from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.ppo.chunked_env import ChunkedEnvs
 from reachy_policies.reinforcement.ppo.chunked_ppo import ChunkedPPO
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
@@ -21,7 +21,7 @@ from reachy_policies.rollouts.episode_batch import BatchPolicy, ChunkBatch
 from reachy_policies.runs.checkpoint import optimizer_tensors, restore_optimizer
 
 
-class Exploring:
+class PPOLearner:
     """PPO from a chunk policy.
 
     Args:
@@ -35,14 +35,14 @@ class Exploring:
     def __init__(
         self,
         start: ReachyChunkPolicy,
-        stages: Stages,
+        stages: Curriculum,
         axes: list[int],
         config: ReinforceConfig,
         informed: ChunkNetwork | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self._config, self._chunk_config = config, start.config
-        directions = Directions(start.config.chunk_size, axes, start.network.action_dim)
+        directions = ChunkNoiseBasis(start.config.chunk_size, axes, start.network.action_dim)
         self._chunked = ChunkedEnvs(stages, start.config, directions.size)
         self._envs = VecNormalize(self._chunked, norm_obs=False, gamma=config.gamma)
         self._ppo = ChunkedPPO(
@@ -110,7 +110,7 @@ class Exploring:
         for group, rate in zip(policy.optimizer.param_groups, numbers["rates"], strict=True):
             group["lr"] = rate
 
-    def slow_down(self) -> None:
+    def halve_learning_rates(self) -> None:
         """Halve the rates."""
         for group in self._ppo.policy.optimizer.param_groups:
             group["lr"] /= 2

@@ -1,1 +1,1 @@
-"""."""
+"""TD3 on a residual over a frozen policy."""

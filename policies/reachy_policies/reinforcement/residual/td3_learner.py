@@ -26,7 +26,7 @@ from reachy_policies.models.residual.configuration_residual import ReachyResidua
 from reachy_policies.models.residual.frozen_base import Batch as Observed
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.models.residual.modeling_residual import ReachyResidualPolicy
-from reachy_policies.reinforcement.curriculum import Stages
+from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.ppo.chunked_env import round_seeds
 from reachy_policies.reinforcement.residual.critics import Critics
 from reachy_policies.reinforcement.residual.replay_memory import Episodes, Memory
@@ -40,7 +40,7 @@ _TARGET_NOISE, _TARGET_CLIP = 0.1, 0.2
 """Shares of the reach; about half of TD3's 0.2 and 0.5, not tuned."""
 
 
-class Correcting:
+class TD3Learner:
     """TD3 on a residual.
 
     Args:
@@ -54,7 +54,7 @@ class Correcting:
     def __init__(
         self,
         base: FrozenBase,
-        stages: Stages,
+        stages: Curriculum,
         teacher: Callable[[int], BatchPolicy],
         axes: list[int],
         config: ResidualConfig,
@@ -235,7 +235,7 @@ class Correcting:
         for group, rate in zip(self._optimizer.param_groups, numbers["rates"], strict=True):
             group["lr"] = rate
 
-    def slow_down(self) -> None:
+    def halve_learning_rates(self) -> None:
         """Halve the rates."""
         for group in self._optimizer.param_groups:
             group["lr"] /= 2

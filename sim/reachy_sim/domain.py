@@ -64,7 +64,7 @@ class DomainParameters:
             low, high = getattr(self, name)
             value[name] = low + (high - low) * uniforms[:, column]
         table = self.motors.table(len(uniforms))
-        bandwidth_scale = np.repeat(value["quickness"][:, None], 9, axis=1)
+        bandwidth_scale = np.repeat(value["bandwidth_scale"][:, None], 9, axis=1)
         damping = np.repeat(value["damping"][:, None], 9, axis=1)
         bandwidth_scale[:, _ANTENNA] *= value["loose_antenna"]
         damping[:, _ANTENNA] *= value["loose_antenna"]

@@ -275,7 +275,7 @@ def test_randomisations_stay_in_their_ranges_and_fill_them(name):
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("sluggish", "quickness"),
+        ("sluggish", "bandwidth_scale"),
         ("sluggish", "delay"),
         ("worn", "backlash"),
         ("loose_antenna", "loose_antenna"),

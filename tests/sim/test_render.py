@@ -246,16 +246,16 @@ def test_a_closed_camera_says_so():
 
 OPENING = """
 import gc, sys, numpy as np, psutil
-from reachy_sim.rendering.head_camera import EyeCamera
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
 def use(count):
     for _ in range(count):
-        eye = EyeCamera()
+        eye = HeadCameraRenderer()
         eye.render(np.eye(4), np.array([0.8, 0.0, 0.0]))
         CLOSE
         del eye
     gc.collect()
-    EyeCamera().close()  # whatever the garbage collector handed over has been freed before this
+    HeadCameraRenderer().close()  # whatever the garbage collector handed over has been freed before this
     return psutil.Process().memory_info().rss / 2**20, psutil.Process().num_fds(), psutil.Process().num_threads()
 
 print(*use(COUNT), *use(4 * COUNT))
@@ -276,8 +276,8 @@ def test_cameras_leave_nothing_behind(close, count):
 
 LEFT_OPEN = """
 import numpy as np
-from reachy_sim.rendering.head_camera import EyeCamera
-eyes = [EyeCamera() for _ in range(3)]
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
+eyes = [HeadCameraRenderer() for _ in range(3)]
 eyes[0].render(np.eye(4), None)
 eyes[1].itself = eyes[1]
 print("done")
@@ -286,8 +286,8 @@ FORKED = """
 import os, warnings, numpy as np
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about forks beside threads
 from reachy_kit.runtime.errors import KitError
-from reachy_sim.rendering.head_camera import EyeCamera
-eye = EyeCamera()
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
+eye = HeadCameraRenderer()
 if os.fork() == 0:
     try:
         eye.render(np.eye(4), None)

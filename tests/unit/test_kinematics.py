@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reachy_kit import kinematics
+from reachy_kit.runtime import kinematics
 from reachy_kit.runtime.kinematics import BODY_YAW_LIMIT, HEAD_Z_OFFSET, STEWART_LIMITS, forward, inverse, reachable
 
 UNREACHABLE_Z = 0.5

@@ -65,7 +65,7 @@ def inverse_kinematics() -> tuple[str, float, str, float]:
     """1,024 poses at once, against the Rust kinematics called in a loop."""
     from reachy_mini_rust_kinematics import ReachyMiniRustKinematics
 
-    from reachy_kit import kinematics
+    from reachy_kit.runtime import kinematics
     from reachy_kit.runtime.geometry import pose_from_vector
     from reachy_kit.runtime.interface import NEUTRAL
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.cli import show
-from reachy_kit.cli.record import RECORDING_SEEDS, play_episode
+from reachy_kit.cli.record import play_episode
 from reachy_kit.cli.robots import Session, open_session
 from reachy_kit.cli.train import prepare, train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder, read_layout
+from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
 
 if TYPE_CHECKING:
     from reachy_policies.imitation.dagger import Corrected
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from reachy_sim.domain import Variant
 
 JUDGED_EPISODES = 100
-_DRIVEN_SEEDS = 500_000
-"""First seed of the episodes that the policy drives, counted from those that are recorded."""
 
 
 def train_dagger(
@@ -129,8 +128,7 @@ def _drive(
         _require_features(stage, layout)
         corrections = Corrections(recorder, lambda seed: expert(task, hz, seed), hz, stage.robot.control_hz)
         with show.progress("being corrected", total=wanted, done=first) as advance:
-            for index in range(first, wanted):
-                episode_seed = RECORDING_SEEDS * (1 + seed) + _DRIVEN_SEEDS + index - start
+            for episode_seed in dagger_seeds(seed)[first - start : wanted - start]:
                 play_episode(stage, variant, run.policy(), episode_seed, hz, corrections)
                 advance()
 
@@ -147,13 +145,12 @@ def _judged(index: int, run: "Run", variant: "Variant") -> "Corrected":
     from reachy_kit.cli.simulated import make_envs
     from reachy_policies.evaluation.groups import batch_policy
     from reachy_policies.imitation.dagger import Corrected
-    from reachy_policies.reinforcement.training import VALIDATION_SEEDS
     from reachy_policies.rollouts.episode_batch import play
 
     task, hz = variant.task.name, run.card.policy_hz
     envs = make_envs(task, JUDGED_EPISODES, tier="kinematic", variant=variant.name, policy_hz=hz)
     try:
-        played = play(envs, batch_policy(run), VALIDATION_SEEDS)
+        played = play(envs, batch_policy(run), VALIDATION_SEEDS.start)
     finally:
         envs.close()
     error = float(np.rad2deg(played.mean_error.mean()))

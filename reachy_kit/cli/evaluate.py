@@ -15,6 +15,7 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
 from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.seeds import evaluation_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,7 +90,7 @@ def evaluate(
     from reachy_kit.cli.policies import is_group
     from reachy_sim.tasks import variant_by_name
 
-    chosen = variant_by_name(task, variant)
+    chosen, seeds = variant_by_name(task, variant), evaluation_seeds(seed, episodes)
     if robot not in ("sim", "daemon"):
         raise WrongUseError("a real robot knows no ground truth to judge by; evaluate on --robot sim or daemon")
     if against not in (None, "sim", "daemon") or against == robot:
@@ -109,7 +110,7 @@ def evaluate(
         config = CompareConfig(variant, held_out, episodes, seed, margin / 100, match)
         _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
         return
-    _evaluate_one_by_one(policies, chosen, robot, against, perception, range(seed, seed + episodes), json)
+    _evaluate_one_by_one(policies, chosen, robot, against, perception, seeds, json)
 
 
 def _evaluate_one_by_one(

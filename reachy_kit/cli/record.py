@@ -8,13 +8,11 @@ import typer
 from reachy_kit.cli import show
 from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.seeds import recording_seeds
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Policy, Subscriber
     from reachy_sim.domain import Variant
-
-RECORDING_SEEDS = 1_000_000
-"""First seed of recorded episodes; evaluations count from 0, so that nothing is tested on what it was taught."""
 
 
 def record(
@@ -26,7 +24,10 @@ def record(
     robot: RobotOption = "sim",
     teleop: Annotated[str, typer.Option("--teleop", help="Who demonstrates: scripted.")] = "scripted",
     episodes: Annotated[
-        int, typer.Option("--episodes", min=1, help="Episodes that the dataset shall hold in the end.")
+        int,
+        typer.Option(
+            "--episodes", min=1, max=len(recording_seeds(0)), help="Episodes that the dataset shall hold in the end."
+        ),
     ] = 20,
     perception: PerceptionOption = "auto",
     camera: Annotated[bool, typer.Option("--camera", help="Keep the camera's frames in the dataset.")] = False,
@@ -88,9 +89,8 @@ def record_episodes(
         show.note(f"{out} already holds {recorder.episodes} episodes")
     first = recorder.episodes
     with show.progress("recording", total=max(episodes, first), done=first) as advance:
-        for index in range(first, episodes):
+        for episode_seed in recording_seeds(seed)[first:episodes]:
             # Each episode's teacher has a seed of its own: a continued recording equals one made in a single go.
-            episode_seed = RECORDING_SEEDS * (1 + seed) + index
             play_episode(stage, variant, expert(task.name, hz, episode_seed), episode_seed, hz, recorder)
             advance()
     return recorder.episodes

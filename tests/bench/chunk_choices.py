@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from reachy_kit.cli.simulated import make_envs
+from reachy_kit.runtime.seeds import BENCH_SEEDS
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
 from reachy_policies.models.lerobot.inference import BatchActing
 from reachy_policies.rollouts.episode_batch import play
 
-FIRST_SEED = 500_000
 WIDE = {"hidden": 256}
 """Twice the default: the differences between the other choices are clearer."""
 SIZES = [
@@ -37,7 +37,7 @@ def judge(policy: ReachyChunkPolicy, way: dict[str, float], episodes: int) -> tu
     policy.config = replace(policy.config, **{"temporal_ensemble_coeff": None, **way})
     envs = make_envs("track", episodes, variant="hard", tier="kinematic")
     processors = make_reachy_chunk_pre_post_processors(policy.config)
-    played = play(envs, BatchActing(policy, processors, "track"), FIRST_SEED)
+    played = play(envs, BatchActing(policy, processors, "track"), BENCH_SEEDS.start)
     envs.close()
     return float(played.success.mean()), float(np.rad2deg(played.mean_error.mean()))
 

@@ -17,6 +17,7 @@ import torch
 from stable_baselines3 import PPO
 
 from reachy_kit.cli.simulated import make_envs
+from reachy_kit.runtime.seeds import round_seeds
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
 from reachy_policies.rollouts.episode_batch import EpisodeBatch, Observations, play
 from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
@@ -81,7 +82,8 @@ def flat(observation: Observations) -> npt.NDArray[np.float32]:
 
 def train(task: str, variant: str, reward: str, decisions: int, seed: int, count: int) -> tuple[PPO, Flat, float]:
     """One training; its wall time in s."""
-    env = Flat(make_envs(task, count, tier="kinematic", variant=variant, reward=reward), 10_000_000 + 100_000 * seed)
+    envs = make_envs(task, count, tier="kinematic", variant=variant, reward=reward)
+    env = Flat(envs, round_seeds(seed, 0, count).start)
     model = PPO("MlpPolicy", env, seed=seed, device="cpu")
     began = time.perf_counter()
     model.learn(decisions)

@@ -16,12 +16,12 @@ from gymnasium.vector import VectorEnv
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
+from reachy_kit.runtime.seeds import round_seeds
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
-from reachy_policies.reinforcement.ppo.chunked_env import round_seeds
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.episode_batch import BatchPolicy, ChunkBatch, Observations
 from reachy_policies.runs.checkpoint import optimizer_tensors, restore_optimizer
@@ -66,7 +66,7 @@ class BCLearner:
     def round(self, iteration: int) -> dict[str, float]:
         """Whole episodes in all environments; then as many updates as PPO would have made of them."""
         config, envs = self._config, self._stages.at(iteration)
-        seeds = round_seeds(config.seed, iteration, envs.num_envs)
+        seeds = round_seeds(config.seed, iteration, envs.num_envs).start
         own = _Varied(self._learned, self._directions, config.sigma)
         actor = self._teacher(seeds) if self._teacher else own
         found, success, decisions = collect(envs, actor, seeds, self._learned, skip_still=self._teacher is not None)

@@ -20,12 +20,11 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from torch import Tensor
 
 from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.seeds import VALIDATION_SEEDS
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.episode_batch import BatchPolicy, play
 from reachy_policies.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
-VALIDATION_SEEDS = 5_000_000
-"""First seed of the episodes that choose the best checkpoint; neither trained on nor reported."""
 LAST, BEST = "last.safetensors", "best.safetensors"
 _ROLLBACKS = 3
 
@@ -229,7 +228,7 @@ class _State:
         on_look: Callable[[EvalPoint], None],
     ) -> None:
         """Evaluate, and keep the weights if they are the best so far."""
-        played = play(eval_envs, learner.acting(), VALIDATION_SEEDS)
+        played = play(eval_envs, learner.acting(), VALIDATION_SEEDS.start)
         self.history.append(
             EvalPoint(
                 self.iteration,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
+from reachy_kit.runtime.seeds import round_seeds
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.image_encoder import PICTURES
 from reachy_policies.reinforcement.curriculum import Curriculum
@@ -20,22 +21,8 @@ from reachy_policies.rollouts.batch_history import Window
 
 type Floats = npt.NDArray[np.float32]
 
-TRAINING_SEEDS = 10_000_000
-"""First seed of training episodes, far from recordings (1,000,000) and evaluations (0)."""
-_SEEDS_EACH = 100_000_000
 _FAR = 1e3
 """rad and m: no bound, but stable-baselines3 wants a finite one. The limiter bounds what is carried out."""
-
-
-def round_seeds(seed: int, iteration: int, count: int) -> int:
-    """First of the seeds of a round's episodes; the others count on from it.
-
-    Args:
-        seed: of the training.
-        iteration: the round.
-        count: episodes of a round.
-    """
-    return TRAINING_SEEDS + _SEEDS_EACH * seed + iteration * count
 
 
 class BatchedVecEnv(VecEnv):
@@ -104,7 +91,7 @@ class ChunkedEnvs(BatchedVecEnv):
     def begin(self, seed: int, iteration: int) -> None:
         """Decide with which episodes the next reset begins."""
         self._envs = self._stages.at(iteration)
-        self._next = round_seeds(seed, iteration, self.num_envs)
+        self._next = round_seeds(seed, iteration, self.num_envs).start
 
     def reset(self) -> Floats:
         """Fresh episodes; (N, width)."""

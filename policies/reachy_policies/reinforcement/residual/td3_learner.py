@@ -21,13 +21,13 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.seeds import demonstration_seeds, round_seeds
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.models.residual.configuration_residual import ReachyResidualConfig
 from reachy_policies.models.residual.frozen_base import Batch as Observed
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.models.residual.modeling_residual import ReachyResidualPolicy
 from reachy_policies.reinforcement.curriculum import Curriculum
-from reachy_policies.reinforcement.ppo.chunked_env import round_seeds
 from reachy_policies.reinforcement.residual.critics import Critics
 from reachy_policies.reinforcement.residual.replay_memory import Episodes, Memory
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
@@ -87,7 +87,7 @@ class TD3Learner:
         if self._memory.own is None:
             self._be_taught()
         share = min(1.0, self._steps / config.ramp) if config.ramp else 1.0
-        seeds = round_seeds(config.seed, iteration, envs.num_envs)
+        seeds = round_seeds(config.seed, iteration, envs.num_envs).start
         episodes, success = self._play(envs, self._exploring(envs.num_envs, share), seeds)
         self._memory.keep(episodes)
         losses = [self._update(actor=update % 2 == 1 and iteration > config.warmup) for update in range(config.updates)]
@@ -102,11 +102,11 @@ class TD3Learner:
     def _be_taught(self) -> None:
         """The teacher's episodes, as far as the correction reaches; the first ones also say how the inputs spread."""
         config, envs = self._config, self._stages.first
-        first = round_seeds(config.seed, 0, envs.num_envs)
         for lesson in range(config.taught):
-            seeds = first - lesson * envs.num_envs
+            seeds = demonstration_seeds(config.seed, lesson, envs.num_envs).start
             episodes, _ = self._play(envs, self._imitating(self._teacher(seeds)), seeds)
             self._memory.be_taught(episodes)
+        first = round_seeds(config.seed, 0, envs.num_envs).start
         seen = self._memory.taught or self._play(envs, self._exploring(envs.num_envs, 0.0), first)[0]
         everything = torch.cartesian_prod(torch.arange(len(seen)), torch.arange(seen.reward.shape[1])).unbind(1)
         self._actor.fit_normalisation(self._actor.features(*seen.window(*everything, config.n_obs_steps)))

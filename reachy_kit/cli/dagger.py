@@ -16,7 +16,7 @@ from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
 if TYPE_CHECKING:
     from reachy_policies.imitation.dagger import Corrected
     from reachy_policies.runs.run import Run
-    from reachy_sim.domain import Variant
+    from reachy_sim.tasks.variants import Variant
 
 JUDGED_EPISODES = 100
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from reachy_policies.evaluation.episodes import Evaluation
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_policies.runs.run import Run
-    from reachy_sim.domain import Variant
     from reachy_sim.tasks.task import Task
+    from reachy_sim.tasks.variants import Variant
 
 
 def demo(

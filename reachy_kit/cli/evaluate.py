@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reachy_policies.evaluation.groups import TrainingGroup
     from reachy_policies.evaluation.report.comparison_page import Film
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
-    from reachy_sim.domain import Variant
+    from reachy_sim.tasks.variants import Variant
 
 
 def evaluate(

@@ -12,7 +12,7 @@ from reachy_kit.runtime.seeds import recording_seeds
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Policy, Subscriber
-    from reachy_sim.domain import Variant
+    from reachy_sim.tasks.variants import Variant
 
 
 def record(

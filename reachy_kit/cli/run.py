@@ -11,7 +11,7 @@ from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Episode
-    from reachy_sim.domain import Variant
+    from reachy_sim.tasks.variants import Variant
 
 
 def run(

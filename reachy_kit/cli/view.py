@@ -11,7 +11,7 @@ from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
     from reachy_kit.cli.policies import LoadedPolicy
-    from reachy_sim.domain import Variant
+    from reachy_sim.tasks.variants import Variant
     from reachy_sim.view.film import FilmConfig
 
 NO_POLICY = "none"

@@ -13,10 +13,10 @@ import typer
 
 from reachy_kit.runtime.interface import Array
 from reachy_kit.runtime.safety import CLASSROOM
-from reachy_sim.domain import Variant
 from reachy_sim.envs.simulation import Simulation
 from reachy_sim.tasks import VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import BatchPolicy, teacher
+from reachy_sim.tasks.variants import Variant
 
 
 @dataclass(frozen=True)

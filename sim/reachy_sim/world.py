@@ -12,13 +12,14 @@ from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import CONTROL_HZ, Array, Image, Observation, Truth
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_sim import counter_rng
-from reachy_sim.domain import DRAWS, Variant
+from reachy_sim.domain import DRAWS
 from reachy_sim.dynamics.actuators import Actuators
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
 from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import Senses
 from reachy_sim.tasks.task import Progress, View
+from reachy_sim.tasks.variants import Variant
 
 _ONE = np.zeros(1, dtype=np.int64)
 _REMEMBERED = 32

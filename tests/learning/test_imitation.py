@@ -24,9 +24,9 @@ from reachy_policies.imitation.supervised import LAST
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.runs.run import MODEL, dataset_digest, open_run, undo_broken_replacement
-from reachy_sim.domain import Variant
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
+from reachy_sim.tasks.variants import Variant
 from reachy_sim.world import GeometricPerception, SimWorld
 
 BRIEF = ImitationConfig(max_steps=200, eval_every=50)

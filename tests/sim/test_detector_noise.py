@@ -10,7 +10,7 @@ import pytest
 
 from reachy_kit.runtime.errors import KitError
 from reachy_sim.sensing.detector_noise import Sightings, fit, measure
-from reachy_sim.sensing.sensing_noise import FITTED_BEARING, FITTED_MISSED, FITTED_SIZE, SensingNoise
+from reachy_sim.sensing_noise import FITTED_BEARING, FITTED_MISSED, FITTED_SIZE, SensingNoise
 
 KNOWN = {"bias": (0.002, -0.001), "deviation": (0.004, 0.002), "size_bias": -0.05, "size": 0.03, "missed": 0.1}
 

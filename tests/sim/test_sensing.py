@@ -14,7 +14,7 @@ from reachy_sim.domain import DRAWS, RANDOMIZATIONS, DomainParameters, randomiza
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
-from reachy_sim.sensing.sensing_noise import SensingNoise
+from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks import TASKS, variant_by_name
 from reachy_sim.tasks.dance import PHASE_NOISE, TEMPO_NOISE
 from reachy_sim.tasks.sound_orient import BEARING_NOISE, LEVEL_NOISE

@@ -10,13 +10,14 @@ from reachy_kit.runtime.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, 
 from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
-from reachy_sim.domain import LATENCY, DomainParameters, Variant
+from reachy_sim.domain import LATENCY, DomainParameters
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
-from reachy_sim.sensing.sensing_noise import SensingNoise
+from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.track import TRACK
+from reachy_sim.tasks.variants import Variant
 from reachy_sim.world import GeometricPerception, SimWorld
 
 EXACT = DomainParameters(noise=(0.0, 0.0), missed=(0.0, 0.0))

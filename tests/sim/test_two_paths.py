@@ -6,10 +6,10 @@ import pytest
 
 import reachy_sim
 from reachy_kit.runtime.rollout import rollout
-from reachy_sim.domain import Variant
 from reachy_sim.robot import SimRobot, SimRobotConfig
 from reachy_sim.tasks import VARIANTS, variant_by_name
 from reachy_sim.tasks.expert import expert, teacher
+from reachy_sim.tasks.variants import Variant
 from reachy_sim.trials import run_trial
 from reachy_sim.world import GeometricPerception, SimWorld
 

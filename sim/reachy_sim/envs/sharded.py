@@ -19,10 +19,10 @@ import numpy.typing as npt
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Array, Image
 from reachy_sim import counter_rng
-from reachy_sim.domain import Variant
 from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
 from reachy_sim.envs.simulation import Ids, Simulation
 from reachy_sim.tasks.task import TaskOutcome
+from reachy_sim.tasks.variants import Variant
 
 _PATIENCE = 5.0
 """s for a worker to end by itself."""

@@ -12,7 +12,7 @@ from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array, Image
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 from reachy_kit.runtime.safety import LimitsProfile, Motion, limit
 from reachy_sim import counter_rng
-from reachy_sim.domain import DRAWS, DomainParameters, Variant, randomization
+from reachy_sim.domain import DRAWS, DomainParameters, randomization
 from reachy_sim.dynamics.joints import commanded_joints
 from reachy_sim.dynamics.tiers import open_dynamics
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
@@ -20,6 +20,7 @@ from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
 from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
 from reachy_sim.tasks.task import Progress, TaskOutcome, View
+from reachy_sim.tasks.variants import Variant
 
 type Ids = npt.NDArray[np.int64]
 
@@ -202,7 +203,7 @@ class Simulation:
 def _conditions(variant: Variant, spread: str) -> DomainParameters:
     if spread == "off":
         return variant.conditions
-    if variant.has_conditions_of_its_own:
+    if variant.has_own_conditions:
         raise WrongUseError(
             f"the variant {variant.name} has conditions of its own, which randomization={spread} would replace; "
             "randomise training, or one that differs in what happens"

@@ -1,7 +1,7 @@
 """Fit the noise model of perception to the detector itself, on rendered frames of known geometry.
 
 Rendered frames have no motion blur, no sensor noise and no lens distortion: what comes out is the least error of the
-detector, not its error on a real camera (reachy_sim.sensing.sensing_noise says what is added).
+detector, not its error on a real camera (reachy_sim.sensing_noise says what is added).
 
 Try it: .venv/bin/python -m reachy_sim.sensing.detector_noise --out runs/detector
 """
@@ -275,9 +275,7 @@ def main(
     plot(sightings, fitted, out / "detector.png")
     for line in summary(fitted):
         typer.echo(line)
-    typer.echo(
-        f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing/sensing_noise.py"
-    )
+    typer.echo(f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing_noise.py")
 
 
 def summary(fitted: NoiseFit) -> list[str]:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from reachy_kit.runtime.interface import Array
 from reachy_sim.sensing.detector_noise import NoiseFit, Sightings
-from reachy_sim.sensing.sensing_noise import SensingNoise
+from reachy_sim.sensing_noise import SensingNoise
 
 _RIGHT, _BELOW = "tab:blue", "tab:orange"
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from reachy_kit.runtime.interface import CONTROL_HZ, Array
 from reachy_kit.runtime.perception.target import MAX_AGE
 from reachy_sim import counter_rng
-from reachy_sim.domain import MAX_LATENCY, Drawn
+from reachy_sim.domain import MAX_LATENCY, DomainSample
 from reachy_sim.tasks.task import Scenario, Task, View
 
 type Ids = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ class Senses:
         self._noise, self._missed = np.ones(count), np.zeros(count)
         self._tilt: Array | None = None
 
-    def reset(self, ids: Ids, drawn: Drawn, tilt: Array | None = None) -> None:
+    def reset(self, ids: Ids, drawn: DomainSample, tilt: Array | None = None) -> None:
         """Nothing sensed yet, under the conditions of new episodes.
 
         Args:

@@ -1,8 +1,8 @@
 """The tasks by name, each in a file of its own, with their variants and their teachers."""
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_sim.domain import Variant
 from reachy_sim.tasks import dance, look_at, sound_orient, track
+from reachy_sim.tasks.variants import Variant
 
 VARIANTS: dict[str, dict[str, Variant]] = {
     "look_at": look_at.VARIANTS,

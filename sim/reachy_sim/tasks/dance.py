@@ -11,8 +11,9 @@ import numpy as np
 
 from reachy_kit.runtime.interface import ANTENNA_REST, PITCH, Array
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES
-from reachy_sim.domain import DomainParameters, Variant, variants
+from reachy_sim.domain import DomainParameters
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
+from reachy_sim.tasks.variants import Variant, variants
 
 NOD = np.deg2rad(8.0)
 """rad, half the way between the head's highest and lowest."""

@@ -13,7 +13,7 @@ from reachy_kit.runtime.interface import HEAD, Array
 from reachy_kit.runtime.perception.camera import FOCAL_OVER_WIDTH, SIM_CAMERA
 from reachy_kit.runtime.perception.target import MAX_AGE, TARGET_FEATURES
 from reachy_sim.dynamics.model import BALL_RADIUS
-from reachy_sim.sensing.sensing_noise import SensingNoise
+from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View
 
 EYE_OVER_BALL = 0.17

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from reachy_sim.domain import HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS, Variant, variants
+from reachy_sim.domain import HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS
 from reachy_sim.tasks.gaze import GazeTask
+from reachy_sim.tasks.variants import Variant, held_out, variants
 
 LOOK_AT = GazeTask(
     name="look_at",
@@ -30,7 +31,5 @@ VARIANTS = variants(
     Variant("out_of_view", replace(LOOK_AT, seconds=6.0, target_offset=((-1.1, 1.1), (-0.3, 0.3)))),
     Variant("swaying", replace(LOOK_AT, amplitude=((0.1, 0.3), (0.03, 0.1)), frequency=(0.1, 0.25))),
     Variant("hidden", replace(LOOK_AT, seconds=4.5, hidden=(0.3, 0.6), between=(0.9, 1.4))),
-    *HELD_OUT_ROBOTS(LOOK_AT),
-    *HELD_OUT_SENSING(LOOK_AT),
-    *HELD_OUT_VISUALS(LOOK_AT),
+    *held_out(LOOK_AT, HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS),
 )

@@ -11,8 +11,9 @@ import numpy as np
 from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import BODY_YAW, PITCH, ROLL, YAW, Array
 from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD, SOUND_FEATURES
-from reachy_sim.domain import HELD_OUT_ROBOTS, DomainParameters, Variant, variants
+from reachy_sim.domain import HELD_OUT_ROBOTS, DomainParameters
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
+from reachy_sim.tasks.variants import Variant, held_out, variants
 
 BEARING_NOISE = np.deg2rad(8.0)
 """rad, standard deviation of one direction of arrival. Chosen: the array's documents that we read give none."""
@@ -137,7 +138,7 @@ VARIANTS = variants(
     Variant("training", SOUND_ORIENT),
     Variant("behind", replace(SOUND_ORIENT, seconds=6.0, direction=(1.9, 2.2))),
     Variant("short_words", replace(SOUND_ORIENT, talk=(0.2, 0.4), pause=(0.6, 1.2))),
-    *HELD_OUT_ROBOTS(SOUND_ORIENT),
+    *held_out(SOUND_ORIENT, HELD_OUT_ROBOTS),
     Variant("echoing", SOUND_ORIENT, DomainParameters(noise=(2.0, 3.0))),
     Variant("late", SOUND_ORIENT, DomainParameters(latency=(0.16, 0.26))),
     Variant("deafened", SOUND_ORIENT, DomainParameters(missed=(0.4, 0.6))),

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from reachy_sim.domain import HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS, Variant, variants
+from reachy_sim.domain import HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS
 from reachy_sim.tasks.gaze import GazeTask
+from reachy_sim.tasks.variants import Variant, held_out, variants
 
 TRACK = GazeTask(
     name="track",
@@ -39,7 +40,5 @@ VARIANTS = variants(
     Variant("hidden", replace(TRACK, hidden=(0.3, 0.8), between=(1.5, 2.5))),
     # Swings of up to 57° to each side: it leaves the view of whoever does not follow.
     Variant("wide", replace(TRACK, target_offset=((-0.6, 0.6), (-0.2, 0.2)), amplitude=((0.5, 0.9), (0.05, 0.15)))),
-    *HELD_OUT_ROBOTS(TRACK),
-    *HELD_OUT_SENSING(TRACK),
-    *HELD_OUT_VISUALS(TRACK),
+    *held_out(TRACK, HELD_OUT_ROBOTS, HELD_OUT_SENSING, HELD_OUT_VISUALS),
 )

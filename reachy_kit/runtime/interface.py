@@ -22,6 +22,7 @@ The names end in ``.pos`` because LeRobot's own rollout keeps only keys that end
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -101,7 +102,7 @@ class Truth:
 
 
 class Robot(Protocol):
-    """A Reachy Mini, real or simulated. It owns the clock: nobody else sleeps."""
+    """A Reachy Mini, real or simulated. It owns the clock: nothing else sleeps."""
 
     name: str
     control_hz: int
@@ -193,6 +194,33 @@ class Step:
     """(9,) the action actually applied by the end of the step."""
     truth: Truth | None
     """Judged on the observation that follows the action; None without a world."""
+    next_observation: Observation
+    """What followed the action; the next step's ``observation``."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One control tick of a rollout, before anything is decided or commanded in it."""
+
+    index: int
+    """Counts from 0 through the episode; a decision falls on every ``control_hz // policy_hz``-th."""
+    observation: Observation
+    """The latest one: captured at the last decision, or now if this tick decides."""
+    action: Action
+    """(9,) the action in force."""
+
+
+class EndReason(StrEnum):
+    """Why an episode ended, and so what becomes of it."""
+
+    COMPLETED = "completed"
+    """It ran its length, or was declared complete early. Only such an episode is recorded."""
+    REDO = "redo"
+    """Thrown away; the caller runs it again, from the same seed."""
+    DISCARDED = "discarded"
+    """Thrown away; the caller continues with the next one."""
+    STOPPED = "stopped"
+    """Thrown away; the caller ends the session."""
 
 
 @dataclass(frozen=True)
@@ -201,16 +229,18 @@ class Episode:
 
     seed: int
     steps: int
+    """Whole decisions; one that was cut short by an early end does not count."""
     success: bool | None
-    """None without a world."""
+    """None without a world or a step, as the two below."""
     gaze_error: float | None
     """rad, mean over the last second; None without a world."""
     reward: float | None
     """Mean over the episode; None without a world."""
     periods: Array
-    """(ticks,) s of wall time between the starts of successive ticks."""
+    """(ticks - 1,) s of wall time between the starts of successive ticks."""
     work: Array
     """(ticks,) s of wall time that each tick worked before it waited."""
+    end_reason: EndReason = EndReason.COMPLETED
 
 
 class Subscriber(Protocol):
@@ -225,5 +255,5 @@ class Subscriber(Protocol):
         ...
 
     def on_episode_end(self, episode: Episode) -> None:
-        """The episode came to its regular end; an aborted one never gets here."""
+        """The episode ended, early or not: see its ``end_reason``. One that an exception aborts never gets here."""
         ...

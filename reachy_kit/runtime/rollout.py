@@ -3,8 +3,11 @@
 Try it: reachy-kit eval expert --task look_at --episodes 5
 """
 
+import itertools
 import time
-from collections.abc import Sequence
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +17,7 @@ from reachy_kit.runtime.interface import (
     ACTION_NAMES,
     NEUTRAL,
     Action,
-    Array,
+    EndReason,
     Episode,
     Observation,
     Perception,
@@ -22,34 +25,43 @@ from reachy_kit.runtime.interface import (
     Robot,
     Step,
     Subscriber,
+    Tick,
     Truth,
     World,
 )
+from reachy_kit.runtime.interpolation import interpolate
 
 
 def rollout(
     robot: Robot,
     policy: Policy,
     *,
-    seconds: float,
+    seconds: float | None,
     policy_hz: int,
     seed: int = 0,
     perception: Perception | None = None,
     world: World | None = None,
     subscribers: Sequence[Subscriber] = (),
+    stop: Callable[[], EndReason | None] = lambda: None,
+    on_tick: Callable[[Tick], None] = lambda tick: None,
 ) -> Episode:
     """Run one episode.
 
+    Each control tick calls ``on_tick``, asks ``stop``, decides if a decision is due, commands the robot and waits for
+    its next tick. Nothing steers the loop by raising an exception through it: one aborts the episode.
+
     Args:
         robot: connected; it owns the clock.
-        policy: decides ``policy_hz`` times a second; between decisions its targets are interpolated.
-        seconds: length of the episode on the robot's clock.
+        policy: decides ``policy_hz`` times per second; between decisions its targets are interpolated.
+        seconds: length of the episode on the robot's clock; None = until ``stop`` ends it.
         policy_hz: a divisor of the robot's ``control_hz``.
         seed: of the world's initial state and the perception's noise.
         perception: fills ``environment_state``; without one it stays as the robot gives it.
         world: ground truth, where there is one.
-        subscribers: told of the start, each step and the regular end. An exception passes through to the caller: an
-            aborted episode is never announced as ended.
+        subscribers: called at the start, after each step and at the end, early or not; not after an exception.
+        stop: asked once per tick; a reason ends the episode before anything is commanded in that tick. A decision in
+            progress is then cut short: it is not a step, and the robot stays at the action in force.
+        on_tick: called at the start of each tick. It may block, which pauses the robot where it is.
 
     Raises:
         WrongUseError: the rates do not fit.
@@ -58,6 +70,47 @@ def rollout(
     if robot.control_hz % policy_hz:
         raise WrongUseError(f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz")
     ticks = robot.control_hz // policy_hz
+    applied, observation = _start(robot, policy, perception, world, seed, subscribers)
+    record = _Record(policy_hz)
+    record.start_tick()
+    for index in _indices(seconds, policy_hz, ticks):
+        on_tick(Tick(index, observation, applied))
+        end_reason = stop()
+        if end_reason:
+            break
+        tick = index % ticks + 1
+        if tick == 1:
+            previous, target = applied, _checked(policy.act(observation))
+        applied = robot.send_action(interpolate(previous, target, tick, ticks))
+        record.end_work()
+        robot.wait_next_tick()
+        record.start_tick()
+        if tick == ticks:
+            before, observation = observation, robot.get_observation()
+            truth = world.measure(observation) if world else None
+            observation = _perceived(observation, perception, applied)
+            record.add(truth)
+            step = Step(index // ticks, before, applied, truth, observation)
+            for subscriber in subscribers:
+                subscriber.on_step(step)
+    else:
+        end_reason = EndReason.COMPLETED
+
+    episode = record.episode(seed, end_reason)
+    for subscriber in subscribers:
+        subscriber.on_episode_end(episode)
+    return episode
+
+
+def _start(
+    robot: Robot,
+    policy: Policy,
+    perception: Perception | None,
+    world: World | None,
+    seed: int,
+    subscribers: Sequence[Subscriber],
+) -> tuple[Action, Observation]:
+    """Bring everything to the start of an episode; returns the action in force and the first observation."""
     start = world.reset(seed) if world else NEUTRAL.copy()
     robot.reset(start)
     policy.reset()
@@ -65,39 +118,15 @@ def rollout(
         perception.reset(seed)
     for subscriber in subscribers:
         subscriber.on_episode_start(seed)
-
     observation = robot.get_observation()
     if world:
         world.start(observation.capture_time)
-    applied = start
-    observation = _perceived(observation, perception, applied)
-    truths: list[Truth] = []
-    starts: list[float] = []
-    work: list[float] = []
-    steps = round(seconds * policy_hz)
-    tick_start = time.perf_counter()
-    for index in range(steps):
-        previous = applied
-        target = _checked(policy.act(observation))
-        for tick in range(1, ticks + 1):
-            applied = robot.send_action(previous + (target - previous) * (tick / ticks))
-            starts.append(tick_start)
-            work.append(time.perf_counter() - tick_start)
-            robot.wait_next_tick()
-            tick_start = time.perf_counter()
-        seen, observation = observation, robot.get_observation()
-        truth = world.measure(observation) if world else None
-        observation = _perceived(observation, perception, applied)
-        if truth:
-            truths.append(truth)
-        step = Step(index, seen, applied, truth)
-        for subscriber in subscribers:
-            subscriber.on_step(step)
+    return start, _perceived(observation, perception, start)
 
-    episode = _summary(seed, steps, truths, policy_hz, np.diff(starts), np.array(work))
-    for subscriber in subscribers:
-        subscriber.on_episode_end(episode)
-    return episode
+
+def _indices(seconds: float | None, policy_hz: int, ticks: int) -> Iterable[int]:
+    """The control ticks of an episode of whole decisions."""
+    return itertools.count() if seconds is None else range(round(seconds * policy_hz) * ticks)
 
 
 def _perceived(observation: Observation, perception: Perception | None, applied: Action) -> Observation:
@@ -119,16 +148,44 @@ def _checked(action: Action) -> Action:
     return values
 
 
-def _summary(seed: int, steps: int, truths: Sequence[Truth], policy_hz: int, periods: Array, work: Array) -> Episode:
-    if not truths:
-        return Episode(seed, steps, None, None, None, periods, work)
-    last_second = [truth.gaze_error for truth in truths[-policy_hz:]]
-    return Episode(
-        seed=seed,
-        steps=steps,
-        success=truths[-1].success,
-        gaze_error=float(np.mean(last_second)),
-        reward=float(np.mean([truth.reward for truth in truths])),
-        periods=periods,
-        work=work,
-    )
+class _Record:
+    """What an episode's summary is made of. It stays small, because an episode without an end may last for days.
+
+    Args:
+        policy_hz: decisions per second.
+    """
+
+    def __init__(self, policy_hz: int) -> None:
+        self._steps = 0
+        self._last_second: deque[Truth] = deque(maxlen=policy_hz)
+        self._rewards, self._starts, self._work = array("d"), array("d"), array("d")
+
+    def start_tick(self) -> None:
+        """A tick begins, unless the episode ends here."""
+        self._tick_start = time.perf_counter()
+
+    def end_work(self) -> None:
+        """The tick has commanded the robot."""
+        self._starts.append(self._tick_start)
+        self._work.append(time.perf_counter() - self._tick_start)
+
+    def add(self, truth: Truth | None) -> None:
+        """A step has been carried out."""
+        self._steps += 1
+        if truth:
+            self._last_second.append(truth)
+            self._rewards.append(truth.reward)
+
+    def episode(self, seed: int, end_reason: EndReason) -> Episode:
+        """The summary."""
+        last = list(self._last_second)
+        return Episode(
+            seed=seed,
+            steps=self._steps,
+            success=last[-1].success if last else None,
+            gaze_error=float(np.mean([truth.gaze_error for truth in last])) if last else None,
+            reward=float(np.mean(self._rewards)) if last else None,
+            periods=np.diff(self._starts),
+            work=np.array(self._work),
+            end_reason=end_reason,
+        )

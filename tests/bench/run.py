@@ -145,7 +145,7 @@ def saved_episode() -> tuple[str, float, str, float]:
 
     layout = DatasetLayout("look_at", "Look.", ("a", "b"), 25)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
-    steps = [Step(index, observation, NEUTRAL, None) for index in range(75)]
+    steps = [Step(index, observation, NEUTRAL, None, observation) for index in range(75)]
     episode = Episode(0, 75, None, None, None, np.zeros(1), np.zeros(1))
     with tempfile.TemporaryDirectory() as folder:
         recorder = DatasetRecorder(Path(folder) / "ours", layout)

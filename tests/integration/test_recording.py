@@ -11,7 +11,16 @@ import av
 import numpy as np
 import pytest
 
-from reachy_kit.runtime.recording.recorder import ACTION, CAPTURE_TIME, IMAGE, SEED, STATE
+from reachy_kit.runtime.interface import NEUTRAL, EndReason, Episode, Observation, Step
+from reachy_kit.runtime.recording.recorder import (
+    ACTION,
+    CAPTURE_TIME,
+    IMAGE,
+    SEED,
+    STATE,
+    DatasetRecorder,
+    read_layout,
+)
 
 KILL = "import os, signal; kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
 
@@ -267,6 +276,18 @@ owner.{function} = full
     holds(data, 2)
     assert kit.run("record", "--episodes", 3, "--out", data).code == 0
     holds(data, 3)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.COMPLETED])
+def test_an_episode_that_is_not_completed_leaves_no_trace(reason, data, two_episodes):
+    shutil.copytree(two_episodes, data)
+    recorder, zero = DatasetRecorder(data, read_layout(data)), np.zeros(1)
+    observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(4), last_action=NEUTRAL)
+    recorder.on_episode_start(2)
+    recorder.on_step(Step(0, observation, NEUTRAL, None, observation))
+    recorder.on_episode_end(Episode(2, 1, None, None, None, zero, zero, end_reason=reason))
+    assert recorder.episodes == 2
+    holds(data, 2)
 
 
 # --- the camera --------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_an_answer_asks_for_no_more_than_the_robot_would_be_let():
     corrections = Corrections(kept, lambda seed: Teacher(far), 25, 50)
     corrections.on_episode_start(0)
     seen = Observation(NEUTRAL, 0.0, last_action=NEUTRAL)
-    corrections.on_step(Step(0, seen, NEUTRAL, None))
+    corrections.on_step(Step(0, seen, NEUTRAL, None, seen))
     answer = kept.steps[0].action
     assert 0 < answer[5] < 0.1
     assert np.array_equal(np.delete(answer, 5), np.delete(NEUTRAL, 5))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, YAW, Observation, Truth
+from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, YAW, EndReason, Observation, Truth
 from reachy_kit.runtime.rollout import rollout
 
 TICK = 0.02
@@ -137,6 +137,9 @@ def test_a_step_holds_what_the_policy_saw_and_the_truth_that_followed(robot):
     assert [step.index for step in listener.steps] == [0, 1, 2]
     for step, seen in zip(listener.steps, policy.seen, strict=True):
         assert step.observation is seen
+    for step, following in zip(listener.steps, listener.steps[1:], strict=False):
+        assert step.next_observation is following.observation
+    assert listener.steps[-1].next_observation.capture_time == pytest.approx(100.12)
     np.testing.assert_allclose([step.observation.capture_time for step in listener.steps], [100, 100.04, 100.08])
     np.testing.assert_allclose([step.truth.gaze_error for step in listener.steps], [0.04, 0.08, 0.12])
 
@@ -234,6 +237,77 @@ def test_a_subscribers_error_ends_the_episode_without_announcing_its_end(robot):
         rollout(robot, Script(turned()), seconds=1, policy_hz=25, subscribers=[other, Fussy()])
     assert len(other.steps) == 1
     assert not other.ended
+
+
+# An early end
+
+
+def after(ticks, reason):
+    """Ends an episode once it has lasted that many ticks."""
+    asked = iter(range(1000))
+    return lambda: reason if next(asked) == ticks else None
+
+
+@pytest.mark.parametrize("reason", EndReason)
+@pytest.mark.parametrize("seconds", [0.4, None])
+def test_an_episode_ends_when_it_is_told_to_and_says_why(robot, reason, seconds):
+    listener = Listener()
+    options = {"seed": 4, "subscribers": [listener], "stop": after(6, reason)}
+    episode = rollout(robot, Script(turned()), seconds=seconds, policy_hz=25, world=Clockwork(), **options)
+    assert (episode.end_reason, episode.steps, len(episode.work), len(robot.commands)) == (reason, 3, 6, 6)
+    assert episode.gaze_error == pytest.approx(np.mean([0.04, 0.08, 0.12]))
+    assert listener.ended == [episode]
+    assert [step.index for step in listener.steps] == [0, 1, 2]
+
+
+def test_an_episode_of_full_length_is_completed(robot):
+    assert rollout(robot, Script(turned()), seconds=0.2, policy_hz=25).end_reason is EndReason.COMPLETED
+
+
+def test_a_decision_that_is_cut_short_is_not_a_step(robot):
+    listener = Listener()
+    stop = after(8, EndReason.STOPPED)
+    target = turned(head=0.4)
+    episode = rollout(robot, Script(target), seconds=1, policy_hz=10, subscribers=[listener], stop=stop)
+    assert (episode.steps, len(listener.steps), len(robot.commands)) == (1, 1, 8)
+    np.testing.assert_array_equal(robot.state, target)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"seconds": 1.0, "stop": lambda: EndReason.DISCARDED}, EndReason.DISCARDED),
+        ({"seconds": 0.0}, EndReason.COMPLETED),
+    ],
+    ids=["stopped at once", "no length"],
+)
+def test_an_episode_without_a_step_is_announced_and_has_no_measures(robot, options, reason):
+    listener, policy = Listener(), Script(turned())
+    episode = rollout(robot, policy, policy_hz=25, world=Clockwork(), subscribers=[listener], **options)
+    assert (episode.end_reason, episode.steps) == (reason, 0)
+    assert (episode.success, episode.gaze_error, episode.reward) == (None, None, None)
+    assert (len(episode.periods), len(episode.work)) == (0, 0)
+    assert listener.ended == [episode]
+    assert not policy.seen
+    assert not robot.commands
+
+
+def test_each_tick_shows_the_latest_observation_and_the_action_in_force_before_it_can_be_stopped(robot):
+    ticks, calls, policy = [], [], Script(turned(head=0.4), turned(head=0.2))
+
+    def on_tick(tick):
+        ticks.append(tick)
+        calls.append(("tick", tick.index, len(robot.commands)))
+
+    def stop():
+        calls.append(("stop", len(ticks) - 1, len(robot.commands)))
+        return EndReason.COMPLETED if len(ticks) == 5 else None
+
+    rollout(robot, policy, seconds=None, policy_hz=25, stop=stop, on_tick=on_tick)
+    assert calls == [(what, index, index) for index in range(5) for what in ("tick", "stop")]
+    assert [tick.observation is policy.seen[0] for tick in ticks] == [True, True, False, False, False]
+    assert [tick.observation is policy.seen[1] for tick in ticks] == [False, False, True, True, False]
+    assert [tick.action[YAW] for tick in ticks] == pytest.approx([0.0, 0.2, 0.4, 0.3, 0.2])
 
 
 def test_observations_given_by_the_robot_are_not_altered(robot):

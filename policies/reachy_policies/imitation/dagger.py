@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Policy, Step, Subscriber
+from reachy_kit.runtime.interpolation import interpolate
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_policies.models.lerobot.inference import load
 from reachy_policies.plots import dagger_curve
@@ -83,7 +84,7 @@ class Corrections:
         motion = Motion(start, (start - before) * self._hz) if before is not None else Motion.at_rest(start)
         ticks = self._control_hz // self._hz
         for tick in range(1, ticks + 1):
-            request = start + (target - start) * (tick / ticks)
+            request = interpolate(start, target, tick, ticks)
             motion, _ = limit(observation.state, motion, request, self._profile, self._control_hz)
         return motion.position
 

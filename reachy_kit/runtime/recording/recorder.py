@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, Episode, Step
+from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, EndReason, Episode, Step
 from reachy_kit.runtime.interrupts import interrupts_held_back
 
 STATE, ENVIRONMENT_STATE, LAST_ACTION, ACTION = (
@@ -78,7 +78,7 @@ class DatasetLayout:
 
 
 class DatasetRecorder:
-    """A rollout's subscriber that writes each finished episode; an aborted one leaves no trace.
+    """A rollout's subscriber that writes each completed episode; one that is discarded or aborted leaves no trace.
 
     Args:
         root: the dataset's folder, new or holding a dataset of the same layout.
@@ -111,11 +111,13 @@ class DatasetRecorder:
         self._steps.append(step)
 
     def on_episode_end(self, episode: Episode) -> None:
-        """Write the episode and close its files; Ctrl-C waits until they are whole.
+        """Write a completed episode and close its files; Ctrl-C waits until they are whole. Any other leaves no trace.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
         """
+        if episode.end_reason is not EndReason.COMPLETED or not self._steps:
+            return
         with interrupts_held_back():
             try:
                 self._save()

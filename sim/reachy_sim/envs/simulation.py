@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array, Image
+from reachy_kit.runtime.interpolation import interpolate
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 from reachy_kit.runtime.safety import LimitsProfile, Motion, limit
 from reachy_sim import counter_rng
@@ -111,9 +112,8 @@ class Simulation:
     def step(self, actions: Array) -> TaskOutcome:
         """Carry out (N, 9) targets for one decision, and judge where that led."""
         previous = self._motion.position
-        way = actions - previous
         for tick in range(1, self._ticks_each + 1):
-            request = previous + way * (tick / self._ticks_each)
+            request = interpolate(previous, actions, tick, self._ticks_each)
             self._motion, _ = limit(self.view.state, self._motion, request, self._profile)
             self._dynamics.step(commanded_joints(self._motion))
             self.view = View(self._dynamics.state, self._dynamics.head_rotation, self._dynamics.head_position)

@@ -52,7 +52,13 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    robot: str, variant: "Variant | None", perception: str = "auto", *, camera: bool = True, limits: str = "classroom"
+    robot: str,
+    variant: "Variant | None",
+    perception: str = "auto",
+    *,
+    camera: bool = True,
+    limits: str = "classroom",
+    realtime: bool = False,
 ) -> Iterator[Session]:
     """Connect, and bring the robot to rest at the end.
 
@@ -62,6 +68,7 @@ def open_session(
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: on the simulator whether to draw what the eye sees, on hardware whether to stream.
         limits: name of the limiter's profile.
+        realtime: whether the simulator keeps the wall clock's pace; the others always do.
 
     Raises:
         WrongUseError: the perception does not exist on that robot.
@@ -71,7 +78,8 @@ def open_session(
         raise WrongUseError(f"--perception {perception} does not exist; there are auto, geometry and detector")
     if robot == "sim":
         assert variant is not None, "the simulator needs a task"
-        with _sim_stage(variant, "geometry" if perception == "auto" else perception, camera, limits) as stage:
+        named = "geometry" if perception == "auto" else perception
+        with _sim_stage(variant, named, camera, limits, realtime) as stage:
             yield stage
     elif robot == "daemon":
         assert variant is not None, "the simulated daemon needs a task"
@@ -85,7 +93,7 @@ def open_session(
 
 
 @contextlib.contextmanager
-def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -> Iterator[Session]:
+def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str, realtime: bool) -> Iterator[Session]:
     from reachy_kit.runtime.robots.lifecycle import connected
     from reachy_kit.runtime.safety import PROFILES
     from reachy_sim.robot import SimRobot, SimRobotConfig
@@ -96,9 +104,9 @@ def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str) -
         shape = twin.image_shape if drawn else None
         config = SimRobotConfig(profile=PROFILES[limits])
         eye = twin.camera if drawn else None
-        sim = SimRobot(config, camera=eye, image_shape=shape, actuators=twin.actuators, watch=twin.note)
+        sim = SimRobot(config, eye, shape, twin.actuators, twin.note, realtime=realtime)
         with connected(sim) as robot:
-            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=False)
+            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=realtime)
 
 
 @contextlib.contextmanager

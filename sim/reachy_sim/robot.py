@@ -18,6 +18,7 @@ from reachy_kit.runtime.interface import (
     Image,
     Observation,
 )
+from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
 from reachy_sim.dynamics.joints import commanded_joints
@@ -26,12 +27,14 @@ from reachy_sim.dynamics.tiers import open_dynamics
 type Camera = Callable[[Array, float], tuple[Image, float]]
 """(9,) state and time → RGB image and its capture time."""
 
-_ALONE = np.zeros(1, dtype=np.int64)
+_FIRST = np.zeros(1, dtype=np.int64)
+_LEEWAY = 0.1
+"""s behind the wall clock that a simulation catches up: a few slow frames, but not a pause."""
 
 
 @dataclass(frozen=True)
 class SimRobotConfig:
-    """A simulated robot."""
+    """What is simulated, and how closely."""
 
     tier: str = "physics"
     """``physics`` or ``kinematic``."""
@@ -44,14 +47,16 @@ class SimRobotConfig:
 
 
 class SimRobot:
-    """One robot, as fast as the computer goes: the batch of one.
+    """One robot: the batch of one.
 
     Args:
         config: tier, motors and limits.
-        camera: what the robot's eye sees; None saves the time to draw it.
+        camera: what the head camera sees; None saves the time to draw it.
         image_shape: (height, width, 3) of that camera.
-        actuators: asked at each reset how the motors follow, instead of the configuration.
-        watch: told the (9,) state and the time after every tick, also of those that nobody observes.
+        actuators: gives the motors of the next episode at each reset, instead of the configuration.
+        watch: called with the (9,) state and the time after every tick, also between observations.
+        realtime: keep the wall clock's pace, for people who watch; otherwise as fast as the computer goes.
+        pacer: how that pace is kept.
     """
 
     name = "sim"
@@ -64,12 +69,16 @@ class SimRobot:
         image_shape: tuple[int, int, int] | None = None,
         actuators: Callable[[], Actuators] | None = None,
         watch: Callable[[Array, float], None] | None = None,
+        *,
+        realtime: bool = False,
+        pacer: TickPacer | None = None,
     ) -> None:
         self.config = config or SimRobotConfig()
         self._dynamics = open_dynamics(self.config.tier, 1, settings=self.config.physics, threads=1)
         self._camera = camera
         self._image_shape = image_shape
         self._watch = watch
+        self._pacer = (pacer or TickPacer(CONTROL_HZ, _LEEWAY)) if realtime else None
         self._actuators = actuators or (lambda: self.config.actuators)
         self.reset(NEUTRAL)
 
@@ -91,13 +100,15 @@ class SimRobot:
         self.reset(NEUTRAL)
 
     def disconnect(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to do: a simulation needs no rest."""
 
     def reset(self, pose: Array) -> None:
         """Stand still at a (9,) pose; simulated time starts at 0."""
-        self._dynamics.reset(_ALONE, pose[None], self._actuators())
+        self._dynamics.reset(_FIRST, pose[None], self._actuators())
         self._motion = Motion.at_rest(pose[None])
         self._ticks = 0
+        if self._pacer:
+            self._pacer.restart()
 
     def get_observation(self) -> Observation:
         """The state now, and the camera's latest frame."""
@@ -113,8 +124,10 @@ class SimRobot:
         return np.asarray(self._motion.position[0])
 
     def wait_next_tick(self) -> None:
-        """Simulate 20 ms."""
+        """Simulate 20 ms; in real time also wait until they have passed."""
         self._dynamics.step(commanded_joints(self._motion))
         self._ticks += 1
         if self._watch:
             self._watch(self._dynamics.state[0], self._ticks / CONTROL_HZ)
+        if self._pacer:
+            self._pacer.wait()

@@ -1,12 +1,14 @@
 """SimRobot: on either tier it goes where it is told, inside its limits, and the same way every time."""
 
 import contextlib
+import time
 
 import numpy as np
 import pytest
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, NEUTRAL, PITCH, ROLL, YAW
+from reachy_kit.runtime.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, ROLL, YAW
+from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
@@ -129,6 +131,71 @@ def test_whoever_watches_is_told_of_every_tick():
     hold(robot, pose({YAW: 0.2}), 0.1)
     assert [time for _, time in told] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
     np.testing.assert_array_equal(told[-1][0], robot.get_observation().state)
+
+
+# Pace
+
+
+class Clock:
+    """Passes only while somebody sleeps on it, or when it is told to."""
+
+    def __init__(self):
+        self.time = 7.0
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        assert seconds > 0
+        self.time += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def realtime(clock):
+    pacer = TickPacer(CONTROL_HZ, 0.1, clock.now, clock.sleep)
+    robot = SimRobot(SimRobotConfig(tier="kinematic"), realtime=True, pacer=pacer)
+    clock.time += 30.0  # before the episode begins
+    robot.reset(NEUTRAL)
+    return robot
+
+
+def test_in_real_time_a_tick_lasts_as_long_as_it_says(realtime, clock):
+    start = clock.time
+    for tick in range(1, 6):
+        clock.time += 0.015  # what the tick's work takes
+        realtime.wait_next_tick()
+        assert clock.time - start == pytest.approx(tick / CONTROL_HZ)
+
+
+def test_a_few_slow_ticks_are_caught_up_and_a_pause_is_not(realtime, clock):
+    start = clock.time
+    clock.time += 0.09
+    for _ in range(6):
+        realtime.wait_next_tick()
+    assert clock.time - start == pytest.approx(6 / CONTROL_HZ)
+    clock.time += 60.0
+    realtime.wait_next_tick()
+    resumed = clock.time
+    realtime.wait_next_tick()
+    assert clock.time - resumed == pytest.approx(1 / CONTROL_HZ)
+
+
+def test_real_time_changes_no_number(realtime):
+    np.testing.assert_array_equal(episode(realtime, 3), episode(SimRobot(realtime.config), 3))
+
+
+def test_in_real_time_the_wall_clock_passes():
+    robot = SimRobot(SimRobotConfig(tier="kinematic"), realtime=True)
+    robot.reset(NEUTRAL)
+    began = time.monotonic()
+    for _ in range(10):
+        robot.wait_next_tick()
+    assert time.monotonic() - began > 0.9 * 10 / CONTROL_HZ
 
 
 # Repetition

@@ -30,6 +30,7 @@ from reachy_kit.runtime.interface import (
     Observation,
 )
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
+from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -90,7 +91,7 @@ class SdkRobot:
         self._clock: _StateClock | None = None
         self._frames: _FrameReader | None = None
         self._motion = Motion.at_rest(NEUTRAL)
-        self._next_tick = 0.0
+        self._pacer = TickPacer(CONTROL_HZ)
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, ...]]:
@@ -128,7 +129,7 @@ class SdkRobot:
             self._sdk.enable_motors()
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
         self._motion = Motion.at_rest(NEUTRAL)
-        self._next_tick = time.monotonic()
+        self._pacer.restart()
 
     def disconnect(self) -> None:
         """Lie down, let the motors go limp, hand the daemon its defaults back."""
@@ -196,13 +197,8 @@ class SdkRobot:
         return applied
 
     def wait_next_tick(self) -> None:
-        """Sleep to the next tick of an absolute schedule; after a stall it starts anew, it never catches up."""
-        self._next_tick += 1 / CONTROL_HZ
-        ahead = self._next_tick - time.monotonic()
-        if ahead > 0:
-            time.sleep(ahead)
-        else:
-            self._next_tick = time.monotonic()
+        """Sleep to the next tick of an absolute schedule; after a stall it starts again, it never catches up."""
+        self._pacer.wait()
 
     def _state(self) -> Array:
         head_joints, antennas = self._sdk.get_current_joint_positions()

@@ -9,8 +9,10 @@ from reachy_kit.cli import show
 from reachy_kit.cli.record import play_episode
 from reachy_kit.cli.robots import Session, open_session
 from reachy_kit.cli.train import prepare, train_imitation
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder, read_layout
+from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def _drive(
     from reachy_sim.tasks.expert import expert
 
     with show.working("opening the dataset"):
-        recorder = DatasetRecorder(grown, layout)
+        recorder = EpisodeRecorder(LeRobotWriter(grown, layout))
     first = recorder.episodes
     if first >= wanted:
         return

@@ -78,7 +78,7 @@ def picture_width(name: str) -> int:
     """Px of the pictures that a run's or a bundle's policy looks at; 0 if it looks at none."""
     from reachy_kit.runtime.inference.bundle import read_bundle
     from reachy_kit.runtime.inference.onnx_policy import picture_of
-    from reachy_kit.runtime.recording.recorder import IMAGE
+    from reachy_kit.runtime.recording.schema import IMAGE
 
     try:
         if not (Path(name) / "card.json").is_file():

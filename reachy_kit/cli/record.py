@@ -65,7 +65,9 @@ def record_episodes(
     """Record until the dataset holds that many episodes; returns how many it holds."""
     from importlib.metadata import version
 
-    from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder
+    from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+    from reachy_kit.runtime.recording.layout import DatasetLayout
+    from reachy_kit.runtime.recording.recorder import EpisodeRecorder
     from reachy_sim.tasks.expert import expert
 
     task = variant.task
@@ -84,7 +86,7 @@ def record_episodes(
         },
     )
     with show.working("opening the dataset (LeRobot takes a while to load)"):
-        recorder = DatasetRecorder(out, layout)
+        recorder = EpisodeRecorder(LeRobotWriter(out, layout))
     if recorder.episodes >= episodes:
         show.note(f"{out} already holds {recorder.episodes} episodes")
     first = recorder.episodes

@@ -130,7 +130,7 @@ def train_imitation(
     settings: dict[str, Any],
 ) -> "Run":
     """Fit and save; the settings go to the fit or to the policy, whichever knows them."""
-    from reachy_kit.runtime.recording.recorder import read_layout
+    from reachy_kit.runtime.recording.layout import read_layout
 
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with show.working("loading torch and LeRobot"):

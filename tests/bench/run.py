@@ -140,26 +140,24 @@ def saved_episode() -> tuple[str, float, str, float]:
     """An episode made safe against kill −9, against LeRobot's plain save, which is not."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    from reachy_kit.runtime.interface import NEUTRAL, Episode, Observation, Step
-    from reachy_kit.runtime.recording.recorder import DatasetLayout, DatasetRecorder
+    from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+    from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
+    from reachy_kit.runtime.recording.layout import DatasetLayout
+    from reachy_kit.runtime.recording.schema import frame
 
     layout = DatasetLayout("look_at", "Look.", ("a", "b"), 25)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
     steps = [Step(index, observation, NEUTRAL, None, observation) for index in range(75)]
-    episode = Episode(0, 75, None, None, None, np.zeros(1), np.zeros(1))
     with tempfile.TemporaryDirectory() as folder:
-        recorder = DatasetRecorder(Path(folder) / "ours", layout)
+        writer = LeRobotWriter(Path(folder) / "ours", layout)
         plain = LeRobotDataset.create("local/plain", 25, layout.features(), root=Path(folder) / "plain")
 
         def ours() -> None:
-            recorder.on_episode_start(0)
-            for step in steps:
-                recorder.on_step(step)
-            recorder.on_episode_end(episode)
+            writer.write([frame(step, 0, image=False) for step in steps])
 
         def theirs() -> None:
             for step in steps:
-                plain.add_frame(recorder._frame(step))
+                plain.add_frame({"task": layout.instruction, **frame(step, 0, image=False)})
             plain.save_episode()
 
         times = median_seconds(ours), median_seconds(theirs)

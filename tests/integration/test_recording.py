@@ -11,16 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.interface import NEUTRAL, EndReason, Episode, Observation, Step
-from reachy_kit.runtime.recording.recorder import (
-    ACTION,
-    CAPTURE_TIME,
-    IMAGE,
-    SEED,
-    STATE,
-    DatasetRecorder,
-    read_layout,
-)
+from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, IMAGE, OBS_STATE, SEED
 
 KILL = "import os, signal; kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
 
@@ -50,7 +45,7 @@ def holds(root, episodes):
 def same_episodes(root, reference):
     """Its episodes are the first ones of another recording."""
     ours, theirs = rows(root), rows(reference)
-    for column in (ACTION, STATE, SEED, CAPTURE_TIME):
+    for column in (ACTION, OBS_STATE, SEED, CAPTURE_TIME):
         ours_there = np.asarray(ours[column][:])
         np.testing.assert_array_equal(ours_there, np.asarray(theirs[column][:])[: len(ours_there)])
 
@@ -167,7 +162,7 @@ def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_
     killed = kit.run("record", "--episodes", 3, "--out", data, before=KILL + moment)
     assert killed.code == -signal.SIGKILL, killed
 
-    from reachy_kit.runtime.recording.recorder import open_for_reading
+    from reachy_kit.dataset.reading import open_for_reading
 
     assert open_for_reading(data).num_episodes == kept
     holds(data, kept)
@@ -281,7 +276,7 @@ owner.{function} = full
 @pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.COMPLETED])
 def test_an_episode_that_is_not_completed_leaves_no_trace(reason, data, two_episodes):
     shutil.copytree(two_episodes, data)
-    recorder, zero = DatasetRecorder(data, read_layout(data)), np.zeros(1)
+    recorder, zero = EpisodeRecorder(LeRobotWriter(data, read_layout(data))), np.zeros(1)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(4), last_action=NEUTRAL)
     recorder.on_episode_start(2)
     recorder.on_step(Step(0, observation, NEUTRAL, None, observation))

@@ -192,7 +192,7 @@ def test_recording_into_a_folder_of_something_else(kit):
     holiday = kit.folder / "holiday"
     (holiday / "photos").mkdir(parents=True)
     (holiday / "photos/beach.jpg").write_bytes(b"sand")
-    kit.run("record", "--out", holiday).says(2, "is no dataset of reachy-kit")
+    kit.run("record", "--out", holiday).says(2, "is not a reachy-kit dataset")
     assert contents(kit.folder / "holiday") == {(holiday / "photos/beach.jpg").relative_to(holiday): b"sand"}
 
 
@@ -207,7 +207,7 @@ def test_training_on_nothing(there, kit):
     if there:
         (kit.folder / "empty").mkdir()
     kit.run("train", "imitation", "--dataset", "empty", "--out", "run").says(
-        2, "empty is no dataset", "reachy-kit record"
+        2, "empty is not a reachy-kit dataset", "reachy-kit record"
     )
     assert not (kit.folder / "run").exists()
 

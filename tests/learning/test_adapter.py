@@ -15,7 +15,8 @@ from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
-from reachy_kit.runtime.recording.recorder import IMAGE, read_layout
+from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.data.demonstrations import load_demonstrations, windows
 from reachy_policies.data.frames import Frames

@@ -73,18 +73,18 @@ def test_the_same_command_again_drives_no_more_and_fits_no_more(corrected, recor
 
 
 def test_what_was_interrupted_ends_as_if_it_had_not_been(corrected, recorded_dataset, tmp_path, monkeypatch):
-    from reachy_kit.runtime.recording import recorder as recording
+    from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 
-    save, saved = recording.DatasetRecorder._save, []
+    write, saved = LeRobotWriter.write, []
 
-    def interrupted(self):
-        save(self)
+    def interrupted(self, frames):
+        write(self, frames)
         saved.append(self.episodes)
         if len(saved) == 1:
             raise KeyboardInterrupt
 
     options = {"rounds": 1, "episodes": ADDED}
-    monkeypatch.setattr(recording.DatasetRecorder, "_save", interrupted)
+    monkeypatch.setattr(LeRobotWriter, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_dagger(recorded_dataset, tmp_path / "run", **options, settings=dict(BRIEF))
     train_dagger(recorded_dataset, tmp_path / "run", **options, settings=dict(BRIEF))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.robots import open_session
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.recording.recorder import DatasetLayout
+from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations, windows
 from reachy_sim.tasks import variant_by_name
 

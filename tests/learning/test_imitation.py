@@ -17,12 +17,12 @@ from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.data.demonstrations import load_demonstrations, windows
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
 from reachy_policies.imitation.supervised import LAST
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.runs.run import MODEL, dataset_digest, open_run, undo_broken_replacement
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT

@@ -14,7 +14,7 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
 from reachy_policies.data.image_tensors import SMALL, fitted
 from reachy_policies.export import export

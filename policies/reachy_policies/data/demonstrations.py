@@ -9,18 +9,11 @@ import torch
 from lerobot.datasets.video_utils import decode_video_frames
 from torch import Tensor
 
+from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_kit.runtime.recording.recorder import (
-    ACTION,
-    ENVIRONMENT_STATE,
-    IMAGE,
-    LAST_ACTION,
-    STATE,
-    DatasetLayout,
-    open_for_reading,
-    read_layout,
-)
+from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
+from reachy_kit.runtime.recording.schema import ACTION, IMAGE, OBS_ENV_STATE, OBS_LAST_ACTION, OBS_STATE
 from reachy_policies.data.image_tensors import fitted
 
 
@@ -68,12 +61,12 @@ def load_demonstrations(root: Path) -> Demonstrations:
             f"Record more: reachy-kit record --out {root}"
         )
     table = dataset.hf_dataset.with_format("numpy")
-    columns = {key: _column(root, table[key], key) for key in (STATE, ENVIRONMENT_STATE, LAST_ACTION, ACTION)}
+    columns = {key: _column(root, table[key], key) for key in (OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION, ACTION)}
     return Demonstrations(
         layout=layout,
-        state=columns[STATE],
-        environment_state=columns[ENVIRONMENT_STATE],
-        last_action=columns[LAST_ACTION],
+        state=columns[OBS_STATE],
+        environment_state=columns[OBS_ENV_STATE],
+        last_action=columns[OBS_LAST_ACTION],
         action=columns[ACTION],
         episode=torch.from_numpy(np.asarray(table["episode_index"][:], dtype=np.int64)),
     )

@@ -10,7 +10,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.image_tensors import augmentation, shrink
 

@@ -20,12 +20,12 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.processor import PolicyProcessorPipeline
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.runtime.recording.recorder import IMAGE, DatasetLayout
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.data.demonstrations import Demonstrations, Windows, windows
 from reachy_policies.data.image_tensors import augmentation
 from reachy_policies.imitation.supervised import Batch, FittingConfig, OnProgress, Progress, TrainState, descend
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 from reachy_policies.plots import learning_curve
 from reachy_policies.runs.run import Run, dataset_digest, save_run, versions

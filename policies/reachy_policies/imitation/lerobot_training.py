@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations, learned_frames
 from reachy_policies.data.frames import Frames
 from reachy_policies.imitation.behavior_cloning import Processors, TrainResult, drawn, identity_of, split_episodes

@@ -16,10 +16,10 @@ from gymnasium.vector import VectorEnv
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.seeds import round_seeds
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig

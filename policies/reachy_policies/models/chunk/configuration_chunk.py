@@ -6,9 +6,8 @@ from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature, PreTr
 from lerobot.optim import AdamWConfig, CosineDecayWithWarmupSchedulerConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 
-OBS_LAST_ACTION = "observation.last_action"
 """(9,) the action in force at the observation: positions alone are not Markov under delay and rate limits."""
 
 

@@ -9,9 +9,9 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION, ReachyChunkConfig
+from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
 
 

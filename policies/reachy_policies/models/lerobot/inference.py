@@ -17,10 +17,9 @@ from torch import Tensor
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, Action, Observation
-from reachy_kit.runtime.recording.recorder import IMAGE
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.data.image_tensors import fitted
 from reachy_policies.imitation.behavior_cloning import Processors
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.runs.run import MODEL, Run
 
 NAMES = {"agent_pos": OBS_STATE, "environment_state": OBS_ENV_STATE, "last_action": OBS_LAST_ACTION, "pixels": IMAGE}

@@ -15,7 +15,8 @@ from lerobot.policies.factory import make_policy_config
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.recording.recorder import IMAGE, DatasetLayout
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.imitation.supervised import FittingConfig
 from reachy_policies.models.chunk import ReachyChunkConfig
 

@@ -7,7 +7,7 @@ from lerobot.optim import AdamWConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 
 
 @PreTrainedConfig.register_subclass("reachy_residual")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import reachy_policies.models.chunk  # noqa: F401  (LeRobot learns the kind's name)
 from reachy_kit.runtime.errors import RefusedError
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 
 type Batch = dict[str, Tensor]
 

@@ -11,7 +11,7 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_policies.models.residual.configuration_residual import ReachyResidualConfig
 from reachy_policies.models.residual.frozen_base import FrozenBase
 

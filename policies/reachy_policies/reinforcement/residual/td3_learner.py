@@ -21,8 +21,8 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.seeds import demonstration_seeds, round_seeds
-from reachy_policies.models.chunk.configuration_chunk import OBS_LAST_ACTION
 from reachy_policies.models.residual.configuration_residual import ReachyResidualConfig
 from reachy_policies.models.residual.frozen_base import Batch as Observed
 from reachy_policies.models.residual.frozen_base import FrozenBase

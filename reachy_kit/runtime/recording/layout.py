@@ -1,0 +1,136 @@
+"""What a dataset holds, in a file of our own beside LeRobot's: task, rates, features with their units, provenance."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import ACTION_NAMES, CONTROL_HZ
+from reachy_kit.runtime.recording.schema import (
+    ACTION,
+    CAPTURE_TIME,
+    IMAGE,
+    IMAGE_TIME,
+    OBS_ENV_STATE,
+    OBS_LAST_ACTION,
+    OBS_STATE,
+    REWARD,
+    SCHEMA,
+    SEED,
+    SUCCESS,
+)
+
+LAYOUT_FILE = Path("meta/reachy_kit.json")
+type Storage = Literal["lerobot", "episode files"]
+"""How the frames are stored."""
+
+
+@dataclass(frozen=True)
+class DatasetLayout:
+    """What a dataset holds. A dataset is continued only by a recording of the same layout."""
+
+    task: str
+    instruction: str
+    """The task in words, LeRobot's ``task`` column."""
+    environment_state: tuple[str, ...]
+    """Names of the perception's features."""
+    policy_hz: int
+    """Frames per second: one frame for each decision."""
+    image_shape: tuple[int, int, int] | None = None
+    """(height, width, 3), or None without a camera."""
+    control_hz: int = CONTROL_HZ
+    action: tuple[str, ...] = ACTION_NAMES
+    provenance: dict[str, str] = field(default_factory=dict, compare=False)
+    """Who and what recorded: robot, teleop, perception, versions."""
+
+    def features(self) -> dict[str, dict[str, Any]]:
+        """Columns as LeRobot specifies them: type, shape and names."""
+
+        def vector(names: tuple[str, ...]) -> dict[str, Any]:
+            return {"dtype": "float32", "shape": (len(names),), "names": list(names)}
+
+        def scalar(dtype: str) -> dict[str, Any]:
+            return {"dtype": dtype, "shape": (1,), "names": None}
+
+        features = {
+            OBS_STATE: vector(self.action),
+            OBS_ENV_STATE: vector(self.environment_state),
+            OBS_LAST_ACTION: vector(self.action),
+            ACTION: vector(self.action),
+            REWARD: scalar("float32"),
+            SUCCESS: scalar("bool"),
+            CAPTURE_TIME: scalar("float64"),
+            SEED: scalar("int64"),
+        }
+        if self.image_shape:
+            features[IMAGE] = {"dtype": "video", "shape": self.image_shape, "names": ["height", "width", "channels"]}
+            features[IMAGE_TIME] = scalar("float64")
+        return features
+
+
+def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
+    """Write the layout's file into a dataset's folder."""
+    file = root / LAYOUT_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"schema": SCHEMA, "storage": storage, **asdict(layout)}, indent=2))
+
+
+def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:
+    """The layout of a dataset that reachy-kit recorded.
+
+    Args:
+        root: its folder.
+        storage: how its frames have to be stored.
+
+    Raises:
+        WrongUseError: the folder holds something else.
+        RefusedError: another version of reachy-kit recorded it.
+    """
+    try:
+        stored = json.loads((root / LAYOUT_FILE).read_text())
+        schema, stored_as = stored.pop("schema", 1), stored.pop("storage", None)
+        _require_schema(root, schema)
+        stored["image_shape"] = tuple(stored["image_shape"]) if stored["image_shape"] else None
+        for name in ("environment_state", "action"):
+            stored[name] = tuple(stored[name])
+        layout = DatasetLayout(**stored)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WrongUseError(
+            f"{root} is not a reachy-kit dataset ({LAYOUT_FILE} is missing or unreadable). "
+            f"Record one: reachy-kit record --out {root}"
+        ) from error
+    if stored_as != storage:
+        raise WrongUseError(f"{root} holds a dataset stored as {stored_as}, not as {storage}")
+    return layout
+
+
+def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobot") -> None:
+    """Refuse a dataset that holds something else.
+
+    Args:
+        root: its folder.
+        layout: what it must hold.
+        storage: how its frames have to be stored.
+
+    Raises:
+        WrongUseError: the folder holds something else than a dataset.
+        RefusedError: naming the first difference.
+    """
+    stored = read_layout(root, storage)
+    for name in ("action", "environment_state", "policy_hz", "control_hz", "task", "image_shape"):
+        has, wants = getattr(stored, name), getattr(layout, name)
+        if has != wants:
+            raise RefusedError(
+                f"{root} holds {name} {has}, this recording has {wants}. Record into another folder with --out"
+            )
+
+
+def _require_schema(root: Path, schema: object) -> None:
+    if schema == SCHEMA:
+        return
+    age = "a newer" if isinstance(schema, int) and schema > SCHEMA else "an older"
+    raise RefusedError(
+        f"{root} was recorded by {age} reachy-kit (schema {schema}; this one reads schema {SCHEMA}). "
+        "Record it again: reachy-kit record"
+    )

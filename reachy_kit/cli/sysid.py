@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from reachy_kit.runtime.interface import Array
-    from reachy_sim.sysid.excitation import Recording
-    from reachy_sim.sysid.identification import Identified
+    from reachy_sim.sysid.identification import IdentifiedMotors
+    from reachy_sim.sysid.motor_recording import MotorRecording
 
 ACTUATORS, RECORDING, PICTURE = "actuators.json", "recording.npz", "sysid.png"
 TOO_BUSY = 0.01
@@ -45,11 +45,11 @@ def sysid(
     Example: reachy-kit sysid --robot daemon --out runs/sysid
     """
     from reachy_kit.runtime.interface import CONTROL_HZ
-    from reachy_sim.sysid.excitation import excitation
-    from reachy_sim.sysid.identification import identify
+    from reachy_sim.sysid.excitation import excitation_targets
+    from reachy_sim.sysid.identification import identify_motors
 
     _check_writable(out)
-    targets = excitation()
+    targets = excitation_targets()
     _agree(robot, len(targets) / CONTROL_HZ, yes)
     from reachy_sim.tasks import variant_by_name
 
@@ -65,7 +65,7 @@ def sysid(
             "such times. Close other programs and measure again"
         )
     with show.progress("fitting", total=4) as advance:
-        found = identify(recording, delay=delay, on_fit=advance)
+        found = identify_motors(recording, delay=delay, on_fit=advance)
     known = "" if delay is None else f" --delay {delay:g}"
     _save(out, recording, found, name, f"reachy-kit sysid --robot {robot}{known}")
     if json:
@@ -111,19 +111,19 @@ def _agree(robot: str, seconds: float, yes: bool) -> None:
         raise RefusedError("nothing was moved")
 
 
-def _record(stage: Session, targets: "Array") -> "Recording":
-    from reachy_sim.sysid.excitation import record
+def _record(stage: Session, targets: "Array") -> "MotorRecording":
+    from reachy_sim.sysid.motor_recording import record_motors
 
     with show.progress(f"moving {stage.robot.name}", total=len(targets)) as advance:
-        return record(stage.robot, targets, wall_clock=stage.wall_clock, on_tick=advance)
+        return record_motors(stage.robot, targets, wall_clock=stage.wall_clock, on_tick=advance)
 
 
-def _save(out: Path, recording: "Recording", found: "Identified", name: str, command: str) -> None:
-    from reachy_sim.sysid.sysid_plots import identified_motors
+def _save(out: Path, recording: "MotorRecording", found: "IdentifiedMotors", name: str, command: str) -> None:
+    from reachy_sim.sysid.identification_plot import plot_motors
 
     date = datetime.now(UTC)
     seconds = float(recording.captured[-1] - recording.captured[0])
-    (out / PICTURE).write_bytes(identified_motors(recording, found, f"Motors of {name}, {date:%Y-%m-%d}"))
+    (out / PICTURE).write_bytes(plot_motors(recording, found, f"Motors of {name}, {date:%Y-%m-%d}"))
     stalled = round(recording.stalled, 4)
     details = {
         "robot": name,
@@ -135,15 +135,15 @@ def _save(out: Path, recording: "Recording", found: "Identified", name: str, com
     found.save(out / ACTUATORS, details)
 
 
-def _table(title: str, found: "Identified") -> "Table":
+def _table(title: str, found: "IdentifiedMotors") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from reachy_sim.sysid.sysid_plots import headings, rows
+    from reachy_sim.sysid.identification_plot import table_headings, table_rows
 
     made = Table(title=title, box=box.SIMPLE, padding=0, collapse_padding=True)
-    for heading in headings():
+    for heading in table_headings():
         made.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for row in rows(found):
+    for row in table_rows(found):
         made.add_row(*row)
     return made

@@ -157,6 +157,4 @@ def randomization(name: str) -> DomainParameters:
         motors = Actuators.load(Path(name))
         delay = float(np.median(motors.delay))
         return replace(RANDOMIZATIONS["mild"], motors=motors, delay=(max(delay - 0.01, 0.0), delay + 0.01))
-    raise WrongUseError(
-        f"randomization {name!r} does not exist: choose {', '.join(RANDOMIZATIONS)}, or the path of a sysid JSON"
-    )
+    raise WrongUseError(f"no randomization is called {name!r}; there are {', '.join(RANDOMIZATIONS)}, or a sysid JSON")

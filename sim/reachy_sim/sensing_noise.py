@@ -1,10 +1,10 @@
-"""How far the detector's numbers are from geometry: the noise that stands in for it in the simulator.
+"""Sensing noise: how far the simulated senses' numbers are from geometry, as the ball detector's are.
 
-Each default is what was fitted to the detector on rendered frames plus an allowance for what those frames lack: motion
-blur, sensor noise, lens distortion, uneven light. The fit is measured; the allowances are not, for nobody here has had
-the robot's camera: they are set by hand, and a recording of a ball at known places would replace them.
+Each default is a value fitted to the detector on rendered frames plus an allowance for what those frames lack: motion
+blur, sensor noise, lens distortion, uneven light. The fit is measured. The allowances are set by hand, because the
+robot's camera has not been available; a recording of a ball at known places would replace them.
 
-Try it: .venv/bin/python -m reachy_sim.sensing.detector_noise --out runs/detector
+Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 FITTED_BEARING = 0.11
-"""°, standard deviation on the worse axis, right; 0.05° below. Nearly all of it is the ellipse that a near ball off the
-axis becomes, whose middle is not the ball's (size² · tan of the bearing); without it 0.02° are left on both axes.
+"""Standard deviation on the worse axis, degrees: right; 0.05° below. Nearly all of it comes from the image of a near
+ball off the axis, an ellipse whose centre is not the ball's (size² · tan of the bearing); without it 0.02° remain on
+both axes.
 Source: 4,000 frames of 320 × 180, seed 0, balls at 0.3–3 m all over the frame; sim/images/detector.png."""
 BEARING_ALLOWANCE = 0.14
-"""°, not measured: four tenths of a pixel of the simulated eye."""
+"""Degrees, not measured: four tenths of a pixel of the simulated camera."""
 FITTED_SIZE = 0.012
 """Relative standard deviation; 0.023 at 0.8° of apparent radius, 0.003 at 5°. Source: the same frames."""
 SIZE_ALLOWANCE = 0.088
@@ -29,14 +30,15 @@ MISSED_ALLOWANCE = 0.02
 
 @dataclass(frozen=True)
 class SensingNoise:
-    """How far geometry is from what the detector measures: as fitted plus as allowed for.
+    """Differences between geometry and the detector's measurements: the fitted value plus the allowance.
 
-    It has no model of a ball that the frame's edge cuts off. The detector loses that where its centre leaves the frame,
-    as geometry does, but on the way there places it up to 0.4 apparent radii too near the middle, up to 30 % too small.
+    It does not model a ball that the frame's edge cuts off. The detector loses such a ball where its centre leaves the
+    frame, as geometry does; before that it places it up to 0.4 apparent radii too near the middle, up to 30 % too
+    small.
     """
 
     bearing: float = float(np.deg2rad(FITTED_BEARING + BEARING_ALLOWANCE))
-    """rad, standard deviation on each axis: 0.25°."""
+    """Standard deviation on each axis, rad: 0.25°."""
     size: float = FITTED_SIZE + SIZE_ALLOWANCE
     """Relative standard deviation of the apparent radius: 0.1."""
     missed: float = FITTED_MISSED + MISSED_ALLOWANCE

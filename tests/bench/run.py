@@ -91,14 +91,14 @@ def simulated_tick() -> tuple[str, float, str, float]:
     import mujoco
 
     from reachy_kit.runtime.interface import NEUTRAL
-    from reachy_sim.dynamics.joints import Linkage
+    from reachy_sim.dynamics.closed_chain import ClosedChain
     from reachy_sim.dynamics.physics_tier import Physics
     from reachy_sim.robot import SimRobot
 
     robot = SimRobot()
     robot.connect()
     physics = Physics()
-    data, linkage = mujoco.MjData(physics.model), Linkage(physics.model)
+    data, linkage = mujoco.MjData(physics.model), ClosedChain(physics.model)
     data.qpos[:] = linkage.positions(NEUTRAL)
     data.ctrl[:] = data.qpos[linkage.motors]
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from reachy_sim.sysid.fidelity import action_sequence, compare, daemon_robot, replay, simulated
+from reachy_sim.sysid.action_replay import action_sequence, daemon_robot, replay_actions, replay_simulated
+from reachy_sim.sysid.fidelity import compare
 
 
 def test_the_daemon_and_the_simulator_do_the_same_within_a_degree_and_two_millimetres():
     sequence = action_sequence(8.0, seed=3)
     with daemon_robot() as robot:
-        real = replay(robot, sequence)
-    apart = compare(simulated("physics", sequence), real)
+        real = replay_actions(robot, sequence)
+    apart = compare(replay_simulated("physics", sequence), real)
     assert np.rad2deg(apart.angle) <= 1.0
     assert apart.distance <= 0.002
     assert -0.02 <= apart.lag <= 0.08  # the daemon's loop adds up to two ticks

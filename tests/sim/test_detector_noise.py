@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reachy_kit.runtime.errors import KitError
-from reachy_sim.sensing.detector_noise import Sightings, fit, measure
+from reachy_sim.sensing.detector_noise import fit_noise
+from reachy_sim.sensing.sightings import Sightings, render_sightings
 from reachy_sim.sensing_noise import FITTED_BEARING, FITTED_MISSED, FITTED_SIZE, SensingNoise
 
 KNOWN = {"bias": (0.002, -0.001), "deviation": (0.004, 0.002), "size_bias": -0.05, "size": 0.03, "missed": 0.1}
@@ -38,7 +39,7 @@ def covers(estimate, value):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fit_recovers_known_errors(seed):
-    fitted = fit(synthetic(seed=seed))
+    fitted = fit_noise(synthetic(seed=seed))
     for axis in range(2):
         assert covers(fitted.bias[axis], KNOWN["bias"][axis])
         assert covers(fitted.deviation[axis], KNOWN["deviation"][axis])
@@ -49,7 +50,7 @@ def test_the_fit_recovers_known_errors(seed):
 
 
 def test_the_fit_tells_the_ellipses_stretch_from_the_rest():
-    fitted = fit(synthetic(stretch=1.5))
+    fitted = fit_noise(synthetic(stretch=1.5))
     assert covers(fitted.stretch, 1.5)
     assert fitted.remainder[1].value == pytest.approx(KNOWN["deviation"][1], rel=0.05)
     assert fitted.deviation[1].value > fitted.remainder[1].value
@@ -57,16 +58,16 @@ def test_the_fit_tells_the_ellipses_stretch_from_the_rest():
 
 @pytest.mark.parametrize("border", [-0.4, 0.0, 0.3])
 def test_the_fit_finds_where_balls_at_the_edge_are_lost(border):
-    assert fit(synthetic(border=border)).border == pytest.approx(border, abs=0.03)
+    assert fit_noise(synthetic(border=border)).border == pytest.approx(border, abs=0.03)
 
 
 def test_too_few_balls_are_refused():
     with pytest.raises(KitError, match="render more frames"):
-        fit(synthetic(count=20))
+        fit_noise(synthetic(count=20))
 
 
 def test_the_defaults_are_what_the_detector_does_on_rendered_frames_and_more():
-    fitted = fit(measure(400, seed=1))
+    fitted = fit_noise(render_sightings(400, seed=1))
     worse = max(estimate.value for estimate in fitted.deviation)
     assert np.rad2deg(worse) == pytest.approx(FITTED_BEARING, rel=0.3)
     assert fitted.size_deviation.value == pytest.approx(FITTED_SIZE, rel=0.3)
@@ -84,7 +85,7 @@ def test_the_command_writes_its_numbers_and_its_picture(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "reachy_sim.sensing.detector_noise",
+        "reachy_sim.sensing.detector_report",
         "--out",
         str(tmp_path / "new"),
         "--frames",

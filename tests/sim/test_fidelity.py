@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from reachy_sim.sysid.fidelity import action_sequence, compare, simulated
+from reachy_sim.sysid.action_replay import action_sequence, replay_simulated
+from reachy_sim.sysid.fidelity import compare
 
 SEQUENCE = action_sequence(12.0)
 
 
 @pytest.fixture(scope="module")
 def physics():
-    return simulated("physics", SEQUENCE)
+    return replay_simulated("physics", SEQUENCE)
 
 
 def test_the_kinematic_tier_follows_physics_within_a_degree_and_a_half(physics):
-    apart = compare(physics, simulated("kinematic", SEQUENCE, tier="kinematic"))
+    apart = compare(physics, replay_simulated("kinematic", SEQUENCE, tier="kinematic"))
     assert np.rad2deg(apart.angle_with_lag) <= 1.5
     assert apart.distance <= 0.002
     assert abs(apart.lag) <= 0.04
@@ -22,7 +23,7 @@ def test_the_kinematic_tier_follows_physics_within_a_degree_and_a_half(physics):
 
 @pytest.mark.parametrize(("settings", "degrees"), [("fast", 0.2), ("coarse", 0.6)])
 def test_cheaper_physics_stays_within_its_published_error(physics, settings, degrees):
-    apart = compare(physics, simulated(settings, SEQUENCE, physics=settings))
+    apart = compare(physics, replay_simulated(settings, SEQUENCE, physics=settings))
     assert 0 < np.rad2deg(apart.angle_with_lag) <= degrees
 
 

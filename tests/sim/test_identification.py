@@ -11,8 +11,10 @@ from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
 from reachy_sim.dynamics.actuators import IDENTIFIED, TICK, Actuators, Motors, in_series
 from reachy_sim.dynamics.joints import joint_targets
 from reachy_sim.robot import SimRobot, SimRobotConfig
-from reachy_sim.sysid.excitation import Recording, excitation, record
-from reachy_sim.sysid.identification import NAMES, identify
+from reachy_sim.sysid.excitation import excitation_targets
+from reachy_sim.sysid.identification import identify_motors
+from reachy_sim.sysid.motor_model import NAMES
+from reachy_sim.sysid.motor_recording import MotorRecording, record_motors
 
 ENCODER = 2 * np.pi / 4096
 """rad, a step of the XL330's encoder (Robotis e-Manual)."""
@@ -47,7 +49,7 @@ class MotorRobot:
         self._ticks += 1
 
 
-TARGETS = excitation()
+TARGETS = excitation_targets()
 SLOW = Actuators(
     delay=np.array([0.03, 0.025, 0.03, 0.035, 0.04, 0.03, 0.02, 0.045, 0.03]),
     gain=np.array([1.0, 0.97, 0.95, 1.0, 0.98, 0.96, 1.0, 0.9, 1.02]),
@@ -59,7 +61,7 @@ SLOW = Actuators(
 
 
 def shaken(actuators, errors):
-    return record(MotorRobot(actuators, errors), TARGETS, wall_clock=False)
+    return record_motors(MotorRobot(actuators, errors), TARGETS, wall_clock=False)
 
 
 def independent(seed):
@@ -79,7 +81,7 @@ def persistent(seed):
 
 @pytest.fixture(scope="module")
 def found():
-    return identify(shaken(SLOW, independent(0)))
+    return identify_motors(shaken(SLOW, independent(0)))
 
 
 def test_known_motors_are_recovered(found):
@@ -115,7 +117,7 @@ def test_the_intervals_hold_the_truth(found):
 
 @pytest.mark.long
 def test_the_intervals_hold_the_truth_when_errors_follow_one_another(found):
-    disturbed = identify(shaken(SLOW, persistent(2)))
+    disturbed = identify_motors(shaken(SLOW, persistent(2)))
     assert held(disturbed, SLOW) >= 0.87
     wider = np.subtract(disturbed.high["gain"], disturbed.low["gain"]) / (found.high["gain"] - found.low["gain"])
     assert np.median(wider) > 2  # as many numbers, but they say less
@@ -133,7 +135,7 @@ def test_a_robot_that_does_not_move_is_reported():
     measured = recording.measured.copy()
     measured[:, 8] = REST[8]
     with pytest.raises(KitError, match="left_antenna did not move"):
-        identify(Recording(recording.sent, recording.commands, recording.captured, measured))
+        identify_motors(MotorRecording(recording.sent, recording.commands, recording.captured, measured))
 
 
 # The clock
@@ -143,7 +145,7 @@ def test_what_happens_during_a_stall_is_left_out():
     times = np.arange(500) / CONTROL_HZ
     times[200:] += 0.3
     still = np.zeros((500, 9))
-    recording = Recording(times, still, times, still)
+    recording = MotorRecording(times, still, times, still)
     left_out = np.flatnonzero(~recording.steady)
     assert left_out[0] == 199
     assert times[left_out[-1]] == pytest.approx(times[200] + 0.24, abs=0.02)
@@ -152,11 +154,11 @@ def test_what_happens_during_a_stall_is_left_out():
 
 def test_a_recording_survives_its_file(tmp_path):
     times, values = np.arange(5.0), np.ones((5, 9))
-    Recording(times, values, times, 2 * values).save(tmp_path / "recording.npz")
-    np.testing.assert_array_equal(Recording.load(tmp_path / "recording.npz").measured, 2 * values)
+    MotorRecording(times, values, times, 2 * values).save(tmp_path / "recording.npz")
+    np.testing.assert_array_equal(MotorRecording.load(tmp_path / "recording.npz").measured, 2 * values)
     (tmp_path / "other.npz").write_bytes(b"PK")
-    with pytest.raises(RefusedError, match=r"other\.npz is no recording"):
-        Recording.load(tmp_path / "other.npz")
+    with pytest.raises(RefusedError, match=r"other\.npz is not a recording"):
+        MotorRecording.load(tmp_path / "other.npz")
 
 
 # The excitation
@@ -210,7 +212,7 @@ def test_a_simulated_robot_made_slower_is_found_slower():
         rate_limit=np.where(np.arange(9) == 0, 1.2, np.inf),
     )  # fmt: skip
     robot = SimRobot(SimRobotConfig(actuators=wanted))
-    found = identify(record(robot, TARGETS, wall_clock=False)).actuators
+    found = identify_motors(record_motors(robot, TARGETS, wall_clock=False)).actuators
     trail = found.delay + found.damping / found.bandwidth / np.pi
     np.testing.assert_allclose(trail, 0.05 + 0.9 / 2.5 / np.pi, rtol=0.15)
     assert found.rate_limit[0] == pytest.approx(1.2, rel=0.05)

@@ -1,1 +1,1 @@
-"""How the robots move: MuJoCo, or identified motors under exact kinematics."""
+"""Dynamics of a batch of robots: MuJoCo physics, or identified motors under exact kinematics."""

@@ -1,7 +1,7 @@
-"""How the nine motors follow their targets: delay, gain, backlash, a second-order response and a rate limit.
+"""Model of the nine motors: delay, gain, backlash, a second-order response and a rate limit.
 
-The kinematic tier is made of it; the physics tier puts it before its own actuators where a robot is slower than they
-are. Values come from a JSON that ``reachy-kit sysid`` writes, and from the variants.
+The kinematic tier consists of it; the physics tier puts it before its own actuators where a robot is slower than they
+are. Values come from a JSON that ``reachy-kit sysid`` writes, and from the domain parameters.
 Try it: reachy-kit sysid --robot sim --out runs/sysid
 """
 
@@ -12,39 +12,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array
-from reachy_sim.dynamics.joints import JOINTS, joint_targets
+from reachy_sim.dynamics.joints import JOINTS, Ids, joint_targets
 
 TICK = 1 / CONTROL_HZ
-"""s."""
+"""Control tick, s."""
 MAX_DELAY = 0.12
-"""s, the longest that the simulator remembers commands for."""
+"""Longest delay for which the simulator remembers commands, s."""
 AS_SHIPPED = np.inf
-"""A bandwidth that leaves the response to the physics tier's own actuators."""
+"""Bandwidth that leaves the response to the physics tier's own actuators."""
 _REST: Array = joint_targets(NEUTRAL)
 
 
 @dataclass(frozen=True)
 class Actuators:
-    """Per joint in the order of ``JOINTS``; a scalar means all nine. A batch has (N, 9) or (N, 1)."""
+    """Parameters per joint in the order of ``JOINTS``; a scalar applies to all nine. A batch has (N, 9) or (N, 1)."""
 
     delay: Array | float = 0.03
-    """s between a command and its arrival at the motor. The real robot needs 20–40 ms (reachy_mini documentation)."""
+    """Time from a command to its arrival at the motor, s. The real robot needs 20–40 ms (reachy_mini documentation)."""
     bandwidth: Array | float = AS_SHIPPED
-    """Hz, undamped natural frequency of the response."""
+    """Undamped natural frequency of the response, Hz."""
     damping: Array | float = 1.0
     """Damping ratio of that response; 1 does not overshoot."""
     gain: Array | float = 1.0
-    """Share of the commanded way from neutral that is carried out."""
+    """Share of the commanded motion from neutral that is carried out."""
     rate_limit: Array | float = np.inf
-    """rad/s."""
+    """Highest speed, rad/s."""
     backlash: Array | float = 0.0
-    """rad of play between motor and joint."""
+    """Play between motor and joint, rad."""
     friction: Array | float = 1.0
-    """Dry friction, in multiples of the model's. The kinematic tier has none."""
+    """Dry friction, in multiples of the model's. The kinematic tier has no friction."""
 
     def __post_init__(self) -> None:
         low = {"bandwidth": 0.1, "damping": 0.05, "gain": 0.05, "rate_limit": 0.05}
@@ -55,36 +54,38 @@ class Actuators:
                 raise WrongUseError(f"actuators: {field.name} must lie in {least:g}…{most:g}, got {value.tolist()}")
 
     def table(self, count: int) -> dict[str, Array]:
-        """Each number as (count, 9)."""
+        """Every parameter by name, broadcast to (count, 9)."""
         return {
             field.name: np.array(np.broadcast_to(getattr(self, field.name), (count, len(JOINTS))), dtype=np.float64)
             for field in fields(self)
         }
 
     def save(self, path: Path, details: Mapping[str, Any] | None = None) -> None:
-        """Write the JSON that ``load`` reads; ``details`` (intervals, robot, date) stand beside the values."""
+        """Write the JSON that ``load`` reads; ``details`` (intervals, robot, date) are stored beside the values."""
         values = {name: row[0].tolist() for name, row in self.table(1).items()}
         finite = {name: [v if np.isfinite(v) else None for v in row] for name, row in values.items()}
         path.write_text(json.dumps({"joints": JOINTS, "actuators": finite, **(details or {})}, indent=2))
 
     @classmethod
     def load(cls, path: Path) -> "Actuators":
-        """What ``reachy-kit sysid`` identified.
+        """Read what ``reachy-kit sysid`` identified.
 
         Raises:
-            RefusedError: the file is none of ours.
+            RefusedError: the file does not hold identified actuators.
         """
         try:
             stored = json.loads(path.read_text())
             if tuple(stored["joints"]) != JOINTS:
-                raise ValueError("its joints are others")
+                raise ValueError("its joints differ from ours")
             table = {
                 name: np.array([np.inf if v is None else v for v in row], dtype=np.float64)
                 for name, row in stored["actuators"].items()
             }
             return cls(**table)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RefusedError(f"{path} holds no identified actuators ({error}). Make one: reachy-kit sysid") from error
+            raise RefusedError(
+                f"{path} does not hold identified actuators ({error}). Identify the robot: reachy-kit sysid"
+            ) from error
 
 
 IDENTIFIED = Actuators(
@@ -92,22 +93,22 @@ IDENTIFIED = Actuators(
     damping=np.array([0.59, 1.34, 1.33, 1.32, 1.20, 1.25, 1.27, 1.16, 1.16]),
     backlash=np.array([0.008, 0.043, 0.041, 0.019, 0.022, 0.045, 0.046, 0.005, 0.005]),
 )
-"""The shipped physics as the kinematic tier sees it; the play is what the model's dry friction looks like from outside.
+"""The shipped physics as identified for the kinematic tier; the model's dry friction appears as play.
 The gain, 0.97 to 1.01, is taken as 1.
 
 Source: reachy-kit sysid --robot sim --delay 0.03, on reachy_mini 1.12's model. 7 to 11 mrad of the legs' motion of 80
 remain unexplained, 2.3 of the body's 128, 2.2 of the antennas' 194 (root mean squares).
 """
 _NO_LAG = 1e-3
-"""s, a period that no motor shows at 50 Hz."""
+"""Period too short to show at 50 Hz, s."""
 
 
 class Motors:
-    """A batch of nine motors each, stepped a control tick at a time.
+    """The nine motors of N robots, stepped a control tick at a time.
 
     Args:
         count: N robots.
-        hz: ticks a second.
+        hz: ticks per second.
     """
 
     def __init__(self, count: int, hz: float = CONTROL_HZ) -> None:
@@ -126,8 +127,8 @@ class Motors:
         self._uniform: int | None = 0
         self._weak = self._loose = self._limited = False
 
-    def reset(self, ids: npt.NDArray[np.int64], actuators: Actuators, position: Array) -> None:
-        """Stand still at (len(ids), 9) rad, having been told to for a while."""
+    def reset(self, ids: Ids, actuators: Actuators, position: Array) -> None:
+        """Place the motors of robots ``ids`` at (K, 9) rad, at rest, held there by all remembered commands."""
         table = actuators.table(len(ids))
         ticks = table["delay"] / self._tick
         whole = np.floor(ticks + 1e-9)
@@ -137,25 +138,25 @@ class Motors:
         self._second[:, ids] = _response(table["bandwidth"], table["damping"], self._tick - late)
         self._less[ids], self._play[ids] = table["gain"] - 1, table["backlash"] / 2
         self._rate[ids] = table["rate_limit"]
-        # Where it stands is what it was told, seen through its gain: the start is exact whatever the motor.
-        told = _REST + (position - _REST) / table["gain"]
-        self._commands[:, ids] = told
-        self._engaged = self._engaged.copy()  # it may be among the commands
-        self._engaged[ids] = told + self._less[ids] * (told - _REST)
+        # The position is the command scaled by the gain, so that the start is exact whatever the motor.
+        command = _REST + (position - _REST) / table["gain"]
+        self._commands[:, ids] = command
+        self._engaged = self._engaged.copy()  # it may be a view of the commands
+        self._engaged[ids] = command + self._less[ids] * (command - _REST)
         self.position[ids] = position
         self.velocity[ids] = 0.0
-        # What no motor of the batch has is not computed; it would change nothing.
+        # An effect that no motor of the batch has is not computed.
         first = int(self._late[0, 0])
         self._uniform = first if (self._late == first).all() else None
         self._weak, self._loose = bool(self._less.any()), bool((self._play > 0).any())
         self._limited = bool(np.isfinite(self._rate).any())
 
-    def told(self, ids: npt.NDArray[np.int64]) -> Array:
-        """(len(ids), 9) rad, the latest targets."""
+    def commands(self, ids: Ids) -> Array:
+        """Latest targets of robots ``ids``, (K, 9) rad."""
         return np.asarray(self._commands[self._newest, ids])
 
     def step(self, targets: Array) -> Array:
-        """(N, 9) rad where the joints are a tick after the (N, 9) targets were sent."""
+        """Joint positions (N, 9) rad a tick after the (N, 9) rad of targets were sent."""
         self._newest = (self._newest + 1) % self._slots
         self._commands[self._newest] = targets
         start, speed = self.position, self.velocity
@@ -178,12 +179,12 @@ class Motors:
         return position
 
     def _goal(self) -> Array:
-        """(N, 9) where the motors want to be for the command that arrives now."""
+        """Goal (N, 9) rad of the motors, for the command that arrives now."""
         if self._uniform is not None:
-            told = self._commands[(self._newest - self._uniform) % self._slots]
+            command = self._commands[(self._newest - self._uniform) % self._slots]
         else:
-            told = self._commands[(self._newest - self._late) % self._slots, self._rows, self._columns]
-        goal = told + self._less * (told - _REST) if self._weak else told
+            command = self._commands[(self._newest - self._late) % self._slots, self._rows, self._columns]
+        goal = command + self._less * (command - _REST) if self._weak else command
         if not self._loose:
             self._engaged = goal
             return goal
@@ -192,9 +193,15 @@ class Motors:
 
 
 def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:
-    """(4, N, 9) how a second-order system's offset and speed carry over: exact, whatever the step.
+    """Exact transition of a second-order system over a time: offset and speed to offset and speed.
 
-    An infinite bandwidth is there at once.
+    Args:
+        bandwidth: (N, 9) Hz; infinite responds at once.
+        damping: (N, 9) damping ratio.
+        seconds: (N, 9) s.
+
+    Returns:
+        (4, N, 9): offset→offset, speed→offset, offset→speed, speed→speed.
     """
     instant = np.isinf(bandwidth)
     omega = 2 * np.pi * np.where(instant, 1.0, bandwidth)
@@ -211,26 +218,27 @@ def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:
             fade * (even - damping * omega * odd),
         ]
     )
-    # Over no time nothing happens, not even to what is infinitely quick.
+    # Over a time of zero nothing changes, even where the response is infinitely quick.
     return np.asarray(np.where(instant & (seconds > 0), 0.0, carried))
 
 
 def in_series(wanted: Actuators, own: Actuators) -> Actuators:
-    """What must stand before motors of their own for both together to respond as wanted.
+    """Actuators to put before a robot's own motors, so that both in series respond as wanted.
 
-    Periods of responses in series add up, nearly; a robot cannot be made quicker than its own motors. The delay then
-    makes good how far slow motion trails, which is the delay and ``damping / (π bandwidth)``. Play that is there anyway
-    is not added. Where the wanted bandwidth is infinite, the response and the delay stay as they are.
+    Periods of responses in series nearly add up; a robot cannot be made quicker than its own motors. The delay then
+    compensates for how far slow motion trails, which is the delay plus ``damping / (π bandwidth)``. Play that the
+    motors have anyway is not added. Where the wanted bandwidth is infinite, the response and the delay stay as they
+    are.
 
     Args:
-        wanted: of the whole: (N, 9), (N, 1) or scalars.
-        own: of the motors without their delay.
+        wanted: the response of both: (N, 9), (N, 1) or scalars.
+        own: the robot's own motors, without their delay.
     """
     period, own_period = 1 / np.asarray(wanted.bandwidth), 1 / np.asarray(own.bandwidth)
     before = np.where(period > 0, np.maximum(period - own_period, 0.0), 0.0)
     before = np.where(before > _NO_LAG, before, 0.0)
     trail = (wanted.damping * (period - before) - own.damping * own_period) / np.pi
-    # Where the first motors will be at the end of a tick is sent on at its beginning.
+    # The position of the first motors at the end of a tick is passed on at its beginning.
     trail = trail + np.where(before > 0, TICK / 2, 0.0)
     return replace(
         wanted,

@@ -1,17 +1,16 @@
 """The kinematic tier: identified motors in joint space, the legs' exact geometry from there to the head. Numpy only.
 
-It has no contacts and no gravity, so a head that physics lets sag by a degree stands still here. How closely it follows
-physics: tests/sim/test_fidelity.py.
+It has neither contacts nor gravity: a head that sags by a degree under physics stands still here. sim/RESULTS.md
+says how closely it follows physics.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from reachy_kit.runtime.geometry import euler_from_rotation
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, HEAD, Array
 from reachy_kit.runtime.kinematics import HeadTracker
 from reachy_sim.dynamics.actuators import IDENTIFIED, Actuators, Motors
-from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
+from reachy_sim.dynamics.joints import Ids, joint_targets, refuse_unreachable
 
 
 class Kinematic:
@@ -26,11 +25,11 @@ class Kinematic:
         self._motors = Motors(num_envs)
         self._platform = HeadTracker(num_envs)
 
-    def reset(self, ids: npt.NDArray[np.int64], poses: Array, actuators: Actuators) -> None:
-        """Stand still, exactly at a pose.
+    def reset(self, ids: Ids, poses: Array, actuators: Actuators) -> None:
+        """Place robots exactly at poses, at rest.
 
         Args:
-            ids: (K,) which robots.
+            ids: (K,) indices of the robots.
             poses: (K, 9).
             actuators: (K, 9), (K, 1) or scalars; an infinite bandwidth means the shipped motors'.
 

@@ -1,7 +1,7 @@
-"""The robot's own MJCF, found in the installed reachy_mini without importing it, plus our scene.
+"""The robot's own MJCF, found in the installed reachy_mini without importing it, and a ball as the target.
 
-The meshes stay in that package; with drawing=False everything that only draws is left out. The links' inertia is given
-explicitly, so their mass does not change with it.
+The meshes stay in that package; ``drawing=False`` leaves out everything that is only drawn. The links' inertia is given
+explicitly, so that their mass does not change with it.
 """
 
 import importlib.util
@@ -12,17 +12,17 @@ import mujoco
 from reachy_kit.runtime.errors import KitError
 
 HEAD_HEIGHT = 0.177
-"""m from the table to the origin of the base frame. Source: head_z_offset in reachy_mini's kinematics_data.json."""
+"""Height of the base frame's origin above the table, m. Source: head_z_offset in reachy_mini's kinematics_data.json."""
 TIMESTEP = 0.002
-"""s, ten steps a tick. Source: reachy_mini.daemon.backend.mujoco (1.12)."""
+"""Physics step, s; ten steps per tick. Source: reachy_mini.daemon.backend.mujoco (1.12)."""
 BALL_RADIUS = 0.035
-"""m, about a table-tennis ball to a tennis ball."""
+"""Radius of the target, m: between a table-tennis ball and a tennis ball."""
 BALL_RGBA = (0.10, 0.75, 0.15, 1.0)
 _VISUAL_GROUP = 2
 
 
 def mjcf_path() -> Path:
-    """Where the installed reachy_mini keeps the scene its daemon simulates.
+    """Path of the scene that the installed reachy_mini's daemon simulates.
 
     Raises:
         KitError: the package or its model is missing.
@@ -39,12 +39,12 @@ def mjcf_path() -> Path:
 
 
 def robot_model(*, drawing: bool, timestep: float = TIMESTEP, delay_samples: int = 0) -> mujoco.MjModel:
-    """The daemon's robot; with ``drawing`` a coloured ball beside it (mocap body ``target``).
+    """Compile the daemon's robot; with ``drawing``, a coloured ball beside it (mocap body ``target``).
 
     Args:
-        drawing: keep the meshes that only draw: slow to load and to render, wanted for pictures of the robot itself.
-        timestep: s.
-        delay_samples: physics steps for which the actuators remember their commands, so that they can be late.
+        drawing: keep the meshes that are only drawn: slow to load and to render, needed for images of the robot itself.
+        timestep: physics step, s.
+        delay_samples: physics steps for which the actuators remember their commands, for delays.
     """
     spec = mujoco.MjSpec.from_file(str(mjcf_path()))
     if not drawing:
@@ -53,7 +53,7 @@ def robot_model(*, drawing: bool, timestep: float = TIMESTEP, delay_samples: int
                 spec.delete(geom)
         needed = {geom.meshname for geom in spec.geoms}
         for mesh in list(spec.meshes):
-            if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name goes by its file's
+            if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name is named after its file
                 spec.delete(mesh)
     for actuator in spec.actuators:
         actuator.nsample = delay_samples
@@ -64,7 +64,7 @@ def robot_model(*, drawing: bool, timestep: float = TIMESTEP, delay_samples: int
 
 
 def add_ball(spec: mujoco.MjSpec) -> None:
-    """Add the target: a ball that moves where it is told and touches nothing."""
+    """Add the target: a ball on a mocap body that collides with nothing."""
     ball = spec.worldbody.add_body(name="target", mocap=True, pos=[0.8, 0.0, HEAD_HEIGHT])
     ball.add_geom(
         name="target",

@@ -1,6 +1,6 @@
 """A batch of MuJoCo simulations: mjbatch on all cores, or plain MuJoCo one after the other with the same numbers.
 
-mjbatch has no wheel for Windows. Both are driven through the same few arrays, in mjbatch's shapes.
+mjbatch does not have a wheel for Windows. Both engines are driven through the same few arrays, in mjbatch's shapes.
 """
 
 import copy
@@ -21,30 +21,33 @@ class Batch(Protocol):
     """N simulations of one model."""
 
     def bind(self, name: str) -> Array:
-        """(N, ...) live: ``state`` (integration states), ``ctrl``, and the derived fields after a call."""
+        """Live array (N, ...): ``state`` (integration states), ``ctrl``, or a derived field, valid after a call."""
         ...
 
     def expand(self, name: str) -> Array:
-        """(N, ...) a field of the model, for each simulation of its own."""
+        """Live array (N, ...) of a model's field, from now on separate for each simulation."""
         ...
 
     def step(self, *, nstep: int) -> None:
-        """Advance all by that many physics steps."""
+        """Advance all simulations by ``nstep`` physics steps."""
         ...
 
     def forward(self, ids: npt.NDArray[np.int64]) -> None:
-        """Derive the fields of some from their states."""
+        """Derive the fields of the simulations ``ids`` from their states."""
         ...
 
 
 def open_batch(model: mujoco.MjModel, count: int, threads: int = 0, engine: Engine = "auto") -> Batch:
-    """A batch of simulations.
+    """Open a batch of simulations.
 
     Args:
         model: copied.
         count: N.
         threads: 0 takes every core.
         engine: auto takes mjbatch where it is installed.
+
+    Raises:
+        ImportError: mjbatch is asked for and not installed.
     """
     if engine != "mujoco":
         try:
@@ -59,10 +62,10 @@ def open_batch(model: mujoco.MjModel, count: int, threads: int = 0, engine: Engi
 
 
 class PlainBatch:
-    """mjbatch's few calls on plain MuJoCo.
+    """Mjbatch's calls that we need, on plain MuJoCo.
 
     Args:
-        model: copied, once for each simulation as soon as one of its fields is expanded.
+        model: copied; once per simulation as soon as a field is expanded.
         count: N.
     """
 
@@ -76,24 +79,25 @@ class PlainBatch:
         self._expanded: dict[str, Array] = {}
 
     def bind(self, name: str) -> Array:
-        """As mjbatch's: ``state`` and ``ctrl`` may be written."""
+        """Live array (N, ...); ``state`` and ``ctrl`` may be written."""
         if name == "state":
             return self._state
         if name == "ctrl":
-            first = mujoco.mj_stateSize(self._models[0], int(mujoco.mjtState.mjSTATE_CTRL) - 1)  # all that stand before
+            components_before = int(mujoco.mjtState.mjSTATE_CTRL) - 1
+            first = mujoco.mj_stateSize(self._models[0], components_before)
             return self._state[:, first : first + self._models[0].nu]
         value = getattr(self._data, name)
         return self._derived.setdefault(name, np.zeros((len(self._state), *value.shape)))
 
     def expand(self, name: str) -> Array:
-        """As mjbatch's."""
+        """Live array (N, ...) of a model's field, from now on separate for each simulation."""
         if not self._expanded:
             self._models = [copy.copy(self._models[0]) for _ in self._models]
         value = getattr(self._models[0], name)
         return self._expanded.setdefault(name, np.repeat(np.asarray(value)[None], len(self._state), axis=0))
 
     def step(self, *, nstep: int) -> None:
-        """As mjbatch's, in a loop."""
+        """Advance all simulations by ``nstep`` physics steps, one after the other."""
         for index in range(len(self._state)):
             model = self._loaded(index)
             mujoco.mj_step(model, self._data, nstep)
@@ -101,7 +105,7 @@ class PlainBatch:
             self._derive(index)
 
     def forward(self, ids: npt.NDArray[np.int64]) -> None:
-        """As mjbatch's, in a loop."""
+        """Derive the fields of the simulations ``ids`` from their states."""
         for index in ids.tolist():
             mujoco.mj_forward(self._loaded(index), self._data)
             self._derive(index)

@@ -1,4 +1,4 @@
-"""What the two tiers have in common, and how one is opened by name.
+"""The two tiers of dynamics: their common interface, and how a tier is opened by name.
 
 ``physics`` is MuJoCo with the daemon's settings; ``kinematic`` is identified motors under exact leg geometry, a hundred
 times as fast, without contacts or gravity.
@@ -9,19 +9,20 @@ from typing import Protocol
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.actuators import Actuators
+from reachy_sim.dynamics.joints import Ids
 from reachy_sim.dynamics.kinematic_tier import Kinematic
-from reachy_sim.dynamics.physics_tier import Ids, Physics
+from reachy_sim.dynamics.physics_tier import Physics
 
 TIERS = ("physics", "kinematic")
 
 
 class Dynamics(Protocol):
-    """N robots that follow what their motors are told."""
+    """N robots that follow the targets of their motors."""
 
     num_envs: int
 
     def reset(self, ids: Ids, poses: Array, actuators: Actuators) -> None:
-        """Stand still exactly at (K, 9) poses."""
+        """Place robots ``ids`` exactly at (K, 9) poses, at rest."""
         ...
 
     def step(self, targets: Array) -> None:
@@ -45,10 +46,16 @@ class Dynamics(Protocol):
 
 
 def open_dynamics(tier: str, num_envs: int, *, settings: str = "daemon", threads: int = 0) -> Dynamics:
-    """The dynamics of a tier.
+    """Open the dynamics of a tier.
+
+    Args:
+        tier: physics or kinematic.
+        num_envs: N.
+        settings: of the physics tier: daemon, fast or coarse.
+        threads: of the physics tier; 0 takes every core.
 
     Raises:
-        WrongUseError: there is no such tier.
+        WrongUseError: the tier or its settings do not exist.
     """
     if tier == "physics":
         return Physics(num_envs, settings, threads=threads)

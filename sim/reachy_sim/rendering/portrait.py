@@ -5,7 +5,7 @@ import numpy as np
 
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, pose_from_vector
 from reachy_kit.runtime.interface import Array, Image
-from reachy_sim.dynamics.joints import Linkage
+from reachy_sim.dynamics.closed_chain import ClosedChain
 from reachy_sim.dynamics.model import HEAD_HEIGHT, robot_model
 from reachy_sim.rendering.offscreen import offscreen_renderer
 
@@ -16,7 +16,7 @@ _SKY = 0
 def portraits(poses: list[Array], targets: list[Array], width: int = 800, height: int = 500) -> list[Image]:
     """The robot in each of the (9,) poses, the ball at each (3,) target in the base frame, all seen from one place."""
     model = robot_model(drawing=True)
-    data, linkage = mujoco.MjData(model), Linkage(model)
+    data, linkage = mujoco.MjData(model), ClosedChain(model)
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     model.vis.rgba.haze = (0.93, 0.93, 0.93, 1.0)
     model.geom("floor").matid = -1

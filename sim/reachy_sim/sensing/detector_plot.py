@@ -1,6 +1,6 @@
-"""The detector's errors in one picture: on whole balls above, at the edge of the image below.
+"""Plot of the detector's errors: on whole balls above, at the edge of the image below.
 
-Try it: .venv/bin/python -m reachy_sim.sensing.detector_noise --out runs/detector
+Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
 
 from pathlib import Path
@@ -13,14 +13,15 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from reachy_kit.runtime.interface import Array
-from reachy_sim.sensing.detector_noise import NoiseFit, Sightings
+from reachy_sim.sensing.detector_noise import NoiseFit
+from reachy_sim.sensing.sightings import Sightings
 from reachy_sim.sensing_noise import SensingNoise
 
 _RIGHT, _BELOW = "tab:blue", "tab:orange"
 
 
-def plot(sightings: Sightings, fitted: NoiseFit, file: Path) -> None:
-    """Six panels as a PNG file."""
+def plot_errors(sightings: Sightings, fitted: NoiseFit, file: Path) -> None:
+    """Write six panels as a PNG file."""
     figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
     _histogram(axes[0, 0], sightings, fitted)
     _over_bearing(axes[0, 1], sightings, fitted)
@@ -34,7 +35,7 @@ def plot(sightings: Sightings, fitted: NoiseFit, file: Path) -> None:
 
 
 def _degrees(sightings: Sightings) -> tuple[Array, Array]:
-    """Errors and bearings in degrees of the whole balls that were found, (M, 2) each."""
+    """Errors and bearings of the whole balls that were found, (M, 2) degrees each."""
     used = sightings.whole & sightings.found
     return np.rad2deg(sightings.measured[used, :2] - sightings.bearing[used]), np.rad2deg(sightings.bearing[used])
 
@@ -67,7 +68,7 @@ def _over_bearing(axes: Axes, sightings: Sightings, fitted: NoiseFit) -> None:
         error = np.rad2deg(fitted.stretch.value * np.deg2rad(radius) ** 2 * np.tan(np.deg2rad(grid)))
         axes.plot(grid, error, "k-", linewidth=1)
         axes.annotate(f"{radius:.0f}°", (grid[-1], error[-1]))
-    axes.set(title=f"An ellipse's middle is not the ball's: stretch {fitted.stretch.value:.2f}")
+    axes.set(title=f"An ellipse's centre is not the ball's: stretch {fitted.stretch.value:.2f}")
     axes.set(xlabel="bearing right [°]", ylabel="error right [°]")
 
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from reachy_kit.runtime.interface import NEUTRAL, Array, Image
-from reachy_sim.dynamics.joints import Linkage
+from reachy_sim.dynamics.closed_chain import ClosedChain
 from reachy_sim.dynamics.model import HEAD_HEIGHT
 from reachy_sim.rendering.offscreen import offscreen_renderer
 from reachy_sim.view.meshes import light_model
@@ -22,7 +22,7 @@ class RobotDrawing:
     def __init__(self) -> None:
         self.model = light_model()
         self.data = mujoco.MjData(self.model)
-        self._linkage = Linkage(self.model)
+        self._linkage = ClosedChain(self.model)
         self._ball = self.model.body("target").mocapid[0]
         self.stand(NEUTRAL, None)
 

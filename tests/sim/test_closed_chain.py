@@ -1,4 +1,4 @@
-"""Any reachable pose in closed form: every rod of the linkage closes, and the head is exactly there."""
+"""Any reachable pose in closed form: every rod of the chain_and_model closes, and the head is exactly there."""
 
 import mujoco
 import numpy as np
@@ -10,14 +10,15 @@ from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import ANTENNA_REST, NEUTRAL
 from reachy_kit.runtime.kinematics import reachable
 from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
-from reachy_sim.dynamics.joints import JOINTS, Linkage, commanded_joints, joint_targets
+from reachy_sim.dynamics.closed_chain import ClosedChain
+from reachy_sim.dynamics.joints import JOINTS, commanded_joints, joint_targets
 from reachy_sim.dynamics.model import HEAD_HEIGHT, robot_model
 
 
 @pytest.fixture(scope="module")
-def linkage():
+def chain_and_model():
     model = robot_model(drawing=False)
-    return Linkage(model), model, mujoco.MjData(model)
+    return ClosedChain(model), model, mujoco.MjData(model)
 
 
 @st.composite
@@ -32,9 +33,9 @@ def poses(draw):
 
 @given(pose=poses())
 @settings(max_examples=100)
-def test_all_rods_close_and_the_head_is_where_it_should_be(linkage, pose):
-    standing, model, data = linkage
-    data.qpos[:] = standing.positions(pose)
+def test_all_rods_close_and_the_head_is_where_it_should_be(chain_and_model, pose):
+    chain, model, data = chain_and_model
+    data.qpos[:] = chain.positions(pose)
     mujoco.mj_kinematics(model, data)
     for rod in range(1, 6):
         gap = data.site(f"closing_{rod}_1").xpos - data.site(f"closing_{rod}_2").xpos
@@ -46,17 +47,17 @@ def test_all_rods_close_and_the_head_is_where_it_should_be(linkage, pose):
 
 @given(pose=poses())
 @settings(max_examples=30)
-def test_a_pose_of_a_batch_stands_as_it_would_alone(linkage, pose):
-    standing, *_ = linkage
-    among = standing.positions(np.array([NEUTRAL, pose, NEUTRAL]))
-    np.testing.assert_array_equal(among[1], standing.positions(pose))
+def test_a_pose_of_a_batch_stands_as_it_would_alone(chain_and_model, pose):
+    chain, *_ = chain_and_model
+    among = chain.positions(np.array([NEUTRAL, pose, NEUTRAL]))
+    np.testing.assert_array_equal(among[1], chain.positions(pose))
 
 
-def test_nobody_stands_out_of_reach(linkage):
-    standing, *_ = linkage
+def test_nobody_stands_out_of_reach(chain_and_model):
+    chain, *_ = chain_and_model
     high = NEUTRAL.copy()
     high[2] = 0.1
-    assert np.isnan(standing.positions(np.array([NEUTRAL, high]))).any(axis=-1).tolist() == [False, True]
+    assert np.isnan(chain.positions(np.array([NEUTRAL, high]))).any(axis=-1).tolist() == [False, True]
 
 
 def test_the_motors_take_body_legs_and_antennas_in_the_models_order():

@@ -15,8 +15,9 @@ from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_sim.dynamics.actuators import IDENTIFIED, Actuators
 from reachy_sim.dynamics.joints import joint_targets
 from reachy_sim.dynamics.tiers import open_dynamics
-from reachy_sim.sysid.excitation import Recording, excitation, record
-from reachy_sim.sysid.identification import identify
+from reachy_sim.sysid.excitation import excitation_targets
+from reachy_sim.sysid.identification import identify_motors
+from reachy_sim.sysid.motor_recording import MotorRecording, record_motors
 
 
 def test_the_simulator_is_identified_as_it_is(kit):
@@ -26,7 +27,7 @@ def test_the_simulator_is_identified_as_it_is(kit):
     assert told == {"out": "motors", **written}
     assert written["robot"] == "sim"
     assert (kit.folder / "motors/sysid.png").read_bytes().startswith(b"\x89PNG")
-    assert len(Recording.load(kit.folder / "motors/recording.npz").sent) == len(excitation())
+    assert len(MotorRecording.load(kit.folder / "motors/recording.npz").sent) == len(excitation_targets())
     # What the kinematic tier is made of, within the intervals of what was measured just now.
     for name in ("bandwidth", "damping", "backlash"):
         low, high = np.array(written["intervals_95"][name], dtype=float).T
@@ -123,11 +124,11 @@ def test_the_daemons_motors_bring_the_simulator_as_near_as_it_gets(kit, daemon):
     kit.run("--version")  # what loads LeRobot beside us is done with it, and leaves the daemon its time
     address = daemon.address
     with connected(SdkRobot(SdkRobotConfig(address.host, address.port))) as robot:
-        shaken = record(robot, excitation(), wall_clock=True)
-        moved = record(robot, moves(1), wall_clock=True)
+        shaken = record_motors(robot, excitation_targets(), wall_clock=True)
+        moved = record_motors(robot, moves(1), wall_clock=True)
     if max(shaken.stalled, moved.stalled) > 0.002:
         pytest.skip("this computer was too busy: the daemon's clock stood still now and then")
-    found = overall(errors(moved, identify(shaken).actuators))
+    found = overall(errors(moved, identify_motors(shaken).actuators))
     assert found < 0.7 * overall(errors(moved, Actuators()))
     # The best that any delay could have done, had it been chosen on these very moves.
     assert found < 1.2 * min(overall(errors(moved, Actuators(delay=delay))) for delay in np.arange(0.0, 0.05, 0.004))

@@ -11,9 +11,12 @@ import av
 import numpy as np
 import pytest
 
+from reachy_kit.dataset.episode_import import import_episodes
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import NEUTRAL, EndReason, Episode, Observation, Step
-from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.episode_files import EpisodeFiles
+from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, IMAGE, OBS_STATE, SEED
 
@@ -283,6 +286,67 @@ def test_an_episode_that_is_not_completed_leaves_no_trace(reason, data, two_epis
     recorder.on_episode_end(Episode(2, 1, None, None, None, zero, zero, end_reason=reason))
     assert recorder.episodes == 2
     holds(data, 2)
+
+
+# --- the robot's own files ---------------------------------------------------------------------------------------
+
+
+class Both:
+    """A sink that is two."""
+
+    def __init__(self, first, second):
+        self.sinks, self.layout, self.episodes = (first, second), first.layout, 0
+
+    def write(self, frames):
+        for sink in self.sinks:
+            sink.write(frames)
+
+
+def record_random(sink, seed, count):
+    rng, recorder, zero = np.random.default_rng(seed), EpisodeRecorder(sink), np.zeros(1)
+    recorder.on_episode_start(seed)
+    for index in range(count):
+        seen = Observation(
+            rng.normal(size=9),
+            index / 25 + 0.003,
+            environment_state=rng.normal(size=2),
+            last_action=rng.normal(size=9),
+            images={"head": rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)},
+            image_times={"head": index / 25},
+        )
+        recorder.on_step(Step(index, seen, rng.normal(size=9), None, seen))
+    recorder.on_episode_end(Episode(seed, count, None, None, None, zero, zero))
+
+
+def pixels(root):
+    found = []
+    for path in sorted(root.glob("videos/**/*.mp4")):
+        with av.open(path) as video:
+            found += [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    return np.stack(found)
+
+
+def test_episode_files_become_the_dataset_that_would_have_been_recorded(tmp_path):
+    layout = DatasetLayout("look_at", "Look.", ("right", "below"), 25, (48, 64, 3))
+    direct, files, imported = tmp_path / "direct", tmp_path / "files", tmp_path / "imported"
+    sink = Both(LeRobotWriter(direct, layout), EpisodeFiles(files, layout))
+    for seed in range(2):
+        record_random(sink, seed, count=6 + seed)
+    assert import_episodes(files, imported) == 2
+    record_random(sink, 2, count=5)
+    assert import_episodes(files, imported) == 3  # only the new one is added
+    holds(imported, 3)
+    ours, theirs = rows(imported), rows(direct)
+    assert ours.column_names == theirs.column_names
+    for column in ours.column_names:
+        if column != IMAGE:
+            np.testing.assert_array_equal(ours[column][:], theirs[column][:])
+    np.testing.assert_array_equal(pixels(imported), pixels(direct))
+    assert read_layout(imported) == layout
+
+    record_random(EpisodeFiles(tmp_path / "other", layout), 7, count=5)
+    with pytest.raises(RefusedError, match="holds other episodes"):
+        import_episodes(tmp_path / "other", imported)
 
 
 # --- the camera --------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
+from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.safety import PROFILES
 
 SCHEMA = 1
@@ -175,30 +175,8 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
     return manifest
 
 
-def _misfits(record: Manifest | Graph) -> list[str]:
-    """Names of the fields whose values are not of their declared type: JSON does not tell."""
-    return [name for name, kind in get_type_hints(type(record)).items() if not _is_a(kind, getattr(record, name))]
-
-
-def _is_a(kind: Any, value: Any) -> bool:
-    outer, inside = get_origin(kind) or kind, get_args(kind)
-    if outer is Any:
-        return True
-    if outer is UnionType:
-        return any(_is_a(one, value) for one in inside)
-    if outer is Literal:
-        return value in inside
-    if outer is float:
-        return isinstance(value, int | float)
-    if not isinstance(value, outer):
-        return False
-    if outer is dict:
-        return all(_is_a(inside[0], key) and _is_a(inside[1], item) for key, item in value.items())
-    return outer not in (list, tuple) or all(_is_a(inside[0], item) for item in value)
-
-
 def _check(path: Path, manifest: Manifest) -> None:
-    misfits = [*_misfits(manifest), *(name for graph in manifest.graphs for name in _misfits(graph))]
+    misfits = [*mistyped_fields(manifest), *(name for graph in manifest.graphs for name in mistyped_fields(graph))]
     if misfits:
         raise RefusedError(f"{path.name}: {MANIFEST} has no sensible {', '.join(misfits)}. {_again(path)}")
     if manifest.action != ACTION_NAMES:

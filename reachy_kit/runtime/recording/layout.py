@@ -1,12 +1,14 @@
 """What a dataset holds, in a file of our own beside LeRobot's: task, rates, features with their units, provenance."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, CONTROL_HZ
+from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.recording.schema import (
     ACTION,
     CAPTURE_TIME,
@@ -24,6 +26,10 @@ from reachy_kit.runtime.recording.schema import (
 LAYOUT_FILE = Path("meta/reachy_kit.json")
 type Storage = Literal["lerobot", "episode files"]
 """How the frames are stored."""
+_STORED_OTHERWISE: dict[Storage, str] = {
+    "lerobot": "holds episode files. Import them: reachy_kit.dataset.episode_import.import_episodes",
+    "episode files": "holds a LeRobot dataset, not episode files. Choose another folder",
+}
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,15 @@ class DatasetLayout:
 
 
 def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
-    """Write the layout's file into a dataset's folder."""
+    """Write the layout's file into a dataset's folder, whole or not at all."""
     file = root / LAYOUT_FILE
+    partial = file.with_name(f"{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"schema": SCHEMA, "storage": storage, **asdict(layout)}, indent=2))
+    with partial.open("w") as stream:
+        json.dump({"schema": SCHEMA, "storage": storage, **asdict(layout)}, stream, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
 
 
 def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:
@@ -95,13 +106,15 @@ def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:
         for name in ("environment_state", "action"):
             stored[name] = tuple(stored[name])
         layout = DatasetLayout(**stored)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if wrong := mistyped_fields(layout):
+            raise ValueError(f"no sensible {', '.join(wrong)}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WrongUseError(
             f"{root} is not a reachy-kit dataset ({LAYOUT_FILE} is missing or unreadable). "
             f"Record one: reachy-kit record --out {root}"
         ) from error
     if stored_as != storage:
-        raise WrongUseError(f"{root} holds a dataset stored as {stored_as}, not as {storage}")
+        raise WrongUseError(f"{root} {_STORED_OTHERWISE[storage]}")
     return layout
 
 

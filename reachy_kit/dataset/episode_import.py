@@ -1,0 +1,55 @@
+"""From a robot's episode files to a LeRobot dataset, with the same frames as if they had been recorded into it.
+
+Try it: python -c "from reachy_kit.dataset.episode_import import *; print(import_episodes('files', 'data'))"
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interrupts import interrupts_held_back
+from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode
+from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.schema import CAPTURE_TIME, SEED
+
+
+def import_episodes(source: str | Path, root: str | Path) -> int:
+    """Write a robot's episode files into a LeRobot dataset; an interrupted import is resumed.
+
+    Args:
+        source: folder of the episode files.
+        root: folder of the dataset, new or holding the source's first episodes.
+
+    Returns:
+        How many episodes the dataset holds.
+
+    Raises:
+        WrongUseError: the source does not hold episode files.
+        RefusedError: an episode is damaged, or the dataset holds other episodes.
+        KitError: the disk is full or cannot be written; the episodes before are kept.
+    """
+    source, root = Path(source), Path(root)
+    total = count_episodes(source)
+    writer = LeRobotWriter(root, read_layout(source, "episode files"))
+    if writer.episodes:
+        _require_beginning(source, root, writer.episodes)
+    for index in range(writer.episodes, total):
+        frames = read_episode(source, index)
+        with interrupts_held_back():
+            writer.write(frames)
+    return writer.episodes
+
+
+def _require_beginning(source: Path, root: Path, episodes: int) -> None:
+    """Refuse a dataset whose episodes are not the source's first ones."""
+    dataset = open_for_reading(root)
+    rows = dataset.hf_dataset.with_format("numpy")
+    starts = np.asarray(dataset.meta.episodes["dataset_from_index"][:], dtype=np.int64)
+    ours = [(int(rows[int(start)][SEED]), float(rows[int(start)][CAPTURE_TIME])) for start in starts]
+    firsts = [read_episode(source, index)[0] for index in range(min(episodes, count_episodes(source)))]
+    theirs = [(int(first[SEED][0]), float(first[CAPTURE_TIME][0])) for first in firsts]
+    if ours != theirs:
+        raise RefusedError(f"{root} holds other episodes than {source}. Import into another folder")

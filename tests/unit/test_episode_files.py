@@ -1,0 +1,260 @@
+"""Episodes as plain files: what was recorded is read again bit for bit, and what was saved stays saved."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.interface import CAMERA, NEUTRAL, EndReason, Episode, Observation, Step, Truth
+from reachy_kit.runtime.recording.episode_files import EpisodeFiles, count_episodes, read_episode
+from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, read_layout, write_layout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.schema import ACTION, IMAGE, SEED
+
+LAYOUT = DatasetLayout("look_at", "Look at the ball.", ("right", "below"), 25, (12, 16, 3), provenance={"robot": "toy"})
+
+
+def steps(seed, count=4):
+    """Steps of random numbers."""
+    rng = np.random.default_rng(seed)
+
+    def observation(index):
+        return Observation(
+            rng.normal(size=9),
+            index / 25,
+            environment_state=rng.normal(size=2),
+            last_action=rng.normal(size=9),
+            images={CAMERA: rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)},
+            image_times={CAMERA: index / 25 - 0.01},
+        )
+
+    return [Step(index, observation(index), rng.normal(size=9), None, observation(index + 1)) for index in range(count)]
+
+
+def record(sink, seed, count=4, reason=EndReason.COMPLETED):
+    recorder, zero = EpisodeRecorder(sink), np.zeros(1)
+    recorder.on_episode_start(seed)
+    for step in steps(seed, count):
+        recorder.on_step(step)
+    recorder.on_episode_end(Episode(seed, count, None, None, None, zero, zero, end_reason=reason))
+
+
+class Kept:
+    """A sink in memory."""
+
+    layout = LAYOUT
+    episodes = 0
+
+    def write(self, frames):
+        self.frames = frames
+
+
+def kept(seed, count=4):
+    sink = Kept()
+    record(sink, seed, count)
+    return sink.frames
+
+
+def assert_same(frames, others):
+    assert len(frames) == len(others)
+    for frame, other in zip(frames, others, strict=True):
+        assert frame.keys() == other.keys()
+        for name, value in frame.items():
+            assert (value.dtype, value.shape) == (other[name].dtype, other[name].shape)
+            np.testing.assert_array_equal(value, other[name])
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "files"
+
+
+def test_an_episode_is_read_as_it_was_recorded(root):
+    files = EpisodeFiles(root, LAYOUT)
+    record(files, seed=3)
+    record(files, seed=4, count=7)
+    assert files.episodes == count_episodes(root) == 2
+    assert_same(read_episode(root, 0), kept(3))
+    assert_same(read_episode(root, 1), kept(4, 7))
+    assert read_episode(root, 1)[0][SEED] == [4]
+    assert read_layout(root, "episode files") == LAYOUT
+
+
+def test_without_a_camera_there_are_no_images(root):
+    layout = DatasetLayout("look_at", "", ("right", "below"), 25)
+    record(EpisodeFiles(root, layout), seed=1)
+    assert IMAGE not in read_episode(root, 0)[0]
+    assert not list(root.rglob("*.png"))
+
+
+@pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.COMPLETED])
+def test_an_episode_that_is_not_completed_leaves_no_trace(root, reason):
+    record(EpisodeFiles(root, LAYOUT), seed=1, reason=reason)
+    assert not list(root.glob("episodes/*"))
+
+
+def test_the_camera_gives_no_image(root):
+    recorder = EpisodeRecorder(EpisodeFiles(root, LAYOUT))
+    recorder.on_episode_start(0)
+    blind = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
+    with pytest.raises(KitError, match="record without --camera"):
+        recorder.on_step(Step(0, blind, NEUTRAL, Truth(np.zeros(3), 0.0, 0.0, False), blind))
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import test_episode_files as here
+from pathlib import Path
+real, calls = os.{function}, []
+def killed(*arguments, **options):
+    calls.append(arguments)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **options)
+files = here.EpisodeFiles(Path({root!r}), here.LAYOUT)
+here.record(files, seed=0)
+os.{function} = killed
+here.record(files, seed=1)
+"""
+
+
+@pytest.mark.parametrize(
+    "function, call, saved",
+    [("mkdir", 1, 1), ("fsync", 1, 1), ("fsync", 6, 1), ("rename", 1, 1), ("fsync", 9, 2)],
+)
+def test_a_recording_killed_while_it_saves_keeps_what_was_saved_and_is_resumed(root, function, call, saved):
+    program = KILLED.format(tests=str(Path(__file__).parent), function=function, call=call, root=str(root))
+    ended = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    files = EpisodeFiles(root, LAYOUT)
+    assert files.episodes == saved
+    for seed in range(saved, 3):
+        record(files, seed)
+    assert sorted(path.name for path in (root / "episodes").iterdir()) == ["000000", "000001", "000002"]
+    for seed in range(3):
+        assert_same(read_episode(root, seed), kept(seed))
+
+
+def test_a_start_that_was_cut_short_is_made_again(root):
+    (root / "meta").mkdir(parents=True)
+    (root / "meta" / f"{LAYOUT_FILE.name}.partial").write_text("{")
+    record(EpisodeFiles(root, LAYOUT), seed=0)
+    assert count_episodes(root) == 1
+
+
+def test_a_full_disk_costs_only_the_episode_that_did_not_fit(root, monkeypatch):
+    files = EpisodeFiles(root, LAYOUT)
+    record(files, seed=0)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(KitError, match=r"No space left.*The 1 episodes before it are kept"):
+            record(files, seed=1)
+    assert [path.name for path in (root / "episodes").iterdir()] == ["000000"]
+    record(files, seed=1)
+    assert_same(read_episode(root, 1), kept(1))
+
+
+def test_files_of_something_else_are_left_alone(root, tmp_path):
+    root.mkdir()
+    (root / "diary.txt").write_text("mine")
+    with pytest.raises(WrongUseError, match="is not a reachy-kit dataset"):
+        EpisodeFiles(root, LAYOUT)
+    assert [path.name for path in root.iterdir()] == ["diary.txt"]
+    with pytest.raises(WrongUseError, match="is a file"):
+        EpisodeFiles(root / "diary.txt", LAYOUT)
+
+
+def test_episodes_of_another_layout_are_not_mixed(root):
+    record(EpisodeFiles(root, LAYOUT), seed=0)
+    with pytest.raises(RefusedError, match="holds policy_hz 25, this recording has 10"):
+        EpisodeFiles(root, DatasetLayout("look_at", "", ("right", "below"), 10, (12, 16, 3)))
+
+
+def test_a_missing_episode_is_noticed(root):
+    files = EpisodeFiles(root, LAYOUT)
+    for seed in range(3):
+        record(files, seed)
+    shutil.rmtree(root / "episodes" / "000001")
+    with pytest.raises(RefusedError, match="lacks episode 1"):
+        EpisodeFiles(root, LAYOUT)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "columns.npz").write_bytes(b"PK\x03\x04"),
+        lambda folder: (folder / "episode.json").unlink(),
+        lambda folder: (folder / "episode.json").write_text("[]"),
+        lambda folder: (folder / "images" / "000002.png").unlink(),
+        lambda folder: (folder / "images" / "000002.png").write_bytes(b"\x89PNG"),
+        lambda folder: np.savez(folder / "columns.npz", **{ACTION: np.array([{"a": 1}] * 4, dtype=object)}),
+    ],
+    ids=["columns", "no-json", "json", "no-image", "image", "pickle"],
+)
+def test_a_damaged_episode_is_refused(root, damage):
+    record(EpisodeFiles(root, LAYOUT), seed=0)
+    damage(root / "episodes" / "000000")
+    with pytest.raises(RefusedError, match="000000 is damaged"):
+        read_episode(root, 0)
+
+
+# --- the layout's file -------------------------------------------------------------------------------------------
+
+
+def rewritten(root, **changes):
+    write_layout(root, LAYOUT, "lerobot")
+    file = root / LAYOUT_FILE
+    stored = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({name: value for name, value in stored.items() if value != "left out"}))
+    return root
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"schema": "left out", "storage": "left out"}, r"recorded by an older reachy-kit \(schema 1; this one reads"),
+        ({"schema": 99}, r"recorded by a newer reachy-kit \(schema 99"),
+    ],
+)
+def test_a_dataset_of_another_schema_is_refused_in_a_line(root, changes, words):
+    with pytest.raises(RefusedError, match=words) as refusal:
+        read_layout(rewritten(root, **changes))
+    assert "Record it again" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"policy_hz": "25"}, {"image_shape": 3}, {"action": None}, {"weather": "fine"}, {"task": "left out"}],
+)
+def test_a_layout_that_makes_no_sense_is_refused(root, changes):
+    with pytest.raises(WrongUseError, match="is not a reachy-kit dataset"):
+        read_layout(rewritten(root, **changes))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"5", b"\xff\xfe", b"[" * 100_000])
+def test_a_file_that_holds_no_layout_is_refused(root, content):
+    rewritten(root)
+    (root / LAYOUT_FILE).write_bytes(content)
+    with pytest.raises(WrongUseError, match="is not a reachy-kit dataset"):
+        read_layout(root)
+
+
+def test_episode_files_and_lerobot_datasets_are_told_apart(root, tmp_path):
+    with pytest.raises(WrongUseError, match="holds a LeRobot dataset"):
+        EpisodeFiles(rewritten(root), LAYOUT)
+    EpisodeFiles(tmp_path / "other", LAYOUT)
+    with pytest.raises(WrongUseError, match=r"holds episode files\. Import them"):
+        read_layout(tmp_path / "other")

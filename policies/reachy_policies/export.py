@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.runtime.inference.onnx_policy import PICTURES, OnnxPredictor, OnnxResidual
-from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual import ReachyResidualPolicy
@@ -27,7 +26,6 @@ PARITY_TOLERANCE = 1e-4
 """rad and m: a hundredth of a degree, far below what the robot can carry out."""
 PARITY_OBSERVATIONS = 256
 _GRAPH, _CORRECTION = "policy.onnx", "residual.onnx"
-_UNITS = dict(zip(TARGET_FEATURES, TARGET_UNITS, strict=True))
 
 
 def export(run: Run, out: Path) -> Manifest:
@@ -55,12 +53,12 @@ def export(run: Run, out: Path) -> Manifest:
             f"{run.path}: ONNX and torch differ by {error:.2g} on {PARITY_OBSERVATIONS} observations, more than "
             f"{PARITY_TOLERANCE:g}. Nothing was written; please report the versions of torch and onnxruntime"
         )
-    told = () if PICTURES in graphs[0].inputs else run.card.environment_state
+    card, vision = run.card, PICTURES in graphs[0].inputs
     manifest = Manifest(
         task=run.card.task,
         graphs=graphs,
-        environment_state=told,
-        environment_state_units=tuple(_UNITS[name] for name in told),
+        environment_state=() if vision else card.environment_state,
+        environment_state_units=() if vision else card.environment_state_units,
         parity_error=error,
         parity_observations=min(PARITY_OBSERVATIONS, len(examples.state)),
         sha256={name: sha256(content) for name, content in files.items()},

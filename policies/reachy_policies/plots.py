@@ -70,17 +70,18 @@ def dagger_curve(rounds: "Sequence[Corrected]") -> bytes:
     return _png(figure)
 
 
-def gaze_over_time(results: "list[Evaluation]", tolerance: float) -> bytes:
-    """Median gaze error over an episode with its quartiles, a colour a policy, and what counts as looking."""
+def error_over_time(results: "list[Evaluation]", tolerance: float) -> bytes:
+    """Median of the task's error over an episode with its quartiles, one colour per policy, and the tolerance."""
     figure = matplotlib.figure.Figure(figsize=(8, 3.4), layout="constrained")
     axes = figure.subplots()
     for one in results:
-        low, middle, high = np.rad2deg(np.percentile(one.gaze_errors, [25, 50, 75], axis=0))
+        low, middle, high = one.error.scale * np.percentile(one.task_errors, [25, 50, 75], axis=0)
         seconds = np.arange(1, len(middle) + 1) / one.policy_hz
         (line,) = axes.plot(seconds, middle, label=one.policy)
         axes.fill_between(seconds, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-    axes.axhline(np.rad2deg(tolerance), color="0.4", linestyle=":", label="counts as looking")
-    axes.set(xlabel="seconds", ylabel="gaze error (degrees)", ylim=(0, None), xlim=(0, None))
+    error = results[0].error
+    axes.axhline(error.scale * tolerance, color="0.4", linestyle=":", label="counts as doing it")
+    axes.set(xlabel="seconds", ylabel=error.heading, ylim=(0, None), xlim=(0, None))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)

@@ -117,7 +117,7 @@ def _drive(
 ) -> None:
     """Let the policy drive until the dataset holds ``wanted`` episodes, with the teacher's answers."""
     from reachy_policies.imitation.dagger import Corrections
-    from reachy_sim.tasks.expert import expert
+    from reachy_sim.tasks import single_expert_policy
 
     with show.working("opening the dataset"):
         recorder = EpisodeRecorder(LeRobotWriter(grown, layout))
@@ -128,7 +128,9 @@ def _drive(
     perception = layout.provenance.get("perception", "geometry")
     with open_session("sim", variant, perception, camera=False) as stage:
         _require_features(stage, layout)
-        corrections = Corrections(recorder, lambda seed: expert(task, hz, seed), hz, stage.robot.control_hz)
+        corrections = Corrections(
+            recorder, lambda seed: single_expert_policy(task, hz, seed), hz, stage.robot.control_hz
+        )
         with show.progress("being corrected", total=wanted, done=first) as advance:
             for episode_seed in dagger_seeds(seed)[first - start : wanted - start]:
                 play_episode(stage, variant, run.policy(), episode_seed, hz, corrections)

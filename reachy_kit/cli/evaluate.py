@@ -182,6 +182,7 @@ def evaluate_one(name: str, stage: Session, variant: "Variant", seeds: range, la
             perception=stage.perception,
             world=stage.world,
             wall_clock=stage.wall_clock,
+            error=task.spec.error,
             on_episode=lambda episode: advance(),
         )
 
@@ -194,7 +195,7 @@ def table(title: str, results: "list[Evaluation]") -> "Table":
     from reachy_policies.evaluation.report.cells import row
 
     made = Table(title=title, box=box.SIMPLE)
-    for column in ("policy", "success", "95 % CI", "gaze error", "loop p50/p99 ms"):
+    for column in ("policy", "success", "95 % CI", results[0].error.heading, "loop p50/p99 ms"):
         made.add_column(column, justify="left" if column == "policy" else "right")
     for one in results:
         made.add_row(*row(one))
@@ -227,15 +228,16 @@ def difference_line(first: str, other: str, comparison: "PairedDifference") -> s
 
 def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
     """Names of the variants beside the one that was trained on."""
-    from reachy_sim.tasks import VARIANTS, variant_by_name
+    from reachy_sim.tasks import simulated_task, variant_by_name
 
     if wanted is None:
         return ()
+    variants = simulated_task(task).variants
     if wanted in ("held-out", "all"):
-        return tuple(name for name in VARIANTS[task] if name != in_task)
+        return tuple(name for name in variants if name != in_task)
     names = dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip())
     if not names:
-        raise WrongUseError(f"--variants names none; there are held-out, all, {', '.join(VARIANTS[task])}")
+        raise WrongUseError(f"--variants names none; there are held-out, all, {', '.join(variants)}")
     for name in names:
         variant_by_name(task, name)
     return tuple(name for name in names if name != in_task)

@@ -42,9 +42,10 @@ def load(name: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
         RefusedError: it was trained on other features.
     """
     if name in SCRIPTED:
-        from reachy_sim.tasks.expert import RandomPolicy, expert
+        from reachy_sim.tasks import single_expert_policy
+        from reachy_sim.tasks.expert import RandomPolicy
 
-        scripted = RandomPolicy(_HZ) if name == "random" else expert(task, _HZ, oracle=name == "oracle")
+        scripted = RandomPolicy(_HZ) if name == "random" else single_expert_policy(task, _HZ, oracle=name == "oracle")
         return LoadedPolicy(name, scripted, _HZ, None)
     path = Path(name)
     if (path / "card.json").is_file():

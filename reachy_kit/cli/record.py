@@ -66,15 +66,17 @@ def record_episodes(
     from importlib.metadata import version
 
     from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+    from reachy_kit.runtime.perception.features import units_of
     from reachy_kit.runtime.recording.layout import DatasetLayout
     from reachy_kit.runtime.recording.recorder import EpisodeRecorder
-    from reachy_sim.tasks.expert import expert
+    from reachy_sim.tasks import single_expert_policy
 
     task = variant.task
     layout = DatasetLayout(
         task=task.name,
         instruction=task.instruction,
         environment_state=stage.perception.names,
+        environment_state_units=units_of(stage.perception.names),
         policy_hz=hz,
         image_shape=stage.image_shape if camera else None,
         provenance={
@@ -93,7 +95,7 @@ def record_episodes(
     with show.progress("recording", total=max(episodes, first), done=first) as advance:
         for episode_seed in recording_seeds(seed)[first:episodes]:
             # Each episode's teacher has a seed of its own: a continued recording equals one made in a single go.
-            play_episode(stage, variant, expert(task.name, hz, episode_seed), episode_seed, hz, recorder)
+            play_episode(stage, variant, single_expert_policy(task.name, hz, episode_seed), episode_seed, hz, recorder)
             advance()
     return recorder.episodes
 

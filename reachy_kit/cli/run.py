@@ -10,7 +10,7 @@ from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Episode
+    from reachy_kit.runtime.interface import Episode, TaskError
     from reachy_sim.tasks.variants import Variant
 
 
@@ -65,7 +65,7 @@ def run(
                     )
                 )
                 advance()
-    _report(done, str(bundle), robot, json)
+    _report(done, str(bundle), robot, variant.task.spec.error if variant else None, json)
 
 
 def _variant(robot: str, name: str) -> "Variant | None":
@@ -77,26 +77,33 @@ def _variant(robot: str, name: str) -> "Variant | None":
     return variant_by_name(name)
 
 
-def _report(done: "list[Episode]", bundle: str, robot: str, json: bool) -> None:
+def _report(done: "list[Episode]", bundle: str, robot: str, error: "TaskError | None", json: bool) -> None:
     import numpy as np
 
     periods = np.concatenate([episode.periods for episode in done]) * 1e3
     p50, p99 = np.percentile(periods, [50, 99])
-    errors = [None if one.gaze_error is None else round(float(np.rad2deg(one.gaze_error)), 3) for one in done]
     if json:
         show.print_json(
             {
                 "bundle": bundle,
                 "robot": robot,
                 "successes": [one.success for one in done],
-                "gaze_error_deg": errors,
+                "error": error
+                and {
+                    "name": error.name,
+                    "unit": error.unit,
+                    "episodes": [
+                        None if episode.task_error is None else round(error.scale * episode.task_error, 3)
+                        for episode in done
+                    ],
+                },
                 "period_ms": {"p50": round(p50, 3), "p99": round(p99, 3)},
             }
         )
         return
-    for one, error in zip(done, errors, strict=True):
-        judged = (
-            "" if one.success is None else f": {'success' if one.success else 'no success'}, gaze error {error:.1f}°"
-        )
-        show.result(f"episode {one.seed}{judged}")
+    for episode in done:
+        outcome = "" if episode.success is None else f": {'success' if episode.success else 'no success'}"
+        if error and episode.task_error is not None:
+            outcome += f", {error.name} {error.text(episode.task_error)}"
+        show.result(f"episode {episode.seed}{outcome}")
     show.result(f"loop period p50 {p50:.1f} ms, p99 {p99:.1f} ms")

@@ -38,9 +38,9 @@ class BatchExpert:
     def __init__(self, task: str, hz: int, seeds: Sequence[int], *, oracle: bool = False) -> None:
         import numpy as np
 
-        from reachy_sim.tasks.expert import teacher
+        from reachy_sim.tasks import expert_policy
 
-        self._policy = teacher(task, hz, len(seeds), oracle=oracle)
+        self._policy = expert_policy(task, hz, len(seeds), oracle=oracle)
         self._seeds = np.array(seeds, dtype=np.uint64)
 
     def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:

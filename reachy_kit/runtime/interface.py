@@ -23,6 +23,7 @@ The names end in ``.pos`` because LeRobot's own rollout keeps only keys that end
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import pi
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +64,53 @@ CAMERA = "head"
 
 
 @dataclass(frozen=True)
+class TaskError:
+    """What a task's error is called, and the unit in which people read it."""
+
+    name: str
+    """Such as ``gaze error``."""
+    unit: str = "degrees"
+    """In words, for axes and headings."""
+    symbol: str = "°"
+    """Behind a number."""
+    scale: float = 180 / pi
+    """What people read for 1 rad of ``Truth.task_error``; a task whose error is not an angle has its own scale."""
+
+    @property
+    def heading(self) -> str:
+        """Name and unit, for a column or an axis."""
+        return f"{self.name} ({self.unit})"
+
+    def text(self, value: float, digits: int = 1) -> str:
+        """A value of ``Truth.task_error`` as people read it."""
+        return f"{self.scale * value:.{digits}f}{self.symbol}"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """The light half of a task: what is known of it without a simulator."""
+
+    name: str
+    instruction: str
+    """The task in words, as datasets store it."""
+    features: tuple[str, ...]
+    """Names of ``environment_state``, in order. The last two say whether it is sensed now, and its age in s."""
+    explored_axes: tuple[str, ...]
+    """Of ``ACTION_NAMES``, those on which the reward depends; on the others an imitated way of moving is kept."""
+    error: TaskError
+    gym_id: str
+    """Name of its environments in Gymnasium."""
+    simulation: str
+    """``module:attribute`` of its heavy half, a ``reachy_sim.tasks.SimulatedTask``. Loaded only to simulate; a file
+    with both halves has ``f"{__name__}:SIMULATION"``."""
+
+    def __post_init__(self) -> None:
+        unknown = [axis for axis in self.explored_axes if axis not in ACTION_NAMES]
+        if unknown:
+            raise ValueError(f"explored axes {', '.join(unknown)} do not exist; there are {', '.join(ACTION_NAMES)}")
+
+
+@dataclass(frozen=True)
 class Observation:
     """What the robot knew at one instant, each part with the time at which it was captured.
 
@@ -89,12 +137,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Truth:
-    """What only a world knows: how well the task is going, free of sensing noise."""
+    """What only a world knows: the state of the task, without sensing noise."""
 
     target: Array
     """(3,) m, base frame."""
-    gaze_error: float
-    """rad, between the camera's optical axis and the line to the target."""
+    task_error: float
+    """rad, or what ``TaskError.scale`` says: how far from doing the task, 0 at best."""
     reward: float
     """Sum of the task's weighted reward terms for this step, 1 at best."""
     success: bool
@@ -126,7 +174,7 @@ class Robot(Protocol):
         ...
 
     def reset(self, pose: Array) -> None:
-        """Go to a (9,) pose and come to rest there; the limiter starts anew from it."""
+        """Go to a (9,) pose and come to rest there; the limiter starts from it."""
         ...
 
     def get_observation(self) -> Observation:
@@ -155,7 +203,7 @@ class Policy(Protocol):
 
 
 class World(Protocol):
-    """Ground truth of a task. The simulator and the twin of a simulated daemon have one; hardware has none."""
+    """Ground truth of a task. The simulator has one, also behind a simulated daemon; hardware does not."""
 
     def reset(self, seed: int) -> Array:
         """Draw an episode; returns the (9,) pose from which the robot starts."""
@@ -166,7 +214,7 @@ class World(Protocol):
         ...
 
     def measure(self, observation: Observation) -> Truth:
-        """Judge the instant at which the observation was captured."""
+        """Measure the task at the instant at which the observation was captured."""
         ...
 
 
@@ -186,14 +234,14 @@ class Perception(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One decision of a rollout: what was seen, and what was done about it."""
+    """One decision of a rollout: the observation, and the action that answered it."""
 
     index: int
     observation: Observation
     action: Action
     """(9,) the action actually applied by the end of the step."""
     truth: Truth | None
-    """Judged on the observation that follows the action; None without a world."""
+    """Measured on the observation that follows the action; None without a world."""
     next_observation: Observation
     """What followed the action; the next step's ``observation``."""
 
@@ -225,15 +273,15 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True)
 class Episode:
-    """What a finished rollout leaves behind."""
+    """The result of a finished rollout."""
 
     seed: int
     steps: int
     """Whole decisions; one that was cut short by an early end does not count."""
     success: bool | None
     """None without a world or a step, as the two below."""
-    gaze_error: float | None
-    """rad, mean over the last second; None without a world."""
+    task_error: float | None
+    """As in ``Truth``, mean over the last second; None without a world."""
     reward: float | None
     """Mean over the episode; None without a world."""
     periods: Array
@@ -244,7 +292,7 @@ class Episode:
 
 
 class Subscriber(Protocol):
-    """Listens to a rollout: a recorder, a progress bar, a plot."""
+    """Follows a rollout: a recorder, a progress bar, a plot."""
 
     def on_episode_start(self, seed: int) -> None:
         """The robot stands at its initial pose."""

@@ -183,7 +183,7 @@ class _Record:
             seed=seed,
             steps=self._steps,
             success=last[-1].success if last else None,
-            gaze_error=float(np.mean([truth.gaze_error for truth in last])) if last else None,
+            task_error=float(np.mean([truth.task_error for truth in last])) if last else None,
             reward=float(np.mean(self._rewards)) if last else None,
             periods=np.diff(self._starts),
             work=np.array(self._work),

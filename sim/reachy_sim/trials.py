@@ -1,4 +1,4 @@
-"""Many episodes of a batch policy at once, on seeds of their own: for teachers, thresholds and pictures.
+"""Many episodes of an expert at once, each with its own seed: for thresholds and pictures.
 
 Try it: python -m reachy_sim.trials track --episodes 200
 """
@@ -14,8 +14,8 @@ import typer
 from reachy_kit.runtime.interface import Array
 from reachy_kit.runtime.safety import CLASSROOM
 from reachy_sim.envs.simulation import Simulation
-from reachy_sim.tasks import VARIANTS, variant_by_name
-from reachy_sim.tasks.expert import BatchPolicy, teacher
+from reachy_sim.tasks import simulated_task
+from reachy_sim.tasks.expert import Expert
 from reachy_sim.tasks.variants import Variant
 
 
@@ -36,7 +36,7 @@ class Trial:
 
 
 def run_trial(
-    policy: BatchPolicy,
+    policy: Expert,
     variant: Variant,
     seeds: npt.NDArray[np.uint64],
     *,
@@ -78,40 +78,46 @@ def run_trial(
 
 
 def main(
-    task: Annotated[str, typer.Argument(help="look_at, track, sound_orient or dance.")],
+    task: Annotated[str, typer.Argument(help="Name of the task, or the path of its file.")],
     episodes: Annotated[int, typer.Option("--episodes", min=1)] = 100,
     tier: Annotated[str, typer.Option("--tier", help="physics or kinematic.")] = "kinematic",
     picture: Annotated[Path | None, typer.Option("--picture", help="Draw the expert's first episode instead.")] = None,
+    every: Annotated[
+        float | None, typer.Option("--every", min=0.04, help="s between the drawn moments; else the whole episode.")
+    ] = None,
 ) -> None:
     """Success and error of a task's expert and oracle on every variant, or a picture of the expert at it.
 
     Example: python -m reachy_sim.trials track --episodes 200
     """
-    variant_by_name(task)  # names what there is
-    variants = VARIANTS[task]
+    simulated = simulated_task(task)
+    error = simulated.task.spec.error
     seeds = np.arange(episodes, dtype=np.uint64)
     if picture:
-        usual = variants["training"]
-        _draw(run_trial(teacher(task, 25), usual, seeds[:1], tier=tier), usual.task.error_name, picture)
+        trial = run_trial(simulated.expert(1, 25), simulated.variants["training"], seeds[:1], tier=tier)
+        _draw(trial, every, picture)
         typer.echo(f"picture: {picture}")
         return
-    typer.echo(f"{'variant':18}{'expert':>8}{'error':>9}{'oracle':>9}{'error':>9}   {episodes} episodes, {tier}")
-    for name, variant in variants.items():
+    typer.echo(f"{error.heading}, {episodes} episodes, {tier}")
+    typer.echo(f"{'variant':18}{'expert':>8}{'error':>9}{'oracle':>9}{'error':>9}")
+    for name, variant in simulated.variants.items():
         cells = []
-        for oracle in (False, True):
-            trial = run_trial(teacher(task, 25, episodes, oracle=oracle), variant, seeds, tier=tier)
-            cells.append(f"{100 * trial.success.mean():7.0f}%{np.rad2deg(trial.error[:, 25:].mean()):8.1f}°")
+        for make in (simulated.expert, simulated.oracle):
+            trial = run_trial(make(episodes, 25), variant, seeds, tier=tier)
+            cells.append(f"{100 * trial.success.mean():7.0f}%{error.text(trial.error[:, 25:].mean()):>9}")
         typer.echo(f"{name:18}{' '.join(cells)}")
 
 
-def _draw(trial: Trial, error_name: str, path: Path) -> None:
-    """Four moments of an episode side by side: from its start to its end, or within one beat."""
+def _draw(trial: Trial, every: float | None, path: Path) -> None:
+    """Four moments of an episode side by side: from its start to its end, or from its middle, ``every`` s apart."""
     import imageio.v3 as imageio
 
     from reachy_sim.rendering.portrait import portraits
 
     steps = trial.states.shape[1]
-    moments = steps // 2 + 4 * np.arange(4) if error_name == "phase error" else np.linspace(0, steps - 1, 4).astype(int)
+    moments = (
+        np.linspace(0, steps - 1, 4).astype(int) if every is None else steps // 2 + round(25 * every) * np.arange(4)
+    )
     shots = portraits(list(trial.states[0, moments]), list(trial.targets[0, moments]), 480, 300)
     imageio.imwrite(path, np.concatenate(shots, axis=1))
 

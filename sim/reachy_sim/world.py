@@ -18,7 +18,7 @@ from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
 from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import Senses
-from reachy_sim.tasks.task import Progress, View
+from reachy_sim.tasks.task import View
 from reachy_sim.tasks.variants import Variant
 
 _ONE = np.zeros(1, dtype=np.int64)
@@ -63,7 +63,7 @@ class SimWorld:
     def _begin(self, time: float) -> None:
         self._begun = time
         self._last: float | None = None
-        self._progress = Progress.begin(self.scenario.start)
+        self._progress = self.task.begin(self.scenario.start)
         self._poses: deque[tuple[float, Array]] = deque(maxlen=_REMEMBERED)
 
     def note(self, state: Array, time: float) -> None:
@@ -113,12 +113,12 @@ class SimWorld:
         if self._last is None:
             self._progress.last = observation.state[None] if since <= 0 else self._progress.last
         view = view_of(observation.state)
-        judged = self.task.judge(
+        judged = self.task.evaluate(
             self._progress, self.scenario, self.since_start(now), view, np.array([max(since, 0.0)])
         )
         self._last = now
         reward = float(sum(float(term[0]) for term in judged.terms.values()))
-        return Truth(self.target(now), float(judged.error[0]), reward, bool(self._progress.met[0]))
+        return Truth(self.target(now), float(judged.error[0]), reward, bool(self._progress.succeeded[0]))
 
     def camera(self, state: Array, now: float) -> tuple[Image, float]:
         """What the eye saw one latency ago.

@@ -145,7 +145,7 @@ def saved_episode() -> tuple[str, float, str, float]:
     from reachy_kit.runtime.recording.layout import DatasetLayout
     from reachy_kit.runtime.recording.schema import frame
 
-    layout = DatasetLayout("look_at", "Look.", ("a", "b"), 25)
+    layout = DatasetLayout("look_at", "Look.", ("a", "b"), ("1", "1"), 25)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
     steps = [Step(index, observation, NEUTRAL, None, observation) for index in range(75)]
     with tempfile.TemporaryDirectory() as folder:

@@ -8,12 +8,10 @@ import gymnasium
 import numpy as np
 import psutil
 
-import reachy_sim
 from reachy_kit.runtime.interface import NEUTRAL
+from reachy_kit.runtime.tasks.task_registry import task_spec
 
-TRACK = next(name for name, task in reachy_sim.ENVIRONMENTS.items() if task == "track")
-
-
+TRACK = task_spec("track").gym_id
 REACH = np.array([0.002, 0.002, 0.003, 0.04, 0.25, 0.6, 0.5, 0.5, 0.5])
 """m and rad: smooth motion on all nine axes, as a gaze and a nod need it."""
 

@@ -20,7 +20,8 @@ import pytest
 
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 
@@ -241,7 +242,7 @@ def make_bundle(kit: Kit) -> Callable[..., Path]:
             "task": "look_at",
             "graphs": [graph],
             "environment_state": TARGET_FEATURES,
-            "environment_state_units": TARGET_UNITS,
+            "environment_state_units": units_of(TARGET_FEATURES),
             "parity_error": 0.0,
             "parity_observations": 0,
             "sha256": {graph.file: sha256(model)},

@@ -52,8 +52,8 @@ def test_eval_prints_json_that_pairs_up(kit, bundle_path):
         assert one["seeds"] == [7, 8, 9]
         assert one["success"]["low"] <= one["success"]["value"] <= one["success"]["high"]
         assert sum(one["successes"]) == round(3 * one["success"]["value"])
-        low, high = one["gaze_error_deg"]["quartiles"]
-        assert 0 < low <= one["gaze_error_deg"]["median"] <= high
+        low, high = one["error"]["quartiles"]
+        assert 0 < low <= one["error"]["median"] <= high
         assert {"work_p50", "work_p99"} == one["loop_ms"].keys()
     [compared] = result.json["compared_with_first"]
     assert compared["pairs"] == 3
@@ -73,11 +73,11 @@ def test_eval_pairs_the_daemon_with_the_simulator(kit):
 
 def test_eval_of_the_same_seeds_is_the_same_again(kit):
     first, again = (kit.run("eval", "expert", "--episodes", 2, "--json").json["evaluations"][0] for _ in range(2))
-    assert first["gaze_error_deg"] == again["gaze_error_deg"]
+    assert first["error"] == again["error"]
 
 
 def test_run_prints_json_that_says_what_happened(kit, bundle_path):
     result = kit.run("run", bundle_path, "--robot", "sim", "--episodes", 2, "--seconds", 1, "--json")
     assert result.code == 0
-    assert len(result.json["successes"]) == len(result.json["gaze_error_deg"]) == 2
+    assert len(result.json["successes"]) == len(result.json["error"]["episodes"]) == 2
     assert result.json["period_ms"]["p50"] <= result.json["period_ms"]["p99"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.robots import open_session
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations, windows
 from reachy_sim.tasks import variant_by_name
@@ -32,7 +33,7 @@ def counting(lengths: list[int]) -> Demonstrations:
     episode = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     features = index.repeat(1, 5)
     return Demonstrations(
-        DatasetLayout("look_at", "", FEATURES, 25),
+        DatasetLayout("look_at", "", FEATURES, units_of(FEATURES), 25),
         index.repeat(1, 9),
         features,
         index.repeat(1, 9),

@@ -13,8 +13,8 @@ from lerobot.envs import make_env, preprocess_observation
 from lerobot.envs.factory import make_env_config
 from lerobot.utils.import_utils import register_third_party_plugins
 
+from reachy_kit.runtime.tasks.task_registry import own_task_names
 from reachy_policies.runs.run import MODEL
-from reachy_sim import ENVIRONMENTS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +26,7 @@ def test_lerobot_finds_the_policy_type():
     assert "reachy_chunk" in PreTrainedConfig.get_known_choices()
 
 
-@pytest.mark.parametrize("task", ENVIRONMENTS.values())
+@pytest.mark.parametrize("task", own_task_names())
 def test_lerobot_makes_every_task_as_one_batch(task):
     config = make_env_config("reachy_mini", task=task, tier="kinematic")
     env = make_env(config, n_envs=3)["reachy_mini"][0]

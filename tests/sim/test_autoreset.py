@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-import reachy_sim
-from reachy_sim.tasks import VARIANTS
+from reachy_kit.runtime.tasks.task_registry import known_tasks
+from reachy_sim.tasks import simulated_task
 
+GYM_IDS = [spec.gym_id for spec in known_tasks()]
 TIERS = ("kinematic", "physics")
 LOOK_AT = "ReachyMini/LookAt-v0"
 EPISODE = 35
@@ -127,7 +128,7 @@ OTHER_MOTORS = ("sluggish", "worn", "loose_antenna")
     [
         pytest.param(tier, name, marks=() if tier == "kinematic" or name in OTHER_MOTORS else pytest.mark.long)
         for tier in TIERS
-        for name in VARIANTS["look_at"]
+        for name in simulated_task("look_at").variants
         if name != "training"
     ],
 )
@@ -135,7 +136,7 @@ def test_held_out_variants_are_those_of_single_environments(tier, variant):
     assert_in_step(*pair(2, tier=tier, variant=variant), steps=5, resets=2)
 
 
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize("name", GYM_IDS)
 def test_every_task_is_that_of_single_environments(name):
     assert_in_step(*pair(2, AutoresetMode.SAME_STEP, name), steps=15, resets=2)
 

@@ -9,18 +9,19 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
-import reachy_sim
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Observation
 from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import BELOW, RIGHT, VISIBLE
+from reachy_kit.runtime.tasks.task_registry import known_tasks
 from reachy_sim.envs.spaces import OBS_TYPES
 from reachy_sim.envs.vector_env import ReachyMiniEnv, ReachyMiniVectorEnv
-from reachy_sim.tasks.expert import teacher
+from reachy_sim.tasks import expert_policy
 
 LOOK_AT, EPISODE = "ReachyMini/LookAt-v0", 35
 """And its decisions at 10 Hz."""
+GYM_IDS = [spec.gym_id for spec in known_tasks()]
 TIERS = ("kinematic", "physics")
 ABSOLUTE_TARGETS = "symmetric and normalized"
 """Both libraries advise actions in [-1, 1]; ours are absolute targets, as on the robot."""
@@ -50,7 +51,7 @@ def envs():
     ("name", "tier", "obs_type"),
     [
         pytest.param(name, tier, obs_type, marks=() if obs_type == "state" or name == LOOK_AT else pytest.mark.long)
-        for name in reachy_sim.ENVIRONMENTS
+        for name in GYM_IDS
         for tier in TIERS
         for obs_type in OBS_TYPES
     ],
@@ -66,7 +67,7 @@ def test_both_checkers_are_content(name, tier, obs_type):
     assert [str(one.message) for one in said if ABSOLUTE_TARGETS not in str(one.message)] == []
 
 
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize("name", GYM_IDS)
 def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
     batch, single = vector(3, name), gymnasium.make(name, tier="kinematic")
     assert isinstance(batch.unwrapped, ReachyMiniVectorEnv)
@@ -172,7 +173,7 @@ def extremes(space, rng, count):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize("name", GYM_IDS)
 def test_observations_stay_inside_their_space_whatever_is_commanded(name, tier):
     batch, rng = vector(4, name, tier=tier, randomization="wide"), np.random.default_rng(0)
     observation, _ = batch.reset(seed=0)
@@ -249,7 +250,7 @@ def episode(name, count=4, **options):
     """(steps, N) rewards, success and info of an episode of the oracle."""
     batch = vector(count, name, policy_hz=25, **options)
     observation, _ = batch.reset(seed=0)
-    oracle = teacher(batch.unwrapped.task, 25, count, oracle=True)
+    oracle = expert_policy(batch.unwrapped.task, 25, count, oracle=True)
     oracle.reset(np.arange(count), np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64))
     steps, truncated = [], np.zeros(count, dtype=np.bool_)
     while not truncated.any():
@@ -260,7 +261,7 @@ def episode(name, count=4, **options):
     return steps
 
 
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize("name", GYM_IDS)
 def test_the_sparse_reward_is_one_exactly_once_when_the_success_comes(name):
     steps = episode(name, reward="sparse")
     rewards = np.array([reward for reward, _ in steps])
@@ -270,7 +271,7 @@ def test_the_sparse_reward_is_one_exactly_once_when_the_success_comes(name):
     np.testing.assert_array_equal(rewards.sum(axis=0), success[-1])
 
 
-@pytest.mark.parametrize("name", reachy_sim.ENVIRONMENTS)
+@pytest.mark.parametrize("name", GYM_IDS)
 def test_the_dense_reward_is_the_sum_of_its_named_terms(name):
     for reward, info in episode(name, count=2):
         terms = {key: value for key, value in info["reward_terms"].items() if not key.startswith("_")}

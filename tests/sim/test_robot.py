@@ -14,8 +14,7 @@ from reachy_kit.runtime.safety import CLASSROOM, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
 from reachy_sim.dynamics.model import robot_model
 from reachy_sim.robot import SimRobot, SimRobotConfig
-from reachy_sim.tasks import variant_by_name
-from reachy_sim.tasks.expert import expert
+from reachy_sim.tasks import single_expert_policy, variant_by_name
 from reachy_sim.world import GeometricPerception, SimWorld
 
 MILLIMETRE, DEGREE = 1e-3, np.deg2rad(1)
@@ -216,7 +215,7 @@ def episode(robot, seed):
 
     rollout(
         robot,
-        expert("look_at", 25, seed),
+        single_expert_policy("look_at", 25, seed),
         seconds=1.5,
         policy_hz=25,
         seed=seed,

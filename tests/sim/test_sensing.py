@@ -9,13 +9,14 @@ from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import BODY_YAW, CAMERA, CONTROL_HZ, NEUTRAL, PITCH, YAW, Observation
 from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.target import BELOW, MAX_AGE, RIGHT, SIZE, VISIBLE
+from reachy_kit.runtime.tasks.task_registry import own_task_names, task_spec
 from reachy_sim import counter_rng
 from reachy_sim.domain import DRAWS, RANDOMIZATIONS, DomainParameters, randomization
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
 from reachy_sim.sensing_noise import SensingNoise
-from reachy_sim.tasks import TASKS, variant_by_name
+from reachy_sim.tasks import simulated_task, variant_by_name
 from reachy_sim.tasks.dance import PHASE_NOISE, TEMPO_NOISE
 from reachy_sim.tasks.sound_orient import BEARING_NOISE, LEVEL_NOISE
 from reachy_sim.tasks.task import View
@@ -39,7 +40,7 @@ class Sensed:
     """
 
     def __init__(self, task, count=1, tilt=None, **conditions):
-        self.task = TASKS[task]
+        self.task = simulated_task(task).task
         self.seeds, self.episodes = np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
         mine = self.seeds, self.episodes
         self.scenario = self.task.scenario(counter_rng.uniform(*mine, counter_rng.SCENARIO, len(self.task.spans)))
@@ -189,14 +190,14 @@ def test_the_beats_noise_is_as_large_as_it_says():
     np.testing.assert_allclose(np.hypot(told[:, 0], told[:, 1]), 1.0)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", own_task_names())
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.4])
 def test_as_many_frames_are_dropped_as_it_says(task, share):
     *_, missed = many(task, missed=(share, share))
     assert missed == pytest.approx(share, abs=0.02)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", own_task_names())
 def test_whoever_asks_twice_about_one_frame_is_told_the_same(task):
     sensed = Sensed(task, 6)
     for _ in range(40):
@@ -233,9 +234,7 @@ def test_the_variant_with_a_tilted_camera_tilts_both_alike():
     """In the environment itself: what the features tell is what the detector finds in the pixels."""
     import gymnasium
 
-    import reachy_sim
-
-    name = next(name for name, task in reachy_sim.ENVIRONMENTS.items() if task == "look_at")
+    name = task_spec("look_at").gym_id
     batch = gymnasium.make_vec(
         name, 6, tier="kinematic", variant="tilted_camera", obs_type="pixels_state", image_size=192
     )

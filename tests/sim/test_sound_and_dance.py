@@ -10,7 +10,7 @@ from reachy_kit.runtime.interface import ANTENNA_REST, BODY_YAW, NEUTRAL, PITCH,
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.tasks.dance import DANCE, NOD, SWING, DanceScenario
 from reachy_sim.tasks.sound_orient import SOUND_ORIENT, SoundScenario
-from reachy_sim.tasks.task import Progress, View
+from reachy_sim.tasks.task import View
 
 DT = 0.04
 
@@ -20,11 +20,11 @@ def view(states):
     return View(states, poses[..., :3, :3], poses[..., :3, 3])
 
 
-def judged(task, scenario, states, dt=DT):
-    """Every judgement of (steps, N, 9) states."""
-    progress, count = Progress.begin(states[0]), states.shape[1]
+def outcomes(task, scenario, states, dt=DT):
+    """The outcomes of (steps, N, 9) states."""
+    progress, count = task.begin(states[0]), states.shape[1]
     return [
-        task.judge(progress, scenario, np.full(count, dt * step), view(state), np.full(count, dt if step else 0.0))
+        task.evaluate(progress, scenario, np.full(count, dt * step), view(state), np.full(count, dt if step else 0.0))
         for step, state in enumerate(states)
     ], progress
 
@@ -64,8 +64,8 @@ def test_an_ear_cannot_tell_front_from_back(head, right):
 @given(head=st.floats(-2.5, 2.5), right=angles)
 def test_the_error_knows_front_from_back(head, right):
     scenario, states = speaker(head - right), np.array([[facing(head)]])
-    [judgement], _ = judged(SOUND_ORIENT, scenario, states)
-    assert judgement.error[0] == pytest.approx(abs(wrap_angle(right)), abs=1e-7)
+    [outcome], _ = outcomes(SOUND_ORIENT, scenario, states)
+    assert outcome.error[0] == pytest.approx(abs(wrap_angle(right)), abs=1e-7)
 
 
 def test_turning_tells_front_from_back():
@@ -94,7 +94,7 @@ def test_a_near_speaker_is_louder():
 
 
 def test_facing_the_speaker_upright_with_the_body_earns_everything_and_succeeds_in_a_second():
-    steps, _ = judged(SOUND_ORIENT, speaker(0.7), np.array([[facing(0.7)]] * 40))
+    steps, _ = outcomes(SOUND_ORIENT, speaker(0.7), np.array([[facing(0.7)]] * 40))
     assert sum(steps[-1].terms.values()) == pytest.approx([1.0])
     assert [step.just_succeeded[0] for step in steps].index(True) == round(SOUND_ORIENT.hold / DT)
     assert sum(step.just_succeeded[0] for step in steps) == 1
@@ -110,8 +110,8 @@ def test_facing_the_speaker_upright_with_the_body_earns_everything_and_succeeds_
     ids=["elsewhere", "twisted", "nodding"],
 )
 def test_every_fault_costs_its_own_term(state, term):
-    right, _ = judged(SOUND_ORIENT, speaker(0.7), np.array([[facing(0.7)]] * 2))
-    wrong, _ = judged(SOUND_ORIENT, speaker(0.7), np.array([[state]] * 2))
+    right, _ = outcomes(SOUND_ORIENT, speaker(0.7), np.array([[facing(0.7)]] * 2))
+    wrong, _ = outcomes(SOUND_ORIENT, speaker(0.7), np.array([[state]] * 2))
     for name, value in wrong[-1].terms.items():
         assert (value < right[-1].terms[name] - 0.02) == (name == term), name
 
@@ -119,7 +119,7 @@ def test_every_fault_costs_its_own_term(state, term):
 def test_turning_fast_costs_reward():
     def calm(speed):
         states = np.array([[facing(0.0)], [facing(speed * DT)]])
-        return judged(SOUND_ORIENT, speaker(0.0), states)[0][-1].terms["calm"][0]
+        return outcomes(SOUND_ORIENT, speaker(0.0), states)[0][-1].terms["calm"][0]
 
     assert calm(0.0) == 0.0
     assert calm(2.0) == pytest.approx(4 * calm(1.0))
@@ -151,42 +151,42 @@ TEMPOS = [0.8, 1.2, 1.6, 2.0, 2.4]
 
 def test_a_perfect_nod_earns_nearly_everything_and_succeeds():
     scenario = beat(TEMPOS)
-    steps, progress = judged(DANCE, scenario, danced(scenario))
+    steps, progress = outcomes(DANCE, scenario, danced(scenario))
     late = np.mean([sum(step.terms.values()) for step in steps[75:]], axis=0)
     assert (late[1:] > 0.94).all()
     assert late[0] > 0.85  # so slow a beat is hardly averaged
     assert (late <= 1.0).all()
-    assert progress.met.all()
+    assert progress.succeeded.all()
 
 
 def test_in_antiphase_nobody_ever_succeeds():
     scenario = beat(TEMPOS)
-    steps, progress = judged(DANCE, scenario, danced(scenario, shift=0.5))
-    assert not progress.met.any()
+    steps, progress = outcomes(DANCE, scenario, danced(scenario, shift=0.5))
+    assert not progress.succeeded.any()
     assert (np.mean([sum(step.terms.values()) for step in steps[75:]], axis=0) < 0.05).all()
 
 
 @pytest.mark.parametrize("shift", [-0.2, -0.1, 0.05, 0.1, 0.2])
 def test_the_error_is_how_far_the_nod_is_from_the_beat(shift):
     scenario = beat([1.2, 1.6, 2.0])
-    steps, progress = judged(DANCE, scenario, danced(scenario, shift))
+    steps, progress = outcomes(DANCE, scenario, danced(scenario, shift))
     found = np.mean([step.error for step in steps[75:]], axis=0)
     np.testing.assert_allclose(found, 2 * np.pi * abs(shift), atol=0.25)
-    assert (progress.met == (abs(shift) < 0.12)).all()
+    assert (progress.succeeded == (abs(shift) < 0.12)).all()
 
 
 @pytest.mark.parametrize("size", [0.0, 0.3])
 def test_too_small_a_nod_is_none(size):
     scenario = beat([1.2, 1.6])
-    steps, progress = judged(DANCE, scenario, danced(scenario, size=size))
+    steps, progress = outcomes(DANCE, scenario, danced(scenario, size=size))
     assert all((step.error == np.pi).all() for step in steps[75:])
-    assert not progress.met.any()
+    assert not progress.succeeded.any()
 
 
 def test_standing_still_earns_less_than_a_small_nod_and_that_less_than_a_whole_one():
     scenario = beat([1.6])
     earned = [
-        np.mean([sum(step.terms.values()) for step in judged(DANCE, scenario, danced(scenario, size=size))[0][50:]])
+        np.mean([sum(step.terms.values()) for step in outcomes(DANCE, scenario, danced(scenario, size=size))[0][50:]])
         for size in (0.0, 0.6, 1.0)
     ]
     assert earned == sorted(earned)
@@ -199,7 +199,7 @@ def test_jerks_cost_reward():
     shaken = states.copy()
     shaken[::2, :, PITCH] += np.deg2rad(1.0)
     smooth, rough = (
-        np.mean([step.terms["smooth"] for step in judged(DANCE, scenario, one)[0][2:]]) for one in (states, shaken)
+        np.mean([step.terms["smooth"] for step in outcomes(DANCE, scenario, one)[0][2:]]) for one in (states, shaken)
     )
     assert -0.02 < smooth < 0
     assert rough < 4 * smooth

@@ -1,4 +1,4 @@
-"""What all tasks and their variants share: episodes that can be begun, seeds, sightings, time that counts, teachers."""
+"""What all tasks and their variants share: episodes that can be begun, seeds, sightings, time that counts, experts."""
 
 import numpy as np
 import pytest
@@ -8,21 +8,22 @@ from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, pose_from_vector, target
 from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, YAW, Observation
 from reachy_kit.runtime.kinematics import reachable
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
+from reachy_kit.runtime.perception.features import features_by_name
 from reachy_kit.runtime.safety import CLASSROOM
+from reachy_kit.runtime.tasks.task_registry import own_task_names
 from reachy_sim import counter_rng
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
-from reachy_sim.tasks import TASKS, VARIANTS, variant_by_name
-from reachy_sim.tasks.expert import expert, teacher
+from reachy_sim.tasks import expert_policy, simulated_task, single_expert_policy, variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.task import View
 from reachy_sim.tasks.track import TRACK
 from reachy_sim.trials import run_trial
 
 SEEDS = np.arange(500, dtype=np.uint64)
-EVERY = [(task, name) for task, variants in VARIANTS.items() for name in variants]
+EVERY = [(task, name) for task in own_task_names() for name in simulated_task(task).variants]
 every_variant = pytest.mark.parametrize(("task", "name"), EVERY)
 every_gaze_variant = pytest.mark.parametrize(("task", "name"), [one for one in EVERY if one[0] in ("look_at", "track")])
-every_task = pytest.mark.parametrize("task", TASKS)
+every_task = pytest.mark.parametrize("task", own_task_names())
 
 
 def drawn(task, seeds=SEEDS):
@@ -51,13 +52,14 @@ def test_every_episode_begins_where_the_robot_can_stand(task, name):
 @every_variant
 def test_what_is_sensed_stays_inside_its_range_and_is_finite(task, name):
     chosen = variant_by_name(task, name).task
+    low, high = np.array([(feature.low, feature.high) for feature in features_by_name(chosen.features[:-2])]).T
     scenario = drawn(chosen)
     normals = counter_rng.normal(counter_rng.uniform(SEEDS, SEEDS, counter_rng.SENSING, 4))
     for seconds in (0.0, 1.3, chosen.seconds):
         values, _ = chosen.sighting(scenario, at(chosen, seconds), view(scenario.start))
         noisy = chosen.noisy(values, normals, np.full(len(SEEDS), 5.0))
         for sensed in (values, noisy):
-            assert ((sensed >= chosen.feature_low[:-2]) & (sensed <= chosen.feature_high[:-2])).all()
+            assert ((sensed >= low) & (sensed <= high)).all()
 
 
 @every_variant
@@ -68,7 +70,8 @@ def test_a_success_fits_into_the_episode(task, name):
 
 @every_task
 def test_an_episode_depends_on_its_seed_alone(task):
-    alone, among = drawn(TASKS[task], SEEDS[7:8]), drawn(TASKS[task])
+    chosen = simulated_task(task).task
+    alone, among = drawn(chosen, SEEDS[7:8]), drawn(chosen)
     for name, value in vars(alone).items():
         np.testing.assert_array_equal(value[0], vars(among)[name][7], err_msg=name)
     assert len(np.unique(among.start[:, YAW])) == len(SEEDS)
@@ -77,7 +80,7 @@ def test_an_episode_depends_on_its_seed_alone(task):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("juggle",), "no task is called 'juggle'; there are look_at, track, sound_orient, dance"),
+        (("juggle",), "no task is called 'juggle'; there are dance, look_at, sound_orient, track"),
         (("dance", "tango"), "dance has no variant 'tango'; there are training, fast, slow"),
     ],
     ids=["task", "variant"],
@@ -143,14 +146,15 @@ def test_a_hidden_ball_is_hidden_for_a_while_and_comes_back(task, name, shortest
         assert ((lengths >= shortest - 0.02) & (lengths <= longest + 0.02)).all()
 
 
-# Teachers
+# Experts
 
 
 @every_task
 def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(task):
     variant, seeds = variant_by_name(task), np.arange(40, dtype=np.uint64)
     person, oracle = (
-        run_trial(teacher(task, 25, 40, oracle=oracle), variant, seeds, tier="kinematic") for oracle in (False, True)
+        run_trial(expert_policy(task, 25, 40, oracle=oracle), variant, seeds, tier="kinematic")
+        for oracle in (False, True)
     )
     assert oracle.success.sum() >= person.success.sum()
     assert oracle.success.mean() > 0.8
@@ -159,10 +163,10 @@ def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(task):
 
 @every_task
 @pytest.mark.parametrize("oracle", [False, True], ids=["expert", "oracle"])
-def test_a_batch_of_teachers_is_many_teachers(task, oracle):
+def test_a_batch_of_experts_is_many_experts(task, oracle):
     variant, seeds = variant_by_name(task), np.array([4, 9, 2], dtype=np.uint64)
-    together = run_trial(teacher(task, 25, 3, oracle=oracle), variant, seeds, tier="kinematic")
-    alone = run_trial(teacher(task, 25, 1, oracle=oracle), variant, seeds[1:2], tier="kinematic")
+    together = run_trial(expert_policy(task, 25, 3, oracle=oracle), variant, seeds, tier="kinematic")
+    alone = run_trial(expert_policy(task, 25, 1, oracle=oracle), variant, seeds[1:2], tier="kinematic")
     np.testing.assert_array_equal(together.states[1], alone.states[0])
 
 
@@ -171,7 +175,9 @@ def test_a_person_needs_time_to_react_and_the_oracle_does_not():
     appears = drawn(LOOK_AT, seeds).appears
     reacted = []
     for oracle in (False, True):
-        trial = run_trial(teacher("look_at", 50, 30, oracle=oracle), variant, seeds, tier="kinematic", policy_hz=50)
+        trial = run_trial(
+            expert_policy("look_at", 50, 30, oracle=oracle), variant, seeds, tier="kinematic", policy_hz=50
+        )
         moved = np.abs(trial.states[..., YAW] - trial.states[:, :1, YAW]) > 0.01
         reacted.append(np.argmax(moved, axis=1) / 50 - appears)
     # Latency, delay and the motors take 0.1 s and more; a person's reaction another 0.2 s.
@@ -180,16 +186,16 @@ def test_a_person_needs_time_to_react_and_the_oracle_does_not():
 
 
 @every_task
-def test_teachers_say_that_they_need_perception(task):
+def test_experts_say_that_they_need_perception(task):
     with pytest.raises(WrongUseError, match="perception"):
-        expert(task, 25).act(Observation(NEUTRAL, 0.0))
+        single_expert_policy(task, 25).act(Observation(NEUTRAL, 0.0))
 
 
 @pytest.mark.parametrize("task", ["look_at", "sound_orient"])
-def test_a_teacher_turns_to_where_the_features_say(task):
+def test_an_expert_turns_to_where_the_features_say(task):
     """The same features whatever the world: also to where there is nothing."""
     policy, heard = (
-        expert(task, 25, 0),
+        single_expert_policy(task, 25, 0),
         {"look_at": [0.4, -0.2, 0.05, 1.0, 0.04], "sound_orient": [0.4, 0.5, 1.0, 0.04]},
     )
     policy.reset()
@@ -199,8 +205,8 @@ def test_a_teacher_turns_to_where_the_features_say(task):
     assert action[YAW] < -0.05
 
 
-def test_the_teacher_keeps_the_command_while_there_is_nothing_to_see():
-    policy, last = expert("look_at", 25, 0), NEUTRAL.copy()
+def test_the_expert_keeps_the_command_while_there_is_nothing_to_see():
+    policy, last = single_expert_policy("look_at", 25, 0), NEUTRAL.copy()
     last[YAW] = 0.3
     policy.reset()
     for tick in range(30):

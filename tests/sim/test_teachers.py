@@ -1,10 +1,10 @@
-"""The scripted teachers and what is possible: fixed numbers that learning is measured against."""
+"""The scripted experts and oracles: fixed numbers that learning is measured against."""
 
 import numpy as np
 import pytest
 
-from reachy_sim.tasks import VARIANTS
-from reachy_sim.tasks.expert import teacher
+from reachy_kit.runtime.tasks.task_registry import own_task_names
+from reachy_sim.tasks import expert_policy, simulated_task, variant_by_name
 from reachy_sim.trials import Trial, run_trial
 
 SEEDS = np.arange(120, dtype=np.uint64)
@@ -13,8 +13,8 @@ SEEDS = np.arange(120, dtype=np.uint64)
 def trial(
     task: str, variant: str = "training", *, oracle: bool = False, tier: str = "kinematic", count: int = 120
 ) -> Trial:
-    policy = teacher(task, 25, count, oracle=oracle)
-    return run_trial(policy, VARIANTS[task][variant], SEEDS[:count], tier=tier)
+    policy = expert_policy(task, 25, count, oracle=oracle)
+    return run_trial(policy, variant_by_name(task, variant), SEEDS[:count], tier=tier)
 
 
 @pytest.mark.parametrize(("tier", "count"), [("kinematic", 120), pytest.param("physics", 48, marks=pytest.mark.long)])
@@ -25,7 +25,7 @@ def test_the_hard_track_leaves_the_expert_room_and_the_oracle_none(tier, count):
     assert best.error[:, 25:].mean() <= 0.65 * person.error[:, 25:].mean()
 
 
-@pytest.mark.parametrize("task", VARIANTS)
+@pytest.mark.parametrize("task", own_task_names())
 def test_every_task_can_be_demonstrated_and_done_better(task):
     person, best = trial(task), trial(task, oracle=True)
     assert person.success.mean() >= 0.8
@@ -33,15 +33,15 @@ def test_every_task_can_be_demonstrated_and_done_better(task):
     assert best.reward.mean() > person.reward.mean()
 
 
-@pytest.mark.parametrize("task", VARIANTS)
+@pytest.mark.parametrize("task", own_task_names())
 def test_every_task_has_four_variants_to_be_examined_on_that_differ_from_training(task):
     usual = trial(task, count=16)
-    others = [name for name in VARIANTS[task] if name != "training"]
+    others = [name for name in simulated_task(task).variants if name != "training"]
     assert len(others) >= 4
-    seen_by_eyes_only = {"other_colour", "dim_light", "busy_background"}
+    seen_by_cameras_only = {"other_colour", "dim_light", "busy_background"}
     same = [
         name
-        for name in sorted(set(others) - seen_by_eyes_only)
+        for name in sorted(set(others) - seen_by_cameras_only)
         if np.array_equal(trial(task, name, count=16).states, usual.states)
     ]
     assert same == []

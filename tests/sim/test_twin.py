@@ -208,7 +208,7 @@ def test_the_truth_is_the_target_and_the_gaze_error_at_the_time_of_capture():
     twin, start = started(TRACK, seed=4, at=7.0)
     truth = twin.measure(Observation(start, 9.5))
     np.testing.assert_array_equal(truth.target, twin.target(9.5))
-    assert truth.gaze_error == gaze_error(pose_from_vector(start), twin.target(9.5))
+    assert truth.task_error == gaze_error(pose_from_vector(start), twin.target(9.5))
     assert not np.array_equal(twin.target(9.5), twin.target(7.0))
 
 

@@ -4,16 +4,15 @@ import gymnasium
 import numpy as np
 import pytest
 
-import reachy_sim
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.tasks.task_registry import known_tasks
 from reachy_sim.robot import SimRobot, SimRobotConfig
-from reachy_sim.tasks import VARIANTS, variant_by_name
-from reachy_sim.tasks.expert import expert, teacher
+from reachy_sim.tasks import expert_policy, single_expert_policy, variant_by_name
 from reachy_sim.tasks.variants import Variant
 from reachy_sim.trials import run_trial
 from reachy_sim.world import GeometricPerception, SimWorld
 
-IDS = {task: name for name, task in reachy_sim.ENVIRONMENTS.items()}
+IDS = {spec.name: spec.gym_id for spec in known_tasks()}
 
 
 class Kept:
@@ -40,7 +39,7 @@ class Kept:
 def rolled_out(variant: Variant, seed: int, tier: str, seconds: float, hz: int = 25):
     twin = SimWorld(variant)
     robot = SimRobot(SimRobotConfig(tier=tier), actuators=twin.actuators, watch=twin.note)
-    kept = Kept(expert(variant.task.name, hz, seed))
+    kept = Kept(single_expert_policy(variant.task.name, hz, seed))
     rollout(
         robot,
         kept,
@@ -55,7 +54,7 @@ def rolled_out(variant: Variant, seed: int, tier: str, seconds: float, hz: int =
 
 
 CASES = [
-    *[(task, "training") for task in VARIANTS],
+    *[(task, "training") for task in IDS],
     ("look_at", "late"),
     ("look_at", "tilted_camera"),
     ("look_at", "hidden"),
@@ -73,11 +72,11 @@ CASES = [
 def test_the_loop_over_a_robot_and_the_batch_go_the_same_way(tier, task, name):
     variant, seed = variant_by_name(task, name), 11
     kept = rolled_out(variant, seed, tier, variant.task.seconds)
-    trial = run_trial(teacher(task, 25), variant, np.array([seed], dtype=np.uint64), tier=tier)
+    trial = run_trial(expert_policy(task, 25), variant, np.array([seed], dtype=np.uint64), tier=tier)
     states = np.array([step.observation.state for step in kept.steps])
     near = 2e-6 if tier == "kinematic" else 1e-8  # rad; single precision there
     np.testing.assert_allclose(states[1:], trial.states[0, :-1], atol=near)
-    np.testing.assert_allclose([step.truth.gaze_error for step in kept.steps], trial.error[0], atol=near)
+    np.testing.assert_allclose([step.truth.task_error for step in kept.steps], trial.error[0], atol=near)
     np.testing.assert_allclose([step.truth.target for step in kept.steps], trial.targets[0], atol=1e-9)
     np.testing.assert_allclose(np.mean([step.truth.reward for step in kept.steps]), trial.reward[0], atol=near)
     assert kept.steps[-1].truth.success == trial.success[0]

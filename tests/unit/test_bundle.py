@@ -14,7 +14,8 @@ from reachy_kit.runtime.inference.bundle import MANIFEST, Graph, Manifest, read_
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
-from reachy_kit.runtime.perception.target import TARGET_FEATURES, TARGET_UNITS
+from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
 HISTORY, CHUNK, EXECUTE = 2, 4, 3
 INPUTS = {
@@ -60,7 +61,7 @@ def manifest_for(content, **changes):
         task="look_at",
         graphs=[graph],
         environment_state=TARGET_FEATURES,
-        environment_state_units=TARGET_UNITS,
+        environment_state_units=units_of(TARGET_FEATURES),
         parity_error=1e-6,
         parity_observations=256,
         sha256={"policy.onnx": sha256(content)},

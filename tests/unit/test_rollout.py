@@ -72,7 +72,7 @@ class Clockwork:
     def measure(self, observation):
         elapsed = observation.capture_time - self.begun
         self.log.append(("measure", observation.capture_time))
-        return Truth(np.zeros(3), gaze_error=elapsed, reward=1 - elapsed, success=elapsed > 0.3)
+        return Truth(np.zeros(3), task_error=elapsed, reward=1 - elapsed, success=elapsed > 0.3)
 
 
 class SeedAndTime:
@@ -141,7 +141,7 @@ def test_a_step_holds_what_the_policy_saw_and_the_truth_that_followed(robot):
         assert step.next_observation is following.observation
     assert listener.steps[-1].next_observation.capture_time == pytest.approx(100.12)
     np.testing.assert_allclose([step.observation.capture_time for step in listener.steps], [100, 100.04, 100.08])
-    np.testing.assert_allclose([step.truth.gaze_error for step in listener.steps], [0.04, 0.08, 0.12])
+    np.testing.assert_allclose([step.truth.task_error for step in listener.steps], [0.04, 0.08, 0.12])
 
 
 def test_every_observation_carries_the_action_in_force(robot):
@@ -162,7 +162,7 @@ def test_the_episode_starts_where_the_world_says_and_at_the_robots_time(robot):
 def test_without_a_world_the_episode_starts_at_neutral_and_is_not_judged(robot):
     episode = rollout(robot, Script(turned()), seconds=0.2, policy_hz=25)
     np.testing.assert_array_equal(robot.resets, [NEUTRAL])
-    assert (episode.success, episode.gaze_error, episode.reward) == (None, None, None)
+    assert (episode.success, episode.task_error, episode.reward) == (None, None, None)
     assert episode.steps == 5
 
 
@@ -189,7 +189,7 @@ def test_subscribers_hear_the_start_every_step_and_the_end_in_their_order(robot)
 def test_the_summary_is_the_last_seconds_error_the_mean_reward_and_the_final_success(robot):
     episode = rollout(robot, Script(turned()), seconds=3, policy_hz=10, world=Clockwork(), seed=2)
     errors = np.arange(1, 31) / 10
-    assert episode.gaze_error == pytest.approx(errors[-10:].mean())
+    assert episode.task_error == pytest.approx(errors[-10:].mean())
     assert episode.reward == pytest.approx((1 - errors).mean())
     assert episode.success is True
     assert (episode.seed, episode.steps, len(episode.work)) == (2, 30, 150)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, World
+from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, TaskError, World
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.evaluation.statistics.intervals import Rate, wilson
 
@@ -24,8 +24,10 @@ class Evaluation:
     """Whether ticks last 20 ms of real time, so that their periods mean something."""
     policy_hz: int
     episodes: list[Episode]
-    gaze_errors: Array
-    """(episodes, steps) rad, the error after each decision."""
+    error: TaskError
+    """Name and unit of the task's error."""
+    task_errors: Array
+    """(episodes, steps), as ``Truth.task_error``, after each decision."""
     first_episode: list[Step] = field(default_factory=list)
     """Every step of the first episode, with its camera frames where the robot has a camera."""
 
@@ -40,9 +42,9 @@ class Evaluation:
         return wilson(sum(self.successes), len(self.successes))
 
     @property
-    def gaze_error(self) -> Rate:
-        """rad: median over the episodes of the last second's mean, with the quartiles as its bounds."""
-        middle, low, high = np.percentile([episode.gaze_error for episode in self.episodes], [50, 25, 75])
+    def task_error(self) -> Rate:
+        """As ``Truth.task_error``: median over the episodes of the last second's mean; its bounds are the quartiles."""
+        middle, low, high = np.percentile([episode.task_error for episode in self.episodes], [50, 25, 75])
         return Rate(float(middle), float(low), float(high))
 
     def loop_ms(self) -> dict[str, float]:
@@ -55,8 +57,8 @@ class Evaluation:
         return timing
 
     def summary(self) -> dict[str, Any]:
-        """Everything a script may want, in degrees and ms."""
-        degrees = {name: round(float(np.rad2deg(value)), 3) for name, value in vars(self.gaze_error).items()}
+        """All numbers for a script; the error in the unit that people read."""
+        error = {name: round(self.error.scale * value, 3) for name, value in vars(self.task_error).items()}
         return {
             "policy": self.policy,
             "robot": self.robot,
@@ -64,7 +66,12 @@ class Evaluation:
             "seeds": [episode.seed for episode in self.episodes],
             "successes": self.successes,
             "success": vars(self.success),
-            "gaze_error_deg": {"median": degrees["value"], "quartiles": [degrees["low"], degrees["high"]]},
+            "error": {
+                "name": self.error.name,
+                "unit": self.error.unit,
+                "median": error["value"],
+                "quartiles": [error["low"], error["high"]],
+            },
             "reward": float(np.mean([episode.reward for episode in self.episodes])),
             "loop_ms": self.loop_ms(),
         }
@@ -81,6 +88,7 @@ def evaluate(
     perception: Perception,
     world: World,
     wall_clock: bool,
+    error: TaskError,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Evaluation:
     """Run one episode for each seed; the seeds alone decide the initial states, so evaluations pair up.
@@ -95,6 +103,7 @@ def evaluate(
         perception: fills the features.
         world: judges.
         wall_clock: whether the robot runs in real time.
+        error: name and unit of the task's error.
         on_episode: told of each finished one.
     """
     trace = _Trace()
@@ -112,11 +121,11 @@ def evaluate(
         )
         episodes.append(episode)
         on_episode(episode)
-    return Evaluation(label, robot.name, wall_clock, policy_hz, episodes, np.array(trace.errors), trace.first)
+    return Evaluation(label, robot.name, wall_clock, policy_hz, episodes, error, np.array(trace.errors), trace.first)
 
 
 class _Trace:
-    """Keeps the gaze error of every step, and the whole first episode."""
+    """Keeps the error of every step, and the whole first episode."""
 
     def __init__(self) -> None:
         self.errors: list[list[float]] = []
@@ -127,7 +136,7 @@ class _Trace:
 
     def on_step(self, step: Step) -> None:
         assert step.truth is not None
-        self.errors[-1].append(step.truth.gaze_error)
+        self.errors[-1].append(step.truth.task_error)
         if len(self.errors) == 1:
             self.first.append(step)
 

@@ -147,6 +147,7 @@ def save_imitation(
         policy_hz=layout.policy_hz,
         control_hz=layout.control_hz,
         environment_state=layout.environment_state,
+        environment_state_units=layout.environment_state_units,
         method="imitation",
         dataset=str(dataset.resolve()),
         dataset_sha256=dataset_digest(dataset),

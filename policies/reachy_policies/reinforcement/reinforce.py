@@ -14,6 +14,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.perception.features import units_of
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.plots import rounds_curve
@@ -238,6 +239,7 @@ def _card(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | None,
         policy_hz=assignment.policy_hz,
         control_hz=assignment.control_hz,
         environment_state=assignment.environment_state,
+        environment_state_units=units_of(assignment.environment_state),
         method=assignment.method,
         seed=config.seed,
         steps=look.iteration,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.tasks.task_registry import task_spec
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,9 @@ PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"num_envs": 64, "batch_size": 320, "epochs": 4, "eval_episodes": 32}
 )
 """Where the defaults differ for a policy that looks at pictures: drawing and seeing one takes two milliseconds."""
-EXPLORED = {
-    "look_at": ("head_pitch.pos", "head_yaw.pos"),
-    "track": ("head_pitch.pos", "head_yaw.pos"),
-    "sound_orient": ("head_yaw.pos", "body_yaw.pos"),
-    "dance": ("head_pitch.pos", "right_antenna.pos", "left_antenna.pos"),
-}
-"""Axes on which a task's reward depends; on the others the imitation's way of moving is kept."""
 
 
 def explored_axes(config: ReinforceConfig, task: str) -> list[int]:
     """Places in ``ACTION_NAMES`` of the axes that explore."""
-    names = [name for name in config.explore.split(",") if name] or EXPLORED[task]
+    names = [name for name in config.explore.split(",") if name] or task_spec(task).explored_axes
     return [ACTION_NAMES.index(name) for name in names]

@@ -192,7 +192,8 @@ def open_run(path: Path) -> Run:
     """
     try:
         stored = json.loads((path / CARD).read_text())
-        return Run(path, RunCard(**{**stored, "environment_state": tuple(stored["environment_state"])}))
+        names = ("environment_state", "environment_state_units")
+        return Run(path, RunCard(**{**stored, **{name: tuple(stored[name]) for name in names}}))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WrongUseError(
             f"{path} is no run of reachy-kit ({CARD}: {error}). Train one: reachy-kit train imitation --out {path}"

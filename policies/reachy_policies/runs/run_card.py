@@ -15,6 +15,8 @@ class RunCard:
     policy_hz: int
     control_hz: int
     environment_state: tuple[str, ...]
+    """Names of the features it decides on."""
+    environment_state_units: tuple[str, ...]
     method: str
     """imitation, ppo, scratch, residual, bc-continue, filtered-bc or dagger."""
     seed: int

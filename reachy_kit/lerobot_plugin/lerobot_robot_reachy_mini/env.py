@@ -10,7 +10,7 @@ from lerobot.envs.configs import EnvConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
 
 from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA
-from reachy_sim import ENVIRONMENTS
+from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_sim.tasks import variant_by_name
 
 
@@ -59,7 +59,7 @@ class ReachyMiniEnvConfig(EnvConfig):
     @property
     def gym_id(self) -> str:
         """Gymnasium's name of the task."""
-        return next(name for name, task in ENVIRONMENTS.items() if task == self.task)
+        return task_spec(self.task or "").gym_id
 
     @property
     def gym_kwargs(self) -> dict[str, Any]:

@@ -1,25 +1,20 @@
-"""The five numbers that describe a target, whoever measured it: a detector in the image, or geometry in the simulator.
-
-===  ==================  ====  ============  =========================================================
- #   name                unit  range         meaning
-===  ==================  ====  ============  =========================================================
- 0   target_right        rad   −π … π        bearing right of the optical axis, when last seen
- 1   target_below        rad   −π/2 … π/2    bearing below the optical axis, when last seen
- 2   target_size         rad   0 … π/2       apparent radius, when last seen
- 3   target_visible      1     0 or 1        whether the latest frame showed it
- 4   target_age          s     0 … 1         time since the frame that last showed it was captured
-===  ==================  ====  ============  =========================================================
-"""
+"""The five numbers that describe a target, measured by a detector in the image or from the simulator's geometry."""
 
 import numpy as np
 
 from reachy_kit.runtime.interface import Array
+from reachy_kit.runtime.perception.features import Feature, register_features
 
-TARGET_FEATURES: tuple[str, ...] = ("target_right", "target_below", "target_size", "target_visible", "target_age")
-TARGET_UNITS: tuple[str, ...] = ("rad", "rad", "rad", "1", "s")
-RIGHT, BELOW, SIZE, VISIBLE, AGE = range(5)
 MAX_AGE = 1.0
 """s; an older sighting says no more than that it is old."""
+TARGET_FEATURES = register_features(
+    Feature("target_right", "rad", -np.pi, np.pi, "bearing right of the optical axis, when last seen"),
+    Feature("target_below", "rad", -np.pi, np.pi, "bearing below the optical axis, when last seen"),
+    Feature("target_size", "rad", 0.0, np.pi, "apparent radius, when last seen"),
+    Feature("target_visible", "1", 0.0, 1.0, "whether the latest frame showed it"),
+    Feature("target_age", "s", 0.0, MAX_AGE, "time since the frame that last showed it was captured"),
+)
+RIGHT, BELOW, SIZE, VISIBLE, AGE = range(5)
 
 
 class TargetMemory:
@@ -29,7 +24,7 @@ class TargetMemory:
         self.reset()
 
     def reset(self) -> None:
-        """Nothing seen yet."""
+        """Forget the last sighting."""
         self._last: Array = np.zeros(3)
         self._seen_at = -np.inf
 

@@ -41,6 +41,8 @@ class DatasetLayout:
     """The task in words, LeRobot's ``task`` column."""
     environment_state: tuple[str, ...]
     """Names of the perception's features."""
+    environment_state_units: tuple[str, ...]
+    """Their units, in the same order."""
     policy_hz: int
     """Frames per second: one frame for each decision."""
     image_shape: tuple[int, int, int] | None = None
@@ -103,7 +105,7 @@ def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:
         schema, stored_as = stored.pop("schema", 1), stored.pop("storage", None)
         _require_schema(root, schema)
         stored["image_shape"] = tuple(stored["image_shape"]) if stored["image_shape"] else None
-        for name in ("environment_state", "action"):
+        for name in ("environment_state", "environment_state_units", "action"):
             stored[name] = tuple(stored[name])
         layout = DatasetLayout(**stored)
         if wrong := mistyped_fields(layout):
@@ -131,7 +133,8 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
         RefusedError: naming the first difference.
     """
     stored = read_layout(root, storage)
-    for name in ("action", "environment_state", "policy_hz", "control_hz", "task", "image_shape"):
+    names = ("action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task", "image_shape")
+    for name in names:
         has, wants = getattr(stored, name), getattr(layout, name)
         if has != wants:
             raise RefusedError(

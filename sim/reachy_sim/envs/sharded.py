@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterable
 from itertools import pairwise
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Array, Image
+from reachy_kit.runtime.tasks.task_registry import load_task_file, task_files
 from reachy_sim import counter_rng
 from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
 from reachy_sim.envs.simulation import Ids, Simulation
@@ -144,11 +146,12 @@ class _Shard:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         count = rows.stop - rows.start
-        self.process = context.Process(target=_work, args=(theirs, variant, count, obs_type, options), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, task_files(), count, obs_type, options), daemon=True)
         self.process.start()
         theirs.close()  # so that the worker's end is the only one, and its death is heard
+        self.ask(variant)
 
-    def ask(self, request: tuple[Any, ...]) -> None:
+    def ask(self, request: Any) -> None:
         """Send it."""
         try:
             self._pipe.send(request)
@@ -191,12 +194,14 @@ def _end(shards: Iterable[_Shard]) -> None:
             shard.process.join()
 
 
-def _work(pipe: Connection, variant: Variant, count: int, obs_type: str, options: dict[str, Any]) -> None:
+def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, options: dict[str, Any]) -> None:
     """A worker's life: answer until the other end hangs up. Ctrl-C is the business of whoever started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         try:
-            simulation = Simulation(variant, count, **options)
+            for file in files:  # before the variant, whose task may be defined there
+                load_task_file(file)
+            simulation = Simulation(pipe.recv(), count, **options)
         except KitError as error:
             pipe.send(error)
             return

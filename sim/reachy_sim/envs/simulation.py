@@ -20,7 +20,7 @@ from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.visuals import DRAWS as VISUAL_DRAWS
 from reachy_sim.rendering.visuals import VISUAL_RANGES, Visuals
 from reachy_sim.sensing.senses import PoseHistory, Senses
-from reachy_sim.tasks.task import Progress, TaskOutcome, View
+from reachy_sim.tasks.task import TaskOutcome, View
 from reachy_sim.tasks.variants import Variant
 
 type Ids = npt.NDArray[np.int64]
@@ -67,7 +67,7 @@ class Simulation:
         start = np.tile(NEUTRAL, (num_envs, 1))
         self._keys = zeros.copy()
         self._poses, self._senses = PoseHistory(num_envs), Senses(self.task, num_envs)
-        self._motion, self._progress = Motion.at_rest(start), Progress.begin(start)
+        self._motion, self._progress = Motion.at_rest(start), self.task.begin(start)
         self.ticks, self._latency = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs, dtype=np.int64)
         self.scenario = self.task.scenario(np.zeros((num_envs, len(self.task.spans))))
         self._visuals = VISUAL_RANGES.get(self.conditions.visuals)
@@ -103,7 +103,7 @@ class Simulation:
         self._motion = Motion(position, velocity)
         self.ticks[ids] = 0
         self.view = View(self._dynamics.state, self._dynamics.head_rotation, self._dynamics.head_position)
-        self._progress.put(ids, Progress.begin(self.view.state[ids]))
+        self._progress.put(ids, self.task.begin(self.view.state[ids]))
         self._poses.reset(ids, self.view)
         self._senses.reset(ids, drawn, self._draw_looks(ids, mine))
         self._latency[ids] = drawn.latency
@@ -121,7 +121,7 @@ class Simulation:
         self.ticks += self._ticks_each
         elapsed = np.full(self.num_envs, self._ticks_each / CONTROL_HZ)
         self._features = None
-        return self.task.judge(self._progress, self.scenario, self.time, self.view, elapsed)
+        return self.task.evaluate(self._progress, self.scenario, self.time, self.view, elapsed)
 
     def observe(self, obs_type: str = "state") -> dict[str, npt.NDArray[np.generic]]:
         """What policies see, float32 and uint8."""
@@ -153,7 +153,7 @@ class Simulation:
     @property
     def success(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the whole criterion has been met."""
-        return self._progress.met.copy()
+        return self._progress.succeeded.copy()
 
     @property
     def target(self) -> Array:

@@ -4,6 +4,7 @@ import numpy as np
 from gymnasium import spaces
 
 from reachy_kit.runtime.interface import ACTION_NAMES, HEAD
+from reachy_kit.runtime.perception.features import features_by_name
 from reachy_kit.runtime.safety import LimitsProfile
 from reachy_sim.tasks.task import Task
 
@@ -25,7 +26,8 @@ def observation_space(task: Task, obs_type: str, image_size: int) -> spaces.Dict
     if obs_type != "state":
         parts["pixels"] = spaces.Box(0, 255, (image_size, image_size, 3), dtype=np.uint8)
     if obs_type != "pixels":
-        low, high = (np.array(edge, dtype=np.float32) for edge in (task.feature_low, task.feature_high))
-        parts["environment_state"] = spaces.Box(low, high)
+        features = features_by_name(task.features)
+        low, high = ([getattr(feature, edge) for feature in features] for edge in ("low", "high"))
+        parts["environment_state"] = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
     parts["last_action"] = spaces.Box(-reach, reach)
     return spaces.Dict(parts)

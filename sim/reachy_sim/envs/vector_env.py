@@ -71,7 +71,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
 
     Args:
         num_envs: N.
-        task: look_at, track, sound_orient or dance.
+        task: its name, or the path of the file that holds it.
         tier: physics or kinematic.
         obs_type: state, pixels or pixels_state.
         reward: dense or sparse.
@@ -144,7 +144,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "render_fps": policy_hz, "autoreset_mode": self.autoreset_mode}
-        self.task, self.task_description = task, self._task.instruction
+        self.task, self.task_description = self._task.name, self._task.instruction
         self._max_episode_steps = round(self._task.seconds * policy_hz)
         self._seeds = np.zeros(num_envs, dtype=np.uint64)
         self._episodes = np.zeros(num_envs, dtype=np.uint64)

@@ -5,13 +5,17 @@ Try it: reachy-kit eval expert --task dance --episodes 5
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from reachy_kit.runtime.interface import ANTENNA_REST, PITCH, Array
-from reachy_kit.runtime.perception.sound import BEAT_FEATURES
+from reachy_kit.runtime.tasks.dance_spec import SPEC
 from reachy_sim.domain import DomainParameters
+from reachy_sim.tasks.dancer import METRONOME, PERSON, Dancer
+from reachy_sim.tasks.simulated_task import SimulatedTask
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 from reachy_sim.tasks.variants import Variant, variants
 
@@ -46,6 +50,19 @@ class DanceScenario(Scenario):
     """(N,) beats at the start."""
 
 
+@dataclass
+class DanceProgress(Progress):
+    """How a batch of robots moves in time with a beat."""
+
+    swing: npt.NDArray[np.complex128]
+    """(N, 3) amplitude and phase of the head and the antennas against the beat; 1 is as wanted."""
+
+    @classmethod
+    def begin(cls, state: Array) -> Self:
+        """Standing still at (N, 9)."""
+        return cls(**vars(Progress.begin(state)), swing=np.zeros((len(state), len(_MOVERS)), dtype=np.complex128))
+
+
 @dataclass(frozen=True)
 class DanceTask(Task):
     """Move in time."""
@@ -55,10 +72,9 @@ class DanceTask(Task):
     drift: Span = (0.0, 0.0)
     """Hz/s by which the tempo changes."""
 
-    features: ClassVar[tuple[str, ...]] = BEAT_FEATURES
-    feature_low: ClassVar[tuple[float, ...]] = (-1.0, -1.0, 0.0, 0.0, 0.0)
-    feature_high: ClassVar[tuple[float, ...]] = (1.0, 1.0, 4.0, 1.0, 1.0)
-    error_name: ClassVar[str] = "phase error"
+    def begin(self, state: Array) -> DanceProgress:
+        """Standing still at (N, 9)."""
+        return DanceProgress.begin(state)
 
     @property
     def own_spans(self) -> tuple[Span, ...]:
@@ -75,12 +91,12 @@ class DanceTask(Task):
         return np.asarray(scenario.phase + scenario.tempo * time + 0.5 * scenario.drift * time**2)
 
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """Nothing to look at: a point ahead that bobs with the beat, for the viewer."""
+        """A point ahead that bobs with the beat, for the viewer: there is nothing to look at."""
         height = -0.03 * np.cos(2 * np.pi * self.beats(scenario, time))
         return np.stack([np.full_like(height, 0.8), np.zeros_like(height), height], axis=-1)
 
     def shown(self, scenario: Scenario, time: Array) -> Bools:
-        """Music all along."""
+        """The music never pauses."""
         return np.ones(len(time), dtype=np.bool_)
 
     def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
@@ -104,6 +120,7 @@ class DanceTask(Task):
         The head's and the antennas' motions are multiplied by the beat's phasor and averaged: what turns with the beat
         stays, whatever else they do fades.
         """
+        assert isinstance(progress, DanceProgress)
         moved = (view.state[:, _MOVERS] - _REST) * _SIGN / _AMPLITUDE
         phasor = 2 * np.exp(-2j * np.pi * self.beats(scenario, time))[:, None]
         share = (1 - np.exp(-elapsed / MEMORY))[:, None]
@@ -113,6 +130,7 @@ class DanceTask(Task):
 
     def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
         """``nod`` and ``antennas``: as large as wanted and in phase. ``smooth``: no jerks."""
+        assert isinstance(progress, DanceProgress)
         # 1 for the wanted swing in phase, less for a smaller, a larger or a late one.
         in_time = np.exp(-(np.abs(progress.swing - 1.0) ** 2) / 0.6**2)
         change = (rate(view.state, progress.last, elapsed) - progress.speed)[:, PITCH]
@@ -125,8 +143,7 @@ class DanceTask(Task):
 
 
 DANCE = DanceTask(
-    name="dance",
-    instruction="Dance to the beat.",
+    spec=SPEC,
     seconds=6.0,
     # An eighth of a beat, 60 ms at 120 a minute: people's taps lead it by 20–80 ms (Repp 2005) and pass as in time.
     tolerance=np.pi / 4,
@@ -146,4 +163,9 @@ VARIANTS = variants(
     Variant("muddy", DANCE, DomainParameters(noise=(3.0, 5.0))),
     Variant("late", DANCE, DomainParameters(latency=(0.1, 0.16))),
     Variant("dropouts", DANCE, DomainParameters(missed=(0.4, 0.6))),
+)
+SIMULATION = SimulatedTask(
+    VARIANTS,
+    expert=partial(Dancer, config=PERSON, nod=NOD, swing=SWING),
+    oracle=partial(Dancer, config=METRONOME, nod=NOD, swing=SWING),
 )

@@ -1,23 +1,21 @@
 """What the gaze tasks share: where the ball goes, how it is seen, and how well it is looked at.
 
-The tasks themselves are in look_at.py and track.py; a person's way of following the ball is in expert.py.
+The tasks themselves are in look_at.py and track.py; a person's way of following the ball is in follower.py.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD
 from reachy_kit.runtime.interface import HEAD, Array
 from reachy_kit.runtime.perception.camera import FOCAL_OVER_WIDTH, SIM_CAMERA
-from reachy_kit.runtime.perception.target import MAX_AGE, TARGET_FEATURES
 from reachy_sim.dynamics.model import BALL_RADIUS
 from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View
 
-EYE_OVER_BALL = 0.17
-"""m, how far a ball may lie below the neutral eye, which is 0.228 m above the table: it rests on the table at most."""
+CAMERA_OVER_BALL = 0.17
+"""m, how far a ball may lie below the neutral camera, which is 0.228 m above the table: at most it rests there."""
 _NOISE = SensingNoise()
 
 
@@ -26,9 +24,9 @@ class GazeScenario(Scenario):
     """A ball that appears, swings about and may be hidden for a while now and then."""
 
     anchor: Array
-    """(N, 2) rad, what the swing is about: left of straight ahead, below the horizon, seen from the neutral eye."""
+    """(N, 2) rad, what the swing is about: left of straight ahead, below the horizon, seen from the neutral camera."""
     distance: Array
-    """(N,) m from the neutral eye."""
+    """(N,) m from the neutral camera."""
     amplitude: Array
     """(N, 2) rad of the swing, left and down."""
     frequency: Array
@@ -62,10 +60,6 @@ class GazeTask(Task):
     between: Span = (2.0, 2.0)
     """s from one hiding to the next."""
 
-    features: ClassVar[tuple[str, ...]] = TARGET_FEATURES
-    feature_low: ClassVar[tuple[float, ...]] = (-np.pi, -np.pi, 0.0, 0.0, 0.0)
-    feature_high: ClassVar[tuple[float, ...]] = (np.pi, np.pi, np.pi, 1.0, MAX_AGE)
-
     @property
     def own_spans(self) -> tuple[Span, ...]:
         """Offset, distance, swing, appearance and hiding."""
@@ -87,7 +81,7 @@ class GazeTask(Task):
             phase=phase,
             appears=drawn[:, 9],
             anchor=begins - amplitude * np.sin(phase),
-            lowest=np.arcsin(np.minimum(EYE_OVER_BALL / drawn[:, 2], 1.0)),
+            lowest=np.arcsin(np.minimum(CAMERA_OVER_BALL / drawn[:, 2], 1.0)),
             hiding=drawn[:, 10:13],
         )
 

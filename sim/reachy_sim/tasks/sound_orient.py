@@ -4,14 +4,18 @@ Try it: reachy-kit eval expert --task sound_orient --episodes 5
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import BODY_YAW, PITCH, ROLL, YAW, Array
-from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD, SOUND_FEATURES
+from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD
+from reachy_kit.runtime.tasks.sound_orient_spec import SPEC
 from reachy_sim.domain import HELD_OUT_ROBOTS, DomainParameters
+from reachy_sim.tasks.follower import LISTENER, SOUND_ORACLE, Follower
+from reachy_sim.tasks.simulated_task import SimulatedTask
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, rate
 from reachy_sim.tasks.variants import Variant, held_out, variants
 
@@ -51,9 +55,6 @@ class SoundTask(Task):
     pause: Span
     """s."""
 
-    features: ClassVar[tuple[str, ...]] = SOUND_FEATURES
-    feature_low: ClassVar[tuple[float, ...]] = (-np.pi / 2, 0.0, 0.0, 0.0)
-    feature_high: ClassVar[tuple[float, ...]] = (np.pi / 2, 1.0, 1.0, 1.0)
     period: ClassVar[float] = DIRECTION_PERIOD
 
     @property
@@ -122,8 +123,7 @@ def _facing(view: View) -> Array:
 
 
 SOUND_ORIENT = SoundTask(
-    name="sound_orient",
-    instruction="Turn to whoever is speaking.",
+    spec=SPEC,
     seconds=5.0,
     # People who are spoken to from within about 10° feel addressed (the cone of gaze, Gamer & Hecht 2007: up to 9°).
     tolerance=np.deg2rad(10.0),
@@ -142,4 +142,9 @@ VARIANTS = variants(
     Variant("echoing", SOUND_ORIENT, DomainParameters(noise=(2.0, 3.0))),
     Variant("late", SOUND_ORIENT, DomainParameters(latency=(0.16, 0.26))),
     Variant("deafened", SOUND_ORIENT, DomainParameters(missed=(0.4, 0.6))),
+)
+SIMULATION = SimulatedTask(
+    VARIANTS,
+    expert=partial(Follower, config=LISTENER, features=SPEC.features),
+    oracle=partial(Follower, config=SOUND_ORACLE, features=SPEC.features),
 )

@@ -1,4 +1,4 @@
-"""What every task is: episodes to draw, something to sense, an error, a reward and a success. Numpy over the batch.
+"""The simulated task: episodes to draw, something to sense, an error, a reward and a success. Numpy over the batch.
 
 A task is a frozen dataclass in a file of its own; what changes during an episode lives in ``Scenario`` (drawn once) and
 ``Progress`` (counted as it goes), both arrays over the batch.
@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array
+from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array, TaskSpec
 
 type Span = tuple[float, float]
 type Bools = npt.NDArray[np.bool_]
@@ -26,7 +26,7 @@ class Drawn:
     """Arrays over a batch, of which single rows can be replaced."""
 
     def put(self, ids: Ids, other: Self) -> None:
-        """Take over another's rows at ``ids``."""
+        """Replace the rows at ``ids`` by another's."""
         for field in fields(self):  # type: ignore[arg-type]
             getattr(self, field.name)[ids] = getattr(other, field.name)
 
@@ -52,50 +52,40 @@ class View(NamedTuple):
 
 @dataclass
 class Progress(Drawn):
-    """How far a batch of episodes has come."""
+    """How far a batch of episodes has come. A task that remembers more has a progress of its own."""
 
-    held: Array
-    """(N,) s of success so far, as the task counts them."""
-    met: Bools
+    hold_time: Array
+    """(N,) s of doing the task so far, as the task counts them."""
+    succeeded: Bools
     """(N,) whether the whole criterion has been met."""
     last: Array
-    """(N, 9) state at the judgement before."""
+    """(N, 9) state at the evaluation before."""
     speed: Array
     """(N, 9) its rate of change then, per s."""
-    swing: npt.NDArray[np.complex128]
-    """(N, 3) what the head and the antennas do in time with a beat."""
 
     @classmethod
     def begin(cls, state: Array) -> Self:
-        """Nothing achieved, standing still at (N, 9)."""
+        """Standing still at (N, 9), with nothing achieved."""
         count = len(state)
-        return cls(
-            np.zeros(count),
-            np.zeros(count, dtype=np.bool_),
-            state.copy(),
-            np.zeros_like(state),
-            np.zeros((count, 3), dtype=np.complex128),
-        )
+        return cls(np.zeros(count), np.zeros(count, dtype=np.bool_), state.copy(), np.zeros_like(state))
 
 
 class TaskOutcome(NamedTuple):
-    """One step of a batch, judged."""
+    """The outcome of one step of a batch."""
 
     error: Array
     """(N,) rad, the task's error."""
     terms: Mapping[str, Array]
     """Named, weighted reward terms, (N,) each; their sum is the dense reward, 1 at best."""
     just_succeeded: Bools
-    """(N,) whether the criterion was met at this very step: the sparse reward."""
+    """(N,) whether the criterion is met at this very step: the sparse reward."""
 
 
 @dataclass(frozen=True)
 class Task(ABC):
     """Something to do, within ``seconds``."""
 
-    name: str
-    instruction: str
-    """The task in words, as the dataset stores it."""
+    spec: TaskSpec
     seconds: float
     """Length of an episode."""
     tolerance: float
@@ -103,15 +93,29 @@ class Task(ABC):
     hold: float
     """s of doing it that make a success."""
     hold_mode: Literal["continuous", "total"]
-    """Whether a lapse starts the count anew."""
+    """Whether a lapse resets the count."""
 
-    features: ClassVar[tuple[str, ...]]
-    """Names of ``environment_state``."""
-    feature_low: ClassVar[tuple[float, ...]]
-    feature_high: ClassVar[tuple[float, ...]]
     period: ClassVar[float] = 0.0
-    """s between new sightings; 0 means one whenever asked."""
-    error_name: ClassVar[str] = "gaze error"
+    """s between new sightings; 0 means a new one at every tick."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.spec.name
+
+    @property
+    def instruction(self) -> str:
+        """The task in words."""
+        return self.spec.instruction
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of ``environment_state``."""
+        return self.spec.features
+
+    def begin(self, state: Array) -> Progress:
+        """The progress of new episodes whose robots stand still at (N, 9)."""
+        return Progress.begin(state)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -134,7 +138,7 @@ class Task(ABC):
 
     @abstractmethod
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """(N, 3) m, base frame, at (N,) s since the episodes began; what there is to look at or to listen to."""
+        """(N, 3) m, base frame, at (N,) s since the episodes began; what to look at or to listen to."""
 
     @abstractmethod
     def shown(self, scenario: Scenario, time: Array) -> Bools:
@@ -142,7 +146,7 @@ class Task(ABC):
 
     @abstractmethod
     def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
-        """What perfect senses would tell: (N, len(features) − 2) values, and (N,) whether they tell anything."""
+        """What perfect senses would measure: (N, len(features) − 2) values, and (N,) whether they measure anything."""
 
     @abstractmethod
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
@@ -156,7 +160,7 @@ class Task(ABC):
 
     @abstractmethod
     def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
-        """(N,) rad; may note its own memory in ``progress``."""
+        """(N,) rad; a memory of its own is kept in ``progress``."""
 
     @abstractmethod
     def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
@@ -172,30 +176,30 @@ class Task(ABC):
         start[:, BODY_YAW] = drawn[:, 0] + drawn[:, 2]
         return self.build(start, drawn[:, len(START_SPANS) :])
 
-    def judge(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> TaskOutcome:
-        """Judge a batch once a step, in order; counts on in ``progress``.
+    def evaluate(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> TaskOutcome:
+        """Measure a batch after each step, in order.
 
         Args:
             progress: changed in place.
             scenario: the drawn episodes.
             time: (N,) s since they began.
             view: where the robots are.
-            elapsed: (N,) s since the judgement before.
+            elapsed: (N,) s since the evaluation before.
         """
         error = self.error(scenario, time, view, progress, elapsed)
         terms = self.reward_terms(error, view, progress, elapsed)
         doing = error <= self.tolerance
-        kept = progress.held if self.hold_mode == "total" else np.where(doing, progress.held, 0.0)
-        progress.held = kept + np.where(doing, elapsed, 0.0)
-        met = progress.held >= self.hold - 1e-9
-        just_succeeded = met & ~progress.met
-        progress.met = progress.met | met
+        kept = progress.hold_time if self.hold_mode == "total" else np.where(doing, progress.hold_time, 0.0)
+        progress.hold_time = kept + np.where(doing, elapsed, 0.0)
+        met = progress.hold_time >= self.hold - 1e-9
+        just_succeeded = met & ~progress.succeeded
+        progress.succeeded = progress.succeeded | met
         progress.speed = rate(view.state, progress.last, elapsed)
         progress.last = view.state
         return TaskOutcome(error, terms, just_succeeded)
 
 
 def rate(state: Array, last: Array, elapsed: Array) -> Array:
-    """(N, 9) per s from one judgement to the next; 0 where no time has passed."""
+    """(N, 9) per s from one evaluation to the next; 0 where no time has passed."""
     passed = elapsed > 0
     return np.where(passed[:, None], (state - last) / np.where(passed, elapsed, 1.0)[:, None], 0.0)

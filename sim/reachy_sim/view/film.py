@@ -78,7 +78,7 @@ def write_film(
         path: ends in .mp4 or .gif.
         moments: one a picture.
         config: size and rate.
-        tolerance: rad of gaze error that counts as looking.
+        tolerance: of the task's error; a smaller one counts as doing it.
         advance: called after each picture.
 
     Raises:
@@ -120,7 +120,7 @@ def _inset(picture: Image, moment: Snapshot, width: int, tolerance: float | None
     assert moment.image is not None, "asked before"
     height = width * moment.image.shape[0] // moment.image.shape[1]
     small = cv2.resize(moment.image, (width, height), interpolation=cv2.INTER_AREA)
-    looking = tolerance is not None and moment.gaze_error is not None and moment.gaze_error <= tolerance
+    looking = tolerance is not None and moment.task_error is not None and moment.task_error <= tolerance
     framed = np.empty((height + 6, width + 6, 3), dtype=np.uint8)
     framed[:] = _LOOKING if looking else _NOT_LOOKING
     framed[3:-3, 3:-3] = small

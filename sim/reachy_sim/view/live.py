@@ -64,6 +64,8 @@ class LiveView:
         self._controls = Controls(config.seed, config.variant, paused=config.paused)
         self._moments = SnapshotBuffer()
         self._cast = ViewInfo(task.name if task else "free", config.robot, tolerance=tolerance_of(task))
+        if task:
+            self._cast.error = task.spec.error
         self._door = PageServer(config.host, config.port)  # first: it is there while the rest loads
         self._stream = PictureStream(lambda: self._moments.latest)
         self._closing = threading.Event()

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
-
 from reachy_kit.runtime.errors import KitError
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
@@ -143,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _state(stage: _Stage) -> dict[str, Any]:
     moment, controls = stage.moments().latest, stage.controls
-    error = moment.gaze_error
+    error = moment.task_error
     return {
         "viewer_port": stage.viewer_port,
         "task": stage.cast.task,
@@ -153,8 +151,10 @@ def _state(stage: _Stage) -> dict[str, Any]:
         "paused": controls.paused,
         "seed": moment.seed,
         "time": round(moment.time, 3),
-        "gaze_error_deg": None if error is None else round(float(np.rad2deg(error)), 2),
-        "looking": error is not None and stage.cast.tolerance is not None and bool(error <= stage.cast.tolerance),
+        "error": "" if error is None else f"{stage.cast.error.name} {stage.cast.error.text(error)}",
+        "within_tolerance": error is not None
+        and stage.cast.tolerance is not None
+        and bool(error <= stage.cast.tolerance),
         "success": moment.success,
         "trouble": stage.stream.trouble,
         "axes": [

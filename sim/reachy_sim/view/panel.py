@@ -1,13 +1,13 @@
 """The panel beside the robot: who drives and how well, pause and step, the eye's image, plots, nine sliders."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import viser
 from viser import uplot
 
-from reachy_kit.runtime.interface import ACTION_NAMES, Action, Array, Image
+from reachy_kit.runtime.interface import ACTION_NAMES, Action, Array, Image, TaskError
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
 from reachy_sim.view.snapshots import Snapshot
@@ -27,7 +27,9 @@ class ViewInfo:
     variant: str = ""
     policy: str = ""
     tolerance: float | None = None
-    """rad of gaze error that counts as looking."""
+    """Of the task's error; a smaller one counts as doing it."""
+    error: TaskError = field(default_factory=lambda: TaskError("error"))
+    """Name and unit of the task's error."""
     ticks: int = 2
     """Of the robot a decision: what a single step lasts."""
 
@@ -58,7 +60,7 @@ class Panel:
         self._buttons = gui.add_button_group("", _BUTTONS)
         self._buttons.on_click(self._clicked)
         self._eye = gui.add_image(np.full((180, 320, 3), 225, np.uint8), label=None, visible=False)
-        self._plots = [_plot(gui, "gaze error (°)", _BLUE), _plot(gui, "reward", _GREEN)]
+        self._plots = [_plot(gui, cast.error.heading, _BLUE), _plot(gui, "reward", _GREEN)]
         with gui.add_folder("Drive it yourself"):
             self._sliders = [self._slider(gui, index) for index in range(len(AXES))]
             self._back = gui.add_button("Hand back", disabled=True)
@@ -142,9 +144,9 @@ class Panel:
         self._picture.visible = picture is not None
 
     def show_plots(self, recent: Array) -> None:
-        """(3, K) time, gaze error and reward."""
+        """(3, K) time, the task's error and reward."""
         visible = recent.shape[1] > 1
-        for plot, values in zip(self._plots, recent[1:], strict=True):
+        for plot, values in zip(self._plots, (self._cast.error.scale * recent[1], recent[2]), strict=True):
             plot.visible = visible
             if visible:
                 plot.data = (recent[0], values)
@@ -166,10 +168,9 @@ def _plot(gui: viser.GuiApi, label: str, colour: str) -> viser.GuiUplotHandle:
 def _status(moment: Snapshot, cast: ViewInfo, driver: str, paused: bool) -> str:
     """Two lines of HTML; the ``data-`` attributes are for tests and other programs."""
     colour, words = _GREY, "no target known"
-    if moment.gaze_error is not None:
-        error = np.rad2deg(moment.gaze_error)
-        looking = cast.tolerance is not None and moment.gaze_error <= cast.tolerance
-        colour, words = (_GREEN, f"looking, {error:.1f}° off") if looking else (_RED, f"{error:.1f}° off")
+    if moment.task_error is not None:
+        close = cast.tolerance is not None and moment.task_error <= cast.tolerance
+        colour, words = _GREEN if close else _RED, f"{cast.error.name} {cast.error.text(moment.task_error)}"
     if moment.success:
         words += ' · <b data-success="true">success ✓</b>'
     return (

@@ -26,8 +26,8 @@ class Snapshot:
     """(9,) in force."""
     target: Array | None = None
     """(3,) m, base frame; None while it hides, or where nobody knows of one."""
-    gaze_error: float | None = None
-    """rad."""
+    task_error: float | None = None
+    """As ``Truth.task_error``."""
     reward: float | None = None
     success: bool | None = None
     image: Image | None = None
@@ -79,13 +79,13 @@ class SnapshotBuffer:
         begun = self._begun or 0.0
         target = truth.target if is_shown(self._world, begun + now) else None
         with self._lock:
-            self._recent.append((now, np.rad2deg(truth.gaze_error), truth.reward))
+            self._recent.append((now, truth.task_error, truth.reward))
         self._set(
             replace(
                 self.latest,
                 action=step.action,
                 target=target,
-                gaze_error=truth.gaze_error,
+                task_error=truth.task_error,
                 reward=truth.reward,
                 success=truth.success,
             )
@@ -96,7 +96,7 @@ class SnapshotBuffer:
 
     @property
     def recent(self) -> Array:
-        """(3, K) time in s, gaze error in degrees, reward."""
+        """(3, K) time in s, ``Truth.task_error``, reward."""
         with self._lock:
             return np.array(self._recent, dtype=np.float64).reshape(-1, 3).T
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from reachy_sim.tasks import VARIANTS
+from reachy_sim.tasks import simulated_task
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import World
@@ -14,7 +14,7 @@ TRAINING = "training"
 
 def variants_of(task: "Task | None") -> tuple[str, ...]:
     """Names of the task's variants, the usual one first; a real robot is as it is."""
-    return tuple(VARIANTS[task.name]) if task else (TRAINING,)
+    return tuple(simulated_task(task.name).variants) if task else (TRAINING,)
 
 
 def tolerance_of(task: "Task | None") -> float | None:

@@ -1,13 +1,11 @@
 """An evaluation in words, for tables on the terminal and in reports."""
 
-import numpy as np
-
 from reachy_policies.evaluation.episodes import Evaluation
 
 
 def row(one: Evaluation) -> list[str]:
-    """Policy, success, interval, gaze error, loop times."""
-    success, gaze = one.success, {name: np.rad2deg(value) for name, value in vars(one.gaze_error).items()}
+    """Policy, success, interval, the task's error, loop times."""
+    success, error = one.success, {name: one.error.scale * value for name, value in vars(one.task_error).items()}
     loop = one.loop_ms()
     timing = (
         f"{loop['period_p50']:.1f}/{loop['period_p99']:.1f} period"
@@ -18,7 +16,7 @@ def row(one: Evaluation) -> list[str]:
         one.policy,
         f"{sum(one.successes)}/{len(one.successes)} {100 * success.value:.0f} %",
         f"{100 * success.low:.0f}–{100 * success.high:.0f} %",
-        f"{gaze['value']:.1f}° ({gaze['low']:.1f}–{gaze['high']:.1f})",
+        f"{error['value']:.1f}{one.error.symbol} ({error['low']:.1f}–{error['high']:.1f})",
         timing,
     ]
 

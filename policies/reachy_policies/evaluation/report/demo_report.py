@@ -13,7 +13,7 @@ from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CAMERA, Image
 from reachy_policies.evaluation.episodes import Evaluation
 from reachy_policies.evaluation.report.cells import row
-from reachy_policies.plots import gaze_over_time
+from reachy_policies.plots import error_over_time
 
 if TYPE_CHECKING:
     from reachy_policies.runs.run import Run
@@ -36,7 +36,7 @@ class Report:
     portraits: list[Image]
     """The robot at the first and the last instant of that episode; empty where nothing can be drawn."""
     tolerance: float
-    """rad, gaze error that counts as looking."""
+    """Of ``Truth.task_error``: a smaller one counts as doing it."""
     picture: Path
     """Where to put the first and the last instant side by side, as a PNG of its own."""
     seconds: float
@@ -57,7 +57,7 @@ def write_report(path: Path, report: Report) -> None:
         rows=[row(one) for one in report.results],
         cards=[run.card for run in report.runs],
         curves=[_data_url((run.path / "curve.png").read_bytes()) for run in report.runs],
-        errors=_data_url(gaze_over_time(report.results, report.tolerance)),
+        errors=_data_url(error_over_time(report.results, report.tolerance)),
         frames=[
             {"time": f"{time:.1f} s", "image": _data_url(_png(image))} for time, image in _frames(report.results[-1])
         ],

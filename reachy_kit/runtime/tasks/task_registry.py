@@ -1,0 +1,128 @@
+"""Tasks by name: this kit's own, those of installed packages, and those in a file.
+
+A task of this kit is a file ``NAME_spec.py`` beside this one. Another package adds one with an entry point of the group
+``reachy_kit.tasks`` that has the task's name and leads to its ``TaskSpec``. A file of your own is given by its path and
+holds one as ``SPEC``. Names are found without loading anything, so that a broken task does not stop the others.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.runtime import tasks
+from reachy_kit.runtime.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import TaskSpec
+
+ENTRY_POINTS = "reachy_kit.tasks"
+_SUFFIX = "_spec"
+_files: dict[Path, "TaskSpec"] = {}
+
+
+def own_task_names() -> tuple[str, ...]:
+    """Names of this kit's tasks."""
+    stems = (module.name for module in pkgutil.iter_modules(tasks.__path__))
+    return tuple(sorted(stem.removesuffix(_SUFFIX) for stem in stems if stem.endswith(_SUFFIX)))
+
+
+def task_names() -> tuple[str, ...]:
+    """Names of all tasks: this kit's, those of installed packages, and those of loaded files."""
+    own, loaded = own_task_names(), [spec.name for spec in _files.values()]
+    return tuple(dict.fromkeys((*own, *sorted(_installed()), *loaded)))
+
+
+def task_spec(task: str) -> "TaskSpec":
+    """The light half of a task.
+
+    Args:
+        task: its name, or the path of a Python file that holds one as ``SPEC``.
+
+    Raises:
+        WrongUseError: there is no such task, or it cannot be loaded.
+    """
+    if task.endswith(".py"):
+        return load_task_file(Path(task))
+    if task in own_task_names():
+        return _checked(importlib.import_module(f"{tasks.__name__}.{task}{_SUFFIX}"), task)
+    for spec in _files.values():
+        if spec.name == task:
+            return spec
+    entry = _installed().get(task)
+    if entry is None:
+        raise WrongUseError(f"no task is called {task!r}; there are {', '.join(task_names())}, or a path to TASK.py")
+    try:
+        loaded = entry.load()
+    except (Exception, SystemExit) as error:  # somebody else's code
+        raise WrongUseError(f"the task {task} cannot be loaded from {entry.value}: {error!r}") from error
+    spec = _checked(loaded, entry.value)
+    if spec.name != task:
+        raise WrongUseError(f"the entry point {task} leads to a task that is called {spec.name}: give both one name")
+    return spec
+
+
+def load_task_file(path: Path) -> "TaskSpec":
+    """The task that a file holds as ``SPEC``; from now on it is known by its name too.
+
+    Raises:
+        WrongUseError: there is no such file, it cannot be run, or its task's name is taken.
+    """
+    path = path.resolve()
+    if path in _files:
+        return _files[path]
+    if not path.is_file():
+        raise WrongUseError(f"there is no task file {path}")
+    # The name depends on the path alone, so that worker processes find what they receive.
+    name = f"reachy_kit_task_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    blueprint = importlib.util.spec_from_file_location(name, path)
+    assert blueprint is not None and blueprint.loader is not None, "the name ends in .py"
+    sys.modules[name] = module = importlib.util.module_from_spec(blueprint)
+    try:
+        blueprint.loader.exec_module(module)
+        spec = _checked(module, str(path))
+    except WrongUseError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:  # somebody else's code
+        del sys.modules[name]
+        raise WrongUseError(f"the task file {path} cannot be loaded: {error!r}") from error
+    if spec.name in task_names():
+        raise WrongUseError(f"{path}: another task is already called {spec.name}; choose another name")
+    _files[path] = spec
+    return spec
+
+
+def task_files() -> tuple[Path, ...]:
+    """Files that tasks were loaded from: what another process must load to know the same tasks."""
+    return tuple(_files)
+
+
+def known_tasks() -> Iterator["TaskSpec"]:
+    """Every task that can be loaded; a broken one says why only when it is asked for by name."""
+    for name in task_names():
+        try:
+            yield task_spec(name)
+        except WrongUseError:
+            continue
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _checked(holder: ModuleType | Any, place: str) -> "TaskSpec":
+    from reachy_kit.runtime.interface import TaskSpec
+    from reachy_kit.runtime.perception.features import features_by_name
+
+    spec = getattr(holder, "SPEC", None) if isinstance(holder, ModuleType) else holder
+    if not isinstance(spec, TaskSpec):
+        raise WrongUseError(f"{place} does not hold a task: a module needs SPEC = TaskSpec(…)")
+    features_by_name(spec.features)
+    return spec

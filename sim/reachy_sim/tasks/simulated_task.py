@@ -1,0 +1,83 @@
+"""The heavy half of a task: its variants, its expert and its oracle; and how to find them by the task's name."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.tasks.task_registry import task_spec
+from reachy_sim import register_environment
+from reachy_sim.tasks.expert import Expert, SingleEnvPolicy
+from reachy_sim.tasks.task import Task
+from reachy_sim.tasks.variants import Variant
+
+type MakeExpert = Callable[[int, int], Expert]
+"""Number of environments and decisions per second → an expert for them."""
+
+
+@dataclass(frozen=True)
+class SimulatedTask:
+    """A task in the simulator; ``TaskSpec.simulation`` names it."""
+
+    variants: Mapping[str, Variant]
+    """By name; the first is the one to train on."""
+    expert: MakeExpert
+    """How a person does it."""
+    oracle: MakeExpert
+    """What the same senses allow."""
+
+    @property
+    def task(self) -> Task:
+        """The task as it is trained."""
+        return next(iter(self.variants.values())).task
+
+
+def simulated_task(task: str) -> SimulatedTask:
+    """The heavy half of a task.
+
+    Args:
+        task: its name, or the path of the file that holds it.
+
+    Raises:
+        WrongUseError: there is no such task, or it cannot be simulated.
+    """
+    spec = task_spec(task)
+    module, _, attribute = spec.simulation.partition(":")
+    try:
+        simulated = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # somebody else's code
+        raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} fails with {error!r}") from error
+    if not isinstance(simulated, SimulatedTask):
+        raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is not a SimulatedTask")
+    register_environment(spec)  # that of a file is known only now
+    return simulated
+
+
+def variant_by_name(task: str, variant: str = "training") -> Variant:
+    """A task's variant.
+
+    Raises:
+        WrongUseError: there is no such task, or it has no such variant.
+    """
+    variants = simulated_task(task).variants
+    if variant not in variants:
+        raise WrongUseError(f"{task} has no variant {variant!r}; there are {', '.join(variants)}")
+    return variants[variant]
+
+
+def expert_policy(task: str, hz: int, count: int = 1, *, oracle: bool = False) -> Expert:
+    """A task's expert or oracle for many environments at once.
+
+    Args:
+        task: its name.
+        hz: decisions per second.
+        count: N environments.
+        oracle: what the senses allow instead of what a person would do.
+    """
+    simulated = simulated_task(task)
+    return (simulated.oracle if oracle else simulated.expert)(count, hz)
+
+
+def single_expert_policy(task: str, hz: int, seed: int = 0, *, oracle: bool = False) -> SingleEnvPolicy:
+    """A task's expert or oracle for the control loop."""
+    return SingleEnvPolicy(expert_policy(task, hz, oracle=oracle), seed)

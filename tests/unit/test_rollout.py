@@ -255,7 +255,7 @@ def test_an_episode_ends_when_it_is_told_to_and_says_why(robot, reason, seconds)
     options = {"seed": 4, "subscribers": [listener], "stop": after(6, reason)}
     episode = rollout(robot, Script(turned()), seconds=seconds, policy_hz=25, world=Clockwork(), **options)
     assert (episode.end_reason, episode.steps, len(episode.work), len(robot.commands)) == (reason, 3, 6, 6)
-    assert episode.gaze_error == pytest.approx(np.mean([0.04, 0.08, 0.12]))
+    assert episode.task_error == pytest.approx(np.mean([0.04, 0.08, 0.12]))
     assert listener.ended == [episode]
     assert [step.index for step in listener.steps] == [0, 1, 2]
 
@@ -285,7 +285,7 @@ def test_an_episode_without_a_step_is_announced_and_has_no_measures(robot, optio
     listener, policy = Listener(), Script(turned())
     episode = rollout(robot, policy, policy_hz=25, world=Clockwork(), subscribers=[listener], **options)
     assert (episode.end_reason, episode.steps) == (reason, 0)
-    assert (episode.success, episode.gaze_error, episode.reward) == (None, None, None)
+    assert (episode.success, episode.task_error, episode.reward) == (None, None, None)
     assert (len(episode.periods), len(episode.work)) == (0, 0)
     assert listener.ended == [episode]
     assert not policy.seen

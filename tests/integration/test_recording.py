@@ -327,7 +327,7 @@ def pixels(root):
 
 
 def test_episode_files_become_the_dataset_that_would_have_been_recorded(tmp_path):
-    layout = DatasetLayout("look_at", "Look.", ("right", "below"), 25, (48, 64, 3))
+    layout = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25, (48, 64, 3))
     direct, files, imported = tmp_path / "direct", tmp_path / "files", tmp_path / "imported"
     sink = Both(LeRobotWriter(direct, layout), EpisodeFiles(files, layout))
     for seed in range(2):

@@ -18,7 +18,9 @@ from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, read
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.schema import ACTION, IMAGE, SEED
 
-LAYOUT = DatasetLayout("look_at", "Look at the ball.", ("right", "below"), 25, (12, 16, 3), provenance={"robot": "toy"})
+LAYOUT = DatasetLayout(
+    "look_at", "Look at the ball.", ("right", "below"), ("rad", "rad"), 25, (12, 16, 3), provenance={"robot": "toy"}
+)
 
 
 def steps(seed, count=4):
@@ -88,7 +90,7 @@ def test_an_episode_is_read_as_it_was_recorded(root):
 
 
 def test_without_a_camera_there_are_no_images(root):
-    layout = DatasetLayout("look_at", "", ("right", "below"), 25)
+    layout = DatasetLayout("look_at", "", ("right", "below"), ("rad", "rad"), 25)
     record(EpisodeFiles(root, layout), seed=1)
     assert IMAGE not in read_episode(root, 0)[0]
     assert not list(root.rglob("*.png"))
@@ -179,7 +181,7 @@ def test_files_of_something_else_are_left_alone(root, tmp_path):
 def test_episodes_of_another_layout_are_not_mixed(root):
     record(EpisodeFiles(root, LAYOUT), seed=0)
     with pytest.raises(RefusedError, match="holds policy_hz 25, this recording has 10"):
-        EpisodeFiles(root, DatasetLayout("look_at", "", ("right", "below"), 10, (12, 16, 3)))
+        EpisodeFiles(root, DatasetLayout("look_at", "", ("right", "below"), ("rad", "rad"), 10, (12, 16, 3)))
 
 
 def test_a_missing_episode_is_noticed(root):

@@ -11,6 +11,10 @@ KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
 # No test asks the Hub for anything, and pictures are drawn without a screen, unless you say otherwise.
 test test-all bench: export HF_HUB_OFFLINE ?= 1
 test test-all bench: export MUJOCO_GL ?= egl
+# A worker for each core, each with one thread: WORKERS=0 runs everything in one process.
+WORKERS ?= logical
+test test-all: export OMP_NUM_THREADS ?= 1
+PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,10 +26,10 @@ demo: setup ## the whole loop in the simulator; options in ARGS="…"
 	@.venv/bin/reachy-kit demo $(ARGS)
 
 test: setup ## the tests, without the long ones
-	@.venv/bin/python -m pytest -m "not long" $(ARGS)
+	@$(PYTEST) -m "not long" $(ARGS)
 
 test-all: setup ## every test
-	@.venv/bin/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: setup ## style, types, layers, dependencies
 	@.venv/bin/ruff check

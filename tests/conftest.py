@@ -5,6 +5,7 @@ They are made by the functions behind the commands. Nobody changes them: a test 
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 # Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and pictures are drawn without a screen.
@@ -12,6 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
@@ -23,46 +25,82 @@ settings.load_profile("kit")
 RECORDED_EPISODES = 8
 
 
+type Write = Callable[[Path], object]
+
+SHARING = {"shared_daemon": "daemon", "two_episodes": "two_episodes"}
+"""Fixture → the group of tests that share it: with several workers they run on one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares something costly; everything else goes to whichever worker is free."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        group = next((group for fixture, group in SHARING.items() if fixture in fixtures), None)
+        if group is None and "learning" in item.path.parts:
+            group = item.path.name  # their module's fixtures are trainings
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
-def recorded_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Write], Path]:
+    """Makes a file or a folder in the worker that first asks for it; the others take that one."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, write: Write) -> Path:
+        path = shared / "made_once" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = path.with_name(f"{path.name}.done")
+        with FileLock(f"{path}.lock"):
+            if not done.exists():
+                write(path)
+                done.touch()
+        return path
+
+    return make
+
+
+def record_look_at(path: Path, *, episodes: int, hz: int, camera: bool) -> None:
+    from reachy_kit.cli.record import record_episodes
+    from reachy_kit.cli.robots import open_session
+    from reachy_sim.tasks import variant_by_name
+
+    look_at = variant_by_name("look_at")
+    with open_session("sim", look_at, camera=camera) as session:
+        record_episodes(session, look_at, path, episodes=episodes, hz=hz, seed=0, camera=camera)
+
+
+@pytest.fixture(scope="session")
+def recorded_dataset(make_once) -> Path:
     """Eight look_at episodes of the scripted expert in the simulator, at 25 Hz."""
-    from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_session
-    from reachy_sim.tasks import variant_by_name
-
-    root, look_at = tmp_path_factory.mktemp("recorded") / "look_at", variant_by_name("look_at")
-    with open_session("sim", look_at, camera=False) as stage:
-        record_episodes(stage, look_at, root, episodes=RECORDED_EPISODES, hz=25, seed=0, camera=False)
-    return root
+    return make_once(
+        "recorded/look_at", lambda path: record_look_at(path, episodes=RECORDED_EPISODES, hz=25, camera=False)
+    )
 
 
 @pytest.fixture(scope="session")
-def seen_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two look_at episodes with the camera's pictures, at 10 Hz."""
-    from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_session
-    from reachy_sim.tasks import variant_by_name
-
-    root, look_at = tmp_path_factory.mktemp("seen") / "look_at", variant_by_name("look_at")
-    with open_session("sim", look_at, camera=True) as stage:
-        record_episodes(stage, look_at, root, episodes=2, hz=10, seed=0, camera=True)
-    return root
+def seen_dataset(make_once) -> Path:
+    """Two look_at episodes with the head camera's images, at 10 Hz."""
+    return make_once("seen/look_at", lambda path: record_look_at(path, episodes=2, hz=10, camera=True))
 
 
 @pytest.fixture(scope="session")
-def trained_run(recorded_dataset: Path, tmp_path_factory: pytest.TempPathFactory):
+def trained_run(recorded_dataset: Path, make_once):
     """A run (reachy_policies.runs.run.Run) of the chunk policy: trained briefly, so it works but not well."""
     from reachy_kit.cli.train import train_imitation
+    from reachy_policies.runs.run import open_run
 
-    out = tmp_path_factory.mktemp("trained") / "look_at"
-    return train_imitation(recorded_dataset, out, seed=0, settings={"max_steps": 800})
+    path = make_once(
+        "trained/look_at",
+        lambda path: train_imitation(recorded_dataset, path, seed=0, settings={"max_steps": 800}),
+    )
+    return open_run(path)
 
 
 @pytest.fixture(scope="session")
-def bundle_path(trained_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_path(trained_run, make_once) -> Path:
     """The run's bundle, a zip."""
     from reachy_policies.export import export
 
-    path = tmp_path_factory.mktemp("exported") / "look_at.bundle"
-    export(trained_run, path)
-    return path
+    return make_once("exported/look_at.bundle", lambda path: export(trained_run, path))

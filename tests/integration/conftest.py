@@ -185,9 +185,9 @@ class Warm:
         self._process.wait()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    """Started with the session, so that it has loaded LeRobot by the time somebody asks."""
+    """One for each worker that runs commands."""
     process = Warm()
     yield process
     process.end()

@@ -1,7 +1,7 @@
-"""Random numbers without a state: a hash of seed, episode, stream and step, the same whatever the batch they came in.
+"""Counter-based random numbers: a hash of seed, episode, stream and step, without a generator's state.
 
-Environment i of a batch thereby draws what a single environment of its seed would, and a checkpoint has no generator to
-store. Source of the mixer: SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014).
+Environment i of a batch therefore draws the same numbers as a single environment of its seed, and a checkpoint does not
+store a generator. Source of the mixer: SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014).
 """
 
 import numpy as np
@@ -12,31 +12,34 @@ from reachy_kit.runtime.interface import Array
 type Counters = npt.NDArray[np.uint64]
 
 SCENARIO, CONDITIONS, SENSING, POLICY, VISUALS = range(5)
-"""Streams: what is drawn from one never shifts another."""
+"""Streams: draws from one stream never shift those of another."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def uniform(seeds: Counters, episodes: Counters, stream: int, count: int, steps: Counters | int = 0) -> Array:
-    """(N, count) in [0, 1).
+    """Draw uniform numbers.
 
     Args:
-        seeds: (N,) one an environment.
-        episodes: (N,) how many it has begun.
-        stream: what the numbers are for.
-        count: numbers for each.
-        steps: (N,) decisions since the episode began, where there is a draw at each.
+        seeds: (N,) one per environment.
+        episodes: (N,) index of the episode within its seed.
+        stream: purpose of the numbers.
+        count: numbers per environment.
+        steps: (N,) decisions since the episode began, where every decision draws.
+
+    Returns:
+        (N, count) in [0, 1).
     """
     return uniform_of(episode_keys(seeds, episodes), stream, count, steps)
 
 
 def episode_keys(seeds: Counters, episodes: Counters) -> Counters:
-    """(N,) what `uniform_of` wants instead of seeds and episodes: worked out once an episode."""
+    """Keys (N,) for ``uniform_of`` instead of seeds and episodes; computed once per episode."""
     return _mixed(_mixed(seeds) + episodes * _GOLDEN)
 
 
 def uniform_of(keys: Counters, stream: int, count: int, steps: Counters | int = 0) -> Array:
-    """`uniform` for (N,) episodes by their keys."""
+    """Draw as ``uniform`` does, for (N,) episodes by their keys."""
     key = _mixed(
         keys + (np.atleast_1d(np.asarray(steps, dtype=np.uint64)) * np.uint64(8) + np.uint64(stream)) * _GOLDEN
     )
@@ -45,7 +48,7 @@ def uniform_of(keys: Counters, stream: int, count: int, steps: Counters | int = 
 
 
 def normal(uniforms: Array) -> Array:
-    """(N, 2k) uniform → (N, 2k) standard normal, by Box and Muller."""
+    """Standard normal numbers (N, 2k) from (N, 2k) uniform ones, by Box and Muller."""
     half = uniforms.shape[-1] // 2
     radius = np.sqrt(-2 * np.log1p(-uniforms[..., :half]))
     angle = 2 * np.pi * uniforms[..., half:]

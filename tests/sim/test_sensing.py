@@ -57,7 +57,7 @@ class Sensed:
 
     def tick(self, states=None):
         """20 ms later, the heads at (N, 9); what is sensed then."""
-        self.poses.note(view(self.scenario.start if states is None else states))
+        self.poses.append(view(self.scenario.start if states is None else states))
         self.ticks = self.ticks + 1
         return self.tell()
 

@@ -120,7 +120,7 @@ class Motors:
         self._late = np.zeros(shape, dtype=np.int64)
         self._first, self._second = np.zeros((4, *shape)), np.zeros((4, *shape))
         self._less, self._rate, self._play = np.zeros(shape), np.full(shape, np.inf), np.zeros(shape)
-        self._engaged = np.zeros(shape)
+        self._engaged: Array = np.zeros(shape)
         self.position: Array = np.zeros(shape)
         self.velocity: Array = np.zeros(shape)
         self._rows, self._columns = np.indices(shape)
@@ -188,8 +188,9 @@ class Motors:
         if not self._loose:
             self._engaged = goal
             return goal
-        self._engaged = np.minimum(np.maximum(self._engaged, goal - self._play), goal + self._play)
-        return self._engaged
+        engaged: Array = np.minimum(np.maximum(self._engaged, goal - self._play), goal + self._play)
+        self._engaged = engaged
+        return engaged
 
 
 def _response(bandwidth: Array, damping: Array, seconds: Array) -> Array:

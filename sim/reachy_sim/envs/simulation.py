@@ -117,7 +117,7 @@ class Simulation:
             self._motion, _ = limit(self.view.state, self._motion, request, self._profile)
             self._dynamics.step(commanded_joints(self._motion))
             self.view = View(self._dynamics.state, self._dynamics.head_rotation, self._dynamics.head_position)
-            self._poses.note(self.view)
+            self._poses.append(self.view)
         self.ticks += self._ticks_each
         elapsed = np.full(self.num_envs, self._ticks_each / CONTROL_HZ)
         self._features = None

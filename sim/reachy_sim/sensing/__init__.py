@@ -1,1 +1,1 @@
-"""What the senses yield: late, noisy and patchy, as the robot's own."""
+"""Senses of the simulated robot, and the fit of their noise to the ball detector."""

@@ -1,1 +1,1 @@
-"""Identification of a robot's motors, and how far robots differ."""
+"""System identification of a robot's motors, and how far robots differ."""

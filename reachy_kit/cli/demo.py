@@ -146,12 +146,12 @@ def _report(
     folder: Path, task: "Task", learned: list[_Learned], results: "list[Evaluation]", lines: list[str], seconds: float
 ) -> Path:
     from reachy_policies.evaluation.report.demo_report import Report, write_report
-    from reachy_sim.rendering.portrait import portraits
+    from reachy_sim.rendering.robot_renderer import robot_images
 
     steps = results[-1].first_episode
     ends = [steps[0], steps[-1]]
     try:
-        pictures = portraits(
+        pictures = robot_images(
             [step.observation.state for step in ends], [step.truth.target for step in ends if step.truth is not None]
         )
     except KitError as error:

@@ -369,7 +369,7 @@ def _pictures(
 
     from reachy_kit.cli.simulated import make_envs
     from reachy_policies.evaluation.report.worst_episodes import FPS
-    from reachy_sim.view.robot_drawing import RobotRenderer
+    from reachy_sim.rendering.robot_renderer import RobotRenderer
 
     poses, targets = [], []
     policy = group.policies[training]([seed])
@@ -385,5 +385,5 @@ def _pictures(
             observation, _, _, truncated, _ = envs.step(policy.act(observation))
             over = bool(np.asarray(truncated).any())
     moments = np.arange(0, len(poses) / group.hz, 1 / FPS) * group.hz
-    with contextlib.closing(RobotRenderer(400, 300, targets)) as portraitist:
-        return [portraitist.draw(poses[int(at)], targets[int(at)]).copy() for at in moments]
+    with contextlib.closing(RobotRenderer(400, 300, targets)) as renderer:
+        return [renderer.render(poses[int(at)], targets[int(at)]) for at in moments]

@@ -112,13 +112,13 @@ def _draw(trial: Trial, every: float | None, path: Path) -> None:
     """Four moments of an episode side by side: from its start to its end, or from its middle, ``every`` s apart."""
     import imageio.v3 as imageio
 
-    from reachy_sim.rendering.portrait import portraits
+    from reachy_sim.rendering.robot_renderer import robot_images
 
     steps = trial.states.shape[1]
     moments = (
         np.linspace(0, steps - 1, 4).astype(int) if every is None else steps // 2 + round(25 * every) * np.arange(4)
     )
-    shots = portraits(list(trial.states[0, moments]), list(trial.targets[0, moments]), 480, 300)
+    shots = robot_images(list(trial.states[0, moments]), list(trial.targets[0, moments]), 480, 300)
     imageio.imwrite(path, np.concatenate(shots, axis=1))
 
 

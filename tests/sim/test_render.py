@@ -1,18 +1,22 @@
-"""The simulated eye: batches, what each visual changes, contexts that are freed, and drawing from any thread."""
+"""The head camera and the robot from outside: batches, visuals, contexts that are freed, drawing from any thread."""
 
 import contextlib
 import subprocess
 import sys
 import threading
 
+import gymnasium
 import numpy as np
 import pytest
 
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.geometry import bearing, pose_from_vector, target_in_camera
+from reachy_kit.runtime.interface import NEUTRAL
 from reachy_kit.runtime.perception.ball import BallColour, find_ball
 from reachy_kit.runtime.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
+from reachy_sim.rendering.offscreen import ROBOT_IMAGES
+from reachy_sim.rendering.robot_renderer import RobotRenderer, robot_images
 from reachy_sim.rendering.visuals import CLUTTER, DRAWS, SHAPES, TRAINING_VISUALS, VISUAL_RANGES, Visuals
 
 AHEAD = np.eye(4)
@@ -199,6 +203,78 @@ def test_visuals_for_another_number_of_environments_are_refused(eye):
     poses, targets, shown = worlds(4)
     with pytest.raises(WrongUseError, match="ball has the shape"):
         eye.render_batch(poses, targets, shown, Visuals(ball=np.ones((3, 3))))
+
+
+# The robot from outside
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    with contextlib.closing(RobotRenderer(320, 200, [BALL], gaze=True)) as renderer:
+        yield renderer
+
+
+def differing(image, other):
+    """Share of the pixels that differ visibly."""
+    return np.mean(np.abs(image.astype(int) - other).max(axis=-1) > 25)
+
+
+def test_a_robot_that_moves_looks_different_and_is_drawn_the_same_again(portrait):
+    turned = NEUTRAL + np.eye(9)[5] * 0.5
+    still, moved = portrait.render(NEUTRAL, None), portrait.render(turned, None)
+    assert still.shape == (200, 320, 3)
+    assert still.dtype == np.uint8
+    assert 0.002 < differing(moved, still) < 0.2
+    assert differing(portrait.render(NEUTRAL, None), still) == 0
+
+
+def test_a_pose_out_of_reach_leaves_the_robot_where_it_was(portrait):
+    still = portrait.render(NEUTRAL, None)
+    assert differing(portrait.render(NEUTRAL + np.eye(9)[2], None), still) == 0
+
+
+@pytest.mark.parametrize("target", [BALL, np.array([0.5, 0.4, 0.1]), np.array([1.1, -0.5, -0.1])], ids=str)
+def test_the_view_holds_robot_and_ball_and_the_line_of_gaze(portrait, target):
+    portrait.frame([target])
+    empty, full = portrait.render(NEUTRAL, None).astype(int), portrait.render(NEUTRAL, target).astype(int)
+    green = (full[..., 1] > 100) & (full[..., 0] < 60) & (full[..., 2] < 60)
+    orange = (full[..., 0] > 150) & (full[..., 1] < 120) & (full[..., 2] < 80)
+    assert find_ball(full.astype(np.uint8), BallColour()) is not None
+    assert not (green[0].any() or green[-1].any() or green[:, 0].any() or green[:, -1].any()), "the ball is cut off"
+    assert orange.sum() > 50
+    assert differing(empty[:, :160], np.array([183, 157, 128])) > 0.05, "no robot on the left"
+
+
+def test_reports_have_shadows_and_one_view_for_all_their_images():
+    first, last = robot_images([NEUTRAL, NEUTRAL], [BALL, BALL], 320, 200)
+    assert differing(first, last) == 0
+    with contextlib.closing(RobotRenderer(320, 200, [BALL], gaze=True)) as renderer:
+        assert differing(first, renderer.render(NEUTRAL, BALL)) > 0.001
+
+
+def test_an_environment_shows_its_robot():
+    with contextlib.closing(gymnasium.make("ReachyMini/LookAt-v0", tier="kinematic", render_mode="robot")) as env:
+        env.reset(seed=0)
+        before = env.render()
+        env.step(env.action_space.high)
+        assert before.shape == (500, 800, 3)
+        assert differing(env.render(), before) > 0
+
+
+def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(eye, portrait):
+    drawing, done = threading.Event(), threading.Event()
+
+    def hold():
+        drawing.set()
+        done.wait(60)
+
+    thread = threading.Thread(target=ROBOT_IMAGES.do, args=[hold])
+    thread.start()
+    drawing.wait(60)
+    eye.render(AHEAD, BALL)  # would wait for ever in the same thread
+    done.set()
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 # Contexts

@@ -4,6 +4,8 @@ One decision is a few control ticks: the target is approached tick by tick, limi
 tier's dynamics. No loop over environments anywhere.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +25,13 @@ from reachy_sim.sensing.senses import PoseHistory, Senses
 from reachy_sim.tasks.task import TaskOutcome, View
 from reachy_sim.tasks.variants import Variant
 
+if TYPE_CHECKING:
+    from reachy_sim.rendering.robot_renderer import RobotRenderer
+
 type Ids = npt.NDArray[np.int64]
+
+_ROBOT_IMAGE = (800, 500)
+"""(width, height) px of ``render_mode="robot"``."""
 
 
 class Simulation:
@@ -74,6 +82,7 @@ class Simulation:
         self._looks: Visuals | None = None
         self._camera = PinholeCamera(image_size, image_size) if image_size else None
         self._eyes: dict[PinholeCamera, HeadCameraRenderer] = {}
+        self._robot_renderer: RobotRenderer | None = None
         self.reset(everyone, zeros, zeros)
 
     def reset(
@@ -169,9 +178,7 @@ class Simulation:
     def pictures(self, *, robot: bool) -> list[Image]:
         """What each eye sees now at the stream's size, or each robot from the side."""
         if robot:
-            from reachy_sim.rendering.portrait import portraits
-
-            return [portraits([pose], [target])[0] for pose, target in zip(self.view.state, self.target, strict=True)]
+            return [self._draw_robot(*pair) for pair in zip(self.view.state, self.target, strict=True)]
         return list(self._draw(SIM_CAMERA, self.view, self.time))
 
     def close(self) -> None:
@@ -179,6 +186,16 @@ class Simulation:
         for eye in self._eyes.values():
             eye.close()
         self._eyes = {}
+        if self._robot_renderer:
+            self._robot_renderer.close()
+            self._robot_renderer = None
+
+    def _draw_robot(self, state: Array, target: Array) -> Image:
+        from reachy_sim.rendering.robot_renderer import RobotRenderer
+
+        renderer = self._robot_renderer = self._robot_renderer or RobotRenderer(*_ROBOT_IMAGE, shadows=True, gaze=True)
+        renderer.frame([target])
+        return renderer.render(state, target)
 
     def _draw(self, camera: PinholeCamera, view: View, time: Array) -> npt.NDArray[np.uint8]:
         if camera not in self._eyes:

@@ -1,9 +1,9 @@
 """Drawing without a screen: OpenGL contexts that any thread may use and that are freed.
 
-A context belongs to the thread in which it is current, and freeing one frees by number whatever is current. So one
-thread of the process does all the drawing: viewer, control loop and garbage collector only hand it work.
+A context belongs to the thread in which it is current, and freeing one frees by number whatever is current. So the
+drawing is done by threads of its own: viewer, control loop and garbage collector only hand them work.
 
-Try it: make bench   (frames/s of the simulated eye)
+Try it: make bench   (frames/s of the simulated head camera)
 """
 
 import atexit
@@ -26,10 +26,15 @@ _ANY_THREAD = mujoco.GLContext.__module__ != "mujoco.glfw"
 """GLFW, where there is a screen and MUJOCO_GL is unset, wants its windows in the caller's (main) thread."""
 
 
-class _DrawingThread:
-    """The one thread in which contexts are current; started by the first camera."""
+class DrawingThread:
+    """A thread in which contexts are current; started by its first canvas.
 
-    def __init__(self) -> None:
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()  # its put() may be interrupted by another put()
         self._starting = threading.Lock()
         self._process: int | None = None
@@ -66,7 +71,7 @@ class _DrawingThread:
         with self._starting:
             if self._process is None:
                 self._process = os.getpid()
-                threading.Thread(target=self._run, name="drawing", daemon=True).start()
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
         if not self.here:
             raise KitError("this process was forked from one that draws, which OpenGL does not survive: spawn it")
 
@@ -75,7 +80,10 @@ class _DrawingThread:
             self._jobs.get()()
 
 
-_drawing = _DrawingThread()
+CAMERA_FRAMES = DrawingThread("camera frames")
+"""Frames of the head camera, about 2 ms each: a control loop waits for them."""
+ROBOT_IMAGES = DrawingThread("robot images")
+"""Images of the robot, about 100 ms each: in a thread of their own they do not hold up a control loop's frames."""
 
 
 class Canvas:
@@ -86,19 +94,28 @@ class Canvas:
         height: px.
         width: px.
         max_geoms: how many geoms the scene can hold.
+        thread: where its context is current.
 
     Raises:
         KitError: neither EGL nor OSMesa works here.
     """
 
-    def __init__(self, model: mujoco.MjModel, height: int, width: int, max_geoms: int = 64) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        height: int,
+        width: int,
+        max_geoms: int = 64,
+        thread: DrawingThread = CAMERA_FRAMES,
+    ) -> None:
         self.scene = mujoco.MjvScene(model, max_geoms)
         self._model = model
+        self._thread = thread
         self._options = mujoco.MjvOption()
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
-        self._context, self._resources = _drawing.do(lambda: _open(model, height, width))
+        self._context, self._resources = thread.do(lambda: _open(model, height, width))
         self._finalizer = weakref.finalize(
-            self, lambda pair: _drawing.do_later(lambda: _free(*pair)), (self._context, self._resources)
+            self, lambda pair: thread.do_later(lambda: _free(*pair)), (self._context, self._resources)
         )
         self._finalizer.atexit = False  # freed by _free_all instead, before EGL itself ends
         _open_canvases.add(self)
@@ -111,57 +128,64 @@ class Canvas:
         """
         if not self._finalizer.alive:
             raise KitError("this camera is closed: open another")
-        return _drawing.do(lambda: self._with_context(work))
+        return self._thread.do(lambda: self._with_context(work))
 
     def _with_context[T](self, work: Callable[[], T]) -> T:
         self._context.make_current()
         return work()
 
-    def draw(self, data: mujoco.MjData, view: mujoco.MjvCamera, image: Image) -> None:
-        """Draw into (H, W, 3) uint8, last row first; only inside run()."""
+    def draw(
+        self,
+        data: mujoco.MjData,
+        view: mujoco.MjvCamera,
+        image: Image,
+        decorate: Callable[[mujoco.MjvScene], None] = lambda scene: None,
+    ) -> None:
+        """Draw into (H, W, 3) uint8, last row first; only inside run().
+
+        Args:
+            data: poses of what is drawn.
+            view: from where.
+            image: is overwritten.
+            decorate: adds geoms that are not the model's to the scene.
+        """
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(self._model, data, self._options, None, view, everything, self.scene)
+        decorate(self.scene)
         mujoco.mjr_render(self._rectangle, self.scene, self._resources)
         mujoco.mjr_readPixels(image, None, self._rectangle, self._resources)
 
     def close(self) -> None:
         """Free the context now; again does nothing."""
         if self._finalizer.alive:
-            _drawing.do(self.free)
+            self._thread.do(self._detach)
 
-    def free(self) -> None:
-        """What close() does; only in the drawing thread."""
+    def close_at_exit(self) -> None:
+        """Free the context if its thread is alive here, and do not wait for that thread for long."""
+        if self._finalizer.alive and self._thread.here:
+            self._thread.do(self._detach, _TIME_TO_FREE)
+
+    def _detach(self) -> None:
         if self._finalizer.detach():
             _free(self._context, self._resources)
 
 
-def offscreen_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    """MuJoCo's own renderer, without a screen; for one picture at a time and in one thread.
-
-    Raises:
-        KitError: neither EGL nor OSMesa works here.
-    """
-    try:
-        return mujoco.Renderer(model, height, width)
-    except Exception as error:  # each GL binding raises errors of its own
-        raise _no_renderer(error) from error
-
-
-def _no_renderer(error: Exception) -> KitError:
-    return KitError(
-        f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
-        "what is set when MuJoCo is first imported counts"
-    )
+_opening = threading.Lock()
+_open_canvases: weakref.WeakSet[Canvas] = weakref.WeakSet()
 
 
 def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
     try:
-        context = mujoco.GLContext(width, height)
+        with _opening:  # the first one also opens the display
+            context = mujoco.GLContext(width, height)
+            _close_all_at_exit()
         context.make_current()
         resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
     except Exception as error:  # each GL binding raises errors of its own
-        raise _no_renderer(error) from error
-    _free_all_at_exit()
+        raise KitError(
+            f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
+            "what is set when MuJoCo is first imported counts"
+        ) from error
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, resources)
     return context, resources
 
@@ -173,19 +197,12 @@ def _free(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
     context.free()
 
 
-_open_canvases: weakref.WeakSet[Canvas] = weakref.WeakSet()
-
-
 @cache
-def _free_all_at_exit() -> None:
+def _close_all_at_exit() -> None:
     """Called once a display is open: what is registered last runs first, so contexts go before their display."""
-    atexit.register(_free_all)
+    atexit.register(_close_all)
 
 
-def _free_all() -> None:
-    def free() -> None:
-        for canvas in list(_open_canvases):
-            canvas.free()
-
-    if _drawing.here:
-        _drawing.do(free, _TIME_TO_FREE)
+def _close_all() -> None:
+    for canvas in list(_open_canvases):
+        canvas.close_at_exit()

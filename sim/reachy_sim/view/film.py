@@ -13,7 +13,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import Image, Step, World
-from reachy_sim.view.robot_drawing import RobotRenderer
+from reachy_sim.rendering.robot_renderer import RobotRenderer
 from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
 
 FORMATS = (".mp4", ".gif")
@@ -103,16 +103,16 @@ def _pictures(
     moments: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
 ) -> Iterator[Image]:
     width, height = config.size
-    portraitist = RobotRenderer(width, height, [one.target for one in moments if one.target is not None])
+    renderer = RobotRenderer(width, height, [one.target for one in moments if one.target is not None])
     try:
         for moment in moments:
-            picture = portraitist.draw(moment.state, moment.target).copy()
+            picture = renderer.render(moment.state, moment.target)
             if moment.image is not None:
                 _inset(picture, moment, round(config.inset * width), tolerance)
             yield picture
             advance()
     finally:
-        portraitist.close()
+        renderer.close()
 
 
 def _inset(picture: Image, moment: Snapshot, width: int, tolerance: float | None) -> None:

@@ -16,10 +16,10 @@ import viser
 
 from reachy_kit.runtime.interface import CONTROL_HZ, Perception, Policy, Robot, World
 from reachy_kit.runtime.rollout import rollout
+from reachy_sim.rendering.robot_drawing import RobotDrawing
 from reachy_sim.view.controls import Controls, HoldPolicy, InterventionPolicy, StartAgainError, WatchedRobot
 from reachy_sim.view.page_server import PageServer
 from reachy_sim.view.panel import Panel, ViewInfo
-from reachy_sim.view.robot_drawing import RobotDrawing
 from reachy_sim.view.scene import RobotScene
 from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
 from reachy_sim.view.stream import PictureStream

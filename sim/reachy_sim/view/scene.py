@@ -11,7 +11,7 @@ import viser
 
 from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import BALL_RADIUS, BALL_RGBA
-from reachy_sim.view.robot_drawing import RobotDrawing
+from reachy_sim.rendering.robot_drawing import RobotDrawing
 
 type Colour = tuple[int, int, int]
 type Mesh = tuple[Array, npt.NDArray[np.int32]]

@@ -8,7 +8,7 @@ import cv2
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
-from reachy_sim.view.robot_drawing import RobotRenderer
+from reachy_sim.rendering.robot_renderer import RobotRenderer
 from reachy_sim.view.snapshots import Snapshot
 
 _WIDTH, _HEIGHT = 640, 480
@@ -59,7 +59,7 @@ class PictureStream:
         self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
-        portraitist: RobotRenderer | None = None
+        renderer: RobotRenderer | None = None
         shown: Snapshot | None = None
         try:
             while not self._closing.wait(_PAUSE):
@@ -67,8 +67,8 @@ class PictureStream:
                 if time.monotonic() > self._wanted_until or moment is shown:
                     continue
                 began = time.monotonic()
-                portraitist = portraitist or RobotRenderer(_WIDTH, _HEIGHT)
-                picture = portraitist.draw(moment.state, moment.target).copy()
+                renderer = renderer or RobotRenderer(_WIDTH, _HEIGHT)
+                picture = renderer.render(moment.state, moment.target)
                 with self._drawn:
                     self.picture, shown = picture, moment
                     self._drawn.notify_all()
@@ -76,5 +76,5 @@ class PictureStream:
         except KitError as error:
             self.trouble = str(error)
         finally:
-            if portraitist:
-                portraitist.close()
+            if renderer:
+                renderer.close()

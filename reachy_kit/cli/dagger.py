@@ -29,6 +29,7 @@ def train_dagger(
     *,
     rounds: int,
     episodes: int,
+    task: str = "",
     policy: str = "chunk",
     seed: int = 0,
     fresh: bool = False,
@@ -51,7 +52,9 @@ def train_dagger(
         )
     if "variant" not in layout.provenance:
         raise WrongUseError(f"{dataset} does not say in which variant it was recorded. Record it again with this kit")
-    variant = variant_by_name(layout.task, layout.provenance["variant"])
+    variant = variant_by_name(task or layout.task, layout.provenance["variant"])
+    if variant.task.name != layout.task:
+        raise WrongUseError(f"{dataset} was recorded for {layout.task}, not for {variant.task.name}")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.imitation.dagger import save_rounds
         from reachy_policies.runs.run import dataset_digest, open_run

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, TaskOption, open_session
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
 
@@ -38,7 +38,7 @@ def evaluate(
             "seed-0, seed-1 …, a run for each training seed.",
         ),
     ],
-    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
+    task: TaskOption = "look_at",
     variant: Annotated[
         str, typer.Option("--variant", help="The task's variant; with --variants the one that was trained on.")
     ] = "training",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, TaskOption, open_session
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.seeds import recording_seeds
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def record(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
-    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")] = "look_at",
+    task: TaskOption = "look_at",
     variant: Annotated[
         str, typer.Option("--variant", help="The task's variant: training, or one of those that eval lists.")
     ] = "training",
@@ -52,7 +52,7 @@ def record(
     with open_session(robot, chosen, perception, camera=camera or robot not in ("sim", "daemon")) as stage:
         total = record_episodes(stage, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera)
     if json:
-        show.print_json({"dataset": str(out), "episodes": total, "task": task, "robot": robot, "hz": hz})
+        show.print_json({"dataset": str(out), "episodes": total, "task": chosen.task.name, "robot": robot, "hz": hz})
     else:
         show.result(
             f"{total} episodes in {out}. Next: reachy-kit train imitation --dataset {out} --out runs/{out.name}"

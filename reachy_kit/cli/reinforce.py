@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
+from reachy_kit.cli.robots import TaskOption
 from reachy_kit.cli.seeds import SeedsOption, one_process_a_seed
 from reachy_kit.cli.settings import ConfigOption, SetOption, read_settings, refuse_rest, take
 from reachy_kit.runtime.errors import WrongUseError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def rl(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; the same command again goes on with it.")],
-    task: Annotated[str, typer.Option("--task", help="look_at, track, sound_orient or dance.")],
+    task: TaskOption,
     init: Annotated[
         Path | None, typer.Option("--init", help="Imitation run to start from; not needed for --method scratch.")
     ] = None,
@@ -110,6 +111,7 @@ def train_rl(
     from reachy_sim.tasks import variant_by_name
 
     chosen = [variant_by_name(task, name) for name in variant.split(",")][-1]
+    task = chosen.task.name
     if (init is None) != (method == "scratch"):
         raise WrongUseError(
             "--method scratch starts from nothing; leave out --init"
@@ -120,7 +122,7 @@ def train_rl(
         raise WrongUseError(f"{init} is no run. Train one: reachy-kit train imitation --out {init}")
     looks_at = _obs_type(obs_type, init)
     if looks_at == "pixels" and chosen.task.features != TARGET_FEATURES:
-        raise WrongUseError(f"{task} is heard and not seen: there is nothing in the pictures to learn it from")
+        raise WrongUseError(f"the head camera does not show what {task} is about: learn it with --obs-type state")
     with show.working("loading torch and LeRobot"):
         from reachy_policies.data.image_tensors import SMALL
         from reachy_policies.reinforcement import reinforce as methods

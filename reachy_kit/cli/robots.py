@@ -3,14 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.tasks.task_registry import own_task_names
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Perception, Robot, World
+    from reachy_kit.runtime.perception.selection import PerceptionName
     from reachy_sim.tasks.variants import Variant
     from reachy_sim.world import SimWorld
 
@@ -29,10 +31,17 @@ PerceptionOption = Annotated[
         "--perception",
         metavar="auto|geometry|detector",
         help="How the target is seen: from the simulator's geometry, or in the camera image by OpenCV. auto: geometry "
-        "on sim, detector elsewhere.",
+        "on sim and for what the detector cannot yield, detector elsewhere.",
     ),
 ]
-type PerceptionName = Literal["geometry", "detector"]
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        metavar="NAME|FILE.py",
+        help=f"{', '.join(own_task_names())}, a task of an installed package, or the file of a task of your own.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Session:
 
     robot: "Robot"
     perception: "Perception"
-    perception_name: PerceptionName
+    perception_name: "PerceptionName"
     world: "World | None"
     """None on hardware."""
     image_shape: tuple[int, int, int] | None
@@ -56,6 +65,7 @@ def open_session(
     variant: "Variant | None",
     perception: str = "auto",
     *,
+    features: tuple[str, ...] | None = None,
     camera: bool = True,
     limits: str = "classroom",
     realtime: bool = False,
@@ -66,6 +76,7 @@ def open_session(
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         variant: what the world is about, and its conditions; hardware needs none.
         perception: ``auto``, ``geometry`` or ``detector``.
+        features: what perception must yield where there is no variant; None if anything will do.
         camera: on the simulator whether to draw what the eye sees, on hardware whether to stream.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
@@ -74,26 +85,28 @@ def open_session(
         WrongUseError: the perception does not exist on that robot.
         NoRobotError: there is no robot.
     """
-    if perception not in ("auto", "geometry", "detector"):
-        raise WrongUseError(f"--perception {perception} does not exist; there are auto, geometry and detector")
+    from reachy_kit.runtime.perception.selection import select_perception
+
+    needed = variant.task.features if variant else features
     if robot == "sim":
         assert variant is not None, "the simulator needs a task"
-        named = "geometry" if perception == "auto" else perception
+        named = select_perception(perception, "sim", needed)
         with _sim_stage(variant, named, camera, limits, realtime) as stage:
             yield stage
     elif robot == "daemon":
         assert variant is not None, "the simulated daemon needs a task"
-        with _daemon_stage(variant, "detector" if perception == "auto" else perception, limits) as stage:
+        with _daemon_stage(variant, select_perception(perception, "daemon", needed), limits) as stage:
             yield stage
     else:
-        if perception == "geometry":
-            raise WrongUseError("a real robot has no --perception geometry: nobody knows where its target is")
+        select_perception(perception, "hardware", needed)
         with _hardware_stage(robot, camera, limits) as stage:
             yield stage
 
 
 @contextlib.contextmanager
-def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str, realtime: bool) -> Iterator[Session]:
+def _sim_stage(
+    variant: "Variant", perception: "PerceptionName", camera: bool, limits: str, realtime: bool
+) -> Iterator[Session]:
     from reachy_kit.runtime.robots.lifecycle import connected
     from reachy_kit.runtime.safety import PROFILES
     from reachy_sim.robot import SimRobot, SimRobotConfig
@@ -106,11 +119,11 @@ def _sim_stage(variant: "Variant", perception: str, camera: bool, limits: str, r
         eye = twin.camera if drawn else None
         sim = SimRobot(config, eye, shape, twin.actuators, twin.note, realtime=realtime)
         with connected(sim) as robot:
-            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=realtime)
+            yield Session(robot, _perception(perception, twin), perception, twin, shape, wall_clock=realtime)
 
 
 @contextlib.contextmanager
-def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[Session]:
+def _daemon_stage(variant: "Variant", perception: "PerceptionName", limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.interface import NEUTRAL
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.lifecycle import connected
@@ -125,7 +138,7 @@ def _daemon_stage(variant: "Variant", perception: str, limits: str) -> Iterator[
         if drawn:
             twin.camera(NEUTRAL, 0.0)  # the first picture takes half a second: not in the first episode
         with connected(SdkRobot(config, camera=twin.camera if drawn else None, image_shape=shape)) as robot:
-            yield Session(robot, _perception(perception, twin), _named(perception), twin, shape, wall_clock=True)
+            yield Session(robot, _perception(perception, twin), perception, twin, shape, wall_clock=True)
 
 
 @contextlib.contextmanager
@@ -147,7 +160,7 @@ def _hardware_stage(robot: str, camera: bool, limits: str) -> Iterator[Session]:
         yield Session(connected_robot, BallDetector(), "detector", None, image_shape, wall_clock=True)
 
 
-def _perception(name: str, twin: "SimWorld") -> "Perception":
+def _perception(name: "PerceptionName", twin: "SimWorld") -> "Perception":
     if name == "detector":
         from reachy_kit.runtime.perception.ball import BallDetector
 
@@ -155,7 +168,3 @@ def _perception(name: str, twin: "SimWorld") -> "Perception":
     from reachy_sim.world import GeometricPerception
 
     return GeometricPerception(twin)
-
-
-def _named(perception: str) -> PerceptionName:
-    return "detector" if perception == "detector" else "geometry"

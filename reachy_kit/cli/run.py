@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, open_session
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, TaskOption, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
     robot: RobotOption = "daemon",
+    task: TaskOption = "",
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="How often.")] = 1,
     seconds: Annotated[
         float | None,
@@ -45,11 +46,12 @@ def run(
     looks = picture_of(opened) is not None
     if looks and not camera:
         raise WrongUseError(f"{bundle.name} looks at pictures: leave out --no-camera")
-    variant = _variant(robot, opened.manifest.task)
+    variant = _variant(robot, task, opened.manifest.task)
     length = seconds or (variant.task.seconds if variant else 10.0)
     done: list[Episode] = []
-    limits = opened.manifest.limits_profile
-    with open_session(robot, variant, perception, camera=camera and (looks or robot != "sim"), limits=limits) as stage:
+    features, limits = opened.manifest.environment_state or None, opened.manifest.limits_profile
+    streams = camera and (looks or robot != "sim")
+    with open_session(robot, variant, perception, features=features, camera=streams, limits=limits) as stage:
         policy = load_policy(opened, stage.perception.names)
         with show.progress(f"{bundle.name} on {stage.robot.name}", total=episodes) as advance:
             for index in range(seed, seed + episodes):
@@ -68,13 +70,20 @@ def run(
     _report(done, str(bundle), robot, variant.task.spec.error if variant else None, json)
 
 
-def _variant(robot: str, name: str) -> "Variant | None":
-    """Simulations need the task's world; hardware has its own."""
+def _variant(robot: str, task: str, name: str) -> "Variant | None":
+    """Simulations need the world of the bundle's task; hardware has its own.
+
+    Raises:
+        WrongUseError: the task does not exist, or is not the bundle's.
+    """
     if robot not in ("sim", "daemon"):
         return None
     from reachy_sim.tasks import variant_by_name
 
-    return variant_by_name(name)
+    variant = variant_by_name(task or name)
+    if variant.task.name != name:
+        raise WrongUseError(f"the bundle was made for {name}, not for {variant.task.name}")
+    return variant
 
 
 def _report(done: "list[Episode]", bundle: str, robot: str, error: "TaskError | None", json: bool) -> None:

@@ -71,6 +71,12 @@ def imitation(
             "rounds and the growing copy of the dataset lie in OUT.dagger.",
         ),
     ] = 0,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", metavar="FILE.py", help="For --dagger: the file of the dataset's task, if it is in one."
+        ),
+    ] = "",
     dagger_episodes: Annotated[
         int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each of these rounds adds.")
     ] = 10,
@@ -100,7 +106,15 @@ def imitation(
                 "--track follows one fit; leave it out with --dagger, whose rounds have their own table"
             )
         run = train_dagger(
-            dataset, out, rounds=dagger, episodes=dagger_episodes, policy=policy, seed=seed, fresh=fresh, settings=given
+            dataset,
+            out,
+            rounds=dagger,
+            episodes=dagger_episodes,
+            task=task,
+            policy=policy,
+            seed=seed,
+            fresh=fresh,
+            settings=given,
         )
     else:
         run = train_imitation(dataset, out, policy=policy, seed=seed, fresh=fresh, track=track, settings=given)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, open_session
+from reachy_kit.cli.robots import PerceptionOption, RobotOption, Session, TaskOption, open_session
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ HARDWARE_SECONDS = 10.0
 
 
 def view(
-    task: Annotated[str, typer.Option("--task", help="Name of the task; a real robot needs none.")] = "track",
+    task: TaskOption = "track",
     policy: Annotated[
         str,
         typer.Option(
@@ -51,13 +51,14 @@ def view(
     ] = None,
     width: Annotated[int, typer.Option("--width", min=160, max=1920, help="Pixels of the film.")] = 640,
 ) -> None:
-    """Watch the robot in a browser: 3D, the eye's image, gaze error, reward; nine sliders, pause, step and reset.
+    """Watch the robot in a browser: its head camera, the task's error and reward; nine sliders, pause, step and reset.
 
     Example: reachy-kit view --task track --policy expert
     """
     from reachy_sim.view.task_info import TRAINING
 
     chosen = _variant(task, robot, variant or TRAINING)
+    task = chosen.task.name if chosen else task
     if out is not None:
         from reachy_sim.view.film import FilmConfig, check_format
 

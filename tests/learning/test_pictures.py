@@ -207,7 +207,7 @@ def test_what_the_start_looks_at_cannot_be_changed(seeing_run, trained_run, tmp_
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, obs_type="pixels", settings=dict(TINY))
     with pytest.raises(WrongUseError, match="state and pixels"):
         train_rl(tmp_path / "run", task="look_at", init=None, method="scratch", obs_type="smell", settings=dict(TINY))
-    with pytest.raises(WrongUseError, match="heard and not seen"):
+    with pytest.raises(WrongUseError, match="does not show"):
         train_rl(tmp_path / "run", task="dance", init=None, method="scratch", obs_type="pixels", settings=dict(TINY))
 
 

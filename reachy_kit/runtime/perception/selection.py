@@ -1,0 +1,38 @@
+"""Which perception a robot gets: one that yields the features that its task or its policy needs."""
+
+from typing import Literal
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
+
+type PerceptionName = Literal["geometry", "detector"]
+type RobotKind = Literal["sim", "daemon", "hardware"]
+
+
+def select_perception(requested: str, robot: RobotKind, features: tuple[str, ...] | None) -> PerceptionName:
+    """Choose between the simulator's geometry and the detector in the camera's image.
+
+    Args:
+        requested: ``geometry``, ``detector``, or ``auto``: the detector where it yields the features, but on ``sim``,
+            where drawing the image takes a hundred times as long, the geometry.
+        robot: what kind of robot it is; only a simulated one has geometry.
+        features: the needed ones by name; None if any will do.
+
+    Raises:
+        WrongUseError: the perception does not exist, or does not yield the features on this robot.
+    """
+    if requested not in ("auto", "geometry", "detector"):
+        raise WrongUseError(f"--perception {requested} does not exist; there are auto, geometry and detector")
+    detectable = features in (None, TARGET_FEATURES)
+    if robot == "hardware" and requested == "geometry":
+        raise WrongUseError("a real robot has no --perception geometry: the place of its target is not known")
+    if robot == "hardware" and not detectable:
+        raise WrongUseError(f"a real robot has no perception yet that yields {', '.join(features or ())}")
+    if requested == "detector" and not detectable:
+        raise WrongUseError(
+            f"--perception detector yields {', '.join(TARGET_FEATURES)}, not {', '.join(features or ())}; "
+            "take --perception geometry"
+        )
+    if requested == "auto":
+        return "geometry" if robot == "sim" or not detectable else "detector"
+    return "geometry" if requested == "geometry" else "detector"

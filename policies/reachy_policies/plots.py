@@ -1,15 +1,15 @@
 """Plots of learning and of what was learned, as PNG bytes."""
 
-import io
 from typing import TYPE_CHECKING
 
 import matplotlib.figure
 import numpy as np
 
+from reachy_policies.figures import encode_figure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reachy_policies.evaluation.episodes import Evaluation
     from reachy_policies.imitation.behavior_cloning import Progress
     from reachy_policies.imitation.dagger import Corrected
     from reachy_policies.reinforcement.training import EvalPoint
@@ -28,9 +28,7 @@ def learning_curve(history: "list[Progress]") -> bytes:
     left.legend(frameon=False)
     right.plot(steps, [1e3 * progress.held_out_error for progress in history], color="tab:orange")
     right.set(xlabel="step", ylabel="held-out error of plans\n(thousandths of m or rad)", ylim=(0, None))
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return encode_figure(figure)
 
 
 def rounds_curve(history: "list[EvalPoint]") -> bytes:
@@ -51,9 +49,7 @@ def rounds_curve(history: "list[EvalPoint]") -> bytes:
     else:
         panels[2].plot(seconds, [one.reward for one in history], marker=".")
         panels[2].set(ylabel="reward a decision")
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return encode_figure(figure)
 
 
 def dagger_curve(rounds: "Sequence[Corrected]") -> bytes:
@@ -65,29 +61,4 @@ def dagger_curve(rounds: "Sequence[Corrected]") -> bytes:
     left.set(xlabel="episodes in the dataset", ylabel="success on held-out episodes (%)", ylim=(-2, 102))
     right.plot(episodes, [one.error_deg for one in rounds], marker="o", color="tab:orange")
     right.set(xlabel="episodes in the dataset", ylabel="error (degrees)", ylim=(0, None))
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
-
-
-def error_over_time(results: "list[Evaluation]", tolerance: float) -> bytes:
-    """Median of the task's error over an episode with its quartiles, one colour per policy, and the tolerance."""
-    figure = matplotlib.figure.Figure(figsize=(8, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for one in results:
-        low, middle, high = one.error.scale * np.percentile(one.task_errors, [25, 50, 75], axis=0)
-        seconds = np.arange(1, len(middle) + 1) / one.policy_hz
-        (line,) = axes.plot(seconds, middle, label=one.policy)
-        axes.fill_between(seconds, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-    error = results[0].error
-    axes.axhline(error.scale * tolerance, color="0.4", linestyle=":", label="counts as doing it")
-    axes.set(xlabel="seconds", ylabel=error.heading, ylim=(0, None), xlim=(0, None))
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
-
-
-def _png(figure: matplotlib.figure.Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return encode_figure(figure)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.evaluate import difference_line, evaluate_one, paired_summary, table
+from reachy_kit.cli.evaluate import evaluate_one, paired_summary, table
 from reachy_kit.cli.record import record_episodes
 from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.cli.robots import open_session
@@ -17,7 +17,7 @@ from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError
 
 if TYPE_CHECKING:
-    from reachy_policies.evaluation.episodes import Evaluation
+    from reachy_policies.evaluation.policy_evaluation import Evaluation
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_policies.runs.run import Run
     from reachy_sim.tasks.task import Task
@@ -45,6 +45,7 @@ def demo(
 
     Example: reachy-kit demo
     """
+    from reachy_policies.evaluation.report.tables import difference_line
     from reachy_policies.evaluation.statistics.intervals import compare_pairs
     from reachy_sim.tasks import variant_by_name
 
@@ -108,13 +109,13 @@ def _imitate(folder: Path, variant: "Variant", episodes: int, seed: int) -> _Lea
 def _explore(folder: Path, variant: "Variant", imitation: _Learned, rounds: int, seed: int) -> _Learned:
     settings = {"iterations": rounds, "eval_every": min(5, rounds)}
     run = train_rl(folder / "run_rl", task=variant.task.name, init=imitation.run.path, seed=seed, settings=settings)
-    return _exported("exploration", run, folder)
+    return _exported("reinforcement learning", run, folder)
 
 
 def _exported(label: str, run: "Run", folder: Path) -> _Learned:
     from reachy_policies.export import export
 
-    bundle = folder / f"{run.card.task}_{label}.bundle"
+    bundle = folder / f"{run.card.task}_{run.card.method}.bundle"
     manifest = export(run, bundle)
     show.note(f"exported: ONNX agrees with torch to {manifest.parity_error:.1g}")
     return _Learned(label, run, bundle)
@@ -145,7 +146,7 @@ def _judge_on_daemon(variant: "Variant", learned: list[_Learned], episodes: int)
 def _report(
     folder: Path, task: "Task", learned: list[_Learned], results: "list[Evaluation]", lines: list[str], seconds: float
 ) -> Path:
-    from reachy_policies.evaluation.report.demo_report import Report, write_report
+    from reachy_policies.evaluation.report.demo_report import DemoReport, write_demo_report
     from reachy_sim.rendering.robot_renderer import robot_images
 
     steps = results[-1].first_episode
@@ -158,15 +159,15 @@ def _report(
         show.note(f"the report goes without pictures of the robot: {error}")
         pictures = []
     path = folder / "report.html"
-    report = Report(
+    report = DemoReport(
         instruction=task.instruction,
         runs=[one.run for one in learned],
-        results=results,
+        evaluations=results,
         differences=lines,
         portraits=pictures,
         tolerance=task.tolerance,
-        picture=folder / f"{task.name}.png",
+        portrait_path=folder / f"{task.name}.png",
         seconds=seconds,
     )
-    write_report(path, report)
+    write_demo_report(path, report)
     return path

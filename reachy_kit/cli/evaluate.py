@@ -18,13 +18,14 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from reachy_kit.runtime.interface import Image
-    from reachy_policies.evaluation.compare import CompareConfig, Compared
-    from reachy_policies.evaluation.episodes import Evaluation
+    from reachy_policies.evaluation.comparison import Comparison, ComparisonConfig
     from reachy_policies.evaluation.groups import TrainingGroup
-    from reachy_policies.evaluation.report.comparison_page import Film
+    from reachy_policies.evaluation.policy_evaluation import Evaluation
+    from reachy_policies.evaluation.report.page import Media
+    from reachy_policies.evaluation.report.tables import Table
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_sim.tasks.variants import Variant
 
@@ -106,8 +107,8 @@ def evaluate(
         if html is not None:
             check_writable(html)
         with show.working("loading torch and LeRobot"):
-            from reachy_policies.evaluation.compare import CompareConfig
-        config = CompareConfig(variant, held_out, episodes, seed, margin / 100, match)
+            from reachy_policies.evaluation.comparison import ComparisonConfig
+        config = ComparisonConfig(variant, held_out, episodes, seed, margin / 100, match)
         _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
         return
     _evaluate_one_by_one(policies, chosen, robot, against, perception, seeds, json)
@@ -122,6 +123,7 @@ def _evaluate_one_by_one(
     seeds: range,
     json: bool,
 ) -> None:
+    from reachy_policies.evaluation.report.tables import difference_line
     from reachy_policies.evaluation.statistics.intervals import compare_pairs
 
     task, variant = chosen.task.name, chosen.name
@@ -164,7 +166,7 @@ def _on(robot: str, policies: list[str], chosen: "Variant", perception: str, see
 def evaluate_one(name: str, stage: Session, variant: "Variant", seeds: range, label: str | None = None) -> "Evaluation":
     """Judge one policy on a stage that has a world."""
     from reachy_kit.cli.policies import load
-    from reachy_policies.evaluation.episodes import evaluate as run_episodes
+    from reachy_policies.evaluation.policy_evaluation import evaluate_policy
 
     task = variant.task
     loaded = load(name, stage.perception.names, task.name)
@@ -172,7 +174,7 @@ def evaluate_one(name: str, stage: Session, variant: "Variant", seeds: range, la
         raise WrongUseError(f"{name} was trained for {loaded.task}, not for {task.name}")
     assert stage.world is not None, "judged stages have a world"
     with show.progress(f"{label or loaded.label} on {stage.robot.name}", total=len(seeds)) as advance:
-        return run_episodes(
+        return evaluate_policy(
             label or loaded.label,
             stage.robot,
             loaded.policy,
@@ -187,19 +189,27 @@ def evaluate_one(name: str, stage: Session, variant: "Variant", seeds: range, la
         )
 
 
-def table(title: str, results: "list[Evaluation]") -> "Table":
-    """What people read: a row a policy."""
+def table(title: str, results: "list[Evaluation]") -> "RichTable":
+    """Show evaluations, a row each."""
+    from reachy_policies.evaluation.report.tables import evaluation_table
+
+    return rich_table(evaluation_table(title, results))
+
+
+def rich_table(table: "Table") -> "RichTable":
+    """Lay out a table for the terminal; a first cell that repeats the one above stays empty."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    from reachy_policies.evaluation.report.cells import row
-
-    made = Table(title=title, box=box.SIMPLE)
-    for column in ("policy", "success", "95 % CI", results[0].error.heading, "loop p50/p99 ms"):
-        made.add_column(column, justify="left" if column == "policy" else "right")
-    for one in results:
-        made.add_row(*row(one))
-    return made
+    shown = RichTable(title=table.title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        text = column in table.text_columns
+        heading = "\n".join(column.split(", ") if ", " in column else column.rsplit(" ", 1))
+        shown.add_column(heading, justify="left" if text else "right", no_wrap=not text)
+    for first, rows in table.row_groups():
+        for index, cells in enumerate(rows):
+            shown.add_row("" if index else first, *cells)
+    return shown
 
 
 def paired_summary(comparison: "PairedDifference", first: "Evaluation") -> dict[str, Any]:
@@ -212,18 +222,6 @@ def paired_summary(comparison: "PairedDifference", first: "Evaluation") -> dict[
         "difference": vars(comparison.difference),
         "p_value": comparison.p_value,
     }
-
-
-def difference_line(first: str, other: str, comparison: "PairedDifference") -> str:
-    """A comparison in one line."""
-    from reachy_policies.evaluation.report.cells import points
-
-    difference = comparison.difference
-    return (
-        f"{other} − {first}: {points(difference.value)} points, 95 % interval {points(difference.low)} to "
-        f"{points(difference.high)}, on {comparison.pairs} pairs; only {first}: {len(comparison.only_a)}, "
-        f"only {other}: {len(comparison.only_b)}"
-    )
 
 
 def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
@@ -246,7 +244,7 @@ def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
 def _evaluate_arms(
     policies: list[str],
     chosen: "Variant",
-    config: "CompareConfig",
+    config: "ComparisonConfig",
     tier: str,
     html: Path | None,
     films: int,
@@ -255,8 +253,9 @@ def _evaluate_arms(
     """All episodes at once, for arms of several trainings and for many variants."""
     from reachy_kit.cli.policies import load_groups, scripted_group
     from reachy_kit.cli.simulated import make_envs
-    from reachy_policies.evaluation.compare import compare_groups, count_plays
-    from reachy_policies.evaluation.report.summary import remarks, summarise
+    from reachy_policies.evaluation.comparison import compare_groups, count_evaluations
+    from reachy_policies.evaluation.report.comparison_summary import summarise_comparison
+    from reachy_policies.evaluation.report.comparison_tables import comparison_tables, remarks
     from reachy_policies.runs.run import versions
 
     task = chosen.task.name
@@ -267,16 +266,16 @@ def _evaluate_arms(
         return make_envs(task, count, tier=tier, variant=variant, policy_hz=hz, **observed)
 
     references = scripted_group("expert", task, groups[0].hz), scripted_group("oracle", task, groups[0].hz)
-    with show.progress(f"{task}, {config.episodes} episodes each", total=count_plays(groups, config)) as advance:
-        compared = compare_groups(groups, references, config, envs, advance)
+    with show.progress(f"{task}, {config.episodes} episodes each", total=count_evaluations(groups, config)) as advance:
+        comparison = compare_groups(groups, references, config, envs, advance)
     if html is not None:
-        _write_page(html, compared, chosen, tier, films)
+        _write_page(html, comparison, chosen, tier, films)
     if json:
-        show.print_json({"task": task, "tier": tier, "versions": versions(), **summarise(compared)})
+        show.print_json({"task": task, "tier": tier, "versions": versions(), **summarise_comparison(comparison)})
         return
-    for made in _arm_tables(f"{task}, {tier} tier, {config.episodes} episodes", compared):
-        show.print_table(made)
-    for remark in remarks(compared):
+    for part in comparison_tables(f"{task}, {tier} tier, {config.episodes} episodes", comparison):
+        show.print_table(rich_table(part))
+    for remark in remarks(comparison):
         show.result(remark)
     if html is not None:
         show.result(f"page: {html}")
@@ -301,64 +300,37 @@ def check_writable(html: Path) -> None:
         raise WrongUseError(f"--html {html}: {what}")
 
 
-def _arm_tables(title: str, compared: "Compared") -> "list[Table]":
-    """What people read: a row a policy, and against the first a row for each other one."""
-    from rich import box
-    from rich.table import Table
-
-    from reachy_policies.evaluation.report.summary import AGAINST_COLUMNS, SCORE_COLUMNS, against_rows, score_rows
-
-    parts: list[tuple[str, tuple[str, ...], list[tuple[str, list[str]]]]] = []
-    parts.append((title, SCORE_COLUMNS, score_rows(compared)))
-    if len(compared.groups) > 1:
-        first = compared.groups[0].name
-        parts.append((f"against {first}", AGAINST_COLUMNS, against_rows(compared)))
-        if any(group.trained for group in compared.groups):
-            equal = against_rows(compared, equal_return=True)
-            parts.append((f"against {first} at equal in-task return", AGAINST_COLUMNS, equal))
-    tables = []
-    for heading, columns, rows in parts:
-        made, before = Table(title=heading, box=box.SIMPLE, padding=(0, 1, 0, 0)), ""
-        for column in columns:
-            words = column in ("variant", "policy", "verdict")
-            made.add_column(column, justify="left" if words else "right", no_wrap=not words)
-        for variant, cells in rows:
-            made.add_row("" if variant == before else variant, *cells)
-            before = variant
-        tables.append(made)
-    return tables
-
-
-def _write_page(html: Path, compared: "Compared", chosen: "Variant", tier: str, films: int) -> None:
-    from reachy_policies.evaluation.report.comparison_page import Page, write_page
+def _write_page(html: Path, comparison: "Comparison", chosen: "Variant", tier: str, films: int) -> None:
+    from reachy_policies.evaluation.report.comparison_page import ComparisonReport, comparison_page
+    from reachy_policies.evaluation.report.page import write_page
     from reachy_policies.runs.run import versions
 
     task = chosen.task
-    made, missing = _films(compared, task.name, tier, films)
+    media, missing = _films(comparison, task.name, tier, films)
     command = " ".join(["reachy-kit", *sys.argv[1:]])
-    write_page(html, Page(compared, task.name, task.instruction, tier, made, missing, versions(), command))
+    report = ComparisonReport(comparison, task.name, task.instruction, tier, media, missing, versions(), command)
+    write_page(html, comparison_page(report))
 
 
-def _films(compared: "Compared", task: str, tier: str, each: int) -> "tuple[list[Film], str]":
-    """Films of the worst episodes; or none, and why."""
-    from reachy_policies.evaluation.report.comparison_page import Film
-    from reachy_policies.evaluation.report.worst_episodes import encode, worst_episodes
+def _films(comparison: "Comparison", task: str, tier: str, count: int) -> "tuple[list[Media], str]":
+    """Films of the worst episodes; or an empty list, and why."""
+    from reachy_policies.evaluation.report.worst_episodes import encode_film, worst_episodes
 
-    if not each:
+    if not count:
         return [], "No films were asked for (--films)."
-    made: list[Film] = []
-    worst = worst_episodes(compared, each)
+    films: list[Media] = []
+    worst = worst_episodes(comparison, count)
     try:
         with show.progress("films of the worst episodes", total=len(worst)) as advance:
-            for one in worst:
-                pictures = _pictures(one.group, one.training, task, one.variant, one.seed, tier)
-                made.append(Film(one.words, encode(pictures)))
+            for episode in worst:
+                images = _pictures(episode.group, episode.training, task, episode.variant, episode.seed, tier)
+                films.append(encode_film(episode, images))
                 advance()
     except ImportError as error:
         return [], f"No films: {error.name} is missing. Install the extra view: pip install 'reachy-kit[view]'"
-    except KitError as error:  # nothing can be drawn here
+    except KitError as error:  # rendering is not possible here
         return [], f"No films: {error}"
-    return made, ""
+    return films, ""
 
 
 def _pictures(

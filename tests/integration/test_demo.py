@@ -15,9 +15,9 @@ def test_a_miniature_demo(kit):
     assert [one["policy"] for one in evaluations] == [
         "expert, sim",
         "imitation, sim",
-        "exploration, sim",
+        "reinforcement learning, sim",
         "imitation, daemon",
-        "exploration, daemon",
+        "reinforcement learning, daemon",
     ]
     assert all(one["seeds"] == [0, 1] for one in evaluations[:3])
     on_daemon = evaluations[-1]
@@ -26,8 +26,8 @@ def test_a_miniature_demo(kit):
     assert {"period_p50", "period_p99"} <= on_daemon["loop_ms"].keys()
     assert {one["pairs"] for one in result.json["daemon_against_sim"].values()} == {1}
 
-    for label, method, run in (("imitation", "imitation", "run"), ("exploration", "ppo", "run_rl")):
-        bundle = read_bundle(made / f"look_at_{label}.bundle")
+    for method, run in (("imitation", "run"), ("ppo", "run_rl")):
+        bundle = read_bundle(made / f"look_at_{method}.bundle")
         assert (bundle.manifest.task, bundle.manifest.provenance["method"]) == ("look_at", method)
         assert bundle.manifest.provenance["episodes"] == 4
         assert (made / run / "pretrained_model/model.safetensors").is_file()
@@ -37,4 +37,4 @@ def test_a_miniature_demo(kit):
     assert len(pictures) >= 4
     assert all(picture.startswith("data:image/png;base64,iVBOR") for picture in pictures)
     assert not re.search(r"<(script|link|iframe|object)\b|url\(|@import|(src|href)\s*=\s*[\"']?(https?:)?//", page)
-    assert "exploration, daemon" in page
+    assert "reinforcement learning, daemon" in page

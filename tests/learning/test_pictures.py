@@ -236,7 +236,7 @@ def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
     assert scratch.load().config.picture == SMALL
     words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
     told = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert {group["name"] for group in json.loads(told.stdout)["arms"]} >= {"scratch", "expert"}
+    assert {group["name"] for group in json.loads(told.stdout)["groups"]} >= {"scratch", "expert"}
 
 
 def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):

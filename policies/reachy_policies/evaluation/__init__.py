@@ -1,1 +1,1 @@
-"""Evaluation: the same initial states for every policy, intervals with every number, pairs compared as pairs."""
+"""Evaluation: the same initial states for every policy, an interval for every number, and paired comparisons."""

@@ -1,4 +1,4 @@
-"""What is judged: arms, each a way of training with one run a training seed, and policies that nobody trained."""
+"""Training groups: a way of training with one run per training seed, or a policy without training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ from reachy_policies.runs.run import CARD, CHECKPOINTS, Run, open_run, weights_d
 
 @dataclass(frozen=True)
 class TrainingGroup:
-    """Something to judge."""
+    """One or several trainings of one kind, or a policy without training."""
 
     name: str
     hz: int
-    """Decisions a second."""
+    """Decisions per second."""
     trainings: tuple[int | None, ...]
-    """Seeds; a single None for what was not trained."""
+    """Training seeds; a single None for a policy without training."""
     policies: tuple[Callable[[Sequence[int]], BatchPolicy], ...]
-    """One a training: takes the seeds of the episodes that are played at once."""
+    """One per training: makes the policy for a batch of episodes from their seeds."""
     runs: tuple[Run, ...] = ()
-    """One a training; none for what was not trained."""
+    """One per training; empty for a policy without training."""
 
     @property
     def trained(self) -> bool:
-        """Whether there was any training."""
+        """Whether the group was trained at all."""
         return bool(self.runs)
 
     def checkpoints(self, training: int) -> list["TrainingGroup"]:
-        """The earlier weights of one of the trainings, by its place, the earliest first."""
+        """Groups of the earlier weights of one training, given by its index, earliest first."""
         if not self.runs:
             return []
         folder = self.runs[training].path / CHECKPOINTS
-        found = [card.parent for card in folder.glob(f"*/{CARD}")]
-        found.sort(key=lambda path: (len(path.name), path.name))  # 5 before 10
-        return [_arm(f"{self.name} at {path.name}", [open_run(path)]) for path in found]
+        paths = [card.parent for card in folder.glob(f"*/{CARD}")]
+        paths.sort(key=lambda path: (len(path.name), path.name))  # 5 before 10
+        return [_group(f"{self.name} at {path.name}", [open_run(path)]) for path in paths]
 
     def summary(self) -> dict[str, Any]:
-        """For scripts: what exactly was judged."""
+        """Return the evaluated runs as JSON, with the digests of their weights."""
         return {
             "name": self.name,
             "policy_hz": self.hz,
@@ -63,10 +63,10 @@ class TrainingGroup:
 
 
 def batch_policy(run: Run) -> BatchPolicy:
-    """A run's policy, deciding for many environments at once.
+    """Load a run's policy for a batch of environments.
 
     Raises:
-        RefusedError: its files are damaged.
+        RefusedError: the run's files are damaged.
     """
     if run.card.policy == ReachyChunkPolicy.name:
         policy = run.load()
@@ -76,31 +76,31 @@ def batch_policy(run: Run) -> BatchPolicy:
 
 
 def run_folders(path: Path) -> list[Path]:
-    """The runs of an arm: the folder itself, or its seed-0, seed-1 …; none where there are none."""
+    """Folders of a group's runs: the folder itself, or its seed-0, seed-1 …; empty where it holds none."""
     if (path / CARD).is_file():
         return [path]
-    found = [card.parent for card in path.glob(f"seed-*/{CARD}")]
-    return sorted(found, key=lambda folder: (len(folder.name), folder.name))
+    folders = [card.parent for card in path.glob(f"seed-*/{CARD}")]
+    return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
 
 
 def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> TrainingGroup:
-    """Open the runs of an arm.
+    """Open the runs of a training group.
 
     Args:
-        name: what tables call it.
+        name: the group's name in tables.
         path: a run, or a folder of runs ``seed-0``, ``seed-1`` …
-        task: that they must have been trained for.
-        features: that they must look at.
+        task: task that they must be trained for.
+        features: features that they must take.
 
     Raises:
-        WrongUseError: there are none, or they are for another task.
-        RefusedError: they look at other features, or do not belong together.
+        WrongUseError: the folder holds no run, or a run is for another task.
+        RefusedError: the runs take other features, or do not belong together.
     """
     folders = run_folders(path)
     if not folders:
         what = "holds no run" if path.is_dir() else "does not exist"
         raise WrongUseError(
-            f"{path} {what}: an arm is a run, or a folder with seed-0, seed-1 …, a run each. "
+            f"{path} {what}: a group is a run, or a folder of runs seed-0, seed-1 …. "
             f"Train one: reachy-kit train imitation --seeds 10 --out {path}"
         )
     runs = [open_run(folder) for folder in folders]
@@ -111,22 +111,24 @@ def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> T
             raise RefusedError(
                 f"{run.path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}"
             )
-        twin = next(other for other in runs if other.card.seed == run.card.seed)
-        if twin is not run:
-            raise RefusedError(f"{twin.path} and {run.path} have the training seed {run.card.seed}: one must go")
+        same_seed = next(other for other in runs if other.card.seed == run.card.seed)
+        if same_seed is not run:
+            raise RefusedError(
+                f"{same_seed.path} and {run.path} have the same training seed {run.card.seed}: remove one of them"
+            )
         if run.card.policy_hz != runs[0].card.policy_hz:
-            raise RefusedError(f"{runs[0].path} and {run.path} decide at different rates: they are no one arm")
-    return _arm(name, sorted(runs, key=lambda run: run.card.seed))
+            raise RefusedError(f"{runs[0].path} and {run.path} decide at different rates and cannot form one group")
+    return _group(name, sorted(runs, key=lambda run: run.card.seed))
 
 
-def _arm(name: str, runs: Sequence[Run]) -> TrainingGroup:
+def _group(name: str, runs: Sequence[Run]) -> TrainingGroup:
     torch.set_num_threads(1)  # small networks, and with another job on the machine two threads were 14–32 times slower
-    made: dict[Path, BatchPolicy] = {}
+    loaded: dict[Path, BatchPolicy] = {}
 
-    def policy_of(run: Run) -> BatchPolicy:
-        if run.path not in made:
-            made[run.path] = batch_policy(run)
-        return made[run.path]
+    def load(run: Run) -> BatchPolicy:
+        if run.path not in loaded:
+            loaded[run.path] = batch_policy(run)
+        return loaded[run.path]
 
-    policies = tuple((lambda seeds, run=run: policy_of(run)) for run in runs)
+    policies = tuple((lambda seeds, run=run: load(run)) for run in runs)
     return TrainingGroup(name, runs[0].card.policy_hz, tuple(run.card.seed for run in runs), policies, tuple(runs))

@@ -59,7 +59,7 @@ class EpisodeBatch:
         return np.asarray(np.abs(np.diff(angles, n=3, axis=1)).mean(axis=(1, 2)) * self.hz**3)
 
     @property
-    def effort(self) -> Array:
+    def action_rate(self) -> Array:
         """(N,) rad/s, mean speed of the commanded angles, all axes together."""
         return np.asarray(np.abs(np.diff(self.commands[:, :, 3:], axis=1)).sum(axis=2).mean(axis=1) * self.hz)
 

@@ -1,1 +1,1 @@
-"""Evaluations as tables, plots and pages."""
+"""Reports: evaluations and comparisons as tables, plots, JSON and pages."""

@@ -1,77 +1,131 @@
-"""A comparison of arms as one HTML file that needs nothing beside it."""
+"""Report of a comparison of training groups: plots, tables, films of the worst episodes, and the command behind it."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
-from reachy_kit.runtime.errors import KitError
-from reachy_policies.evaluation.compare import Compared
-from reachy_policies.evaluation.report.report_figures import errors_over_time, intervals
-from reachy_policies.evaluation.report.summary import AGAINST_COLUMNS, SCORE_COLUMNS, against_rows, remarks, score_rows
+from reachy_policies.evaluation.comparison import Comparison
+from reachy_policies.evaluation.groups import TrainingGroup
+from reachy_policies.evaluation.report.comparison_tables import difference_table, remarks, score_table
+from reachy_policies.evaluation.report.page import (
+    Block,
+    Command,
+    Gallery,
+    Media,
+    Page,
+    Section,
+    TableBlock,
+    Text,
+    plot,
+)
+from reachy_policies.evaluation.report.report_plots import errors_over_time_plot, intervals_plot
+from reachy_policies.runs.run import Run
 
 
 @dataclass(frozen=True)
-class Film:
-    """A film and what it shows."""
+class ComparisonReport:
+    """Contents of the report."""
 
-    words: str
-    mp4: bytes
-
-
-@dataclass(frozen=True)
-class Page:
-    """What the page shows."""
-
-    compared: Compared
+    comparison: Comparison
     task: str
     instruction: str
     """The task in words."""
     tier: str
-    films: Sequence[Film]
+    films: Sequence[Media]
     films_missing: str
-    """Why there are none, in words; empty where nothing is missing."""
+    """Why there are no films; empty where there are."""
     versions: Mapping[str, str]
     command: str
-    """That made the page."""
+    """Command line that made the report."""
 
 
-def write_page(path: Path, page: Page) -> None:
-    """Write it.
+def comparison_page(report: ComparisonReport) -> Page:
+    """Lay out the report as a page."""
+    comparison = report.comparison
+    names = [group.name for group in comparison.groups]
+    sections = [
+        Section("", _overview(report)),
+        *_differences(comparison),
+        Section("Every variant", _scores(comparison)),
+        Section("Error over time", [
+            plot(errors_over_time_plot(comparison), "median error over the seconds of an episode, a panel per variant"),
+        ]),
+        Section("Worst episodes", _films(report)),
+        Section("Where this comes from", _provenance(report), folded=True),
+    ]  # fmt: skip
+    return Page(f"{report.task}, {' against '.join(names)}", f"“{report.instruction}”", sections)
 
-    Raises:
-        KitError: it cannot be written.
-    """
-    compared = page.compared
-    environment = Environment(
-        loader=PackageLoader("reachy_policies.evaluation.report", "."), autoescape=select_autoescape(["html"])
+
+def _overview(report: ComparisonReport) -> list[Block]:
+    comparison, config = report.comparison, report.comparison.config
+    names = ", ".join(group.name for group in comparison.groups)
+    held_out = len(config.held_out)
+    variants = f" and of each of {held_out} held-out variant{'s' if held_out > 1 else ''}" if held_out else ""
+    strokes = any(len(group.trainings) > 1 for group in comparison.groups)
+    return [
+        Text(
+            f"{names}, evaluated on {config.episodes} episodes of “{config.in_task}”{variants}. All policies start "
+            f"from the same initial states, in the simulator's {report.tier} tier."
+        ),
+        plot(intervals_plot(comparison), "success and error of each policy on each variant, with 95 % intervals"),
+        Text(
+            f"Bars are 95 % intervals{'; small strokes are single trainings' if strokes else ''}. Success: Wilson's "
+            "interval over episodes; with several trainings also the t-interval over trainings, where that is wider. "
+            "Error: interquartile mean with a bootstrap over trainings; a single training has no bar."
+        ),
+    ]
+
+
+def _differences(comparison: Comparison) -> list[Section]:
+    """Differences from the first group, with the remarks; without a second group the remarks alone."""
+    notes = [Text(remark) for remark in remarks(comparison)]
+    if len(comparison.groups) == 1:
+        return [Section("", notes)]
+    first = comparison.groups[0].name
+    explanation = Text(
+        f"Points of success, other minus {first}. Interval: Newcombe's over pairs of episodes; also the t-interval "
+        "over pairs of training seeds, where that is wider. p: exact sign-flip test over pairs of training seeds."
     )
-    text = environment.get_template("comparison_page.html").render(
-        page=page,
-        compared=compared,
-        config=compared.config,
-        remarks=remarks(compared),
-        score_columns=SCORE_COLUMNS,
-        against_columns=AGAINST_COLUMNS,
-        scores=_by_variant(score_rows(compared)),
-        against=_by_variant(against_rows(compared)),
-        equal=_by_variant(against_rows(compared, equal_return=True)),
-        intervals=_data_url("image/png", intervals(compared)),
-        errors=_data_url("image/png", errors_over_time(compared)),
-        films=[(film.words, _data_url("video/mp4", film.mp4)) for film in page.films],
-    )
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise KitError(f"the page {path} cannot be written: {error}") from error
+    sections = [Section(f"Against {first}", [TableBlock(difference_table(comparison)), explanation, *notes])]
+    if any(group.trained for group in comparison.groups):
+        matching = Text(
+            f"Only pairs of trainings whose mean rewards on “{comparison.config.in_task}” differ by at most "
+            f"{comparison.config.match}: a policy that does the task better may do everything else better for that "
+            "alone."
+        )
+        table = TableBlock(difference_table(comparison, equal_return=True))
+        sections.append(Section("At equal in-task return", [table, matching]))
+    return sections
 
 
-def _by_variant(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[list[str]]]]:
-    return [(variant, [row for _, row in some]) for variant, some in groupby(rows, key=lambda pair: pair[0])]
+def _scores(comparison: Comparison) -> list[Block]:
+    return [
+        TableBlock(score_table("", comparison)),
+        Text(
+            "Gap closed: share of the way from the scripted expert's mean error (0) to the oracle's (1); “—” where the "
+            "oracle is no better. Jerk: mean magnitude of the third derivative of the commanded angles, rad/s³. Action "
+            "rate: mean speed of the commanded angles, all axes together, rad/s. Demo distance: root-mean-square "
+            "distance of the commanded angles from the expert's in the same episodes."
+        ),
+    ]
 
 
-def _data_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def _films(report: ComparisonReport) -> list[Block]:
+    if not report.films:
+        return [Text(report.films_missing)]
+    words = "Episodes of the first policy and of the last with the largest mean error, each of another variant."
+    return [Gallery(report.films, columns=2), Text(words)]
+
+
+def _provenance(report: ComparisonReport) -> list[Block]:
+    seeds = report.comparison.config.seeds
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return [
+        Command(report.command),
+        Text(f"Episode seeds {seeds[0]} to {seeds[-1]}. {versions}."),
+        *(Text(_run_line(group, run)) for group in report.comparison.groups for run in group.runs),
+    ]
+
+
+def _run_line(group: TrainingGroup, run: Run) -> str:
+    dataset = f", dataset {run.card.dataset_path.name}" if run.card.dataset else ""
+    return f"{group.name}: {run.card.method}, training seed {run.card.seed}, step {run.card.steps}{dataset}, {run.path}"

@@ -1,1 +1,1 @@
-"""Intervals, tests and comparisons."""
+"""Statistics of evaluations: intervals over episodes, comparisons over training seeds."""

@@ -1,4 +1,7 @@
-"""Intervals for success rates, alone and in pairs. Episodes of one policy; claims about training need several seeds."""
+"""Intervals over episodes, for success rates and for their paired differences.
+
+They are about one trained policy; a claim about a way of training needs several seeds (training_seeds.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +10,8 @@ from statistics import NormalDist
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A share with its interval."""
+class Estimate:
+    """A number with its interval."""
 
     value: float
     low: float
@@ -17,25 +20,25 @@ class Rate:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The same episodes done twice: b − a."""
+    """Outcomes of policies a and b on the same episodes."""
 
     pairs: int
     only_a: list[int]
-    """Indices of the pairs in which a alone succeeded."""
+    """Indices of the pairs in which only a succeeded."""
     only_b: list[int]
-    """Indices of the pairs in which b alone succeeded."""
-    difference: Rate
-    """Of the success rates, b − a."""
+    """Indices of the pairs in which only b succeeded."""
+    difference: Estimate
+    """Difference of the success rates, b − a."""
     p_value: float
-    """Exact McNemar test: how likely so uneven a split of the discordant pairs is by chance, two-sided."""
+    """Exact two-sided McNemar test: probability of a split of the discordant pairs at least this uneven by chance."""
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Rate:
-    """Success rate with Wilson's score interval: right even at 0 and n, where the textbook interval has no width.
+def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
+    """Success rate with Wilson's score interval; it has a width even at 0 and n, where the textbook interval has none.
 
     Args:
-        successes: of n.
-        n: at least 1.
+        successes: number of successes.
+        n: number of episodes, at least 1.
         level: coverage.
 
     Source: Wilson, JASA 22 (1927); recommended for small n by Brown, Cai & DasGupta, Statistical Science 16 (2001).
@@ -44,7 +47,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Rate:
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Rate(p, max(0.0, centre - half), min(1.0, centre + half))
+    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
 
 
 def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> PairedDifference:
@@ -55,7 +58,10 @@ def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> 
         b: outcome of the same episodes, in the same order.
         level: coverage.
 
-    Source: Newcombe, Statistics in Medicine 17:2635 (1998), method 10: Wilson intervals joined by the correlation.
+    Raises:
+        ValueError: the two differ in length, or are empty.
+
+    Source: Newcombe, Statistics in Medicine 17:2635 (1998), method 10: Wilson intervals combined by the correlation.
     """
     if len(a) != len(b) or not a:
         raise ValueError(f"pairs need two equally long, non-empty sequences, got {len(a)} and {len(b)}")
@@ -64,14 +70,14 @@ def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> 
     only_b = [i for i in range(n) if b[i] and not a[i]]
     both = sum(x and y for x, y in zip(a, b, strict=True))
     neither = n - both - len(only_a) - len(only_b)
-    rate_a, rate_b = wilson(sum(a), n, level), wilson(sum(b), n, level)
+    rate_a, rate_b = wilson_interval(sum(a), n, level), wilson_interval(sum(b), n, level)
     phi = _correlation(both, len(only_a), len(only_b), neither)
     difference = rate_b.value - rate_a.value
     down_b, up_a = rate_b.value - rate_b.low, rate_a.high - rate_a.value
     up_b, down_a = rate_b.high - rate_b.value, rate_a.value - rate_a.low
     low = difference - sqrt(max(0.0, down_b**2 - 2 * phi * down_b * up_a + up_a**2))
     high = difference + sqrt(max(0.0, up_b**2 - 2 * phi * up_b * down_a + down_a**2))
-    return PairedDifference(n, only_a, only_b, Rate(difference, low, high), _mcnemar(len(only_a), len(only_b)))
+    return PairedDifference(n, only_a, only_b, Estimate(difference, low, high), _mcnemar(len(only_a), len(only_b)))
 
 
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:

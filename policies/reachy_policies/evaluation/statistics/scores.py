@@ -1,4 +1,4 @@
-"""What an arm's trainings did on one variant, and what that comes to."""
+"""Scores of one group's trainings on one variant: arrays over trainings and episodes, and what summarises them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,57 +8,59 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.interface import Array
-from reachy_policies.evaluation.statistics.intervals import Rate, wilson
+from reachy_policies.evaluation.statistics.intervals import Estimate, wilson_interval
 from reachy_policies.evaluation.statistics.training_seeds import interquartile_mean_interval, mean_interval
 from reachy_policies.rollouts.episode_batch import EpisodeBatch
 
 
 @dataclass(frozen=True)
 class Scores:
-    """T trainings of an arm × N episodes, the same ones for everybody."""
+    """T trainings of a group × N episodes; the episodes are the same for every group."""
 
     trainings: tuple[int | None, ...]
-    """(T,) their seeds; a single None for what was not trained."""
+    """(T,) training seeds; a single None for a policy without training."""
     success: npt.NDArray[np.bool_]
-    """(T, N)."""
+    """(T, N) outcome of each episode."""
     error: Array
-    """(T, N) rad, mean after a first second."""
+    """(T, N) mean error after the first second, rad."""
     reward: Array
-    """(T, N) mean a decision, 1 at best."""
+    """(T, N) mean reward per decision, at most 1."""
     jerk: Array
-    """(T, N) rad/s³."""
-    effort: Array
-    """(T, N) rad/s."""
-    style: Array
-    """(T, N) rad, how far the motion was from the demonstrator's; NaN if its decisions come at another rate."""
+    """(T, N) mean magnitude of the third derivative of the commanded angles, rad/s³."""
+    action_rate: Array
+    """(T, N) mean speed of the commanded angles, all axes together, rad/s."""
+    demo_distance: Array
+    """(T, N) root-mean-square distance of the commanded angles from the expert's, rad; NaN at another rate."""
     errors: npt.NDArray[np.float32]
-    """(T, N, S) rad after each decision."""
+    """(T, N, S) error after each decision, rad."""
     hz: int
-    """Decisions a second."""
+    """Decisions per second."""
 
     @classmethod
-    def of(cls, trainings: Sequence[int | None], played: Sequence[EpisodeBatch], shown: EpisodeBatch) -> "Scores":
-        """Of one ``EpisodeBatch`` a training, and the same episodes as the demonstrator plays them."""
+    def from_episodes(
+        cls, trainings: Sequence[int | None], batches: Sequence[EpisodeBatch], expert: EpisodeBatch
+    ) -> "Scores":
+        """Score one ``EpisodeBatch`` per training; ``expert`` holds the same episodes, run by the expert."""
         return cls(
             tuple(trainings),
-            np.stack([one.success for one in played]),
-            np.stack([one.mean_error for one in played]),
-            np.stack([one.reward for one in played]),
-            np.stack([one.jerk for one in played]),
-            np.stack([one.effort for one in played]),
-            np.stack([one.distance(shown) for one in played]),
-            np.stack([one.error for one in played]).astype(np.float32),
-            played[0].hz,
+            np.stack([batch.success for batch in batches]),
+            np.stack([batch.mean_error for batch in batches]),
+            np.stack([batch.reward for batch in batches]),
+            np.stack([batch.jerk for batch in batches]),
+            np.stack([batch.action_rate for batch in batches]),
+            np.stack([batch.distance(expert) for batch in batches]),
+            np.stack([batch.error for batch in batches]).astype(np.float32),
+            batches[0].hz,
         )
 
     @property
     def trained(self) -> bool:
-        """Whether there was any training."""
+        """Whether the group was trained at all."""
         return self.trainings != (None,)
 
     @property
     def rates(self) -> Array:
-        """(T,) success of each training."""
+        """(T,) success rate of each training."""
         return np.asarray(self.success.mean(axis=1))
 
     @property
@@ -67,53 +69,54 @@ class Scores:
         return np.asarray(self.reward.mean(axis=1))
 
     @property
-    def success_rate(self) -> Rate:
+    def success_rate(self) -> Estimate:
         """Mean over the trainings with a 95 % interval.
 
-        One training: Wilson's, over its episodes. Several: the wider on either side of the t-interval over trainings
-        and Wilson's over all their episodes, as trainings that all succeed everywhere do not differ, and yet so many
-        episodes prove only so much.
+        One training: Wilson's interval over its episodes. Several: on each side the wider of the t-interval over
+        trainings and Wilson's over all their episodes. Trainings that succeed in every episode do not differ, and yet
+        a finite number of episodes leaves an uncertainty.
         """
-        episodes = wilson(int(self.success.sum()), self.success.size)
+        episodes = wilson_interval(int(self.success.sum()), self.success.size)
         if len(self.trainings) == 1:
             return episodes
         between = mean_interval(self.rates)
-        return Rate(between.value, max(0.0, min(between.low, episodes.low)), min(1.0, max(between.high, episodes.high)))
+        low, high = max(0.0, min(between.low, episodes.low)), min(1.0, max(between.high, episodes.high))
+        return Estimate(between.value, low, high)
 
     @cached_property
-    def iqm_error(self) -> Rate:
-        """rad: interquartile mean over trainings and episodes, with a bootstrap over trainings."""
+    def iqm_error(self) -> Estimate:
+        """Interquartile mean error over trainings and episodes, rad, with a bootstrap over trainings."""
         return interquartile_mean_interval(self.error)
 
     def gap_closed(self, expert: "Scores", oracle: "Scores") -> Array:
         """(T,) share of the way from the expert's mean error to the oracle's; NaN where the oracle is no better."""
-        late, best = float(expert.error.mean()), float(oracle.error.mean())
-        if late <= best:
+        start, best = float(expert.error.mean()), float(oracle.error.mean())
+        if start <= best:
             return np.full(len(self.trainings), np.nan)
-        return np.asarray((late - self.error.mean(axis=1)) / (late - best))
+        return np.asarray((start - self.error.mean(axis=1)) / (start - best))
 
-    def only(self, rows: Sequence[int]) -> "Scores":
-        """Some of the trainings, by their places."""
+    def select(self, rows: Sequence[int]) -> "Scores":
+        """Keep the trainings at the given indices."""
         index = list(rows)
         parts = {name: getattr(self, name)[index] for name in _ARRAYS}
         return replace(self, trainings=tuple(self.trainings[row] for row in index), **parts)
 
-    def with_row(self, row: int, one: "Scores") -> "Scores":
-        """The only training of another in a training's place."""
+    def replace_training(self, row: int, other: "Scores") -> "Scores":
+        """Replace the training at an index by the only training of ``other``; the seed stays."""
         parts = {name: getattr(self, name).copy() for name in _ARRAYS}
         for name, values in parts.items():
-            values[row] = getattr(one, name)[0]
+            values[row] = getattr(other, name)[0]
         return replace(self, **parts)
 
 
-def joined(parts: Sequence[Scores]) -> Scores:
-    """Several variants as one: their episodes side by side, each variant with the same weight.
+def join_variants(parts: Sequence[Scores]) -> Scores:
+    """Join several variants into one: their episodes side by side, each variant with the same weight.
 
-    Variants may last differently long; errors over time end with the shortest.
+    Episodes of different variants may differ in length; errors over time end with the shortest.
     """
-    steps = min(one.errors.shape[2] for one in parts)
-    cut = [replace(one, errors=one.errors[:, :, :steps]) for one in parts]
-    return replace(cut[0], **{name: np.concatenate([getattr(one, name) for one in cut], axis=1) for name in _ARRAYS})
+    steps = min(part.errors.shape[2] for part in parts)
+    cut = [replace(part, errors=part.errors[:, :, :steps]) for part in parts]
+    return replace(cut[0], **{name: np.concatenate([getattr(part, name) for part in cut], axis=1) for name in _ARRAYS})
 
 
-_ARRAYS = ("success", "error", "reward", "jerk", "effort", "style", "errors")
+_ARRAYS = ("success", "error", "reward", "jerk", "action_rate", "demo_distance", "errors")

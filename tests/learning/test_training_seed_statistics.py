@@ -1,4 +1,4 @@
-"""Statistics over training seeds: known p-values, brute force, coverage, and when nothing may be claimed."""
+"""Statistics over training seeds: known p-values, brute force, coverage, and when there is no claim."""
 
 from itertools import product
 
@@ -22,20 +22,20 @@ shares = st.lists(st.integers(-100, 100).map(lambda count: count / 100), min_siz
 
 @given(shares)
 def test_the_sign_flip_test_counts_every_choice_of_signs(differences):
-    """In whole hundredths, so that ties are ties."""
-    hundredths = [round(100 * one) for one in differences]
+    """The sums are of whole hundredths, so that ties are exact."""
+    hundredths = [round(100 * difference) for difference in differences]
     sums = [abs(sum(a * b for a, b in zip(signs, hundredths, strict=True)))
             for signs in product((-1, 1), repeat=len(hundredths))]  # fmt: skip
-    expected = np.mean([one >= abs(sum(hundredths)) for one in sums])
+    expected = np.mean([total >= abs(sum(hundredths)) for total in sums])
     assert sign_flip_p(np.array(differences)) == expected
 
 
 @pytest.mark.parametrize("n", [5, 6, 10, 16])
-def test_differences_of_one_sign_are_as_unlikely_as_can_be(n):
+def test_differences_of_equal_sign_have_the_smallest_p(n):
     assert sign_flip_p(np.linspace(0.01, 0.3, n)) == 2 / 2**n
 
 
-def test_no_difference_is_no_evidence():
+def test_balanced_differences_have_a_p_of_one():
     assert sign_flip_p(np.zeros(10)) == 1
     assert sign_flip_p(np.array([0.1, -0.1] * 4)) == 1
 
@@ -50,7 +50,7 @@ def test_random_flips_agree_with_the_exact_test():
     assert sign_flip_p(np.ones(40)) == pytest.approx(1 / 65_537)
 
 
-def test_the_test_errs_as_rarely_as_it_says():
+def test_the_test_rejects_at_its_significance_level():
     rng = np.random.default_rng(0)
     rejected = [sign_flip_p(rng.normal(0, 1, 10)) < 0.05 for _ in range(1000)]
     assert 0.03 <= np.mean(rejected) <= 0.07
@@ -81,12 +81,12 @@ def test_few_pairs_give_no_p_and_no_claim(pairs, p_value, verdict):
 @pytest.mark.parametrize(
     ("spread", "margin", "verdict"), [(0.02, 0.05, "kept"), (0.02, 0.005, "can't tell"), (0.2, 0.05, "can't tell")]
 )
-def test_kept_is_a_claim_that_needs_a_narrow_interval(spread, margin, verdict):
+def test_kept_needs_an_interval_within_the_margin(spread, margin, verdict):
     differences = spread * np.array([1, -1] * 5)
     assert compare_trainings(differences, margin).verdict == verdict
 
 
-def test_equal_trainings_differ_by_nothing():
+def test_equal_trainings_do_not_differ():
     same = compare_trainings(np.zeros(10))
     assert (same.difference.value, same.difference.low, same.difference.high) == (0, 0, 0)
     assert (same.p_value, same.verdict) == (1, "kept")
@@ -99,8 +99,8 @@ def test_equal_trainings_differ_by_nothing():
 def test_the_interval_of_a_mean_is_students():
     """Student's own data (Biometrika 6, 1908): extra sleep of ten patients, mean 1.58, 95 % interval 0.70 to 2.46."""
     sleep = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    made = mean_interval(sleep)
-    assert (made.value, made.low, made.high) == pytest.approx((1.58, 0.7001, 2.4599), abs=1e-4)
+    estimate = mean_interval(sleep)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((1.58, 0.7001, 2.4599), abs=1e-4)
     assert mean_interval(sleep[:1]).high == np.inf
 
 
@@ -113,23 +113,23 @@ def test_the_bootstrap_over_trainings_covers_the_truth_where_pooled_episodes_wou
     rng, covered, pooled = np.random.default_rng(1), [], []
     for _ in range(150):
         scores = rng.normal(0, 1, (12, 1)) + rng.normal(0, 0.3, (12, 20))
-        made = interquartile_mean_interval(scores)
-        covered.append(made.low <= 0 <= made.high)
+        estimate = interquartile_mean_interval(scores)
+        covered.append(estimate.low <= 0 <= estimate.high)
         naive = 1.96 * scores.std() / np.sqrt(scores.size)
         pooled.append(abs(scores.mean()) <= naive)
     assert 0.87 <= np.mean(covered) <= 0.99
     assert np.mean(pooled) < 0.6
 
 
-def test_the_bootstrap_is_repeatable_and_resamples_trainings_alone():
+def test_the_bootstrap_is_repeatable_and_resamples_only_trainings():
     scores = np.random.default_rng(2).normal(size=(6, 50))
     assert interquartile_mean_interval(scores) == interquartile_mean_interval(scores)
     alike = np.tile(scores[:1], (6, 1))
-    made = interquartile_mean_interval(alike)
-    assert made.low == pytest.approx(made.value) == pytest.approx(made.high)
+    estimate = interquartile_mean_interval(alike)
+    assert estimate.low == pytest.approx(estimate.value) == pytest.approx(estimate.high)
 
 
 def test_one_training_has_no_interval_over_trainings():
-    made = interquartile_mean_interval(np.arange(8.0)[None])
-    assert made.value == 3.5
-    assert np.isnan([made.low, made.high]).all()
+    estimate = interquartile_mean_interval(np.arange(8.0)[None])
+    assert estimate.value == 3.5
+    assert np.isnan([estimate.low, estimate.high]).all()

@@ -1,4 +1,4 @@
-"""Run a policy over seeded episodes and sum up what happened.
+"""Evaluation of one policy on one robot, over seeded episodes of the robot's own control loop.
 
 Try it: reachy-kit eval expert --task look_at --episodes 20
 """
@@ -11,12 +11,12 @@ import numpy as np
 
 from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, TaskError, World
 from reachy_kit.runtime.rollout import rollout
-from reachy_policies.evaluation.statistics.intervals import Rate, wilson
+from reachy_policies.evaluation.statistics.intervals import Estimate, wilson_interval
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A policy's episodes, in the order of their seeds."""
+    """Episodes of one policy on one robot, in the order of their seeds."""
 
     policy: str
     robot: str
@@ -27,7 +27,7 @@ class Evaluation:
     error: TaskError
     """Name and unit of the task's error."""
     task_errors: Array
-    """(episodes, steps), as ``Truth.task_error``, after each decision."""
+    """(episodes, steps) error after each decision, in the unit of ``Truth.task_error``."""
     first_episode: list[Step] = field(default_factory=list)
     """Every step of the first episode, with its camera frames where the robot has a camera."""
 
@@ -37,18 +37,21 @@ class Evaluation:
         return [bool(episode.success) for episode in self.episodes]
 
     @property
-    def success(self) -> Rate:
+    def success(self) -> Estimate:
         """Success rate with its 95 % interval."""
-        return wilson(sum(self.successes), len(self.successes))
+        return wilson_interval(sum(self.successes), len(self.successes))
 
     @property
-    def task_error(self) -> Rate:
-        """As ``Truth.task_error``: median over the episodes of the last second's mean; its bounds are the quartiles."""
+    def task_error(self) -> Estimate:
+        """Median over the episodes of the last second's mean error, in the unit of ``Truth.task_error``.
+
+        Its bounds are the quartiles.
+        """
         middle, low, high = np.percentile([episode.task_error for episode in self.episodes], [50, 25, 75])
-        return Rate(float(middle), float(low), float(high))
+        return Estimate(float(middle), float(low), float(high))
 
     def loop_ms(self) -> dict[str, float]:
-        """p50 and p99 in ms of the tick's work, and on a wall clock of its period."""
+        """50th and 99th percentile of the tick's work, and on a wall clock of its period, ms."""
         work = np.concatenate([episode.work for episode in self.episodes]) * 1e3
         timing = {"work_p50": _percentile(work, 50), "work_p99": _percentile(work, 99)}
         if self.wall_clock:
@@ -57,7 +60,7 @@ class Evaluation:
         return timing
 
     def summary(self) -> dict[str, Any]:
-        """All numbers for a script; the error in the unit that people read."""
+        """Return everything as JSON; the error in the unit that people read, times in ms."""
         error = {name: round(self.error.scale * value, 3) for name, value in vars(self.task_error).items()}
         return {
             "policy": self.policy,
@@ -77,7 +80,7 @@ class Evaluation:
         }
 
 
-def evaluate(
+def evaluate_policy(
     label: str,
     robot: Robot,
     policy: Policy,
@@ -91,20 +94,20 @@ def evaluate(
     error: TaskError,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Evaluation:
-    """Run one episode for each seed; the seeds alone decide the initial states, so evaluations pair up.
+    """Run one episode for each seed. The seeds alone decide the initial states, so two evaluations are paired.
 
     Args:
         label: the policy's name in tables.
-        robot: connected.
-        policy: to be judged.
-        seeds: one an episode.
+        robot: a connected robot.
+        policy: the policy to evaluate.
+        seeds: one per episode.
         seconds: length of an episode.
         policy_hz: decisions per second.
-        perception: fills the features.
-        world: judges.
+        perception: computes the features.
+        world: computes errors, rewards and success.
         wall_clock: whether the robot runs in real time.
         error: name and unit of the task's error.
-        on_episode: told of each finished one.
+        on_episode: called after each episode.
     """
     trace = _Trace()
     episodes = []

@@ -1,4 +1,4 @@
-"""Intervals and tests against published values, exact enumeration and their own symmetries."""
+"""Statistics over episodes: published values, exact enumeration and symmetries."""
 
 from math import comb
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_policies.evaluation.statistics.intervals import compare_pairs, wilson
+from reachy_policies.evaluation.statistics.intervals import compare_pairs, wilson_interval
 
 outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
@@ -36,24 +36,24 @@ def table(both, only_a, only_b, neither):
     ],
 )
 def test_wilsons_interval_is_the_published_one(successes, n, low, high):
-    rate = wilson(successes, n)
+    rate = wilson_interval(successes, n)
     assert rate.value == successes / n
     assert (rate.low, rate.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_an_interval_holds_its_rate_lies_in_zero_to_one_and_mirrors(case):
+def test_an_interval_contains_its_rate_lies_in_zero_to_one_and_mirrors(case):
     successes, n = case
-    rate, mirrored = wilson(successes, n), wilson(n - successes, n)
+    rate, mirrored = wilson_interval(successes, n), wilson_interval(n - successes, n)
     assert 0 <= rate.low <= rate.value + 1e-12
     assert rate.value - 1e-12 <= rate.high <= 1
     assert (mirrored.low, mirrored.high) == (pytest.approx(1 - rate.high), pytest.approx(1 - rate.low))
 
 
 def test_more_episodes_narrow_an_interval_and_more_certainty_widens_it():
-    width = [wilson(n // 2, n).high - wilson(n // 2, n).low for n in (10, 40, 160)]
+    width = [wilson_interval(n // 2, n).high - wilson_interval(n // 2, n).low for n in (10, 40, 160)]
     assert width[0] > width[1] > width[2]
-    assert wilson(20, 40, level=0.99).low < wilson(20, 40).low
+    assert wilson_interval(20, 40, level=0.99).low < wilson_interval(20, 40).low
 
 
 # Pairs
@@ -67,9 +67,9 @@ def test_more_episodes_narrow_an_interval_and_more_certainty_widens_it():
 )
 def test_newcombes_paired_interval_is_the_published_one(cells, difference, low, high):
     a, b = table(*cells)
-    made = compare_pairs(b, a).difference
-    assert made.value == pytest.approx(difference, abs=5e-5)
-    assert (made.low, made.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    estimate = compare_pairs(b, a).difference
+    assert estimate.value == pytest.approx(difference, abs=5e-5)
+    assert (estimate.low, estimate.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_paired_interval_covers_the_true_difference_at_forty_episodes(shares
     assert 0.93 <= covered <= 0.985
 
 
-def test_agreement_too_slight_to_tell_from_chance_counts_as_none():
-    """1·12 − 1·7 = 5, less than half of the 21 pairs: the two Wilson intervals are joined as if independent."""
+def test_agreement_within_the_continuity_correction_counts_as_none():
+    """1·12 − 1·7 = 5, less than half of the 21 pairs: the two Wilson intervals are combined as if independent."""
     a, b = table(1, 1, 7, 12)
-    difference, one, other = compare_pairs(a, b).difference, wilson(2, 21), wilson(8, 21)
-    down = np.hypot(other.value - other.low, one.high - one.value)
-    up = np.hypot(other.high - other.value, one.value - one.low)
+    difference, first, second = compare_pairs(a, b).difference, wilson_interval(2, 21), wilson_interval(8, 21)
+    down = np.hypot(second.value - second.low, first.high - first.value)
+    up = np.hypot(second.high - second.value, first.value - first.low)
     assert difference.low == pytest.approx(difference.value - down)
     assert difference.high == pytest.approx(difference.value + up)
 
@@ -144,6 +144,6 @@ def test_mcnemars_test_is_the_exact_binomial_one(only_a, only_b, p_value):
 
 
 @pytest.mark.parametrize(("a", "b"), [([], []), ([True], [True, False])])
-def test_what_does_not_pair_up_is_refused(a, b):
+def test_sequences_that_cannot_be_paired_are_refused(a, b):
     with pytest.raises(ValueError, match="equally long"):
         compare_pairs(a, b)

@@ -1,0 +1,133 @@
+"""Report page: sections of text, tables, figures, images and films as one HTML file with everything inside."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interface import Image
+from reachy_policies.evaluation.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line."""
+
+    kind: ClassVar = "command"
+    text: str
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table, without its title."""
+
+    kind: ClassVar = "table"
+    table: Table
+
+
+@dataclass(frozen=True)
+class Media:
+    """An image or a film inside the page, and what it shows."""
+
+    mime: str
+    content: bytes
+    description: str
+    """Alternative text of an image."""
+    caption: str = ""
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is played and not only shown."""
+        return self.mime.startswith("video/")
+
+    @property
+    def url(self) -> str:
+        """The content itself as a URL, so that the page needs no other file."""
+        return f"data:{self.mime};base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot, over the page's width."""
+
+    kind: ClassVar = "figure"
+    media: Media
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images or films side by side."""
+
+    kind: ClassVar = "gallery"
+    media: Sequence[Media]
+    columns: int
+
+
+type Block = Text | Command | TableBlock | Figure | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under a heading; the first section of a page has none."""
+
+    heading: str
+    blocks: Sequence[Block]
+    folded: bool = False
+    """Whether only the heading shows until it is clicked."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report."""
+
+    title: str
+    """Of the window."""
+    heading: str
+    sections: Sequence[Section]
+
+
+def write_page(path: Path, page: Page) -> None:
+    """Write a page as one HTML file.
+
+    Raises:
+        KitError: the file cannot be written.
+    """
+    environment = Environment(
+        loader=PackageLoader("reachy_policies.evaluation.report", "."),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template("page.html").render(page=page)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise KitError(f"the page {path} cannot be written: {error}") from error
+
+
+def plot(png: bytes, description: str, caption: str = "") -> Figure:
+    """Put a plot on the page, given as PNG."""
+    return Figure(Media("image/png", png, description, caption))
+
+
+def image_media(image: Image, description: str, caption: str = "") -> Media:
+    """Put a camera or rendered image on the page."""
+    return Media("image/png", encode_png(image), description, caption)
+
+
+def encode_png(image: Image) -> bytes:
+    """Encode an RGB image, uint8 (H, W, 3), as PNG."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()

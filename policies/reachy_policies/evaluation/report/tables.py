@@ -1,0 +1,62 @@
+"""Tables as text cells, for the terminal and for pages; the table of evaluations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from reachy_policies.evaluation.policy_evaluation import Evaluation
+from reachy_policies.evaluation.statistics.intervals import PairedDifference
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text cells in named columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text_columns: tuple[str, ...] = ("variant", "policy", "verdict")
+    """Columns of words; the others hold numbers, aligned right."""
+
+    def row_groups(self) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """Successive rows with the same first cell, as that cell and the rest of each row."""
+        return [(first, [row[1:] for row in rows]) for first, rows in groupby(self.rows, key=lambda row: row[0])]
+
+
+def evaluation_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
+    """Success, error and loop times, a row per evaluation of the same task."""
+    error = f"{evaluations[0].error.heading}, median (quartiles)"
+    columns = ("policy", "success", "95 % interval", error, "loop p50/p99, ms")
+    return Table(title, columns, tuple(_evaluation_row(evaluation) for evaluation in evaluations))
+
+
+def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
+    success, loop = evaluation.success, evaluation.loop_ms()
+    error = {name: evaluation.error.scale * value for name, value in vars(evaluation.task_error).items()}
+    timing = (
+        f"{loop['period_p50']:.1f}/{loop['period_p99']:.1f} period"
+        if evaluation.wall_clock
+        else f"{loop['work_p50']:.1f}/{loop['work_p99']:.1f} work"
+    )
+    return (
+        evaluation.policy,
+        f"{sum(evaluation.successes)}/{len(evaluation.successes)} {100 * success.value:.0f} %",
+        f"{100 * success.low:.0f}–{100 * success.high:.0f} %",
+        f"{error['value']:.1f}{evaluation.error.symbol} ({error['low']:.1f}–{error['high']:.1f})",
+        timing,
+    )
+
+
+def difference_line(first: str, other: str, difference: PairedDifference) -> str:
+    """Describe the paired difference of two evaluations in one line."""
+    change = difference.difference
+    return (
+        f"{other} − {first}: {points(change.value)} points, 95 % interval {points(change.low)} to "
+        f"{points(change.high)}, on {difference.pairs} pairs; only {first}: {len(difference.only_a)}, "
+        f"only {other}: {len(difference.only_b)}"
+    )
+
+
+def points(share: float) -> str:
+    """Format a difference of shares in percentage points, with its sign."""
+    return f"{round(100 * share):+d}"

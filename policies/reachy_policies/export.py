@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
-from reachy_kit.runtime.inference.onnx_policy import PICTURES, OnnxPredictor, OnnxResidual
+from reachy_kit.runtime.inference.onnx_policy import IMAGES, OnnxPredictor, OnnxResidual
 from reachy_policies.data.demonstrations import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual import ReachyResidualPolicy
@@ -53,7 +53,7 @@ def export(run: Run, out: Path) -> Manifest:
             f"{run.path}: ONNX and torch differ by {error:.2g} on {PARITY_OBSERVATIONS} observations, more than "
             f"{PARITY_TOLERANCE:g}. Nothing was written; please report the versions of torch and onnxruntime"
         )
-    card, vision = run.card, PICTURES in graphs[0].inputs
+    card, vision = run.card, IMAGES in graphs[0].inputs
     manifest = Manifest(
         task=run.card.task,
         graphs=graphs,
@@ -95,9 +95,9 @@ def _chunk_graph(policy: ReachyChunkPolicy, run: Run) -> Graph:
         inputs={name: list(value.shape) for name, value in _chunk_inputs(policy).items()},
         outputs={"action": [1, chunk, actions]},
         hz=run.card.policy_hz,
-        history=history,
+        n_obs_steps=history,
         chunk_size=chunk,
-        execute=config.n_action_steps,
+        n_action_steps=config.n_action_steps,
         temporal_ensemble_coeff=config.temporal_ensemble_coeff,
     )
 
@@ -115,9 +115,9 @@ def _step_graph(policy: ReachyResidualPolicy, run: Run) -> Graph:
         },
         outputs={"action": [1, actions]},
         hz=run.card.policy_hz,
-        history=history,
+        n_obs_steps=history,
         chunk_size=1,
-        execute=1,
+        n_action_steps=1,
     )
 
 
@@ -132,7 +132,7 @@ def _chunk_inputs(policy: ReachyChunkPolicy) -> dict[str, Tensor]:
     steps, shape = network.sensed_steps, config.input_features[config.senses].shape
     return {
         "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
-        "environment_state" if config.picture is None else PICTURES: torch.zeros(1, steps, *shape),
+        "environment_state" if config.picture is None else IMAGES: torch.zeros(1, steps, *shape),
         "last_action": torch.zeros(1, network.action_dim),
         "noise": torch.zeros(1, config.chunk_size, network.action_dim),
     }

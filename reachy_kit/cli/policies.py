@@ -78,12 +78,12 @@ def looks_at_pictures(name: str) -> bool:
 def picture_width(name: str) -> int:
     """Px of the pictures that a run's or a bundle's policy looks at; 0 if it looks at none."""
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.onnx_policy import picture_of
+    from reachy_kit.runtime.inference.onnx_policy import image_size
     from reachy_kit.runtime.recording.schema import IMAGE
 
     try:
         if not (Path(name) / "card.json").is_file():
-            return (picture_of(read_bundle(Path(name))) or (0, 0))[1]
+            return (image_size(read_bundle(Path(name))) or (0, 0))[1]
         inputs = json.loads((Path(name) / "pretrained_model" / "config.json").read_text())["input_features"]
         return int(inputs[IMAGE]["shape"][2]) if IMAGE in inputs else 0
     except (KitError, OSError, ValueError, KeyError, TypeError):

@@ -38,12 +38,12 @@ def run(
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
     """
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.onnx_policy import load_policy, picture_of
+    from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
     from reachy_kit.runtime.rollout import rollout
 
     opened = read_bundle(bundle)
     graph = opened.manifest.graphs[0]
-    looks = picture_of(opened) is not None
+    looks = image_size(opened) is not None
     if looks and not camera:
         raise WrongUseError(f"{bundle.name} looks at pictures: leave out --no-camera")
     variant = _variant(robot, task, opened.manifest.task)

@@ -205,7 +205,7 @@ def kit(tmp_path: Path, warm: Warm) -> Iterator[Kit]:
 
 # --- bundles -----------------------------------------------------------------------------------------------------
 
-CHUNK, HISTORY, NINE, FEATURES = 8, 2, len(ACTION_NAMES), len(TARGET_FEATURES)
+CHUNK, N_OBS_STEPS, NINE, FEATURES = 8, 2, len(ACTION_NAMES), len(TARGET_FEATURES)
 
 
 def stubborn_model(action: np.ndarray) -> bytes:
@@ -214,8 +214,8 @@ def stubborn_model(action: np.ndarray) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     inputs = {
-        "state": [1, HISTORY, NINE],
-        "environment_state": [1, HISTORY, FEATURES],
+        "state": [1, N_OBS_STEPS, NINE],
+        "environment_state": [1, N_OBS_STEPS, FEATURES],
         "last_action": [1, NINE],
         "noise": [1, CHUNK, NINE],
     }
@@ -235,9 +235,11 @@ def stubborn_model(action: np.ndarray) -> bytes:
 def make_bundle(kit: Kit) -> Callable[..., Path]:
     """Writes a bundle whose policy always asks for the same action; its graph or its manifest may be exchanged."""
 
-    def make(always: np.ndarray, model: bytes | None = None, history: int = HISTORY, **manifest: Any) -> Path:
+    def make(always: np.ndarray, model: bytes | None = None, n_obs_steps: int = N_OBS_STEPS, **manifest: Any) -> Path:
         model = stubborn_model(always) if model is None else model
-        graph = Graph("policy.onnx", "chunk", {}, {}, hz=25, history=history, chunk_size=CHUNK, execute=2)
+        graph = Graph(
+            "policy.onnx", "chunk", {}, {}, hz=25, n_obs_steps=n_obs_steps, chunk_size=CHUNK, n_action_steps=2
+        )
         usual = {
             "task": "look_at",
             "graphs": [graph],

@@ -107,7 +107,7 @@ def test_a_bundle_that_is_no_bundle(kit):
 
 @pytest.mark.parametrize("model", ["garbage", "of another history"])
 def test_a_bundle_whose_graph_does_not_run(model, kit, make_bundle):
-    bundle = make_bundle(NEUTRAL, model=b"garbage") if model == "garbage" else make_bundle(NEUTRAL, history=5)
+    bundle = make_bundle(NEUTRAL, model=b"garbage") if model == "garbage" else make_bundle(NEUTRAL, n_obs_steps=5)
     kit.run("run", bundle, "--robot", "sim").says(4, "stubborn.bundle", "Export it again")
 
 

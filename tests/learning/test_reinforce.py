@@ -275,7 +275,7 @@ def test_a_reinforced_run_exports_and_acts_as_its_bundle(reinforced, tmp_path):
     from reachy_policies.export import export
 
     manifest = export(reinforced, tmp_path / "rl.bundle")
-    assert manifest.graphs[0].execute == 5
+    assert manifest.graphs[0].n_action_steps == 5
     assert read_bundle(tmp_path / "rl.bundle").manifest.provenance["method"] == "ppo"
 
 

@@ -63,7 +63,7 @@ def test_the_bundle_acts_as_the_run_does_and_not_as_its_base(bundle, residual_ru
 
 def test_the_manifest_says_what_both_graphs_take(bundle):
     assert [graph.role for graph in bundle.manifest.graphs] == ["chunk", "step"]
-    assert [graph.history for graph in bundle.manifest.graphs] == [4, 3]
+    assert [graph.n_obs_steps for graph in bundle.manifest.graphs] == [4, 3]
     for graph in bundle.manifest.graphs:
         model = onnx.load_from_string(bundle.read(graph.file))
         onnx.checker.check_model(model)

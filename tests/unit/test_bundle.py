@@ -17,10 +17,10 @@ from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
-HISTORY, CHUNK, EXECUTE = 2, 4, 3
+N_OBS_STEPS, CHUNK, N_ACTION_STEPS = 2, 4, 3
 INPUTS = {
-    "state": [1, HISTORY, 9],
-    "environment_state": [1, HISTORY, 5],
+    "state": [1, N_OBS_STEPS, 9],
+    "environment_state": [1, N_OBS_STEPS, 5],
     "last_action": [1, 9],
     "noise": [1, CHUNK, 9],
 }
@@ -37,8 +37,8 @@ def onnx_graph(step=0.1, chunk=CHUNK, state="state"):
         helper.make_node("Add", ["moved", "noise"], ["action"]),
     ]
     constants = [
-        helper.make_tensor("last", TensorProto.INT64, [1], [HISTORY - 1]),
-        helper.make_tensor("end", TensorProto.INT64, [1], [HISTORY]),
+        helper.make_tensor("last", TensorProto.INT64, [1], [N_OBS_STEPS - 1]),
+        helper.make_tensor("end", TensorProto.INT64, [1], [N_OBS_STEPS]),
         helper.make_tensor("time", TensorProto.INT64, [1], [1]),
         helper.make_tensor("shape", TensorProto.INT64, [3], [1, chunk, 9]),
         helper.make_tensor("step", TensorProto.FLOAT, [], [step]),
@@ -56,7 +56,7 @@ def onnx_graph(step=0.1, chunk=CHUNK, state="state"):
 
 
 def manifest_for(content, **changes):
-    graph = Graph("policy.onnx", "chunk", INPUTS, {"action": [1, CHUNK, 9]}, 25, HISTORY, CHUNK, EXECUTE)
+    graph = Graph("policy.onnx", "chunk", INPUTS, {"action": [1, CHUNK, 9]}, 25, N_OBS_STEPS, CHUNK, N_ACTION_STEPS)
     manifest = Manifest(
         task="look_at",
         graphs=[graph],
@@ -179,7 +179,7 @@ def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 but nothing behind it"])
 def test_what_is_no_zip_is_refused(content, tmp_path):
     (tmp_path / "x.bundle").write_bytes(content)
-    with pytest.raises(RefusedError, match=r"x\.bundle is no readable bundle"):
+    with pytest.raises(RefusedError, match=r"x\.bundle is not a readable bundle"):
         read_bundle(tmp_path / "x.bundle")
 
 
@@ -209,7 +209,7 @@ def test_a_member_that_climbs_out_of_the_folder_is_not_written_anywhere(tmp_path
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "5", "{}", '{"schema": 1}', b"\xff\xfe", "[" * 100_000], ids=lambda value: repr(value[:12])
+    "content", ["", "[]", "5", "{}", '{"schema": 2}', b"\xff\xfe", "[" * 100_000], ids=lambda value: repr(value[:12])
 )
 def test_an_unreadable_manifest_is_refused(content, tmp_path):
     with pytest.raises(RefusedError, match=r"manifest\.json"):
@@ -219,7 +219,8 @@ def test_an_unreadable_manifest_is_refused(content, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema": 2}, "has schema 2; this reachy-kit reads schema 1"),
+        ({"schema": 1}, "has schema 1; this reachy-kit reads schema 2. Export it again"),
+        ({"schema": 3}, "has schema 3; this reachy-kit reads schema 2"),
         ({"action": ("head_yaw.pos",)}, "commands head_yaw.pos; this robot takes"),
         ({"action_units": ("deg",) * 9}, "commands in deg"),
         ({"limits_profile": "acrobat"}, "wants the limits 'acrobat'"),
@@ -236,7 +237,15 @@ def test_a_bundle_made_for_something_else_is_refused(changes, said, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"hz": 7}, {"role": "step"}, {"role": "other"}, {"history": 0}, {"execute": 0}, {"execute": 5}, {"chunk_size": 0}],
+    [
+        {"hz": 7},
+        {"role": "step"},
+        {"role": "other"},
+        {"n_obs_steps": 0},
+        {"n_action_steps": 0},
+        {"n_action_steps": 5},
+        {"chunk_size": 0},
+    ],
     ids=str,
 )
 def test_a_graph_that_cannot_be_run_as_declared_is_refused(changes, tmp_path):
@@ -245,7 +254,7 @@ def test_a_graph_that_cannot_be_run_as_declared_is_refused(changes, tmp_path):
         read_bundle(written(tmp_path / "x.bundle", graphs=[graph]))
 
 
-@pytest.mark.parametrize("field", ["task", "graphs", "sha256", "limits_profile", "action", "hz", "file", "history"])
+@pytest.mark.parametrize("field", ["task", "graphs", "sha256", "limits_profile", "action", "hz", "file", "n_obs_steps"])
 @pytest.mark.parametrize("value", [None, 1.5, [], {}, [5], {"a": None}], ids=str)
 def test_a_field_of_another_type_is_refused(field, value, tmp_path):
     manifest = asdict(manifest_for(onnx_graph()))
@@ -261,7 +270,7 @@ def test_a_manifest_that_lacks_or_adds_a_field_is_refused(change, tmp_path):
         del manifest["parity_error"]
     else:
         manifest["surprise"] = 1
-    with pytest.raises(RefusedError, match="lacks or adds something"):
+    with pytest.raises(RefusedError, match="lacks or adds a field"):
         read_bundle(with_manifest(tmp_path / "x.bundle", manifest))
 
 

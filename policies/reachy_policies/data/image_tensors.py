@@ -8,7 +8,7 @@ import torch
 from lerobot.transforms import ImageTransforms, ImageTransformsConfig
 from torch import Tensor
 
-from reachy_kit.runtime.perception.images import small_picture
+from reachy_kit.runtime.perception.images import resize_image
 
 SMALL = (3, 36, 64)
 """Channels, rows and columns that the chunk policy looks at: the robot's 16:9 stream at a twentieth of 1280 × 720, 1.4°
@@ -31,7 +31,7 @@ def fitted(pixels: npt.NDArray[np.uint8], size: Sequence[int]) -> Tensor:
         WrongUseError: they are wider than what is wanted.
     """
     rows, columns = size
-    each = [small_picture(one, rows, columns) for one in pixels.reshape(-1, *pixels.shape[-3:])]
+    each = [resize_image(one, rows, columns) for one in pixels.reshape(-1, *pixels.shape[-3:])]
     return torch.from_numpy(np.stack(each)).movedim(-1, -3).reshape(*pixels.shape[:-3], 3, rows, columns)
 
 

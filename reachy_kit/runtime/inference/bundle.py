@@ -17,7 +17,8 @@ from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ,
 from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.safety import PROFILES
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of the manifest; raised whenever older bundles can no longer be run."""
 MANIFEST = "manifest.json"
 _MAX_FILE = 512 * 2**20
 """Bytes; a larger member is refused before it is unpacked."""
@@ -36,28 +37,29 @@ class Graph:
     """Name → shape, batch first."""
     hz: int
     """Decisions per second."""
-    history: int
-    """Observations it looks at."""
+    n_obs_steps: int
+    """Observations that it takes."""
     chunk_size: int
     """Actions it plans."""
-    execute: int
-    """Actions of a plan that are carried out before the next."""
+    n_action_steps: int
+    """Actions of a plan that are carried out before the next plan."""
     temporal_ensemble_coeff: float | None = None
-    """Average what overlapping plans say (``chunked.TemporalEnsembler``); none if not given."""
+    """Averages overlapping plans (``chunked.TemporalEnsembler``); None carries plans out one after the other."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself."""
+    """What a bundle holds, what it was trained on, and the robot that it is for."""
 
     task: str
     graphs: list[Graph]
     environment_state: tuple[str, ...]
-    """Names of the features it decides on, in order."""
+    """Names of its input features, in order."""
     environment_state_units: tuple[str, ...]
     parity_error: float
-    """Largest difference between ONNX and the trained network over ``parity_observations`` recorded ones, m and rad."""
+    """Largest difference between ONNX and the trained network over ``parity_observations``, m and rad."""
     parity_observations: int
+    """Recorded observations on which ONNX and the trained network were compared."""
     sha256: dict[str, str]
     """File → digest."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -78,12 +80,12 @@ class Bundle:
     files: dict[str, bytes]
 
     def read(self, name: str) -> bytes:
-        """A file's content."""
+        """Content of a file, by its name."""
         return self.files[name]
 
 
 def sha256(content: bytes) -> str:
-    """Hexadecimal digest."""
+    """Hexadecimal SHA-256 digest of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -93,24 +95,24 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Non
     Raises:
         KitError: it cannot be written.
     """
-    making = path.with_name(f".{path.name}.making")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(making, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
             for name, content in files.items():
                 archive.writestr(name, content)
-        with making.open("rb") as file:
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
-        making.replace(path)
+        partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            making.unlink()
+            partial.unlink()
         raise KitError(f"{path} cannot be written: {error}") from error
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Open a bundle, a zip or its unpacked folder, and check everything that can be checked without running it.
+    """Open a bundle, a zip or its unpacked folder, and check what can be checked without running it.
 
     Raises:
         WrongUseError: there is no bundle at that path.
@@ -144,10 +146,10 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             large = [info.filename for info in archive.infolist() if info.file_size > _MAX_FILE]
             if large:
-                raise RefusedError(f"{path.name}: {large[0]} is larger than any policy of this kit")
+                raise RefusedError(f"{path.name}: {large[0]} is larger than any reachy-kit policy")
             return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
-        raise RefusedError(f"{path.name} is no readable bundle ({error}). {_again(path)}") from error
+        raise RefusedError(f"{path.name} is not a readable bundle ({error}). {_again(path)}") from error
     except Exception as error:
         if type(error).__module__ != "zlib":
             raise
@@ -156,7 +158,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
 
 def _parse(path: Path, content: bytes | None) -> Manifest:
     if content is None:
-        raise RefusedError(f"{path.name} has no {MANIFEST}: it is no bundle of this kit. {_again(path)}")
+        raise RefusedError(f"{path.name} has no {MANIFEST}: it is not a reachy-kit bundle. {_again(path)}")
     try:
         stored = json.loads(content)
         schema = stored["schema"]
@@ -170,7 +172,7 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
             stored[name] = tuple(stored[name])
         manifest = Manifest(**stored)
     except (KeyError, TypeError) as error:
-        raise RefusedError(f"{path.name}: {MANIFEST} lacks or adds something ({error}). {_again(path)}") from error
+        raise RefusedError(f"{path.name}: {MANIFEST} lacks or adds a field ({error}). {_again(path)}") from error
     _check(path, manifest)
     return manifest
 
@@ -178,7 +180,9 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
 def _check(path: Path, manifest: Manifest) -> None:
     misfits = [*mistyped_fields(manifest), *(name for graph in manifest.graphs for name in mistyped_fields(graph))]
     if misfits:
-        raise RefusedError(f"{path.name}: {MANIFEST} has no sensible {', '.join(misfits)}. {_again(path)}")
+        raise RefusedError(
+            f"{path.name}: {MANIFEST} has fields of the wrong type: {', '.join(misfits)}. {_again(path)}"
+        )
     if manifest.action != ACTION_NAMES:
         raise RefusedError(
             f"{path.name} commands {', '.join(manifest.action)}; this robot takes {', '.join(ACTION_NAMES)}"
@@ -200,11 +204,11 @@ def _check(path: Path, manifest: Manifest) -> None:
     rates = {graph.hz for graph in manifest.graphs}
     if len(rates) > 1 or not rates <= set(POLICY_RATES) or manifest.control_hz != CONTROL_HZ:
         raise RefusedError(
-            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; that does not fit"
+            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; a robot has {CONTROL_HZ} Hz, a policy one of {', '.join(map(str, POLICY_RATES))}"
         )
     for graph in manifest.graphs:
-        if graph.history < 1 or not 1 <= graph.execute <= graph.chunk_size:
+        if graph.n_obs_steps < 1 or not 1 <= graph.n_action_steps <= graph.chunk_size:
             raise RefusedError(
-                f"{path.name} looks at {graph.history} observations and carries out {graph.execute} of "
-                f"{graph.chunk_size} planned actions; that cannot be. {_again(path)}"
+                f"{path.name} takes {graph.n_obs_steps} observations and carries out {graph.n_action_steps} of "
+                f"{graph.chunk_size} planned actions, which is impossible. {_again(path)}"
             )

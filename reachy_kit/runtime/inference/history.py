@@ -54,9 +54,9 @@ class ObservationHistory:
         if self._picture is not None:
             if CAMERA not in observation.images:
                 raise WrongUseError("this policy looks at pictures, and there are none: open the robot with its camera")
-            from reachy_kit.runtime.perception.images import small_picture
+            from reachy_kit.runtime.perception.images import resize_image
 
-            return np.moveaxis(small_picture(observation.images[CAMERA], *self._picture), -1, 0)
+            return np.moveaxis(resize_image(observation.images[CAMERA], *self._picture), -1, 0)
         if observation.environment_state is None:
             raise WrongUseError("this policy needs perception; the robot gives none")
         return np.asarray(observation.environment_state)

@@ -1,4 +1,4 @@
-"""What runs a bundle on a robot: its ONNX graphs in onnxruntime. Nothing else is loaded.
+"""A bundle's ONNX graphs as a policy, run by onnxruntime alone.
 
 Try it: reachy-kit run look_at.bundle --robot daemon
 """
@@ -14,68 +14,73 @@ from reachy_kit.runtime.inference.chunked import ChunkedPolicy, ResidualPolicy
 from reachy_kit.runtime.inference.history import Floats
 from reachy_kit.runtime.interface import ACTION_NAMES, Policy
 
-PICTURES = "pictures"
-"""Input of a graph that looks at pictures, (1, 2, 3, H, W) float32 from 0 to 255: the earliest and the latest."""
+IMAGES = "images"
+"""Input of a vision policy's graph, (1, 2, 3, H, W) float32 from 0 to 255: the earliest and the latest image."""
 
 
 def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
-    """The bundle's policy, ready to act on a perception that yields the given features.
+    """The bundle's policy, ready to act.
+
+    Args:
+        bundle: opened.
+        features: names that the robot's perception yields, in order.
+
 
     Raises:
         RefusedError: the bundle was trained on other features, or one of its graphs does not run.
     """
     manifest = bundle.manifest
     chunk, *steps = manifest.graphs
-    picture = picture_of(bundle)
-    if picture is None and manifest.environment_state != features:
+    size = image_size(bundle)
+    if size is None and manifest.environment_state != features:
         raise RefusedError(
             f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception "
             f"gives {', '.join(features)}"
         )
-    predictor = _running(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
-    policy = ChunkedPolicy(predictor, chunk.history, chunk.execute, chunk.temporal_ensemble_coeff, picture)
+    predictor = _load_graph(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
+    policy = ChunkedPolicy(predictor, chunk.n_obs_steps, chunk.n_action_steps, chunk.temporal_ensemble_coeff, size)
     if not steps:
         return policy
-    return ResidualPolicy(policy, _running(bundle, steps[0], OnnxResidual), steps[0].history)
+    return ResidualPolicy(policy, _load_graph(bundle, steps[0], OnnxResidual), steps[0].n_obs_steps)
 
 
-def picture_of(bundle: Bundle) -> tuple[int, int] | None:
-    """Rows and columns of the pictures that a bundle's policy looks at; None if it looks at features.
+def image_size(bundle: Bundle) -> tuple[int, int] | None:
+    """Rows and columns of the images that a bundle's policy takes; None for a policy on features.
 
     Raises:
-        RefusedError: its manifest says something else.
+        RefusedError: its manifest declares another shape.
     """
-    shape = bundle.manifest.graphs[0].inputs.get(PICTURES)
+    shape = bundle.manifest.graphs[0].inputs.get(IMAGES)
     if shape is None:
         return None
     if len(shape) != 5 or shape[:3] != [1, 2, 3] or min(shape) < 1:
-        raise RefusedError(f"{bundle.path.name} looks at pictures of the shape {shape}, which no robot has")
+        raise RefusedError(f"{bundle.path.name} takes images of the shape {shape}, which no robot has")
     return shape[3], shape[4]
 
 
-def _running[Model: (OnnxPredictor, OnnxResidual)](
+def _load_graph[Model: (OnnxPredictor, OnnxResidual)](
     bundle: Bundle, graph: Graph, load: Callable[[bytes], Model]
 ) -> Model:
-    """A graph, tried on zeros before the robot moves."""
+    """Load a graph and try it on zeros, before the robot moves."""
     nine, features = len(ACTION_NAMES), len(bundle.manifest.environment_state)
-    sensed = tuple(graph.inputs.get(PICTURES, (1, graph.history, features)))
-    shapes: list[tuple[int, ...]] = [(1, graph.history, nine), sensed, (1, nine)]
-    wanted: tuple[int, ...] = (1, graph.chunk_size, nine)
+    sensed_shape = tuple(graph.inputs.get(IMAGES, (1, graph.n_obs_steps, features)))
+    shapes: list[tuple[int, ...]] = [(1, graph.n_obs_steps, nine), sensed_shape, (1, nine)]
+    declared: tuple[int, ...] = (1, graph.chunk_size, nine)
     if graph.role == "step":
         shapes.append((1, nine))
-        wanted = (1, nine)
+        declared = (1, nine)
     try:
         model = load(bundle.read(graph.file))
-        found = model(*(np.zeros(shape, np.float32) for shape in shapes)).shape
+        output = model(*(np.zeros(shape, np.float32) for shape in shapes)).shape
     except Exception as error:  # onnxruntime raises its own, one for each way of being wrong
         raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
-    if found != wanted:
-        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {found} instead of what its manifest says")
+    if output != declared:
+        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {output} instead of the {declared} of its manifest")
     return model
 
 
 class OnnxPredictor:
-    """A chunk graph in onnxruntime; acts on the mean (its noise input is zero).
+    """A chunk graph in onnxruntime; it plans the mean chunk (its noise input is zero).
 
     Args:
         model: the serialised graph.
@@ -84,8 +89,8 @@ class OnnxPredictor:
 
     def __init__(self, model: bytes, chunk_size: int) -> None:
         self._session, self._chunk_size = _session(model), chunk_size
-        names = {one.name for one in self._session.get_inputs()}
-        self._sensed = PICTURES if PICTURES in names else "environment_state"
+        names = {graph_input.name for graph_input in self._session.get_inputs()}
+        self._sensed = IMAGES if IMAGES in names else "environment_state"
 
     def __call__(self, state: Floats, sensed: Floats, last_action: Floats) -> Floats:
         """(1, T, 9), (1, T, K) or (1, 2, C, H, W), (1, 9) → (1, chunk, 9)."""
@@ -116,7 +121,7 @@ class OnnxResidual:
 
 
 def _session(model: bytes) -> Any:
-    """The graph on one thread."""
+    """An onnxruntime session of a graph, on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -87,7 +87,7 @@ def test_an_unpacked_bundle_whose_graph_was_exchanged(kit, make_bundle):
 @pytest.mark.parametrize(
     "manifest, words",
     [
-        ({"schema": 2}, "has schema 2; this reachy-kit reads schema 1"),
+        ({"schema": 99}, "has schema 99; this reachy-kit reads schema 2"),
         ({"environment_state": ("sound_bearing",)}, "expects the features sound_bearing"),
         ({"action": tuple("abcdefghi")}, "commands a, b, c"),
         ({"limits_profile": "circus"}, "wants the limits 'circus'"),
@@ -102,7 +102,7 @@ def test_a_bundle_for_something_else(manifest, words, kit, make_bundle):
 
 def test_a_bundle_that_is_no_bundle(kit):
     (kit.folder / "photo.bundle").write_bytes(b"\x89PNG")
-    kit.run("run", "photo.bundle", "--robot", "sim").says(4, "photo.bundle is no readable bundle")
+    kit.run("run", "photo.bundle", "--robot", "sim").says(4, "photo.bundle is not a readable bundle")
 
 
 @pytest.mark.parametrize("model", ["garbage", "of another history"])

@@ -204,7 +204,8 @@ def _check(path: Path, manifest: Manifest) -> None:
     rates = {graph.hz for graph in manifest.graphs}
     if len(rates) > 1 or not rates <= set(POLICY_RATES) or manifest.control_hz != CONTROL_HZ:
         raise RefusedError(
-            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; a robot has {CONTROL_HZ} Hz, a policy one of {', '.join(map(str, POLICY_RATES))}"
+            f"{path.name} decides at {', '.join(map(str, rates))} Hz of {manifest.control_hz} Hz; policies run at "
+            f"{', '.join(map(str, POLICY_RATES))} Hz, robots at {CONTROL_HZ} Hz"
         )
     for graph in manifest.graphs:
         if graph.n_obs_steps < 1 or not 1 <= graph.n_action_steps <= graph.chunk_size:

@@ -1,6 +1,6 @@
 """The chunk policy's choices, measured: history, plan length, how much of a plan is carried out, ensembling, width.
 
-Run, about ten minutes on two idle cores; the table goes to stdout, for policies/README.md:
+Run, about ten minutes on two idle cores; the table goes to stdout, for policies/RESULTS.md:
     reachy-kit record --task track --variant hard --episodes 50 --out data/track_hard
     .venv/bin/python tests/bench/chunk_choices.py data/track_hard
 """

@@ -1,7 +1,7 @@
 """Benchmarks of learning: imitation to its plateau, imitation and exploration to the goal, throughput.
 
 Each training is `reachy-kit train …` without the interpreter's start; wall times include the imitation. The table of
-methods with its ten seeds has a page of its own: policies/README.md.
+methods with its ten seeds has a page of its own: policies/RESULTS.md.
 """
 
 import csv

@@ -32,7 +32,7 @@ class ReachyChunkConfig(PreTrainedConfig):
     at every step, so ``n_action_steps`` must be 1."""
     hidden: int = 128
     """Width of the two hidden layers. With 256 the imitation of hard ``track`` alone succeeds a little more often, and
-    imitation and exploration together take half as long again (policies/README.md)."""
+    imitation and exploration together take half as long again (policies/RESULTS.md)."""
     motion_noise: float = 1.0
     """Noise added in training to the inputs that tell of motion, in their standard deviations. They foretell the next
     command so well that a policy leans on them and forgets to look (causal confusion: de Haan et al. 2019). Measured

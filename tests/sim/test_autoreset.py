@@ -1,4 +1,6 @@
-"""A batch is what Gymnasium's own vector of single environments is: seeds, episodes, rewards and infos, bit for bit."""
+"""A batch equals Gymnasium's own vector of single environments: seeds, episodes, rewards and infos, bit for bit."""
+
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -16,55 +18,47 @@ EPISODE = 35
 
 
 def pair(count, mode=AutoresetMode.NEXT_STEP, name=LOOK_AT, **options):
-    """Our batch, and Gymnasium's of single environments."""
+    """Our batch, and Gymnasium's batch of single environments."""
     options = {"policy_hz": 10, "tier": "kinematic"} | options
     batch = gymnasium.make_vec(name, count, autoreset_mode=mode, **options)
-    one = lambda: gymnasium.make(name, disable_env_checker=True, **options)  # noqa: E731
-    return batch, SyncVectorEnv([one] * count, autoreset_mode=mode)
+    make_single = partial(gymnasium.make, name, disable_env_checker=True, **options)
+    return batch, SyncVectorEnv([make_single] * count, autoreset_mode=mode)
 
 
 def actions(envs, seed=0, share=0.3):
-    """Targets anywhere in that share of the space; far out the limiter has to search, which takes time."""
+    """Random targets in that share of the space; farther out the limiter has to search, which takes time."""
     rng = np.random.default_rng(seed)
     while True:
         yield (share * rng.uniform(envs.action_space.low, envs.action_space.high)).astype(np.float32)
 
 
-def assert_same(ours, theirs, where=""):
-    """Equal to the last bit, dictionary by dictionary."""
-    if isinstance(theirs, dict):
-        assert ours.keys() == theirs.keys(), where
-        for key, value in theirs.items():
-            assert_same(ours[key], value, f"{where} {key}")
-    elif isinstance(theirs, tuple) or (isinstance(theirs, np.ndarray) and theirs.dtype == object):
-        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            assert_same(one, other, f"{where} {index}")
-    else:
-        np.testing.assert_array_equal(ours, theirs, err_msg=where)
+@pytest.fixture
+def assert_in_step(assert_same):
+    """Assert that a batch and single environments do the same from each reset on."""
 
+    def check(batch, singles, steps, resets=1, seed=7):
+        targets = actions(batch)
+        for turn in range(resets):
+            chosen = seed if turn == 0 else None
+            assert_same(batch.reset(seed=chosen), singles.reset(seed=chosen), f"reset {turn}:")
+            for step in range(steps):
+                action = next(targets)
+                assert_same(batch.step(action), singles.step(action), f"step {step}:")
+        batch.close()
+        singles.close()
 
-def assert_in_step(batch, singles, steps, resets=1, seed=7):
-    """Both do the same from each reset on."""
-    targets = actions(batch)
-    for turn in range(resets):
-        chosen = seed if turn == 0 else None
-        assert_same(batch.reset(seed=chosen), singles.reset(seed=chosen), f"reset {turn}:")
-        for step in range(steps):
-            action = next(targets)
-            assert_same(batch.step(action), singles.step(action), f"step {step}:")
-    batch.close()
-    singles.close()
+    return check
 
 
 @pytest.mark.parametrize(
     ("mode", "reward"), [(AutoresetMode.NEXT_STEP, "dense"), (AutoresetMode.SAME_STEP, "sparse")], ids=["next", "same"]
 )
-def test_several_episodes_are_those_of_single_environments(mode, reward):
+def test_several_episodes_are_those_of_single_environments(assert_in_step, mode, reward):
     assert_in_step(*pair(2, mode, reward=reward), steps=2 * EPISODE + 5)
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
-def test_environments_that_end_at_different_times_are_those_of_single_environments(mode):
+def test_environments_that_end_at_different_times_are_those_of_single_environments(assert_same, mode):
     batch, singles = pair(3, mode)
     assert_same(batch.reset(seed=1), singles.reset(seed=1))
     over = np.zeros(3, dtype=np.bool_)
@@ -72,17 +66,14 @@ def test_environments_that_end_at_different_times_are_those_of_single_environmen
         if step == 10:
             over = np.array([False, True, False])
         if over.any() and (step == 10 or mode is AutoresetMode.DISABLED):
-            some = [
-                batch.reset(options={"reset_mask": over.copy()}),
-                singles.reset(options={"reset_mask": over.copy()}),
-            ]
-            assert_same(*some, f"reset at step {step}")
+            resets = [envs.reset(options={"reset_mask": over.copy()}) for envs in (batch, singles)]
+            assert_same(*resets, f"reset at step {step}")
         ours, theirs = batch.step(action), singles.step(action)
         assert_same(ours, theirs, f"step {step}")
         over = ours[3]
 
 
-def test_a_batch_without_autoreset_goes_no_further_than_an_episode():
+def test_a_batch_without_autoreset_stops_at_the_end_of_an_episode():
     batch, _ = pair(2, AutoresetMode.DISABLED)
     batch.reset(seed=0)
     targets = actions(batch)
@@ -100,7 +91,7 @@ def test_a_batch_steps_only_once_it_was_reset():
         batch.step(next(actions(batch)))
 
 
-def test_what_was_returned_stays_as_it_was():
+def test_returned_observations_do_not_change_later(assert_same):
     batch, _ = pair(2, AutoresetMode.SAME_STEP, obs_type="pixels_state")
     kept = [batch.reset(seed=0)]
     kept += [batch.step(action) for _, action in zip(range(EPISODE), actions(batch), strict=False)]
@@ -115,12 +106,12 @@ def test_what_was_returned_stays_as_it_was():
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("options", [{}, {"randomization": "mild"}, {"randomization": "wide"}], ids=str)
-def test_randomised_motors_and_senses_are_those_of_single_environments(tier, options):
+def test_randomised_motors_and_senses_are_those_of_single_environments(assert_in_step, tier, options):
     assert_in_step(*pair(2, tier=tier, **options), steps=8, resets=3)
 
 
 OTHER_MOTORS = ("sluggish", "worn", "loose_antenna")
-"""What differs from tier to tier; the rest is one code for both, and waits for `make test-all`."""
+"""Variants that differ from tier to tier; the rest is the same code for both tiers, and runs with `make test-all`."""
 
 
 @pytest.mark.parametrize(
@@ -132,16 +123,16 @@ OTHER_MOTORS = ("sluggish", "worn", "loose_antenna")
         if name != "training"
     ],
 )
-def test_held_out_variants_are_those_of_single_environments(tier, variant):
+def test_held_out_variants_are_those_of_single_environments(assert_in_step, tier, variant):
     assert_in_step(*pair(2, tier=tier, variant=variant), steps=5, resets=2)
 
 
 @pytest.mark.parametrize("name", GYM_IDS)
-def test_every_task_is_that_of_single_environments(name):
+def test_every_task_is_that_of_single_environments(assert_in_step, name):
     assert_in_step(*pair(2, AutoresetMode.SAME_STEP, name), steps=15, resets=2)
 
 
-def test_pictures_are_those_of_single_environments():
+def test_images_are_those_of_single_environments(assert_in_step):
     options = {"obs_type": "pixels_state", "variant": "busy_background", "image_size": 32}
     assert_in_step(*pair(2, AutoresetMode.SAME_STEP, **options), steps=EPISODE + 3)
 
@@ -150,7 +141,7 @@ def test_pictures_are_those_of_single_environments():
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_seed_begins_the_same_episode_whatever_came_before(tier):
+def test_a_seed_begins_the_same_episode_whatever_came_before(assert_same, tier):
     batch, _ = pair(2, tier=tier)
     first, _ = batch.reset(seed=3)
     for _, action in zip(range(EPISODE + 4), actions(batch), strict=False):
@@ -164,19 +155,19 @@ def test_a_seed_begins_the_same_episode_whatever_came_before(tier):
 
 
 def test_without_a_seed_two_batches_differ():
-    one, other = pair(2)[0], pair(2)[0]
-    assert not np.array_equal(one.reset()[0]["agent_pos"], other.reset()[0]["agent_pos"])
+    first, second = pair(2)[0], pair(2)[0]
+    assert not np.array_equal(first.reset()[0]["agent_pos"], second.reset()[0]["agent_pos"])
 
 
 @pytest.mark.parametrize("physics", ["daemon", "fast"])
-def test_neither_threads_nor_the_size_of_the_batch_change_anything(physics):
+def test_neither_threads_nor_the_size_of_the_batch_change_anything(assert_same, physics):
     def trajectory(count, threads):
         envs = gymnasium.make_vec(LOOK_AT, count, tier="physics", physics=physics, policy_hz=10, threads=threads)
         wild = actions(gymnasium.make_vec(LOOK_AT, 5, tier="kinematic"), share=1.0)
-        seen = [envs.reset(seed=2)[0]] + [envs.step(next(wild)[:count])[0] for _ in range(15)]
-        return [{key: value[:3] for key, value in one.items()} for one in seen]
+        observations = [envs.reset(seed=2)[0]] + [envs.step(next(wild)[:count])[0] for _ in range(15)]
+        return [{key: value[:3] for key, value in observation.items()} for observation in observations]
 
     alone = trajectory(3, 1)
     for other in (trajectory(3, 2), trajectory(5, 2)):
-        for one, same in zip(alone, other, strict=True):
-            assert_same(same, one)
+        for observation, same in zip(alone, other, strict=True):
+            assert_same(same, observation)

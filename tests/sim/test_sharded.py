@@ -1,4 +1,4 @@
-"""Environments shared by worker processes are the same environments; a worker's trouble is told here."""
+"""Environments shared by worker processes are the same environments; a worker's failure is reported here."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ EPISODE = 35
 """Decisions of look_at at 10 Hz."""
 
 
-def made(processes, count=5, name=LOOK_AT, **options):
+def make_envs(processes, count=5, name=LOOK_AT, **options):
     options = {"policy_hz": 10, "tier": "kinematic"} | options
     return gymnasium.make_vec(name, count, processes=processes, **options)
 
@@ -29,22 +29,9 @@ def actions(envs, steps, seed=0):
     return [(0.3 * rng.uniform(box.low, box.high)).astype(np.float32) for _ in range(steps)]
 
 
-def assert_same(ours, theirs, where=""):
-    if isinstance(theirs, dict):
-        assert ours.keys() == theirs.keys(), where
-        for key, value in theirs.items():
-            assert_same(ours[key], value, f"{where} {key}")
-    elif isinstance(theirs, tuple) or (isinstance(theirs, np.ndarray) and theirs.dtype == object):
-        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            assert_same(one, other, f"{where} {index}")
-    else:
-        np.testing.assert_array_equal(ours, theirs, err_msg=where)
-        assert np.asarray(ours).dtype == np.asarray(theirs).dtype, where
-
-
 @pytest.fixture
 def shared():
-    envs = made(2)
+    envs = make_envs(2)
     envs.reset(seed=0)
     yield envs
     envs.close()
@@ -55,16 +42,16 @@ def workers():
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
-def test_two_processes_do_what_one_does(mode):
-    here, there = (made(processes, autoreset_mode=mode) for processes in (1, 2))
+def test_two_processes_do_what_one_does(assert_same, mode):
+    here, there = (make_envs(processes, autoreset_mode=mode) for processes in (1, 2))
     assert_same(there.reset(seed=3), here.reset(seed=3), "reset")
     over = np.zeros(5, dtype=np.bool_)
     for step, action in enumerate(actions(here, EPISODE + 20)):
         if step == 10:
             over = np.array([False, True, False, False, False])  # so that they end at different times
         if over.any() and (step == 10 or mode is AutoresetMode.DISABLED):
-            some = [envs.reset(options={"reset_mask": over.copy()}) for envs in (there, here)]
-            assert_same(*some, f"reset at step {step}")
+            resets = [envs.reset(options={"reset_mask": over.copy()}) for envs in (there, here)]
+            assert_same(*resets, f"reset at step {step}")
         ours, theirs = there.step(action), here.step(action)
         assert_same(ours, theirs, f"step {step}")
         over = ours[3]
@@ -86,8 +73,8 @@ def test_two_processes_do_what_one_does(mode):
     ],
     ids=["physics", "dance", "pixels"],
 )
-def test_options_reach_the_workers(options):
-    here, there = made(1, **options), made(2, **options)
+def test_options_reach_the_workers(assert_same, options):
+    here, there = make_envs(1, **options), make_envs(2, **options)
     seeds = list(range(40, 40 + here.num_envs))
     assert_same(there.reset(seed=seeds), here.reset(seed=seeds))
     for action in actions(here, 4):
@@ -105,7 +92,7 @@ def test_start_poses_reach_their_environments(shared):
     np.testing.assert_allclose(observation["agent_pos"], pose, atol=1e-6)
 
 
-def test_what_is_refused_names_the_environment_and_changes_nothing(shared):
+def test_what_is_refused_names_the_environment_and_changes_nothing(assert_same, shared):
     before, _ = shared.reset(seed=5)
     poses = np.zeros((5, 9))
     poses[3, 2] = 1.0
@@ -115,14 +102,14 @@ def test_what_is_refused_names_the_environment_and_changes_nothing(shared):
     broken[4, 2] = np.nan
     with pytest.raises(WrongUseError, match="environment 4"):
         shared.step(broken)
-    untouched = made(1)
+    untouched = make_envs(1)
     assert_same(before, untouched.reset(seed=5)[0])
     action = actions(shared, 1)[0]
     assert_same(shared.step(action), untouched.step(action))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"processes": 6}, "processes=6"),
         ({"processes": 0}, "processes=0"),
@@ -130,9 +117,9 @@ def test_what_is_refused_names_the_environment_and_changes_nothing(shared):
         ({"processes": 2, "variant": "sluggish", "randomization": "mild"}, "conditions of its own"),
     ],
 )
-def test_what_does_not_exist_is_refused_as_it_would_be_here(wrong, said):
-    with pytest.raises(WrongUseError, match=said):
-        made(**wrong)
+def test_what_does_not_exist_is_refused_as_it_would_be_here(wrong, message):
+    with pytest.raises(WrongUseError, match=message):
+        make_envs(**wrong)
     assert not workers()
 
 
@@ -143,17 +130,17 @@ def test_closing_ends_the_workers_and_twice_does_no_harm(shared):
     shared.close()
 
 
-def test_a_killed_worker_is_told_and_the_others_end(shared):
+def test_a_killed_worker_is_reported_and_the_others_end(shared):
     workers()[1].send_signal(signal.SIGKILL)
     with pytest.raises(KitError, match=r"environments 2 to 4 has died \(exit code -9\)"):
         for action in actions(shared, 2):
             shared.step(action)
     assert not workers()
-    with pytest.raises(KitError, match="make them anew"):
+    with pytest.raises(KitError, match="make them again"):
         shared.step(actions(shared, 1)[0])
 
 
-def test_the_inside_is_not_to_be_seen(shared):
+def test_the_simulation_of_other_processes_is_refused(shared):
     with pytest.raises(WrongUseError, match="processes=1"):
         _ = shared.simulation
 
@@ -170,13 +157,13 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
-def test_the_workers_end_with_whoever_started_them(how, tmp_path):
+def test_the_workers_end_with_the_process_that_started_them(how, tmp_path):
     script = tmp_path / "loop.py"
     script.write_text(LOOP)
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as loop:
         assert loop.stdout.readline() == "running\n"
         children = psutil.Process(loop.pid).children(recursive=True)
         loop.send_signal(how)
-        _, told = loop.communicate(timeout=30)
-    assert told.count("KeyboardInterrupt") <= 1
+        _, errors = loop.communicate(timeout=30)
+    assert errors.count("KeyboardInterrupt") <= 1
     assert not psutil.wait_procs(children, timeout=10)[1]

@@ -13,11 +13,10 @@ from reachy_kit.runtime.safety import CLASSROOM
 from reachy_kit.runtime.tasks.task_registry import own_task_names
 from reachy_sim import counter_rng
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
-from reachy_sim.tasks import expert_policy, simulated_task, single_expert_policy, variant_by_name
+from reachy_sim.tasks import simulated_task, single_expert_policy, variant_by_name
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.task import View
 from reachy_sim.tasks.track import TRACK
-from reachy_sim.trials import run_trial
 
 SEEDS = np.arange(500, dtype=np.uint64)
 EVERY = [(task, name) for task in own_task_names() for name in simulated_task(task).variants]
@@ -150,12 +149,8 @@ def test_a_hidden_ball_is_hidden_for_a_while_and_comes_back(task, name, shortest
 
 
 @every_task
-def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(task):
-    variant, seeds = variant_by_name(task), np.arange(40, dtype=np.uint64)
-    person, oracle = (
-        run_trial(expert_policy(task, 25, 40, oracle=oracle), variant, seeds, tier="kinematic")
-        for oracle in (False, True)
-    )
+def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(run_expert, task):
+    person, oracle = (run_expert(task, seeds=range(40), oracle=oracle) for oracle in (False, True))
     assert oracle.success.sum() >= person.success.sum()
     assert oracle.success.mean() > 0.8
     assert person.success.mean() > 0.5
@@ -163,22 +158,18 @@ def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(task):
 
 @every_task
 @pytest.mark.parametrize("oracle", [False, True], ids=["expert", "oracle"])
-def test_a_batch_of_experts_is_many_experts(task, oracle):
-    variant, seeds = variant_by_name(task), np.array([4, 9, 2], dtype=np.uint64)
-    together = run_trial(expert_policy(task, 25, 3, oracle=oracle), variant, seeds, tier="kinematic")
-    alone = run_trial(expert_policy(task, 25, 1, oracle=oracle), variant, seeds[1:2], tier="kinematic")
+def test_a_batch_of_experts_is_many_experts(run_expert, task, oracle):
+    together = run_expert(task, seeds=[4, 9, 2], oracle=oracle)
+    alone = run_expert(task, seeds=[9], oracle=oracle)
     np.testing.assert_array_equal(together.states[1], alone.states[0])
 
 
-def test_a_person_needs_time_to_react_and_the_oracle_does_not():
-    variant, seeds = variant_by_name("look_at"), np.arange(30, dtype=np.uint64)
-    appears = drawn(LOOK_AT, seeds).appears
+def test_a_person_needs_time_to_react_and_the_oracle_does_not(run_expert):
+    appears = drawn(LOOK_AT, np.arange(30, dtype=np.uint64)).appears
     reacted = []
     for oracle in (False, True):
-        trial = run_trial(
-            expert_policy("look_at", 50, 30, oracle=oracle), variant, seeds, tier="kinematic", policy_hz=50
-        )
-        moved = np.abs(trial.states[..., YAW] - trial.states[:, :1, YAW]) > 0.01
+        states = run_expert("look_at", seeds=range(30), oracle=oracle, hz=50).states
+        moved = np.abs(states[..., YAW] - states[:, :1, YAW]) > 0.01
         reacted.append(np.argmax(moved, axis=1) / 50 - appears)
     # Latency, delay and the motors take 0.1 s and more; a person's reaction another 0.2 s.
     assert 0.15 < np.median(reacted[0] - reacted[1]) < 0.35

@@ -7,9 +7,8 @@ import pytest
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.tasks.task_registry import known_tasks
 from reachy_sim.robot import SimRobot, SimRobotConfig
-from reachy_sim.tasks import expert_policy, single_expert_policy, variant_by_name
+from reachy_sim.tasks import single_expert_policy, variant_by_name
 from reachy_sim.tasks.variants import Variant
-from reachy_sim.trials import run_trial
 from reachy_sim.world import GeometricPerception, SimWorld
 
 IDS = {spec.name: spec.gym_id for spec in known_tasks()}
@@ -69,17 +68,17 @@ CASES = [
 @pytest.mark.parametrize(
     ("tier", "task", "name"), [("kinematic", *case) for case in CASES] + [("physics", *case) for case in CASES[::3]]
 )
-def test_the_loop_over_a_robot_and_the_batch_go_the_same_way(tier, task, name):
+def test_the_loop_over_a_robot_and_the_batch_go_the_same_way(run_expert, tier, task, name):
     variant, seed = variant_by_name(task, name), 11
     kept = rolled_out(variant, seed, tier, variant.task.seconds)
-    trial = run_trial(expert_policy(task, 25), variant, np.array([seed], dtype=np.uint64), tier=tier)
+    batch = run_expert(task, name, seeds=[seed], tier=tier)
     states = np.array([step.observation.state for step in kept.steps])
     near = 2e-6 if tier == "kinematic" else 1e-8  # rad; single precision there
-    np.testing.assert_allclose(states[1:], trial.states[0, :-1], atol=near)
-    np.testing.assert_allclose([step.truth.task_error for step in kept.steps], trial.error[0], atol=near)
-    np.testing.assert_allclose([step.truth.target for step in kept.steps], trial.targets[0], atol=1e-9)
-    np.testing.assert_allclose(np.mean([step.truth.reward for step in kept.steps]), trial.reward[0], atol=near)
-    assert kept.steps[-1].truth.success == trial.success[0]
+    np.testing.assert_allclose(states[1:], batch.states[0, :-1], atol=near)
+    np.testing.assert_allclose([step.truth.task_error for step in kept.steps], batch.error[0], atol=near)
+    np.testing.assert_allclose([step.truth.target for step in kept.steps], batch.targets[0], atol=1e-9)
+    np.testing.assert_allclose(np.mean([step.truth.reward for step in kept.steps]), batch.reward[0], atol=near)
+    assert kept.steps[-1].truth.success == batch.success[0]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class ShardedSimulation:
     ) -> None:
         """As ``Simulation.reset``."""
         if poses is not None:
-            refuse_unreachable(joint_targets(poses), poses, ids, self.num_envs)  # before any worker begins anew
+            refuse_unreachable(joint_targets(poses), poses, ids, self.num_envs)  # before any worker resets
         requests: dict[int, tuple[Any, ...]] = {}
         for index, shard in enumerate(self._shards):
             here = (ids >= shard.rows.start) & (ids < shard.rows.stop)
@@ -112,7 +112,7 @@ class ShardedSimulation:
     def _ask(self, requests: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
         """Requests by shard, worked on at once; an error is raised when all have answered."""
         if self._ended:
-            raise KitError(f"the environments were {self._ended}: make them anew")
+            raise KitError(f"the environments were {self._ended}: make them again")
         try:
             for index, request in requests.items():
                 self._shards[index].ask(request)

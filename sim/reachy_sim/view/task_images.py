@@ -1,0 +1,99 @@
+"""Image of a task: four moments of the expert's first episode side by side, as sim/README.md shows them.
+
+Try it: .venv/bin/python -m reachy_sim.view.task_images track --out runs/track.png
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import imageio.v3 as imageio
+import numpy as np
+import typer
+
+from reachy_kit.runtime.interface import Array, Episode, Image, Step
+from reachy_kit.runtime.rollout import rollout
+from reachy_sim.rendering.robot_renderer import robot_images
+from reachy_sim.robot import SimRobot, SimRobotConfig
+from reachy_sim.tasks import single_expert_policy, variant_by_name
+from reachy_sim.world import GeometricPerception, SimWorld
+
+_HZ = 25
+"""Decisions per second."""
+_MOMENTS, _SIZE = 4, (480, 300)
+"""Images side by side, and the width and height of each, px."""
+
+
+class _StateRecorder:
+    """Subscriber that keeps the states and the target of every step."""
+
+    def __init__(self) -> None:
+        self.states: list[Array] = []
+        self.targets: list[Array] = []
+
+    def on_episode_start(self, seed: int) -> None:
+        """Do nothing."""
+
+    def on_step(self, step: Step) -> None:
+        """Keep state and target."""
+        assert step.truth is not None, "the world knows the truth"
+        self.states.append(step.observation.state)
+        self.targets.append(step.truth.target)
+
+    def on_episode_end(self, episode: Episode) -> None:
+        """Do nothing."""
+
+
+def draw_task(task: str, every: float | None = None) -> Image:
+    """Draw four moments of the expert's episode of seed 0 on the kinematic tier.
+
+    Args:
+        task: its name, or the path of its file.
+        every: s from one moment to the next, from the middle of the episode; None spreads them over all of it.
+
+    Returns:
+        RGB uint8, the moments side by side.
+
+    Raises:
+        WrongUseError: the task does not exist.
+        KitError: no off-screen renderer works here.
+    """
+    variant, recorder = variant_by_name(task), _StateRecorder()
+    world = SimWorld(variant)
+    rollout(
+        SimRobot(SimRobotConfig(tier="kinematic"), actuators=world.actuators, watch=world.note),
+        single_expert_policy(task, _HZ),
+        seconds=variant.task.seconds,
+        policy_hz=_HZ,
+        perception=GeometricPerception(world),
+        world=world,
+        subscribers=[recorder],
+    )
+    steps = len(recorder.states)
+    if every is None:
+        moments = np.linspace(0, steps - 1, _MOMENTS).astype(int).tolist()
+    else:
+        moments = [steps // 2 + round(_HZ * every) * index for index in range(_MOMENTS)]
+    images = robot_images(
+        [recorder.states[step] for step in moments], [recorder.targets[step] for step in moments], *_SIZE
+    )
+    return np.concatenate(images, axis=1)
+
+
+def main(
+    task: Annotated[str, typer.Argument(help="Name of the task, or the path of its file.")],
+    out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/task.png"),
+    every: Annotated[
+        float | None, typer.Option("--every", min=0.04, help="Seconds between the moments; else the whole episode.")
+    ] = None,
+) -> None:
+    """Draw four moments of the expert's episode. For dance: --every 0.16.
+
+    Example: python -m reachy_sim.view.task_images track --out runs/track.png
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    imageio.imwrite(out, draw_task(task, every))
+    typer.echo(f"image: {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -75,17 +75,18 @@ def view(
         show.note(live.welcome)
         if browser:
             live.open_browser()
-        while True:  # another variant is another stage
-            with open_session(robot, _variant(task, robot, live.variant), perception) as stage:
+        while True:  # another variant needs another session
+            name = live.variant
+            with open_session(robot, _variant(task, robot, name), perception, realtime=True) as stage:
                 loaded = _load(policy, stage, task)
-                live.play(
+                live.run(
                     stage.robot,
                     None if policy == NO_POLICY else loaded.policy,
                     loaded.label,
+                    variant=name,
                     policy_hz=loaded.policy_hz,
                     perception=stage.perception,
                     world=stage.world,
-                    pace=not stage.wall_clock,
                 )
 
 
@@ -102,7 +103,7 @@ def _load(policy: str, stage: Session, task: str) -> "LoadedPolicy":
     from reachy_kit.cli.policies import LoadedPolicy, load
 
     if policy == NO_POLICY:
-        from reachy_sim.view.controls import HoldPolicy
+        from reachy_kit.runtime.behaviours.hold import HoldPolicy
 
         return LoadedPolicy(NO_POLICY, HoldPolicy(), HZ, None)
     loaded = load(policy, stage.perception.names, task)
@@ -121,23 +122,21 @@ def _film(
     config: "FilmConfig",
 ) -> None:
     from reachy_kit.runtime.rollout import rollout
-    from reachy_sim.view.controls import Controls, WatchedRobot
     from reachy_sim.view.film import FilmRecorder, write_film
-    from reachy_sim.view.task_info import TRAINING, tolerance_of
+    from reachy_sim.view.task_info import tolerance_of
 
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    reel = FilmRecorder(stage.world, config.fps)
-    robot = WatchedRobot(stage.robot, Controls(seed, TRAINING), reel.observed, pace=False)
+    recorder = FilmRecorder(stage.world, config.fps)
     with show.working(f"{loaded.label} on {stage.robot.name} for {length:g} s"):
         rollout(
-            robot,
+            stage.robot,
             loaded.policy,
             seconds=length,
             policy_hz=loaded.policy_hz,
             seed=seed,
             perception=stage.perception,
             world=stage.world,
-            subscribers=[reel],
+            subscribers=[recorder],
         )
-    with show.progress(f"drawing {out.name}", total=len(reel.kept)) as advance:
-        write_film(out, reel.kept, config, tolerance_of(variant.task if variant else None), advance)
+    with show.progress(f"drawing {out.name}", total=len(recorder.snapshots)) as advance:
+        write_film(out, recorder.snapshots, config, tolerance_of(variant.task if variant else None), advance)

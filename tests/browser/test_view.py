@@ -21,7 +21,7 @@ ROBOT = {"x": 0, "y": 0, "width": 400, "height": 480}
 """Where the page shows the robot: left of the panel."""
 
 
-def picture_of(page):
+def shown_by(page):
     """(H, W, 3) of the robot as the browser shows it."""
     shown = np.frombuffer(page.screenshot(clip=ROBOT), dtype=np.uint8)
     return cv2.imdecode(shown, cv2.IMREAD_COLOR).astype(np.int16)
@@ -37,13 +37,13 @@ def test_a_person_tilts_the_head_with_a_slider_and_sees_it_tilt(start_viewer, op
     page = open_page(viewer.url, webgl=True)
     page.wait_for_selector("[data-driver]", state="attached")
     assert page.url != viewer.url + "/", "the browser has WebGL and should have been led to the 3D view"
-    until(lambda: picture_of(page).std() > 20)  # the robot has arrived in the browser
-    before = picture_of(page)
+    until(lambda: shown_by(page).std() > 20)  # the robot has arrived in the browser
+    before = shown_by(page)
     page.get_by_role("slider").nth(HEAD_ROLL).press("End")
     page.wait_for_function(f'Number(document.querySelector("{SHOWN_ROLL}").textContent) > 15')
     assert page.locator("[data-driver]").text_content() == "you"
     assert viewer.measured("head roll") == pytest.approx(20, abs=5)
-    until(lambda: differs(before, picture_of(page)) > 0.005)
+    until(lambda: differs(before, shown_by(page)) > 0.005)
 
     page.get_by_role("button", name="Hand back").click()
     page.wait_for_function("document.querySelector('[data-driver]').textContent == 'none'")
@@ -67,25 +67,25 @@ def test_pause_step_and_reset(start_viewer, open_page):
     assert viewer.state["paused"]
 
 
-def test_without_webgl_the_robot_is_seen_and_steered_in_pictures(start_viewer, open_page, until):
+def test_without_webgl_the_robot_is_shown_and_steered_in_images(start_viewer, open_page, until):
     viewer = start_viewer("--policy", "none", "--task", "look_at", "--seed", 2)
     page = open_page(viewer.url, webgl=False)
-    page.wait_for_function("document.getElementById('picture').naturalWidth == 640")
+    page.wait_for_function("document.getElementById('robot').naturalWidth == 640")
     assert page.url == viewer.url + "/"
-    before, yaw = picture_of(page), viewer.measured("head yaw")
-    assert before.std() > 20, "an empty picture"
+    before, yaw = shown_by(page), viewer.measured("head yaw")
+    assert before.std() > 20, "an empty image"
     goal = round(yaw) - 30 if yaw > 0 else round(yaw) + 30
     slider = page.get_by_label("head yaw (°)")
     slider.focus()
     slider.fill(str(goal))
     until(lambda: abs(viewer.measured("head yaw") - goal) < 3)
     assert viewer.state["driver"] == "you"
-    until(lambda: differs(before, picture_of(page)) > 0.01)
-    page.wait_for_function("document.getElementById('eye').naturalWidth > 0")
+    until(lambda: differs(before, shown_by(page)) > 0.01)
+    page.wait_for_function("document.getElementById('camera').naturalWidth > 0")
 
 
 @pytest.mark.long
-def test_another_variant_is_another_stage(start_viewer, open_page, until):
+def test_another_variant_starts_another_episode(start_viewer, open_page, until):
     viewer = start_viewer("--task", "look_at", "--policy", "none", "--variant", "sluggish", "--paused")
     page = open_page(viewer.url, webgl=True)
     page.wait_for_selector("[data-driver]", state="attached")

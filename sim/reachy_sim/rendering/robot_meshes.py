@@ -1,4 +1,4 @@
-"""The robot's model with lighter meshes: for a browser, or a CPU that draws, 127,000 triangles instead of 940,000."""
+"""The robot's model with lighter meshes: 127,000 triangles instead of 940,000, for a browser or a CPU that draws."""
 
 import copy
 from functools import cache
@@ -14,18 +14,18 @@ from reachy_sim.dynamics.model import add_ball, mjcf_path
 _INSIDE = ("dc15_a01_case", "dc15_a01_led", "phs_", "bts2", "b3b", "5w_speaker", "bearing_")
 """Servos, screws, plugs, the speaker and the bearing: inside the shell, and two fifths of all triangles."""
 _SHARE = 0.2
-"""Of a mesh's triangles that stay. The shell looks the same at a metre; below a tenth its curves turn into facets."""
+"""Share of a mesh's triangles that stay. The shell looks the same at 1 m; below a tenth its curves turn into facets."""
 _SMALL = 800
 """Triangles of a mesh that is left as it is."""
-_EAGERNESS = 5
-"""Of the simplification, from 0 to 10: how soon it takes a costly edge. At 3 it stopped at three quarters of the
+_AGGRESSIVENESS = 5
+"""Aggressiveness of the simplification, 0 to 10. At 3 it stopped at three quarters of the
 triangles, at 7 it tore the shell."""
 _COLLIDES = 3
-"""Geom group of the collision meshes, which nobody sees."""
+"""Geom group of the collision meshes, which are not drawn."""
 
 
 def light_model() -> mujoco.MjModel:
-    """The daemon's robot and the ball, to be drawn and not to be simulated; the first takes two seconds."""
+    """The daemon's robot and the ball, to be drawn and not simulated; the first call takes two seconds."""
     return copy.copy(_light())
 
 
@@ -35,9 +35,9 @@ def _light() -> mujoco.MjModel:
     for mesh in spec.meshes:
         vertices, faces = _in_file_frame(full, mesh.name or Path(mesh.file).stem)
         if len(faces) > _SMALL:
-            # In millimetres: the library takes very short edges for none.
+            # In millimetres: the library drops very short edges.
             vertices, faces = fast_simplification.simplify(
-                1e3 * vertices, faces, target_count=max(_SMALL, round(_SHARE * len(faces))), agg=_EAGERNESS
+                1e3 * vertices, faces, target_count=max(_SMALL, round(_SHARE * len(faces))), agg=_AGGRESSIVENESS
             )
             vertices = vertices / 1e3
         mesh.name, mesh.file = mesh.name or Path(mesh.file).stem, ""

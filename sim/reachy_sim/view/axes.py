@@ -15,15 +15,15 @@ class Axis:
     name: str
     """As in ``ACTION_NAMES``, without ``.pos``."""
     unit: str
-    """What people read: mm or °."""
+    """The unit that people read: mm or °."""
     scale: float
-    """That unit per m or rad."""
+    """Of that unit per m or rad."""
     low: int
     high: int
 
     @property
     def label(self) -> str:
-        """What stands beside its slider."""
+        """Text beside its slider."""
         return f"{self.name.replace('_', ' ').replace('antenna', 'ant.')} ({self.unit})"
 
 

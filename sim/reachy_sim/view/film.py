@@ -1,4 +1,4 @@
-"""A film of an episode, without a browser: the robot, and in the corner what its eye sees, framed green while it looks.
+"""A film of an episode, without a browser: the robot, and its head camera in a corner, green while the error is small.
 
 Try it: reachy-kit view --task track --policy expert --out track.mp4
 """
@@ -17,7 +17,7 @@ from reachy_sim.rendering.robot_renderer import RobotRenderer
 from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
 
 FORMATS = (".mp4", ".gif")
-_LOOKING, _NOT_LOOKING = (40, 170, 70), (140, 140, 140)
+_CLOSE, _FAR = (40, 170, 70), (140, 140, 140)
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class FilmConfig:
     width: int = 640
     """Pixels; the height is three quarters of it."""
     fps: float = 12.5
-    """Pictures a second. A GIF counts in hundredths of a second, and 0.08 s is a whole number of them."""
+    """Frames per second. A GIF counts in hundredths of a second, and 0.08 s is a whole number of them."""
     inset: float = 0.3
-    """Share of the width that the eye's image takes."""
+    """Share of the width that the head camera's image takes."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -38,7 +38,7 @@ class FilmConfig:
 
 
 def check_format(path: Path) -> None:
-    """Before any work is done for nothing.
+    """Refuse a film that could not be written, before any work.
 
     Raises:
         WrongUseError: not a film that can be written, or no such folder.
@@ -50,78 +50,78 @@ def check_format(path: Path) -> None:
 
 
 class FilmRecorder(SnapshotBuffer):
-    """Keeps the moments that become pictures: a robot on the wall clock cannot wait for them to be drawn.
+    """Keeps the snapshots that become frames: a robot on the wall clock cannot wait for them to be drawn.
 
     Args:
         world: ground truth, where there is one.
-        fps: pictures a second.
+        fps: frames per second.
     """
 
     def __init__(self, world: World | None, fps: float) -> None:
         super().__init__(world)
         self.fps = fps
-        self.kept: list[Snapshot] = []
+        self.snapshots: list[Snapshot] = []
 
     def on_step(self, step: Step) -> None:
-        """Keep the moment when the next picture is due."""
+        """Keep the snapshot when the next frame is due."""
         super().on_step(step)
-        while self.latest.time * self.fps >= len(self.kept) + 1 - 1e-6:  # slower policies: one moment, more pictures
-            self.kept.append(self.latest)
+        while self.latest.time * self.fps >= len(self.snapshots) + 1 - 1e-6:  # of a slow policy each makes several
+            self.snapshots.append(self.latest)
 
 
 def write_film(
-    path: Path, moments: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
+    path: Path, snapshots: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
 ) -> None:
-    """Draw moments and write them as a film; the file appears when it is whole.
+    """Draw snapshots and write them as a film; the file appears when it is whole.
 
     Args:
         path: ends in .mp4 or .gif.
-        moments: one a picture.
+        snapshots: one per frame.
         config: size and rate.
         tolerance: of the task's error; a smaller one counts as doing it.
-        advance: called after each picture.
+        advance: called after each frame.
 
     Raises:
         KitError: no off-screen renderer works here.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
-    pictures = _pictures(moments, config, tolerance, advance)
+    frames = _frames(snapshots, config, tolerance, advance)
     try:
         if path.suffix.lower() == ".gif":
-            iio.imwrite(part, list(pictures), plugin="pillow", duration=round(1000 / config.fps), loop=0)
+            iio.imwrite(part, list(frames), plugin="pillow", duration=round(1000 / config.fps), loop=0)
         else:
             with iio.imopen(part, "w", plugin="pyav") as film:
                 film.init_video_stream("libx264", fps=config.fps)
-                for picture in pictures:
-                    film.write_frame(picture)
+                for frame in frames:
+                    film.write_frame(frame)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _pictures(
-    moments: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
+def _frames(
+    snapshots: Sequence[Snapshot], config: FilmConfig, tolerance: float | None, advance: Callable[[], None]
 ) -> Iterator[Image]:
     width, height = config.size
-    renderer = RobotRenderer(width, height, [one.target for one in moments if one.target is not None])
+    renderer = RobotRenderer(width, height, [snapshot.target for snapshot in snapshots if snapshot.target is not None])
     try:
-        for moment in moments:
-            picture = renderer.render(moment.state, moment.target)
-            if moment.image is not None:
-                _inset(picture, moment, round(config.inset * width), tolerance)
-            yield picture
+        for snapshot in snapshots:
+            frame = renderer.render(snapshot.state, snapshot.target)
+            if snapshot.image is not None:
+                _inset(frame, snapshot, round(config.inset * width), tolerance)
+            yield frame
             advance()
     finally:
         renderer.close()
 
 
-def _inset(picture: Image, moment: Snapshot, width: int, tolerance: float | None) -> None:
-    """Lay the eye's image over the corner of a picture."""
-    assert moment.image is not None, "asked before"
-    height = width * moment.image.shape[0] // moment.image.shape[1]
-    small = cv2.resize(moment.image, (width, height), interpolation=cv2.INTER_AREA)
-    looking = tolerance is not None and moment.task_error is not None and moment.task_error <= tolerance
-    framed = np.empty((height + 6, width + 6, 3), dtype=np.uint8)
-    framed[:] = _LOOKING if looking else _NOT_LOOKING
-    framed[3:-3, 3:-3] = small
-    picture[12 : 12 + height + 6, -12 - width - 6 : -12] = framed
+def _inset(frame: Image, snapshot: Snapshot, width: int, tolerance: float | None) -> None:
+    """Lay the head camera's image over the corner of a frame."""
+    assert snapshot.image is not None, "asked before"
+    height = width * snapshot.image.shape[0] // snapshot.image.shape[1]
+    small = cv2.resize(snapshot.image, (width, height), interpolation=cv2.INTER_AREA)
+    close = tolerance is not None and snapshot.task_error is not None and snapshot.task_error <= tolerance
+    bordered = np.empty((height + 6, width + 6, 3), dtype=np.uint8)
+    bordered[:] = _CLOSE if close else _FAR
+    bordered[3:-3, 3:-3] = small
+    frame[12 : 12 + height + 6, -12 - width - 6 : -12] = bordered

@@ -1,7 +1,7 @@
-"""The front door: a page that leads to the 3D view, or where the browser has no WebGL shows the robot in pictures.
+"""The first page: it leads to the 3D view, or where the browser has no WebGL shows images of the robot.
 
-viser's own page stays empty without WebGL, panel and all. This one is plain HTML: the server's pictures, the eye's
-image, the same buttons and sliders.
+viser's own page stays empty without WebGL, panel and all. This one is plain HTML: images of the robot and of its
+head camera, the same buttons and sliders.
 """
 
 import json
@@ -18,21 +18,21 @@ from reachy_kit.runtime.errors import KitError
 from reachy_sim.view.axes import AXES, SCALES
 from reachy_sim.view.controls import Controls
 from reachy_sim.view.panel import YOU, ViewInfo
+from reachy_sim.view.robot_stream import RobotStream, jpeg
 from reachy_sim.view.snapshots import SnapshotBuffer
-from reachy_sim.view.stream import PictureStream, jpeg
 
 _HTML = Path(__file__).with_name("page_server.html")
-_PICTURE_WAIT = 2.0
-"""s after which a picture request gets the last picture again: a paused robot has no new one."""
+_IMAGE_WAIT = 2.0
+"""s after which a request gets the last image of the robot again: a paused robot has no new one."""
 
 
 @dataclass
-class _Stage:
+class _View:
     viewer_port: int
     controls: Controls
-    cast: ViewInfo
-    moments: Callable[[], SnapshotBuffer]
-    stream: PictureStream
+    info: ViewInfo
+    snapshots: Callable[[], SnapshotBuffer]
+    stream: RobotStream
 
 
 class PageServer:
@@ -62,20 +62,20 @@ class PageServer:
         self,
         viewer_port: int,
         controls: Controls,
-        cast: ViewInfo,
-        moments: Callable[[], SnapshotBuffer],
-        stream: PictureStream,
+        info: ViewInfo,
+        snapshots: Callable[[], SnapshotBuffer],
+        stream: RobotStream,
     ) -> None:
-        """From now on there is something to see; until then the page says that it is loading.
+        """Show the view; until then the page says that it is loading.
 
         Args:
             viewer_port: of the 3D view.
-            controls: told what the person wants.
-            cast: names to show.
-            moments: what there is to see.
-            stream: pictures of the robot.
+            controls: take what the person wants.
+            info: names to show.
+            snapshots: what there is to see.
+            stream: images of the robot.
         """
-        self._server.stage = _Stage(viewer_port, controls, cast, moments, stream)
+        self._server.view = _View(viewer_port, controls, info, snapshots, stream)
 
     def close(self) -> None:
         """Stop serving."""
@@ -85,10 +85,10 @@ class PageServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    stage: _Stage | None = None
+    view: _View | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that has gone is no error."""
+        """A browser that has gone is not an error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -97,32 +97,32 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        stage, path = self.server.stage, urlsplit(self.path).path
+        view, path = self.server.view, urlsplit(self.path).path
         if path == "/":
             self._answer("text/html; charset=utf-8", _HTML.read_bytes())
         elif path == "/state":
-            self._answer("application/json", json.dumps(_state(stage) if stage else {}).encode())
-        elif path == "/picture.jpg" and stage:
-            picture = stage.stream.next_picture(_PICTURE_WAIT)
-            self._answer("image/jpeg", jpeg(picture)) if picture is not None else self.send_error(503)
+            self._answer("application/json", json.dumps(_state(view) if view else {}).encode())
+        elif path == "/robot.jpg" and view:
+            image = view.stream.next_image(_IMAGE_WAIT)
+            self._answer("image/jpeg", jpeg(image)) if image is not None else self.send_error(503)
         elif path == "/favicon.ico":
             self.send_response(204)
             self.end_headers()
-        elif path == "/eye.jpg" and stage:
-            image = stage.moments().latest.image
+        elif path == "/camera.jpg" and view:
+            image = view.snapshots().latest.image
             self._answer("image/jpeg", jpeg(image)) if image is not None else self.send_error(503)
         else:
             self.send_error(404)
 
     def do_POST(self) -> None:
-        """Do what a button says; not for a page from somewhere else that happens to be open in the same browser."""
-        stage, address = self.server.stage, urlsplit(self.path)
+        """Do what a button says; refuse pages from elsewhere that are open in the same browser."""
+        view, address = self.server.view, urlsplit(self.path)
         origin = self.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != self.headers.get("Host"):
             self.send_error(403)
             return
         arguments = {key: values[0] for key, values in parse_qs(address.query).items()}
-        if stage is None or not _act(stage, address.path, arguments):
+        if view is None or not _act(view, address.path, arguments):
             self.send_error(400)
             return
         self._answer("application/json", b"{}")
@@ -136,27 +136,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nobody wants a line a picture."""
+        """Keep requests off the terminal: there are many per second."""
 
 
-def _state(stage: _Stage) -> dict[str, Any]:
-    moment, controls = stage.moments().latest, stage.controls
-    error = moment.task_error
+def _state(view: _View) -> dict[str, Any]:
+    snapshot, controls = view.snapshots().latest, view.controls
+    error = snapshot.task_error
     return {
-        "viewer_port": stage.viewer_port,
-        "task": stage.cast.task,
-        "robot": stage.cast.robot,
-        "variant": stage.cast.variant,
-        "driver": YOU if controls.human_action is not None else stage.cast.policy,
+        "viewer_port": view.viewer_port,
+        "task": view.info.task,
+        "robot": view.info.robot,
+        "variant": view.info.variant,
+        "driver": YOU if controls.human_action is not None else view.info.policy,
         "paused": controls.paused,
-        "seed": moment.seed,
-        "time": round(moment.time, 3),
-        "error": "" if error is None else f"{stage.cast.error.name} {stage.cast.error.text(error)}",
+        "seed": snapshot.seed,
+        "time": round(snapshot.time, 3),
+        "error": "" if error is None else f"{view.info.error.name} {view.info.error.text(error)}",
         "within_tolerance": error is not None
-        and stage.cast.tolerance is not None
-        and bool(error <= stage.cast.tolerance),
-        "success": moment.success,
-        "trouble": stage.stream.trouble,
+        and view.info.tolerance is not None
+        and bool(error <= view.info.tolerance),
+        "success": snapshot.success,
+        "trouble": view.stream.trouble,
         "axes": [
             {
                 "label": axis.label,
@@ -165,26 +165,26 @@ def _state(stage: _Stage) -> dict[str, Any]:
                 "measured": round(float(state), 1),
                 "commanded": round(float(action)),
             }
-            for axis, state, action in zip(AXES, moment.state * SCALES, moment.action * SCALES, strict=True)
+            for axis, state, action in zip(AXES, snapshot.state * SCALES, snapshot.action * SCALES, strict=True)
         ],
     }
 
 
-def _act(stage: _Stage, path: str, arguments: dict[str, str]) -> bool:
-    """Whether there was such a thing to do."""
-    controls = stage.controls
+def _act(view: _View, path: str, arguments: dict[str, str]) -> bool:
+    """Do what was asked; returns whether it exists."""
+    controls = view.controls
     if path == "/pause":
         controls.pause(not controls.paused)
     elif path == "/step":
-        controls.step(stage.cast.ticks)
+        controls.step(view.info.ticks)
     elif path == "/reset":
-        controls.start_again()
-    elif path == "/back":
+        controls.restart()
+    elif path == "/release":
         controls.release()
     elif path == "/steer":
         try:
             index, value = int(arguments["axis"]), float(arguments["value"])
-            controls.steer(index, value / AXES[index].scale, stage.moments().latest.action)
+            controls.steer(index, value / AXES[index].scale, view.snapshots().latest.action)
         except (KeyError, ValueError, IndexError):
             return False
     else:

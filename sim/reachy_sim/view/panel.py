@@ -1,4 +1,4 @@
-"""The panel beside the robot: who drives and how well, pause and step, the eye's image, plots, nine sliders."""
+"""The panel beside the robot: who drives and how well, pause and step, the head camera, plots, nine sliders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from reachy_sim.view.controls import Controls
 from reachy_sim.view.snapshots import Snapshot
 
 YOU = "you"
-"""Who drives while a person does."""
+"""Name of the driver while a person drives."""
 _GREEN, _GREY, _BLUE, _RED = "#2b8a3e", "#868e96", "#1c7ed6", "#e03131"
 _BUTTONS = ("Pause", "Step", "Reset")
 
 
 @dataclass
 class ViewInfo:
-    """Who is on stage."""
+    """Names of what is shown."""
 
     task: str = ""
     robot: str = ""
@@ -31,7 +31,7 @@ class ViewInfo:
     error: TaskError = field(default_factory=lambda: TaskError("error"))
     """Name and unit of the task's error."""
     ticks: int = 2
-    """Of the robot a decision: what a single step lasts."""
+    """Control ticks of a decision: what a single step lasts."""
 
 
 class Panel:
@@ -39,8 +39,8 @@ class Panel:
 
     Args:
         gui: of the server.
-        controls: told what the person wants.
-        cast: names to show.
+        controls: take what the person wants.
+        info: names to show.
         variants: of the task.
         action: (9,) in force, from which a slider takes over.
     """
@@ -49,22 +49,22 @@ class Panel:
         self,
         gui: viser.GuiApi,
         controls: Controls,
-        cast: ViewInfo,
+        info: ViewInfo,
         variants: tuple[str, ...],
         action: Callable[[], Action],
     ) -> None:
         self._controls = controls
-        self._cast = cast
+        self._info = info
         self._action = action
         self._status = gui.add_html("")
         self._buttons = gui.add_button_group("", _BUTTONS)
         self._buttons.on_click(self._clicked)
-        self._eye = gui.add_image(np.full((180, 320, 3), 225, np.uint8), label=None, visible=False)
-        self._plots = [_plot(gui, cast.error.heading, _BLUE), _plot(gui, "reward", _GREEN)]
+        self._camera = gui.add_image(np.full((180, 320, 3), 225, np.uint8), label=None, visible=False)
+        self._plots = [_plot(gui, info.error.heading, _BLUE), _plot(gui, "reward", _GREEN)]
         with gui.add_folder("Drive it yourself"):
             self._sliders = [self._slider(gui, index) for index in range(len(AXES))]
-            self._back = gui.add_button("Hand back", disabled=True)
-            self._back.on_click(lambda _: controls.release())
+            self._release = gui.add_button("Hand back", disabled=True)
+            self._release.on_click(lambda _: controls.release())
         with gui.add_folder("Measured"):
             self._table = gui.add_html("")
         with gui.add_folder("Episode"):
@@ -72,17 +72,17 @@ class Panel:
             self._seed.on_update(self._seed_chosen)
             self._variant = gui.add_dropdown("variant", variants, initial_value=controls.variant)
             self._variant.on_update(self._variant_chosen)
-            self._streamed = gui.add_checkbox("picture drawn by the server", False, hint="For browsers slow in 3D.")
-            self._picture = gui.add_image(np.full((480, 640, 3), 225, np.uint8), visible=False)
+            self._streamed = gui.add_checkbox("image drawn by the server", False, hint="For browsers slow in 3D.")
+            self._robot_image = gui.add_image(np.full((480, 640, 3), 225, np.uint8), visible=False)
 
     # What the person does. Changes that come from here (no client) are not the person's.
 
     def _clicked(self, event: viser.GuiEvent[viser.GuiButtonGroupHandle]) -> None:
         chosen = event.target.value
         if chosen == "Step":
-            self._controls.step(self._cast.ticks)
+            self._controls.step(self._info.ticks)
         elif chosen == "Reset":
-            self._controls.start_again()
+            self._controls.restart()
         else:
             self._controls.pause(not self._controls.paused)
 
@@ -99,54 +99,54 @@ class Panel:
 
     def _seed_chosen(self, event: viser.GuiEvent[viser.GuiNumberHandle[int]]) -> None:
         if event.client is not None:
-            self._controls.start_again(seed=event.target.value)
+            self._controls.restart(seed=event.target.value)
 
     def _variant_chosen(self, event: viser.GuiEvent[viser.GuiDropdownHandle[str]]) -> None:
         if event.client is not None:
-            self._controls.start_again(seed=self._controls.seed, variant=event.target.value)
+            self._controls.restart(seed=self._controls.seed, variant=event.target.value)
 
     # What the person sees.
 
     @property
-    def wants_picture(self) -> bool:
-        """Whether somebody has asked for pictures drawn by the server."""
+    def wants_robot_image(self) -> bool:
+        """Whether images drawn by the server are asked for."""
         return bool(self._streamed.value)
 
-    def show_text(self, moment: Snapshot) -> None:
-        """Names, success, the nine numbers, and the sliders following whoever else drives."""
+    def show_text(self, snapshot: Snapshot) -> None:
+        """Names, success and the nine numbers; the sliders follow unless the person moves them."""
         human_action = self._controls.human_action is not None
         self._status.content = _status(
-            moment, self._cast, YOU if human_action else self._cast.policy, self._controls.paused
+            snapshot, self._info, YOU if human_action else self._info.policy, self._controls.paused
         )
-        self._table.content = _table(moment)
+        self._table.content = _table(snapshot)
         pause = "Resume" if self._controls.paused else "Pause"
         if self._buttons.options[0] != pause:
             self._buttons.options = (pause, *_BUTTONS[1:])
-        if self._back.disabled == human_action:
-            self._back.disabled = not human_action
-        if self._seed.value != moment.seed:
-            self._seed.value = moment.seed
+        if self._release.disabled == human_action:
+            self._release.disabled = not human_action
+        if self._seed.value != snapshot.seed:
+            self._seed.value = snapshot.seed
         if not human_action:
-            for slider, value, axis in zip(self._sliders, np.round(moment.action * SCALES), AXES, strict=True):
+            for slider, value, axis in zip(self._sliders, np.round(snapshot.action * SCALES), AXES, strict=True):
                 inside = float(np.clip(value, axis.low, axis.high))
                 if slider.value != inside:
                     slider.value = inside
 
     def show_image(self, image: Image) -> None:
-        """What the eye sees."""
-        self._eye.image = image
-        self._eye.visible = True
+        """What the head camera sees."""
+        self._camera.image = image
+        self._camera.visible = True
 
-    def show_picture(self, picture: Image | None) -> None:
-        """The robot as the server draws it; None for none."""
-        if picture is not None:
-            self._picture.image = picture
-        self._picture.visible = picture is not None
+    def show_robot_image(self, image: Image | None) -> None:
+        """The robot as the server draws it; None hides it."""
+        if image is not None:
+            self._robot_image.image = image
+        self._robot_image.visible = image is not None
 
     def show_plots(self, recent: Array) -> None:
         """(3, K) time, the task's error and reward."""
         visible = recent.shape[1] > 1
-        for plot, values in zip(self._plots, (self._cast.error.scale * recent[1], recent[2]), strict=True):
+        for plot, values in zip(self._plots, (self._info.error.scale * recent[1], recent[2]), strict=True):
             plot.visible = visible
             if visible:
                 plot.data = (recent[0], values)
@@ -165,30 +165,30 @@ def _plot(gui: viser.GuiApi, label: str, colour: str) -> viser.GuiUplotHandle:
     )
 
 
-def _status(moment: Snapshot, cast: ViewInfo, driver: str, paused: bool) -> str:
+def _status(snapshot: Snapshot, info: ViewInfo, driver: str, paused: bool) -> str:
     """Two lines of HTML; the ``data-`` attributes are for tests and other programs."""
     colour, words = _GREY, "no target known"
-    if moment.task_error is not None:
-        close = cast.tolerance is not None and moment.task_error <= cast.tolerance
-        colour, words = _GREEN if close else _RED, f"{cast.error.name} {cast.error.text(moment.task_error)}"
-    if moment.success:
+    if snapshot.task_error is not None:
+        close = info.tolerance is not None and snapshot.task_error <= info.tolerance
+        colour, words = _GREEN if close else _RED, f"{info.error.name} {info.error.text(snapshot.task_error)}"
+    if snapshot.success:
         words += ' · <b data-success="true">success ✓</b>'
     return (
         f'<div style="font-size:14px;line-height:1.5;padding:2px 4px">'
-        f"<b>{cast.task}</b> on {cast.robot} · policy <b data-driver>{driver}</b>"
-        f" · seed <span data-seed>{moment.seed}</span>"
-        f"<br><span style='color:{colour}'>●</span> {words} · <span data-time>{moment.time:.2f}</span> s"
+        f"<b>{info.task}</b> on {info.robot} · policy <b data-driver>{driver}</b>"
+        f" · seed <span data-seed>{snapshot.seed}</span>"
+        f"<br><span style='color:{colour}'>●</span> {words} · <span data-time>{snapshot.time:.2f}</span> s"
         f"{' · <b>paused</b>' if paused else ''}</div>"
     )
 
 
-def _table(moment: Snapshot) -> str:
+def _table(snapshot: Snapshot) -> str:
     """Nine rows: measured, commanded."""
     rows = "".join(
         f"<tr><td>{axis.label}</td><td data-axis='{name}' style='text-align:right'>{state:.1f}</td>"
         f"<td style='text-align:right'>{action:.1f}</td></tr>"
         for axis, name, state, action in zip(
-            AXES, ACTION_NAMES, moment.state * SCALES, moment.action * SCALES, strict=True
+            AXES, ACTION_NAMES, snapshot.state * SCALES, snapshot.action * SCALES, strict=True
         )
     )
     return (

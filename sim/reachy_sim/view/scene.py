@@ -1,7 +1,7 @@
 """The robot in the browser's 3D scene.
 
-Not mjviser's: with its environment map and shadows a browser without a graphics card drew 0.2 pictures a second, and
-this one 2 to 25, as busy as the computer was (1280×800, headless Chromium on two cores).
+It replaces mjviser's scene, whose environment map and shadows leave a browser without a graphics card at 0.2 frames per
+second. This one reaches 2 to 25, depending on the load (1280×800, headless Chromium on two cores).
 """
 
 import mujoco
@@ -22,31 +22,31 @@ _CAMERA, _LOOK_AT, _FIELD_OF_VIEW = (1.15, -0.80, 0.50), (0.33, 0.08, 0.15), np.
 _TABLE, _TABLE_TOP = (214, 196, 172), 0.02
 """Colour, and thickness in m."""
 _SKY, _LAMP = 1.4, 0.8
-"""How bright: from everywhere, and from the side that is looked at."""
+"""Intensity from everywhere, and from the side that is viewed."""
 _STILL = 1e-4
-"""m, and the same of a quaternion: less is not seen."""
+"""m, and the same of a quaternion: a smaller move is not visible."""
 
 
 class RobotScene:
-    """Shows a figure to every browser that looks.
+    """Shows the robot to every connected browser.
 
     Args:
-        server: where the browsers are.
-        figure: the robot.
+        server: the browsers connect to it.
+        drawing: the robot.
     """
 
-    def __init__(self, server: viser.ViserServer, figure: RobotDrawing) -> None:
+    def __init__(self, server: viser.ViserServer, drawing: RobotDrawing) -> None:
         self._server = server
-        self._figure = figure
+        self._drawing = drawing
         self._parts: list[tuple[int, viser.SceneNodeHandle]] = []
         _light_and_furnish(server.scene)
         server.initial_camera.position, server.initial_camera.look_at = _CAMERA, _LOOK_AT
         server.initial_camera.fov = _FIELD_OF_VIEW
-        model = figure.model
+        model = drawing.model
         for body in range(1, model.nbody):
-            for colour, pieces in _meshes(model, body).items():
+            for colour, pieces in _meshes_of(model, body).items():
                 name = f"/robot/{body}/{'-'.join(map(str, colour))}"
-                faces = _counted_on([vertices for vertices, _ in pieces], [faces for _, faces in pieces])
+                faces = _joined_faces([vertices for vertices, _ in pieces], [faces for _, faces in pieces])
                 vertices = np.concatenate([vertices for vertices, _ in pieces])
                 part = server.scene.add_mesh_simple(name, vertices, faces, color=colour, cast_shadow=False)
                 self._parts.append((body, part))
@@ -56,20 +56,20 @@ class RobotScene:
         self.update()
 
     def update(self) -> None:
-        """Bring the scene to where the figure stands."""
-        data = self._figure.data
+        """Bring the scene to the drawing's pose."""
+        data = self._drawing.data
         with self._server.atomic():
             for body, part in self._parts:
-                # A browser draws again whatever arrives, so what stands still is not sent.
+                # A browser redraws for each message, so what stands still is not sent.
                 if np.abs(data.xpos[body] - part.position).max() > _STILL:
                     part.position = data.xpos[body].copy()
                 if np.abs(data.xquat[body] - part.wxyz).max() > _STILL:
                     part.wxyz = data.xquat[body].copy()
 
 
-def _meshes(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
+def _meshes_of(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
     """A body's meshes in its frame, by colour: viser paints a mesh in one."""
-    found: dict[Colour, list[Mesh]] = {}
+    meshes: dict[Colour, list[Mesh]] = {}
     for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)):
         mesh = model.mesh(model.geom_dataid[geom])
         vertices = model.mesh_vert[mesh.vertadr[0] :][: mesh.vertnum[0]]
@@ -79,14 +79,14 @@ def _meshes(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
         placed = vertices @ rotation.reshape(3, 3).T + model.geom_pos[geom]
         rgba = model.mat_rgba[model.geom_matid[geom]]
         colour = (round(255 * rgba[0]), round(255 * rgba[1]), round(255 * rgba[2]))
-        found.setdefault(colour, []).append((placed, faces))
-    return found
+        meshes.setdefault(colour, []).append((placed, faces))
+    return meshes
 
 
-def _counted_on(vertices: list[Array], faces: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
-    """(F, 3) of several meshes whose vertices are put in a row."""
-    before = np.cumsum([0, *map(len, vertices)])
-    return np.concatenate([one + first for one, first in zip(faces, before, strict=False)])
+def _joined_faces(vertices: list[Array], faces: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    """(F, 3) of several meshes whose vertices are concatenated."""
+    offsets = np.cumsum([0, *map(len, vertices)])
+    return np.concatenate([piece + offset for piece, offset in zip(faces, offsets, strict=False)])
 
 
 def _light_and_furnish(scene: viser.SceneApi) -> None:

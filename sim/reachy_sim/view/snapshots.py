@@ -1,4 +1,4 @@
-"""What there is to see of a rollout: one moment after the other, and the last ten seconds of its numbers."""
+"""What there is to see of a rollout: its latest snapshot, and the last ten seconds of its numbers."""
 
 import threading
 from collections import deque
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Array, Episode, Image, Observation, Step, World
+from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Array, Episode, Image, Observation, Step, Tick, World
 from reachy_sim.view.task_info import is_shown
 
 _KEPT = 250
@@ -25,17 +25,17 @@ class Snapshot:
     action: Array = field(default_factory=NEUTRAL.copy)
     """(9,) in force."""
     target: Array | None = None
-    """(3,) m, base frame; None while it hides, or where nobody knows of one."""
+    """(3,) m, base frame; None while it hides, or without a world."""
     task_error: float | None = None
     """As ``Truth.task_error``."""
     reward: float | None = None
     success: bool | None = None
     image: Image | None = None
-    """What the eye sees, (H, W, 3) RGB."""
+    """What the head camera sees, (H, W, 3) RGB uint8."""
 
 
 class SnapshotBuffer:
-    """Subscriber that keeps the latest moment and the recent numbers for other threads to look at.
+    """Subscriber and ``on_tick`` that keeps the latest snapshot and the recent numbers for other threads.
 
     Args:
         world: ground truth, where there is one.
@@ -45,54 +45,43 @@ class SnapshotBuffer:
         self._world = world
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, float, float]] = deque(maxlen=_KEPT)
-        self._begun: float | None = None
+        self._start_time = 0.0
         self.latest = Snapshot()
         self.count = 0
-        """Grows with every moment."""
-
-    def observed(self, observation: Observation) -> None:
-        """The robot was looked at."""
-        if self._begun is None:
-            self._begun = observation.capture_time
-        self._set(
-            replace(
-                self.latest,
-                time=observation.capture_time - self._begun,
-                state=observation.state,
-                image=observation.images.get(CAMERA, self.latest.image),
-            )
-        )
+        """Grows with every snapshot."""
 
     def on_episode_start(self, seed: int) -> None:
-        """Nothing of the episode before stays."""
-        self._begun = None
+        """Forget the episode before."""
         with self._lock:
             self._recent.clear()
         self._set(Snapshot(seed=seed, action=self.latest.action))
 
+    def on_tick(self, tick: Tick) -> None:
+        """Show the robot at the start of an episode, before its first step."""
+        if tick.index == 0:
+            self._start_time = tick.observation.capture_time
+            self._set(replace(self._observed(tick.observation), action=tick.action))
+
     def on_step(self, step: Step) -> None:
-        """A decision has been carried out, and the robot was looked at afterwards."""
-        truth, now = step.truth, self.latest.time
-        if truth is None:
-            self._set(replace(self.latest, action=step.action))
-            return
-        begun = self._begun or 0.0
-        target = truth.target if is_shown(self._world, begun + now) else None
-        with self._lock:
-            self._recent.append((now, truth.task_error, truth.reward))
-        self._set(
-            replace(
-                self.latest,
-                action=step.action,
-                target=target,
+        """Show where a step led."""
+        if step.index == 0:
+            self._start_time = step.observation.capture_time
+        snapshot = replace(self._observed(step.next_observation), action=step.action)
+        truth = step.truth
+        if truth:
+            with self._lock:
+                self._recent.append((snapshot.time, truth.task_error, truth.reward))
+            snapshot = replace(
+                snapshot,
+                target=truth.target if is_shown(self._world, step.next_observation.capture_time) else None,
                 task_error=truth.task_error,
                 reward=truth.reward,
                 success=truth.success,
             )
-        )
+        self._set(snapshot)
 
     def on_episode_end(self, episode: Episode) -> None:
-        """The last moment stays."""
+        """The last snapshot stays."""
 
     @property
     def recent(self) -> Array:
@@ -100,6 +89,14 @@ class SnapshotBuffer:
         with self._lock:
             return np.array(self._recent, dtype=np.float64).reshape(-1, 3).T
 
-    def _set(self, moment: Snapshot) -> None:
-        self.latest = moment
+    def _observed(self, observation: Observation) -> Snapshot:
+        return replace(
+            self.latest,
+            time=observation.capture_time - self._start_time,
+            state=observation.state,
+            image=observation.images.get(CAMERA, self.latest.image),
+        )
+
+    def _set(self, snapshot: Snapshot) -> None:
+        self.latest = snapshot
         self.count += 1

@@ -1,4 +1,4 @@
-"""What the viewer has to know about a task, in one place."""
+"""What the viewer shows of a task beside the robot."""
 
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,16 @@ TRAINING = "training"
 
 
 def variants_of(task: "Task | None") -> tuple[str, ...]:
-    """Names of the task's variants, the usual one first; a real robot is as it is."""
+    """Names of the task's variants, the usual one first; a real robot has only that one."""
     return tuple(simulated_task(task.name).variants) if task else (TRAINING,)
 
 
 def tolerance_of(task: "Task | None") -> float | None:
-    """Rad of the task's error that still counts as doing it; None without a task."""
+    """The task's error that still counts as doing it; None without a task."""
     return task.tolerance if task else None
 
 
 def is_shown(world: "World | None", time: float) -> bool:
-    """Whether the world's target is out of hiding at an instant of the robot's clock."""
+    """Whether the world's target is visible at an instant of the robot's clock (s)."""
     shows = getattr(world, "shows", None)
     return shows is None or bool(shows(time))

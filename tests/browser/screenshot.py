@@ -1,6 +1,6 @@
-"""The picture of the viewer in sim/README.md.
+"""The image of the viewer in sim/README.md.
 
-Try it: .venv/bin/python tests/browser/picture.py sim/images/viewer.png
+Try it: .venv/bin/python tests/browser/screenshot.py sim/images/viewer.png
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
-SEED, MOMENT = 6, 3.6
+SEED, INSTANT = 6, 3.6
 """An episode, and s into it, in which the robot looks at the ball with its antennas up."""
 FLAGS = "--headless --no-sandbox --disable-gpu --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
 
@@ -32,10 +32,12 @@ def take(out: Path) -> None:
         page.goto(url)
         page.wait_for_selector("[data-time]", state="attached", timeout=60_000)
         press(url, "pause")
-        while json.load(urllib.request.urlopen(f"{url}/state"))["time"] < MOMENT:
+        while json.load(urllib.request.urlopen(f"{url}/state"))["time"] < INSTANT:
             time.sleep(0.02)
         press(url, "pause")
-        page.wait_for_function(f"Number(document.querySelector('[data-time]').textContent) >= {MOMENT}", timeout=60_000)
+        page.wait_for_function(
+            f"Number(document.querySelector('[data-time]').textContent) >= {INSTANT}", timeout=60_000
+        )
         page.add_style_tag(content=".mantine-Notification-root { display: none }")  # it warns of the missing card
         page.wait_for_timeout(8_000)  # the last change is on its way to the canvas; nothing tells when it is drawn
         page.screenshot(path=out, timeout=120_000)

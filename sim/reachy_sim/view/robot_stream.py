@@ -1,4 +1,4 @@
-"""Pictures of the robot drawn here, for browsers that cannot draw in three dimensions: a few a second, on demand."""
+"""Images of the robot drawn here, for browsers that cannot draw in three dimensions: a few per second, on demand."""
 
 import threading
 import time
@@ -13,22 +13,22 @@ from reachy_sim.view.snapshots import Snapshot
 
 _WIDTH, _HEIGHT = 640, 480
 _INTEREST = 3.0
-"""s for which one request keeps the pictures coming."""
+"""s for which one request keeps the images coming."""
 _PAUSE = 0.05
-"""s between looks for something to do; and at least half of the time the processor is left to the robot."""
+"""s between checks for something to draw. At least half of the time is left to the robot's own work."""
 
 
 def jpeg(image: Image) -> bytes:
-    """A picture as a file."""
+    """An image as a file."""
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
     return encoded.tobytes()
 
 
-class PictureStream:
-    """Draws the latest moment in a thread of its own, as long as somebody looks.
+class RobotStream:
+    """Draws the latest snapshot in a thread of its own, as long as images are asked for.
 
     Args:
-        latest: the moment to draw.
+        latest: gives the snapshot to draw.
     """
 
     def __init__(self, latest: Callable[[], Snapshot]) -> None:
@@ -36,25 +36,25 @@ class PictureStream:
         self._wanted_until = 0.0
         self._closing = threading.Event()
         self._drawn = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="robot stream", daemon=True)
         self._thread.start()
-        self.picture: Image | None = None
+        self.image: Image | None = None
         self.trouble = ""
-        """Why there are no pictures."""
+        """Why there are no images."""
 
     def want(self) -> None:
-        """Somebody looks."""
+        """Keep the images coming for a while."""
         self._wanted_until = time.monotonic() + _INTEREST
 
-    def next_picture(self, timeout: float) -> Image | None:
-        """The next one drawn, or after a while the last one; None without any."""
+    def next_image(self, timeout: float) -> Image | None:
+        """The next one drawn, or after a timeout in s the last one; None without any."""
         self.want()
         with self._drawn:
             self._drawn.wait(timeout)
-        return self.picture
+        return self.image
 
     def close(self) -> None:
-        """End the thread and free the context."""
+        """End the thread and free the renderer."""
         self._closing.set()
         self._thread.join(timeout=5.0)
 
@@ -63,14 +63,14 @@ class PictureStream:
         shown: Snapshot | None = None
         try:
             while not self._closing.wait(_PAUSE):
-                moment = self._latest()
-                if time.monotonic() > self._wanted_until or moment is shown:
+                snapshot = self._latest()
+                if time.monotonic() > self._wanted_until or snapshot is shown:
                     continue
                 began = time.monotonic()
                 renderer = renderer or RobotRenderer(_WIDTH, _HEIGHT)
-                picture = renderer.render(moment.state, moment.target)
+                image = renderer.render(snapshot.state, snapshot.target)
                 with self._drawn:
-                    self.picture, shown = picture, moment
+                    self.image, shown = image, snapshot
                     self._drawn.notify_all()
                 self._closing.wait(time.monotonic() - began)
         except KitError as error:

@@ -1,0 +1,1 @@
+"""Behaviours: policies that are written, not learned."""

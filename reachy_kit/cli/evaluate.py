@@ -108,7 +108,7 @@ def evaluate(
             check_writable(html)
         with show.working("loading torch and LeRobot"):
             from reachy_policies.evaluation.comparison import ComparisonConfig
-        config = ComparisonConfig(variant, held_out, episodes, seed, margin / 100, match)
+        config = ComparisonConfig(chosen.task.spec.error, variant, held_out, episodes, seed, margin / 100, match)
         _evaluate_arms(policies, chosen, config, tier or "physics", html, films, json)
         return
     _evaluate_one_by_one(policies, chosen, robot, against, perception, seeds, json)

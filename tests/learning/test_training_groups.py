@@ -94,7 +94,7 @@ def test_held_out_variants_are_also_scored_together(variants, group):
     assert names[2:] == summary["held_out"]
     assert "training" not in summary["held_out"]
     assert {"late", "noisy"} <= set(summary["held_out"])
-    means = [row["policies"][1]["mean_error_deg"] for row in summary["variants"]]
+    means = [row["policies"][1]["mean_error"] for row in summary["variants"]]
     assert means[1] == pytest.approx(np.mean(means[2:]))
 
 

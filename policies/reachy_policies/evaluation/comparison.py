@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from reachy_kit.runtime.interface import TaskError
 from reachy_policies.evaluation.groups import TrainingGroup
 from reachy_policies.evaluation.matching import MatchedPairs, match_returns
 from reachy_policies.evaluation.statistics.score_comparison import ScoreComparison, compare_scores, paired_trainings
@@ -31,6 +32,8 @@ BATCH_EPISODES = 256
 class ComparisonConfig:
     """Episodes to run and the thresholds of the comparison."""
 
+    error: TaskError
+    """Name and unit of the task's error."""
     in_task: str = "training"
     """Variant that the groups were trained on."""
     held_out: tuple[str, ...] = ()

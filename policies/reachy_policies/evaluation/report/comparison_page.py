@@ -40,14 +40,17 @@ class ComparisonReport:
 
 def comparison_page(report: ComparisonReport) -> Page:
     """Lay out the report as a page."""
-    comparison = report.comparison
+    comparison, error = report.comparison, report.comparison.config.error
     names = [group.name for group in comparison.groups]
     sections = [
         Section("", _overview(report)),
         *_differences(comparison),
         Section("Every variant", _scores(comparison)),
-        Section("Error over time", [
-            plot(errors_over_time_plot(comparison), "median error over the seconds of an episode, a panel per variant"),
+        Section(f"{error.name.capitalize()} over time", [
+            plot(
+                errors_over_time_plot(comparison),
+                f"median {error.name} over the seconds of an episode, a panel per variant",
+            )
         ]),
         Section("Worst episodes", _films(report)),
         Section("Where this comes from", _provenance(report), folded=True),

@@ -10,7 +10,10 @@ from reachy_policies.evaluation.statistics.scores import Scores
 
 
 def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON: shares, degrees and SI units, with the numbers of every training."""
+    """Return a comparison as JSON, with the numbers of every training.
+
+    Errors are in the unit that people read; everything else is a share, in degrees or in SI units.
+    """
     config = comparison.config
     return {
         "in_task": config.in_task,
@@ -19,20 +22,22 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
         "seeds": list(config.seeds),
         "margin": config.margin,
         "match": config.match,
+        "error": {"name": config.error.name, "unit": config.error.unit},
         "groups": [group.summary() for group in comparison.groups],
         "variants": [_variant(comparison, variant) for variant in comparison.scores],
     }
 
 
 def _variant(comparison: Comparison, variant: str) -> dict[str, Any]:
-    references = comparison.references[variant]
+    references, scale = comparison.references[variant], comparison.config.error.scale
     return {
         "name": variant,
         "references": {
-            name: _scores(scores, references) for name, scores in zip(("expert", "oracle"), references, strict=True)
+            name: _scores(scores, references, scale)
+            for name, scores in zip(("expert", "oracle"), references, strict=True)
         },
         "policies": [
-            {"name": name, **_scores(scores, references)} for name, scores in comparison.scores[variant].items()
+            {"name": name, **_scores(scores, references, scale)} for name, scores in comparison.scores[variant].items()
         ],
         "compared_with_first": [
             {"name": name, **_difference(compared)} for name, compared in comparison.against_first[variant].items()
@@ -48,8 +53,8 @@ def _variant(comparison: Comparison, variant: str) -> dict[str, Any]:
     }
 
 
-def _scores(scores: Scores, references: tuple[Scores, Scores]) -> dict[str, Any]:
-    error = {name: float(np.rad2deg(value)) for name, value in vars(scores.iqm_error).items()}
+def _scores(scores: Scores, references: tuple[Scores, Scores], scale: float) -> dict[str, Any]:
+    error = {name: scale * value for name, value in vars(scores.iqm_error).items()}
     gaps = scores.gap_closed(*references)
     means = {
         "return": scores.reward,
@@ -59,15 +64,15 @@ def _scores(scores: Scores, references: tuple[Scores, Scores]) -> dict[str, Any]
     }
     return {
         "success": vars(scores.success_rate),
-        "iqm_error_deg": error,
-        "mean_error_deg": float(np.rad2deg(scores.error.mean())),
+        "iqm_error": error,
+        "mean_error": scale * float(scores.error.mean()),
         "gap_closed": float(gaps.mean()),
         **{name: float(values.mean()) for name, values in means.items()},
         "per_seed": [
             {
                 "seed": seed,
                 "success": float(scores.rates[row]),
-                "mean_error_deg": float(np.rad2deg(scores.error[row].mean())),
+                "mean_error": scale * float(scores.error[row].mean()),
                 "gap_closed": float(gaps[row]),
                 **{name: float(values[row].mean()) for name, values in means.items()},
                 "successes": scores.success[row].tolist(),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from reachy_kit.runtime.interface import TaskError
 from reachy_policies.evaluation.comparison import HELD_OUT, Comparison
 from reachy_policies.evaluation.report.tables import Table, points
 from reachy_policies.evaluation.statistics.intervals import Estimate
@@ -33,18 +34,18 @@ def comparison_tables(title: str, comparison: Comparison) -> list[Table]:
 def score_table(title: str, comparison: Comparison) -> Table:
     """Scores of every group on every variant."""
     rows = [
-        (variant, name, *_score_cells(scores, *comparison.references[variant]))
+        (variant, name, *_score_cells(scores, comparison.references[variant], comparison.config.error))
         for variant, by_group in comparison.scores.items()
         for name, scores in by_group.items()
     ]
     return Table(title, SCORE_COLUMNS, tuple(rows))
 
 
-def _score_cells(scores: Scores, expert: Scores, oracle: Scores) -> tuple[str, ...]:
-    gap, distance = float(scores.gap_closed(expert, oracle).mean()), float(np.rad2deg(scores.demo_distance.mean()))
+def _score_cells(scores: Scores, references: tuple[Scores, Scores], error: TaskError) -> tuple[str, ...]:
+    gap, distance = float(scores.gap_closed(*references).mean()), float(np.rad2deg(scores.demo_distance.mean()))
     return (
         _interval(scores.success_rate, 100, 0, " %"),
-        _interval(scores.iqm_error, 180 / np.pi, 1, "°"),
+        _interval(scores.iqm_error, error.scale, 1, error.symbol),
         "—" if np.isnan(gap) else f"{gap:.2f}",
         f"{scores.jerk.mean():.0f}",
         f"{scores.action_rate.mean():.2f}",

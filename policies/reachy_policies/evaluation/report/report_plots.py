@@ -42,6 +42,7 @@ def error_over_time_plot(evaluations: Sequence[Evaluation], tolerance: float) ->
 
 def intervals_plot(comparison: "Comparison") -> bytes:
     """Success and error of every group on every variant: a dot with its interval, and small strokes for trainings."""
+    error = comparison.config.error
     variants, names = list(comparison.scores), [group.name for group in comparison.groups]
     figure = Figure(figsize=(9.5, 1.2 + 0.16 * len(variants) * (len(names) + 1.5)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -50,14 +51,14 @@ def intervals_plot(comparison: "Comparison") -> bytes:
         rows = places + (len(names) - 1) / 2 - index
         scores = [comparison.scores[variant][name] for variant in variants]
         _draw_estimates(left, rows, [score.success_rate for score in scores], 100, f"C{index}", name)
-        _draw_estimates(right, rows, [score.iqm_error for score in scores], 180 / np.pi, f"C{index}", name)
+        _draw_estimates(right, rows, [score.iqm_error for score in scores], error.scale, f"C{index}", name)
         if len(comparison.groups[index].trainings) > 1:
             for row, score in zip(rows, scores, strict=True):
                 left.plot(100 * score.rates, np.full(len(score.rates), row), "|", color=f"C{index}", markersize=6)
     for place, variant in zip(places, variants, strict=True):
         for side, reference in enumerate(comparison.references[variant]):
             right.plot(
-                [np.rad2deg(reference.iqm_error.value)] * 2,
+                [error.scale * reference.iqm_error.value] * 2,
                 [place - len(names) / 2, place + len(names) / 2],
                 color=("0.6", "0.2")[side],
                 linestyle=(":", "-")[side],
@@ -65,7 +66,7 @@ def intervals_plot(comparison: "Comparison") -> bytes:
                 label=("expert", "oracle")[side] if place == places[0] else None,
             )
     left.set(xlabel="success (%)", xlim=(-2, 102), yticks=places, yticklabels=variants)
-    right.set(xlabel="interquartile mean error (degrees)", xlim=(0, None))
+    right.set(xlabel=f"interquartile mean {error.heading}", xlim=(0, None))
     right.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     for axes in (left, right):
         axes.grid(axis="x", color="0.92")
@@ -74,14 +75,14 @@ def intervals_plot(comparison: "Comparison") -> bytes:
 
 def errors_over_time_plot(comparison: "Comparison") -> bytes:
     """Median error over an episode, all trainings together, a panel per variant; a single group also has quartiles."""
-    variants = comparison.config.variants
+    variants, error = comparison.config.variants, comparison.config.error
     columns = min(_COLUMNS, len(variants))
     rows = -(-len(variants) // columns)
     figure = Figure(figsize=(max(4.5, 2.4 * columns), 0.6 + 1.8 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, variant in zip(panels, variants, strict=False):
         for index, (name, scores) in enumerate(comparison.scores[variant].items()):
-            low, middle, high = np.rad2deg(np.percentile(scores.errors, [25, 50, 75], axis=(0, 1)))
+            low, middle, high = error.scale * np.percentile(scores.errors, [25, 50, 75], axis=(0, 1))
             seconds = np.arange(1, len(middle) + 1) / scores.hz
             axes.plot(seconds, middle, color=f"C{index}", label=name, linewidth=1.2)
             if len(comparison.groups) == 1:
@@ -91,7 +92,7 @@ def errors_over_time_plot(comparison: "Comparison") -> bytes:
     for axes in panels[len(variants) :]:
         axes.set_axis_off()
     figure.supxlabel("seconds", fontsize=9)
-    figure.supylabel("median error (degrees)", fontsize=9)
+    figure.supylabel(f"median {error.heading}", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     return encode_figure(figure)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reachy_kit.runtime.interface import Image
-from reachy_policies.evaluation.comparison import Comparison
+from reachy_policies.evaluation.comparison import Comparison, ComparisonConfig
 from reachy_policies.evaluation.groups import TrainingGroup
 from reachy_policies.evaluation.report.page import Media
+from reachy_policies.evaluation.statistics.scores import Scores
 
 FPS = 5
 """Images per second of a film. Rendering takes a tenth of a second per image, and five show what goes wrong."""
@@ -24,8 +25,8 @@ class WorstEpisode:
     variant: str
     seed: int
     """Seed of the episode."""
-    error: float
-    """Mean error, rad."""
+    error: str
+    """Mean error, in the unit that people read."""
     success: bool
 
     @property
@@ -34,7 +35,7 @@ class WorstEpisode:
         training = self.group.trainings[self.training]
         policy = self.group.name if training is None else f"{self.group.name}, training seed {training}"
         outcome = "succeeded" if self.success else "failed"
-        return f"{policy}: {self.variant}, episode {self.seed}, {np.rad2deg(self.error):.0f}° off on average, {outcome}"
+        return f"{policy}: {self.variant}, episode {self.seed}, {self.error} off on average, {outcome}"
 
 
 def worst_episodes(comparison: Comparison, count: int) -> list[WorstEpisode]:
@@ -46,20 +47,20 @@ def worst_episodes(comparison: Comparison, count: int) -> list[WorstEpisode]:
     """
     groups, chosen = comparison.groups, []
     for group in dict.fromkeys([0, len(groups) - 1]):
-        episodes = [_worst_episode(comparison, groups[group], variant) for variant in comparison.config.variants]
-        chosen += sorted(episodes, key=lambda episode: -episode.error)[:count]
+        scores = {variant: comparison.scores[variant][groups[group].name] for variant in comparison.config.variants}
+        variants = sorted(scores, key=lambda variant: -float(scores[variant].error.max()))[:count]
+        chosen += [_worst_episode(comparison.config, groups[group], variant, scores[variant]) for variant in variants]
     return chosen
 
 
-def _worst_episode(comparison: Comparison, group: TrainingGroup, variant: str) -> WorstEpisode:
-    scores = comparison.scores[variant][group.name]
+def _worst_episode(config: ComparisonConfig, group: TrainingGroup, variant: str, scores: Scores) -> WorstEpisode:
     row, column = np.unravel_index(int(np.argmax(scores.error)), scores.error.shape)
     return WorstEpisode(
         group,
         int(row),
         variant,
-        comparison.config.seeds[int(column)],
-        float(scores.error[row, column]),
+        config.seeds[int(column)],
+        config.error.text(float(scores.error[row, column]), digits=0),
         bool(scores.success[row, column]),
     )
 

@@ -85,7 +85,7 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     if not margins:
         return 0.0
-    agreement = both * neither - only_a * only_b
+    agreement: float = both * neither - only_a * only_b
     if agreement > 0:
         agreement = max(agreement - (both + only_a + only_b + neither) / 2, 0.0)
     return agreement / sqrt(margins)
@@ -93,5 +93,5 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
 
 def _mcnemar(b: int, c: int) -> float:
     n = b + c
-    tail = sum(comb(n, k) for k in range(min(b, c) + 1)) / 2**n
+    tail = sum(comb(n, k) for k in range(min(b, c) + 1)) / (1 << n)
     return min(1.0, 2 * tail)

@@ -22,7 +22,7 @@ class Scores:
     success: npt.NDArray[np.bool_]
     """(T, N) outcome of each episode."""
     error: Array
-    """(T, N) mean error after the first second, rad."""
+    """(T, N) mean error after the first second, in the unit of ``Truth.task_error``."""
     reward: Array
     """(T, N) mean reward per decision, at most 1."""
     jerk: Array
@@ -32,7 +32,7 @@ class Scores:
     demo_distance: Array
     """(T, N) root-mean-square distance of the commanded angles from the expert's, rad; NaN at another rate."""
     errors: npt.NDArray[np.float32]
-    """(T, N, S) error after each decision, rad."""
+    """(T, N, S) error after each decision, in the unit of ``Truth.task_error``."""
     hz: int
     """Decisions per second."""
 
@@ -85,7 +85,7 @@ class Scores:
 
     @cached_property
     def iqm_error(self) -> Estimate:
-        """Interquartile mean error over trainings and episodes, rad, with a bootstrap over trainings."""
+        """Interquartile mean error over trainings and episodes, with a bootstrap over trainings."""
         return interquartile_mean_interval(self.error)
 
     def gap_closed(self, expert: "Scores", oracle: "Scores") -> Array:

@@ -1,4 +1,4 @@
-"""Poses and gaze: 4×4 ↔ vector, where the camera looks, and where something stands in its image.
+"""Poses and gaze: 4×4 ↔ vector, where the camera points, and the bearing of a target in its image.
 
 Frames: *base* is the SDK's world frame (x forward, y left, z up; the origin is the neutral head position); *head* turns
 with the head; *camera* is OpenCV's (x right, y down, z forward).
@@ -73,7 +73,7 @@ def vector_from_pose(pose: Array) -> Array:
 
 
 def target_in_camera(head_pose: Array, target: Array) -> Array:
-    """A point as the camera sees it.
+    """A point in the camera frame.
 
     Args:
         head_pose: (..., 4, 4) base ← head.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at the right moment: work that must not be cut in half holds them back until it is whole."""
+"""Ctrl-C and SIGTERM: work that must not be cut in half holds them back until it is complete."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def terminate_like_interrupt() -> None:
-    """Let SIGTERM unwind the program as Ctrl-C does, so that robots lie down and files are closed."""
+    """Let SIGTERM unwind the program as Ctrl-C does, so that the robot lies down and files are closed."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,9 +1,9 @@
 """The limiter between any policy and the motors: pure, batched, the same function in the simulator and on the robot.
 
-A request becomes an applied action in this order: what is not a number keeps the previous value; the workspace box and
-the head–body yaw are clipped; a pose that the legs cannot reach is drawn back towards neutral; then speed, acceleration
-and the lead over the measured pose are bounded for one nominal tick. The nominal tick, never the elapsed time: a Wi-Fi
-stall must not permit a jump.
+A request becomes an applied action in this order: a component that is not a number keeps its previous value; the
+workspace box and the head–body yaw are clipped; a pose that the legs cannot reach is drawn back towards neutral; then
+speed, acceleration and the lead over the measured pose are bounded for one nominal tick. The nominal tick, never the
+elapsed time: a Wi-Fi stall must not permit a jump.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
-from reachy_kit.runtime.kinematics import angles_of_halves, half_tangents, halves_inside_limits
+from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
 
 REACH_HALVINGS = 10
 """Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
@@ -23,8 +23,8 @@ REACH_HALVINGS = 10
 _EASY_CENTRE: Array = np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0])
 _EASY_RADII: Array = np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2])
 """m and rad: x, y, z, roll, pitch and head against body of an ellipsoid in which no leg comes nearer than 2° to a limit
-(tests/unit/test_safety.py looks at its surface and inside). The legs' slopes would prove no more: they grow beyond
-bounds where a leg is stretched."""
+(tests/unit/test_safety.py samples its surface and its inside). The legs' slopes prove nothing more: they are unbounded
+where a leg is stretched."""
 
 
 class Limited(IntFlag):
@@ -59,7 +59,7 @@ class LimitsProfile:
     acceleration: Array
     """(9,) per s²."""
     lead: Array
-    """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not fought."""
+    """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not resisted."""
 
 
 # Beyond the platform's singularity the legs could lock (see kinematics.forward). A search of a million
@@ -84,31 +84,31 @@ PROFILES = {CLASSROOM.name: CLASSROOM}
 
 @dataclass(frozen=True)
 class Motion:
-    """What is commanded now: the limiter's only memory, carried by its caller."""
+    """Commanded position and velocity: the limiter's only memory, carried by its caller."""
 
     position: Array
     """(..., 9) m or rad."""
     velocity: Array
     """(..., 9) per s."""
     legs: Array | None = None
-    """(..., 6) rad, stewart_1..6 at that position, where the limiter has looked."""
+    """(..., 6) rad, stewart_1..6 at that position; None where the limiter has not computed them."""
 
     @classmethod
     def at_rest(cls, position: Array) -> "Motion":
-        """Standing still at a (..., 9) position."""
+        """A robot that stands still at a (..., 9) position."""
         return cls(position.copy(), np.zeros_like(position))
 
 
 def limit(
     state: Array, previous: Motion, request: Array, profile: LimitsProfile = CLASSROOM, hz: float = CONTROL_HZ
 ) -> tuple[Motion, npt.NDArray[np.int64]]:
-    """Draw a request into what the robot may safely be told to do in one tick.
+    """Limit a request to what the robot may safely be commanded to do in one tick.
 
     Args:
         state: (..., 9) measured, in the order of ``ACTION_NAMES``.
         previous: (..., 9) each: the command of the tick before.
-        request: (..., 9) absolute targets; anything at all, NaN included.
-        profile: what is permitted.
+        request: (..., 9) absolute targets; any values, NaN included.
+        profile: the limits.
         hz: nominal control rate.
 
     Returns:
@@ -132,8 +132,8 @@ def limit(
     velocity = _approach(flags, goal, previous, bounds, hz)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
     step = position = previous.position + velocity / hz
-    halves = half_tangents(step)
-    step_inside = halves_inside_limits(halves).reshape(flags.shape)
+    tangents = half_tangents(step)
+    step_inside = half_tangents_inside_limits(tangents).reshape(flags.shape)
     if not _all(step_inside):
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
         position = _note(flags, Limited.REACH, position, slid)
@@ -145,8 +145,8 @@ def limit(
         drawn, there = position.copy(), position[moved]
         drawn[moved] = _draw_back(there, previous.position[moved], _in_reach(there))
         position = _note(flags, Limited.REACH, position, drawn)
-        halves[:, moved.ravel()] = half_tangents(position[moved])
-    legs = angles_of_halves(halves).reshape(*flags.shape, 6)
+        tangents[:, moved.ravel()] = half_tangents(position[moved])
+    legs = angles_from_half_tangents(tangents).reshape(*flags.shape, 6)
     return Motion(position, (position - previous.position) * hz, legs), flags
 
 
@@ -193,7 +193,7 @@ def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.boo
 
 
 def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
-    """Mark the elements that a limit changed, and hand on the changed ones; the very same where nothing was."""
+    """Mark the elements that a limit changed; returns ``after``, or ``before`` itself where nothing changed."""
     changed = before != after
     if not np.count_nonzero(changed):
         return before
@@ -212,7 +212,7 @@ def _clip_relative_yaw(goal: Array, most: float) -> Array:
 
 
 def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
-    """Where head and body would part too far on their way, the one that widens the angle waits."""
+    """Keep head and body together on their way: whichever widens the angle beyond the limit waits."""
     relative = position[..., YAW] - position[..., BODY_YAW]
     if _all(np.asarray(np.abs(relative) <= most)):
         return position
@@ -263,10 +263,10 @@ def _draw_back(goal: Array, refuge: Array, inside: npt.NDArray[np.bool_]) -> Arr
 def _slide(
     position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float, inside: npt.NDArray[np.bool_]
 ) -> Array:
-    """Where a step leaves the reach: one straight towards the goal, short enough from rest, drawn back over the body.
+    """Replace steps that leave the reach: straight towards the goal, short enough from rest, drawn back over the body.
 
-    Each axis for itself may run into the edge of reach and stay there; the straight way between two poses hardly ever
-    leaves it, and along the edge there is always a way on.
+    Axes that are limited one by one may run into the edge of reach and stay there. The straight way between two poses
+    hardly ever leaves the reach, and along the edge there is always a way forward.
     """
     blocked = ~inside
     start, way = previous[blocked], (goal - previous)[blocked]
@@ -281,9 +281,9 @@ def _slide(
 
 
 def _in_reach(vector: Array, bounds: _Bounds | None = None) -> npt.NDArray[np.bool_]:
-    """(...,) whether the legs reach (..., 9); with bounds they are asked only where it is not plain."""
+    """Whether the legs reach (..., 9), (...,); with bounds, kinematics are computed only outside the easy ellipsoid."""
     if bounds is None:
-        return halves_inside_limits(half_tangents(vector)).reshape(vector.shape[:-1])
+        return half_tangents_inside_limits(half_tangents(vector)).reshape(vector.shape[:-1])
     ease = vector - bounds.easy_centre
     ease[..., YAW] -= vector[..., BODY_YAW]
     ease *= bounds.easy_share

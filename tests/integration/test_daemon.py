@@ -117,6 +117,6 @@ def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
     until(lambda: daemon.state[YAW] > 0.3)
     daemon.process.send_signal(signal.SIGSTOP)
     try:
-        command.wait(within=40).says(3, "lost the robot", "it sends no measurements any more")
+        command.wait(within=40).says(3, "lost the robot", "it has stopped sending measurements")
     finally:
         daemon.process.send_signal(signal.SIGCONT)

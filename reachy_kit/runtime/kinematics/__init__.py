@@ -11,9 +11,9 @@ result independent, bit for bit, of the batch it came in: BLAS and `sum` reorder
 
 from reachy_kit.runtime.kinematics.forward import forward
 from reachy_kit.runtime.kinematics.inverse import (
-    angles_of_halves,
+    angles_from_half_tangents,
     half_tangents,
-    halves_inside_limits,
+    half_tangents_inside_limits,
     inverse,
     inverse_of_vector,
     reachable,
@@ -40,10 +40,10 @@ __all__ = [
     "SOLUTION_SIGNS",
     "STEWART_LIMITS",
     "HeadTracker",
-    "angles_of_halves",
+    "angles_from_half_tangents",
     "forward",
     "half_tangents",
-    "halves_inside_limits",
+    "half_tangents_inside_limits",
     "inverse",
     "inverse_of_vector",
     "reachable",

@@ -1,4 +1,4 @@
-"""From six motor angles to the head's pose: no formula, but a search that is sure to end where the rods fit."""
+"""From six motor angles to the head's pose, which has no closed form: a search that ends where the rods fit."""
 
 import numpy as np
 import numpy.typing as npt
@@ -72,25 +72,35 @@ def orthonormal(pose: Array) -> Array:
 
 
 def assemble(tips: Array, pose: Array) -> Array:
-    """(3, 6, N) m and a first (3, 4, N) pose → the pose where every rod fits from tip to branch point, or NaN."""
-    found = np.full_like(pose, np.nan)
+    """Pose at which every rod fits from tip to branch point, or NaN.
+
+    Args:
+        tips: (3, 6, N) m, tips of the motor arms, body frame.
+        pose: (3, 4, N) body ← head, where the search starts.
+
+    Returns:
+        (3, 4, N) body ← head.
+    """
+    result = np.full_like(pose, np.nan)
     moving = np.arange(pose.shape[-1])
     for _ in range(_MAX_ITERATIONS):
         errors, slopes = rod_errors(tips, pose)
         step = _damped_step(errors, slopes)
         pose = _moved(pose, step)
-        on = np.abs(step).max(axis=0) >= _TOLERANCE  # not for NaN, nor where the rods fit as well as they ever will
-        fits = ~on & (np.abs(errors).max(axis=0) < 10 * _TOLERANCE)
-        found[..., moving[fits]] = pose[..., fits]
-        moving, pose, tips = moving[on], pose[..., on], tips[..., on]
+        unfinished = (
+            np.abs(step).max(axis=0) >= _TOLERANCE
+        )  # not for NaN, nor where the rods fit as well as they ever will
+        fits = ~unfinished & (np.abs(errors).max(axis=0) < 10 * _TOLERANCE)
+        result[..., moving[fits]] = pose[..., fits]
+        moving, pose, tips = moving[unfinished], pose[..., unfinished], tips[..., unfinished]
         if not moving.size:
             break
-    found[:, :, (found[2, 2] <= 0) | (found[0, 0] <= 0)] = np.nan  # upside down or backwards
-    return found
+    result[:, :, (result[2, 2] <= 0) | (result[0, 0] <= 0)] = np.nan  # upside down or backwards
+    return result
 
 
 def rod_errors(tips: Array, pose: Array) -> tuple[Array, Array]:
-    """How much too long each rod is, (6 legs, N), and the derivatives by `_moved`'s step, (6, 6 legs, N)."""
+    """Excess length of each rod, (6 legs, N) platform radii, and its derivatives by `_moved`'s step, (6, 6 legs, N)."""
     arms = branch_arms(pose)
     rods = arms + pose[:, 3, None] - tips
     errors = (dot(rods, rods) - ROD_LENGTH**2) * (0.5 / ROD_LENGTH / PLATFORM_RADIUS)
@@ -102,7 +112,7 @@ def rod_errors(tips: Array, pose: Array) -> tuple[Array, Array]:
 
 
 def _damped_step(errors: Array, slopes: Array) -> Array:
-    """(6, N) translation in platform radii and rotation vector that lessen the errors: (SᵀS + λ) step = -Sᵀ e."""
+    """(6, N) translation in platform radii and rotation vector that reduce the errors: (SᵀS + λ) step = -Sᵀ e."""
     right = np.concatenate([slopes, -errors[None]])
     system = np.zeros((6, 7, errors.shape[-1]))
     for leg in range(6):

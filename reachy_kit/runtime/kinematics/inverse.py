@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from reachy_kit.runtime.kinematics.linkage import (
     BLOCK,
-    HALF_LIMITS,
+    HALF_TANGENT_LIMITS,
     MOTOR_ARM_LENGTH,
     MOTORS,
     ROD_LENGTH,
@@ -16,7 +16,13 @@ from reachy_kit.runtime.kinematics.linkage import (
     dot,
     in_body_frame,
 )
-from reachy_kit.runtime.kinematics.quaternions import LEGS_OF_LEVERS, NEUTRAL_LEGS, linear, squares, turn_and_levers
+from reachy_kit.runtime.kinematics.quaternions import (
+    NEUTRAL_POINTS,
+    POINTS_FROM_TERMS,
+    multiply,
+    quadratic_products,
+    quaternion_and_translation_terms,
+)
 
 _MOTOR_ROWS: Array = np.swapaxes(MOTORS, 0, 1)
 _SIGNS: Array = SOLUTION_SIGNS[:, None]
@@ -38,11 +44,11 @@ def inverse(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> Array:
     pose, yaw = np.asarray(head_pose, np.float64), np.asarray(body_yaw, np.float64)
     shape = np.broadcast_shapes(pose.shape[:-2], yaw.shape)
     pose = in_body_frame(batch_last(pose, shape, (4, 4)), batch_last(yaw, shape, ()))
-    return angles_of_halves(_half_tangents(_points_of_pose(pose))).reshape(*shape, 6)
+    return angles_from_half_tangents(_leg_half_tangents(_points_of_pose(pose))).reshape(*shape, 6)
 
 
 def inverse_of_vector(vector: Array) -> Array:
-    """``inverse`` of nine numbers, without the matrices between: the simulator asks at every tick.
+    """``inverse`` of nine numbers, without matrices: the simulator needs it at every tick.
 
     Args:
         vector: (..., 9) m and rad, in the order of ``ACTION_NAMES``.
@@ -50,7 +56,7 @@ def inverse_of_vector(vector: Array) -> Array:
     Returns:
         (..., 6) rad, stewart_1..6; NaN for a leg that cannot reach.
     """
-    return angles_of_halves(half_tangents(vector)).reshape(*vector.shape[:-1], 6)
+    return angles_from_half_tangents(half_tangents(vector)).reshape(*vector.shape[:-1], 6)
 
 
 @np.errstate(invalid="ignore", divide="ignore")
@@ -61,37 +67,38 @@ def half_tangents(vector: Array) -> Array:
         vector: (..., 9) m and rad, in the order of ``ACTION_NAMES``.
 
     Returns:
-        (6, N) of the N elements in their order; NaN for a leg that cannot reach.
+        (6, N) for the batch's N elements in their order; NaN for a leg that cannot reach.
     """
     flat = vector.reshape(-1, vector.shape[-1])
-    half_tangents = np.empty((6, len(flat)))
+    tangents = np.empty((6, len(flat)))
     for first in range(0, len(flat), BLOCK):
-        turn, translation_terms = turn_and_levers(np.ascontiguousarray(flat[first : first + BLOCK].T))
-        points = linear(LEGS_OF_LEVERS, squares(turn, translation_terms))
-        points += NEUTRAL_LEGS
-        half_tangents[:, first : first + BLOCK] = _half_tangents(points.reshape(3, 6, -1))
-    return half_tangents
+        quaternion, terms = quaternion_and_translation_terms(np.ascontiguousarray(flat[first : first + BLOCK].T))
+        points = multiply(POINTS_FROM_TERMS, quadratic_products(quaternion, terms))
+        points += NEUTRAL_POINTS
+        tangents[:, first : first + BLOCK] = _leg_half_tangents(points.reshape(3, 6, -1))
+    return tangents
 
 
-def angles_of_halves(half_tangents: Array) -> Array:
+def angles_from_half_tangents(tangents: Array) -> Array:
     """(6, N) tangents of half the motor angles → (N, 6) rad in [-π, π]."""
-    angles = np.empty((half_tangents.shape[1], 6))
-    np.multiply(np.arctan(half_tangents).T, 2.0, out=angles)
+    angles = np.empty((tangents.shape[1], 6))
+    np.multiply(np.arctan(tangents).T, 2.0, out=angles)
     return angles
 
 
-def halves_inside_limits(half_tangents: Array) -> npt.NDArray[np.bool_]:
-    """(N,) whether all of (6, N) keep their joint limits; NaN keeps none."""
-    low, high = HALF_LIMITS
-    inside = half_tangents >= low
-    inside &= half_tangents <= high
+def half_tangents_inside_limits(tangents: Array) -> npt.NDArray[np.bool_]:
+    """Whether all legs keep their joint limits: (6, N) tangents of half the angles → (N,); NaN keeps none."""
+    low, high = HALF_TANGENT_LIMITS
+    inside = tangents >= low
+    inside &= tangents <= high
     return np.asarray(np.logical_and.reduce(inside, axis=0))
 
 
 def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Whether the six legs reach a pose inside their joint limits.
 
-    The caller limits the body yaw, and the head's relative to it (the daemon: 65°): legs also fit a head set backwards.
+    The caller limits the body yaw, and the head's yaw relative to it (the daemon: 65°): legs also fit a head that faces
+    backwards.
 
     Args:
         head_pose: (..., 4, 4) base ← head, translation in m from the neutral head.
@@ -103,10 +110,10 @@ def reachable(head_pose: npt.ArrayLike, body_yaw: npt.ArrayLike) -> npt.NDArray[
     pose, yaw = np.asarray(head_pose, np.float64), np.asarray(body_yaw, np.float64)
     shape = np.broadcast_shapes(pose.shape[:-2], yaw.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        half_tangents = _half_tangents(
+        tangents = _leg_half_tangents(
             _points_of_pose(in_body_frame(batch_last(pose, shape, (4, 4)), batch_last(yaw, shape, ())))
         )
-    return halves_inside_limits(half_tangents).reshape(shape)
+    return half_tangents_inside_limits(tangents).reshape(shape)
 
 
 def _points_of_pose(pose: Array) -> Array:
@@ -116,7 +123,7 @@ def _points_of_pose(pose: Array) -> Array:
     return dot(_MOTOR_ROWS, branch[:, None]) + MOTORS[:, 3]
 
 
-def _half_tangents(points: Array) -> Array:
+def _leg_half_tangents(points: Array) -> Array:
     """(3, 6, N) m, `_points_of_pose` → (6, N) tangents of half the motor angles, NaN where a leg cannot reach.
 
     The tip is on the arm's circle, ROD_LENGTH from (x, y, z); `along` and `across` are the arm's components along

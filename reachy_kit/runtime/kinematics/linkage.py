@@ -49,7 +49,7 @@ SOLUTION_SIGNS: Array = np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
 # Source: joint ranges of reachy_mini's mjcf/reachy_mini.xml, which are whole degrees.
 STEWART_LIMITS: Array = np.deg2rad([[-48, 80], [-80, 70], [-48, 80], [-80, 48], [-70, 80], [-80, 48]])
 """(6, 2) rad, lowest and highest angle of stewart_1..6."""
-HALF_LIMITS: Array = np.tan(STEWART_LIMITS.T / 2)[..., None]  # (2, 6, 1) tangents of half the angles
+HALF_TANGENT_LIMITS: Array = np.tan(STEWART_LIMITS.T / 2)[..., None]  # (2, 6, 1) tangents of half the angles
 BODY_YAW_LIMIT = float(np.deg2rad(160.0))  # rad, the body turns ± this
 
 MOTORS: Array = np.moveaxis(MOTOR_FROM_BODY, 0, -1)[..., None]  # (3, 4, 6, 1): components first, to meet (6, N)
@@ -90,9 +90,9 @@ def dot(a: Array, b: Array) -> Array:
 def cross(a: Array, b: Array) -> Array:
     """Vector product along the first axis; np.cross takes four times as long."""
     product = np.empty(np.broadcast_shapes(a.shape, b.shape), dtype=np.result_type(a, b))
-    for axis, (one, other) in enumerate(((1, 2), (2, 0), (0, 1))):
-        np.multiply(a[one], b[other], out=product[axis])
-        product[axis] -= a[other] * b[one]
+    for axis, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+        np.multiply(a[i], b[j], out=product[axis])
+        product[axis] -= a[j] * b[i]
     return product
 
 

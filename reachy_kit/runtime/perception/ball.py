@@ -1,7 +1,7 @@
-"""A coloured ball in the image: OpenCV finds the largest round patch of one colour.
+"""Detect a coloured ball: the largest round patch of one colour in the image, by OpenCV.
 
-Works the same on the robot's camera and on the simulated eye. It sees colour and roundness, nothing else: another round
-thing of that colour is a ball to it.
+Works the same on the robot's camera and on the simulated one. It uses colour and roundness alone: any other round thing
+of that colour counts as a ball.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class BallColour:
 
 
 MIN_AREA = 8
-"""px; smaller patches are noise."""
+"""Smallest patch, px²; smaller ones are noise."""
 MIN_ROUNDNESS = 0.55
 """Share of its enclosing circle that a patch must fill. Lower than a disc's 1 because a ball at the edge is cut off."""
 
@@ -39,11 +39,11 @@ class Ball:
     """A ball in an image."""
 
     column: float
-    """px, of its centre."""
+    """Column of its centre, px."""
     row: float
-    """px, of its centre."""
+    """Row of its centre, px."""
     area: float
-    """px."""
+    """Area of its image, px²."""
 
 
 def find_ball(image: Image, colour: BallColour) -> Ball | None:
@@ -51,11 +51,11 @@ def find_ball(image: Image, colour: BallColour) -> Ball | None:
 
     Args:
         image: (H, W, 3) RGB.
-        colour: what to look for.
+        colour: of the ball.
     """
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    turned = (np.arange(256) - colour.hue + 90) % 180  # the band in the middle: red lies at both ends of the scale
-    hsv[..., 0] = turned.astype(np.uint8)[hsv[..., 0]]
+    shifted = (np.arange(256) - colour.hue + 90) % 180  # the band in the middle: red lies at both ends of the scale
+    hsv[..., 0] = shifted.astype(np.uint8)[hsv[..., 0]]
     low = np.array([90 - colour.hue_tolerance, colour.min_saturation, colour.min_value])
     high = np.array([90 + colour.hue_tolerance, 255, 255])
     mask = cv2.inRange(hsv, low, high)
@@ -76,7 +76,7 @@ class BallDetector:
     """Perception from the camera: ``TARGET_FEATURES`` of a coloured ball.
 
     Args:
-        colour: what to look for.
+        colour: of the ball.
     """
 
     names = TARGET_FEATURES
@@ -98,10 +98,10 @@ class BallDetector:
         return self._memory.update(self._sighting(image), captured, observation.capture_time)
 
     def _sighting(self, image: Image) -> Array | None:
-        found = find_ball(image, self._colour)
-        if found is None:
+        ball = find_ball(image, self._colour)
+        if ball is None:
             return None
         camera = PinholeCamera(image.shape[1], image.shape[0])
         return np.array(
-            [*camera.bearing(found.column, found.row), camera.angular_radius(found.column, found.row, found.area)]
+            [*camera.bearing(ball.column, ball.row), camera.angular_radius(ball.column, ball.row, ball.area)]
         )

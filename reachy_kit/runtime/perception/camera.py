@@ -19,30 +19,30 @@ class PinholeCamera:
     """A camera without distortion whose optical axis meets the middle of the image."""
 
     width: int
-    """px."""
+    """Width of the image, px."""
     height: int
-    """px."""
+    """Height of the image, px."""
 
     @property
     def focal(self) -> float:
-        """Px."""
+        """Focal length, px."""
         return FOCAL_OVER_WIDTH * self.width
 
     @property
     def vertical_field_of_view(self) -> float:
-        """Rad."""
+        """Vertical field of view, rad."""
         return 2 * float(np.arctan2(self.height / 2, self.focal))
 
     def bearing(self, column: float, row: float) -> Array:
-        """(2,) rad right of and below the optical axis, of a point in the image."""
+        """Bearing of a point in the image: (2,) rad, right of and below the optical axis."""
         x = (column - (self.width - 1) / 2) / self.focal
         y = (row - (self.height - 1) / 2) / self.focal
         return np.array([np.arctan(x), np.arctan2(y, np.hypot(1.0, x))])
 
     def angular_radius(self, column: float, row: float, area: float) -> float:
-        """rad, apparent radius of a ball whose image covers ``area`` px around a point.
+        """Apparent radius, rad, of a ball whose image covers ``area`` px² around a point.
 
-        Off the axis a flat image stretches what it shows: a patch's solid angle is its area times cos³ of the angle.
+        Off the axis a flat image is stretched: a patch's solid angle is its area times cos³ of the angle.
         """
         x = (column - (self.width - 1) / 2) / self.focal
         y = (row - (self.height - 1) / 2) / self.focal
@@ -56,8 +56,8 @@ class PinholeCamera:
 
 
 SIM_CAMERA = PinholeCamera(width=320, height=180)
-"""What the simulated eye renders: the robot's 16:9 stream at a quarter of 1280 × 720, where a ball at 1 m is 6 px wide
+"""The simulated head camera: the robot's 16:9 stream at a quarter of 1280 × 720, where a ball at 1 m is 6 px wide
 in radius."""
 ENV_CAMERA = PinholeCamera(width=96, height=96)
-"""What policies that learn from pixels see: a square of ±43.8°, as wide as the robot's view. The robot's 16:9 stream
+"""The camera of image observations: a square of ±43.8°, as wide as the robot's view. The robot's 16:9 stream
 fills its middle rows; 21 above and 21 below have no counterpart there."""

@@ -24,7 +24,7 @@ from reachy_kit.runtime.errors import NoRobotError
 
 DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
-"""s; about 10 s is usual, of which most is imports."""
+"""Longest wait for a daemon to start, s; about 10 s is usual, most of it for imports."""
 _STOP_TIMEOUT = 10.0
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -41,7 +41,7 @@ class DaemonAddress:
 
 
 def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:
-    """What the daemon says of itself, or None where none answers."""
+    """A daemon's own status, or None where none answers."""
     url = f"http://{address}/api/daemon/status"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
@@ -52,13 +52,13 @@ def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any
 
 
 def is_simulated(status: dict[str, Any]) -> bool:
-    """Whether that daemon moves a simulation and not a robot."""
+    """Whether a daemon with this status moves a simulation and not a robot."""
     return bool(status.get("simulation_enabled") or status.get("mockup_sim_enabled"))
 
 
 @contextlib.contextmanager
 def simulated_daemon() -> Iterator[DaemonAddress]:
-    """A simulated daemon on this machine: the one that already answers, else our own for as long as the block lasts.
+    """A simulated daemon on this machine: the one that already answers, else one that lives as long as the block.
 
     A daemon on the default port that moves a real robot is left alone.
 
@@ -123,7 +123,7 @@ def _wait_until_running(process: subprocess.Popen[bytes], address: DaemonAddress
     while time.monotonic() < deadline:
         if process.poll() is not None:
             log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            lines = log.read().decode(errors="replace").strip().splitlines() or ["without output"]
             raise NoRobotError(f"the simulated daemon ended at once: {lines[-1]}")
         status = daemon_status(address, timeout=0.5)
         if status and status.get("state") == "running":

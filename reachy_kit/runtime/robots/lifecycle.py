@@ -11,7 +11,7 @@ from reachy_kit.runtime.interrupts import interrupts_held_back
 def connected[R: Robot](robot: R) -> Iterator[R]:
     """Connect, and put the robot to rest at the end of the block.
 
-    While it lies down, Ctrl-C waits: an impatient second one must not leave the head to fall.
+    While it lies down, Ctrl-C waits: a second one must not let the head fall.
     """
     try:
         robot.connect()

@@ -1,11 +1,10 @@
 """SdkRobot: a Reachy Mini through its SDK. The only module that imports reachy_mini.
 
 What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking
-and speech wobble. The SDK cannot tell what they were before, so on leaving the daemon's defaults come back (automatic
-body yaw on, the other two off).
+and speech wobble. The SDK cannot tell what they were before, so disconnecting brings the daemon's defaults back:
+automatic body yaw on, the other two off.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reachy_kit.runtime.errors import KitError, NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
@@ -31,13 +29,14 @@ from reachy_kit.runtime.interface import (
 )
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.pacer import TickPacer
+from reachy_kit.runtime.robots.sdk_readers import FrameReader, StateClock
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 STALE_AFTER = 1.0
-"""s without a measurement after which the robot counts as lost; the daemon publishes at 50 Hz."""
+"""Time without a measurement after which the robot counts as lost, s; the daemon publishes at 50 Hz."""
 SETTLE = 0.3
-"""s at the start pose before an episode; five times the settling time of a body-yaw step in the daemon's physics."""
+"""Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
 _NEUTRAL_SECONDS, _SLEEP_SECONDS = 1.0, 1.5
 _SLEEP_HEAD: Array = np.array(
     [[0.911, 0.004, 0.413, -0.021], [-0.004, 1.0, -0.001, 0.001], [-0.413, -0.001, 0.911, -0.044], [0.0, 0.0, 0.0, 1.0]]
@@ -50,19 +49,19 @@ type Camera = Callable[[Array, float], tuple[Image, float]]
 
 @dataclass(frozen=True)
 class SdkRobotConfig:
-    """Which robot, and what of it."""
+    """Which robot, and which of its parts to use."""
 
     host: str | None = None
-    """Name or address; None stays on this machine whatever else answers in the network."""
+    """Name or address; None stays on this machine, whatever else answers in the network."""
     port: int = DEFAULT_PORT
     robot_name: str | None = None
     """Refuse a robot of another name."""
     camera: bool = False
     """Stream the robot's camera."""
     microphone: bool = False
-    """Listen. Off unless asked for: it is a classroom."""
+    """Listen. Off by default, for the privacy of a classroom."""
     profile: LimitsProfile = CLASSROOM
-    """What the limiter permits."""
+    """Limits of every command."""
 
 
 class SdkRobot:
@@ -70,7 +69,7 @@ class SdkRobot:
 
     Args:
         config: which robot.
-        camera: draws what a headless simulated daemon cannot; takes the place of the robot's own camera.
+        camera: in place of the robot's own, for a headless simulated daemon: state, time → image, its time.
         image_shape: (height, width, 3) of that camera.
     """
 
@@ -88,14 +87,14 @@ class SdkRobot:
         self._camera = camera
         self._image_shape = image_shape
         self._sdk: Any = None
-        self._clock: _StateClock | None = None
-        self._frames: _FrameReader | None = None
+        self._clock: StateClock | None = None
+        self._frames: FrameReader | None = None
         self._motion = Motion.at_rest(NEUTRAL)
         self._pacer = TickPacer(CONTROL_HZ)
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, ...]]:
-        """The nine positions, and the camera where there is one."""
+        """Nine positions, and the camera's image shape where there is a camera."""
         features: dict[str, type | tuple[int, ...]] = dict.fromkeys(ACTION_NAMES, float)
         if self._image_shape:
             features[CAMERA] = self._image_shape
@@ -105,7 +104,7 @@ class SdkRobot:
 
     @property
     def action_features(self) -> dict[str, type]:
-        """The nine targets."""
+        """Nine targets."""
         return dict.fromkeys(ACTION_NAMES, float)
 
     def connect(self) -> None:
@@ -113,16 +112,16 @@ class SdkRobot:
 
         Raises:
             NoRobotError: nothing answers there, or it is another robot.
-            KitError: the camera or the microphone was asked for and cannot be had here.
+            KitError: the camera or the microphone was asked for and is not available.
         """
         self._sdk = self._open()
         with self._alive():
             self._sdk.set_automatic_body_yaw(False)
             self._sdk.stop_head_tracking()
             self._sdk.disable_wobbling()
-        self._clock = _StateClock(self._sdk.client.joint_position_received)
+        self._clock = StateClock(self._sdk.client.joint_position_received)
         if self.config.camera and self._camera is None:
-            self._frames = _FrameReader(self._sdk.media.get_frame)
+            self._frames = FrameReader(self._sdk.media.get_frame)
         if self.config.microphone:
             self._sdk.media.start_recording()
         with self._alive():
@@ -132,7 +131,7 @@ class SdkRobot:
         self._pacer.restart()
 
     def disconnect(self) -> None:
-        """Lie down, let the motors go limp, hand the daemon its defaults back."""
+        """Lie down, switch the motors off, give the daemon its defaults back."""
         if self._sdk is None:
             return
         sdk, self._sdk = self._sdk, None
@@ -169,9 +168,9 @@ class SdkRobot:
         assert self._clock is not None, "connect first"
         captured = self._clock.last_arrival
         if time.monotonic() - captured > STALE_AFTER:
-            raise self._lost("it sends no measurements any more")
+            raise self._lost("it has stopped sending measurements")
         state = self._state()
-        images, image_times = self._look(state, captured)
+        images, image_times = self._read_frame(state, captured)
         audio = self._sdk.media.get_audio_sample() if self.config.microphone else None
         return Observation(
             state,
@@ -204,7 +203,7 @@ class SdkRobot:
         head_joints, antennas = self._sdk.get_current_joint_positions()
         return np.concatenate([vector_from_pose(self._sdk.get_current_head_pose()), head_joints[:1], antennas])
 
-    def _look(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
+    def _read_frame(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
         if self._camera:
             image, captured = self._camera(state, now)
         elif self._frames and self._frames.latest:
@@ -256,7 +255,7 @@ class SdkRobot:
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
-        """Turn the many ways in which a connection ends into one."""
+        """Turn the exceptions of a lost connection into one."""
         from websockets.exceptions import WebSocketException
 
         try:
@@ -268,45 +267,3 @@ class SdkRobot:
         return NoRobotError(
             f"lost the robot at {self.address}: {why}. What was saved before is kept; look at the daemon's log"
         )
-
-
-class _StateClock:
-    """Stamps the arrival of the daemon's measurements; the SDK itself keeps no times."""
-
-    def __init__(self, arrived: threading.Event) -> None:
-        self.last_arrival = time.monotonic()
-        self._arrived = arrived
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        while not self._stopped.is_set():
-            if self._arrived.wait(0.2):
-                self.last_arrival = time.monotonic()
-                self._arrived.clear()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-
-class _FrameReader:
-    """Takes frames as they come, so that each carries the time of its arrival and a slow loop never sees an old one."""
-
-    def __init__(self, get_frame: Callable[[], npt.NDArray[np.uint8] | None]) -> None:
-        self.latest: tuple[Image, float] | None = None
-        self._get_frame = get_frame
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while not self._stopped.wait(0.002):
-            frame = self._get_frame()
-            if frame is not None:
-                self.latest = np.ascontiguousarray(frame[..., ::-1]), time.monotonic()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 import matplotlib.figure
-import numpy as np
 
 from reachy_policies.figures import encode_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reachy_kit.runtime.interface import TaskError
     from reachy_policies.imitation.behavior_cloning import Progress
     from reachy_policies.imitation.dagger import Corrected
     from reachy_policies.reinforcement.training import EvalPoint
@@ -31,15 +31,15 @@ def learning_curve(history: "list[Progress]") -> bytes:
     return encode_figure(figure)
 
 
-def rounds_curve(history: "list[EvalPoint]") -> bytes:
+def rounds_curve(history: "list[EvalPoint]", error: "TaskError") -> bytes:
     """Success and error on held-out episodes over wall time, and the divergence from the start."""
     figure = matplotlib.figure.Figure(figsize=(10, 3), layout="constrained")
     panels = figure.subplots(1, 3)
     seconds = [one.seconds for one in history]
     panels[0].plot(seconds, [100 * one.success for one in history], marker=".")
     panels[0].set(xlabel="seconds of training", ylabel="success on held-out episodes (%)", ylim=(-2, 102))
-    panels[1].plot(seconds, np.rad2deg([one.error for one in history]), marker=".", color="tab:orange")
-    panels[1].set(xlabel="seconds of training", ylabel="error (degrees)", ylim=(0, None))
+    panels[1].plot(seconds, [error.scale * one.error for one in history], marker=".", color="tab:orange")
+    panels[1].set(xlabel="seconds of training", ylabel=error.heading, ylim=(0, None))
     for name, label in (("kl_to_start", "KL[π‖π0]"), ("kl_from_start", "KL[π0‖π]")):
         told = [one for one in history if name in one.log]
         panels[2].plot([one.seconds for one in told], [one.log[name] for one in told], marker=".", label=label)
@@ -52,13 +52,13 @@ def rounds_curve(history: "list[EvalPoint]") -> bytes:
     return encode_figure(figure)
 
 
-def dagger_curve(rounds: "Sequence[Corrected]") -> bytes:
+def dagger_curve(rounds: "Sequence[Corrected]", error: "TaskError") -> bytes:
     """Success and error after each round, over the episodes that it was fitted to."""
     figure = matplotlib.figure.Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     episodes = [one.episodes for one in rounds]
     left.plot(episodes, [100 * one.success for one in rounds], marker="o")
     left.set(xlabel="episodes in the dataset", ylabel="success on held-out episodes (%)", ylim=(-2, 102))
-    right.plot(episodes, [one.error_deg for one in rounds], marker="o", color="tab:orange")
-    right.set(xlabel="episodes in the dataset", ylabel="error (degrees)", ylim=(0, None))
+    right.plot(episodes, [error.scale * one.error for one in rounds], marker="o", color="tab:orange")
+    right.set(xlabel="episodes in the dataset", ylabel=error.heading, ylim=(0, None))
     return encode_figure(figure)

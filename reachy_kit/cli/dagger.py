@@ -69,6 +69,7 @@ def train_dagger(
     }
     grown = _begin(rest, dataset, asked, fresh=fresh)
     start = json.loads((dataset / "meta" / "info.json").read_text())["total_episodes"]
+    error = variant.task.spec.error
     runs: list[Run] = []
     told: list[Corrected] = []
     for index in range(rounds + 1):
@@ -81,10 +82,9 @@ def train_dagger(
             runs.append(train_imitation(grown, folder, policy=policy, seed=seed, settings=dict(settings)))
         told.append(_judged(index, runs[-1], variant))
         one = told[-1]
-        show.note(
-            f"round {index}: {one.episodes} episodes, success {100 * one.success:.0f} %, error {one.error_deg:.1f}°"
-        )
-    return save_rounds(out, runs, told)
+        score = f"success {100 * one.success:.0f} %, {error.name} {error.text(one.error)}"
+        show.note(f"round {index}: {one.episodes} episodes, {score}")
+    return save_rounds(out, runs, told, error)
 
 
 def _begin(rest: Path, dataset: Path, asked: dict[str, Any], *, fresh: bool) -> Path:
@@ -147,8 +147,6 @@ def _require_features(stage: Session, layout: DatasetLayout) -> None:
 
 
 def _judged(index: int, run: "Run", variant: "Variant") -> "Corrected":
-    import numpy as np
-
     from reachy_kit.cli.simulated import make_envs
     from reachy_policies.evaluation.groups import batch_policy
     from reachy_policies.imitation.dagger import Corrected
@@ -160,5 +158,5 @@ def _judged(index: int, run: "Run", variant: "Variant") -> "Corrected":
         played = play(envs, batch_policy(run), VALIDATION_SEEDS.start)
     finally:
         envs.close()
-    error = float(np.rad2deg(played.mean_error.mean()))
+    error = float(played.mean_error.mean())
     return Corrected(index, run.card.episodes, float(played.success.mean()), error, run.card.seconds)

@@ -84,8 +84,8 @@ def rl(
         show.print_json({"run": str(run.path), "total_seconds": card.total_seconds, **card.provenance()})
         return
     show.result(
-        f"kept round {card.steps}: success {100 * card.result['success']:.0f} %, error {card.result['error_deg']:.1f}° "
-        f"on the episodes that chose it; {card.seconds:.0f} s of training"
+        f"kept round {card.steps}: success {100 * card.result['success']:.0f} %, {card.error_heading} "
+        f"{card.result['error']:.1f} on the episodes that chose it; {card.seconds:.0f} s of training"
     )
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} expert --task {card.task}")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Policy, Step, Subscriber
+from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Policy, Step, Subscriber, TaskError
 from reachy_kit.runtime.interpolation import interpolate
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_policies.models.lerobot.inference import load
@@ -31,8 +31,8 @@ class Corrected:
     """Of the dataset that it was fitted to."""
     success: float
     """Share of the held-out episodes, the same in each round."""
-    error_deg: float
-    """Mean after the first second."""
+    error: float
+    """As ``Truth.task_error``: mean after the first second."""
     seconds: float
     """Wall time of its fit."""
 
@@ -91,27 +91,28 @@ class Corrections:
 
 def best_of(rounds: Sequence[Corrected]) -> Corrected:
     """By success in whole percents, then by error."""
-    return max(rounds, key=lambda one: (round(one.success, 2), -one.error_deg))
+    return max(rounds, key=lambda one: (round(one.success, 2), -one.error))
 
 
-def save_rounds(out: Path, runs: Sequence[Run], rounds: Sequence[Corrected]) -> Run:
+def save_rounds(out: Path, runs: Sequence[Run], rounds: Sequence[Corrected], error: TaskError) -> Run:
     """Make the best round the run, with the table and the plot of all.
 
     Args:
         out: folder of the run.
         runs: one a round.
         rounds: the same.
+        error: name and unit of the task's error.
 
     Raises:
         KitError: it cannot be written.
     """
     best = best_of(rounds)
     run = runs[best.round]
-    result = {"success": best.success, "error_deg": best.error_deg, "dagger_round": best.round}
+    result = {"success": best.success, "error": error.scale * best.error, "dagger_round": best.round}
     seconds = sum(one.seconds for one in rounds[: best.round + 1])
-    card = replace(run.card, method="dagger", seconds=seconds, result=result)
+    card = replace(run.card, method="dagger", seconds=seconds, result=result, error_heading=error.heading)
     files = {name: (run.path / name).read_bytes() for name in ("curve.csv", "curve.png")}
-    files |= {"dagger.csv": rounds_csv(rounds), "dagger.png": dagger_curve(rounds)}
+    files |= {"dagger.csv": rounds_csv(rounds), "dagger.png": dagger_curve(rounds, error)}
     policy, processors = load(run)
     return save_run(out, policy, card, run.examples(), files, processors=processors)
 

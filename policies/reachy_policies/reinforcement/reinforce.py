@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.plots import rounds_curve
@@ -112,7 +113,7 @@ def reinforce(
     card = replace(best, seconds=done.seconds, env_steps=done.history[-1].env_steps, result=result)
     files = {
         "curve.csv": rounds_table(done.history),
-        "curve.png": rounds_curve(done.history),
+        "curve.png": rounds_curve(done.history, task_spec(assignment.task).error),
     }
     kept = {"start": start_run.path / "pretrained_model"} if start_run else {}
     if looks.is_dir():
@@ -232,7 +233,7 @@ def _identity(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | N
 
 def _card(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | None, look: EvalPoint, kind: str) -> RunCard:
     """Of the weights that a look was at."""
-    base = start.card if start else None
+    base, error = start.card if start else None, task_spec(assignment.task).error
     return RunCard(
         task=assignment.task,
         policy=kind,
@@ -258,8 +259,9 @@ def _card(assignment: ReinforceSpec, config: ReinforceConfig, start: Run | None,
         settings=_identity(assignment, config, start),
         result={
             "success": look.success,
-            "error_deg": look.error * 57.29578,
+            "error": error.scale * look.error,
             "reward": look.reward,
             "jerk": look.jerk,
         },
+        error_heading=error.heading,
     )

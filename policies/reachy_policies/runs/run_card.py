@@ -47,7 +47,9 @@ class RunCard:
     """Decisions of all environments together."""
     settings: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
-    """Of the kept weights on the episodes that chose them."""
+    """Of the kept weights on the episodes that chose them; the error in the unit of ``error_heading``."""
+    error_heading: str = ""
+    """Name and unit of the task's error."""
 
     @property
     def dataset_path(self) -> Path:
@@ -77,7 +79,10 @@ class RunCard:
                 f"{self.tier} tier, variant {self.variant}, {self.env_steps:,} decisions" if self.env_steps else "",
             ),
             ("training", f"{self.seconds:.0f} s, {self.total_seconds:.0f} s with what it builds on; seed {self.seed}"),
-            *((name.replace("_", " "), f"{value:.4g}") for name, value in self.result.items()),
+            *(
+                (self.error_heading if name == "error" else name.replace("_", " "), f"{value:.4g}")
+                for name, value in self.result.items()
+            ),
         ]
         table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
         return (

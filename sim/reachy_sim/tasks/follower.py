@@ -89,11 +89,13 @@ class Follower:
         self._known = np.zeros((self._slots, count), dtype=np.bool_)
         self._rows = np.arange(count)
         self._now = 0
-        self._wander, self._speed, self._aim = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros((count, 2))
+        self._wander: Array = np.zeros((count, 2))
+        self._speed: Array = np.zeros((count, 2))
+        self._aim: Array = np.zeros((count, 2))
         self._late, self._decisions = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         self._seeds, self._episodes = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
         self._sightings = np.zeros(count)
-        self._missing = np.zeros((count, 2))
+        self._missing: Array = np.zeros((count, 2))
         # Shares are meant at 25 Hz; at another rate the same is done in the same time.
         shares = (config.gain, config.trust, config.insistence, _QUICK)
         self._gain, self._trust, self._insistence, self._quick = (1 - (1 - share) ** (25 / hz) for share in shares)

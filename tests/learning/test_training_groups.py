@@ -86,6 +86,11 @@ def test_json_describes_the_evaluated_policies_and_is_repeatable(trained_run):
     assert [compared["scope"] for compared in training["compared_with_first"]] == ["one training"] * 2
 
 
+def test_a_comparison_names_the_error_of_its_task():
+    command = ("expert", "--task", "dance", "--tier", "kinematic", "--episodes", 2)
+    assert json.loads(kit_eval(*command, "--json"))["error"] == {"name": "phase error", "unit": "degrees of a beat"}
+
+
 @pytest.mark.parametrize("variants", ["late,training,noisy", pytest.param("held-out", marks=pytest.mark.long)])
 def test_held_out_variants_are_also_scored_together(variants, group):
     summary = json.loads(kit_eval(group, "expert", *FAST[:-1], 1, "--variants", variants, "--json"))
@@ -157,7 +162,7 @@ def test_joined_variants_have_equal_weight():
     assert both.trainings == (0, 1)
 
 
-def test_there_is_no_gap_where_the_oracle_is_no_better():
+def test_there_is_no_gap_unless_the_oracle_does_better():
     expert = scores([[1, 1]])
     assert np.isnan(expert.gap_closed(expert, expert)).all()
     better, oracle = replace(expert, error=0.5 * expert.error), replace(expert, error=0.0 * expert.error)
@@ -214,7 +219,7 @@ def refuse(*arguments):
         (("expert", "expert", "--variants", "late"), "two policies are called expert"),
         (("a=nowhere",), "a=nowhere is neither a run nor a folder of runs"),
         (("=nowhere",), "an arm is NAME=DIR"),
-        (("nobody", "--variants", "late"), "nobody is neither a run"),
+        (("unknown", "--variants", "late"), "unknown is neither a run"),
     ],
 )
 def test_wrong_use_lists_the_alternatives(arguments, words):

@@ -104,10 +104,10 @@ def _scores(comparison: Comparison) -> list[Block]:
     return [
         TableBlock(score_table("", comparison)),
         Text(
-            "Gap closed: share of the way from the scripted expert's mean error (0) to the oracle's (1); “—” where the "
-            "oracle is no better. Jerk: mean magnitude of the third derivative of the commanded angles, rad/s³. Action "
-            "rate: mean speed of the commanded angles, all axes together, rad/s. Demo distance: root-mean-square "
-            "distance of the commanded angles from the expert's in the same episodes."
+            "Gap closed: share of the way from the scripted expert's mean error (0) to the oracle's (1); “—” unless "
+            "the oracle does better. Jerk: mean magnitude of the third derivative of the commanded angles, rad/s³. "
+            "Action rate: mean speed of the commanded angles, all axes together, rad/s. Demo distance: "
+            "root-mean-square distance of the commanded angles from the expert's in the same episodes."
         ),
     ]
 

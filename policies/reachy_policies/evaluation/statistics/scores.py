@@ -89,7 +89,7 @@ class Scores:
         return interquartile_mean_interval(self.error)
 
     def gap_closed(self, expert: "Scores", oracle: "Scores") -> Array:
-        """(T,) share of the way from the expert's mean error to the oracle's; NaN where the oracle is no better."""
+        """(T,) share of the way from the expert's mean error to the oracle's; NaN unless the oracle does better."""
         start, best = float(expert.error.mean()), float(oracle.error.mean())
         if start <= best:
             return np.full(len(self.trainings), np.nan)

@@ -19,6 +19,12 @@ def modules_after(code: str, tmp_path: Path, *arguments: object) -> set[str]:
     return set(json.loads(listed.read_text()))
 
 
+def every_module_of(package: str) -> str:
+    """A line of code that imports a package with all that is in it."""
+    walk = f"__import__('pkgutil').walk_packages(__import__({package!r}, fromlist=['*']).__path__, {package + '.'!r})"
+    return f"[__import__(module.name, fromlist=['*']) for module in {walk}]"
+
+
 def test_running_a_bundle_on_a_robot_loads_onnxruntime_and_nothing_heavy(daemon, bundle_path, tmp_path):
     arguments = ("run", bundle_path, "--robot", daemon.address, "--no-camera", "--seconds", 1)
     loaded = modules_after("from reachy_kit.cli.main import run_cli; run_cli()", tmp_path, *arguments)
@@ -34,7 +40,14 @@ def test_the_command_line_itself_loads_next_to_nothing(tmp_path):
     assert not (HEAVY | {"numpy", "onnxruntime", "cv2", "reachy_mini", "reachy_sim", "reachy_policies"}) & loaded
 
 
-@pytest.mark.parametrize("module", ["interface", "kinematics", "safety", "rollout", "bundle", "runner", "recording"])
-def test_the_robot_side_imports_no_learning_or_simulation_library(module, tmp_path):
-    loaded = modules_after(f"import reachy_kit.{module}", tmp_path)
-    assert not (HEAVY | {"reachy_sim", "reachy_policies"}) & loaded
+@pytest.mark.parametrize(
+    ("package", "absent"),
+    [
+        ("reachy_kit.runtime", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies"}),
+        ("reachy_kit.dataset", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies", "datasets", "av"}),
+    ],
+)
+def test_no_module_loads_what_its_layer_does_without(package, absent, tmp_path):
+    loaded = modules_after(every_module_of(package), tmp_path)
+    assert "numpy" in loaded
+    assert not (HEAVY | absent) & loaded

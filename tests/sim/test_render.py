@@ -25,9 +25,9 @@ ORANGE = BallColour(hue=10)
 
 
 @pytest.fixture(scope="module")
-def eye():
-    with contextlib.closing(HeadCameraRenderer()) as camera:
-        yield camera
+def camera():
+    with contextlib.closing(HeadCameraRenderer()) as renderer:
+        yield renderer
 
 
 def worlds(count, seed=0):
@@ -52,66 +52,72 @@ def drawn(name, count=4, seed=0):
 
 
 @pytest.mark.parametrize("name", [None, *VISUAL_RANGES])
-def test_a_batch_is_its_frames_one_by_one_bit_for_bit(eye, name):
+def test_a_batch_is_its_frames_one_by_one_bit_for_bit(camera, name):
     poses, targets, shown = worlds(6)
     visuals = drawn(name, 6) if name else None
-    batch = eye.render_batch(poses, targets, shown, visuals)
-    assert batch.shape == (6, *eye.shape)
+    batch = camera.render_batch(poses, targets, shown, visuals)
+    assert batch.shape == (6, *camera.shape)
     assert batch.dtype == np.uint8
     for index in range(6):
-        one = Visuals(**{field: values[index] for field, values in visuals.rows(6).items()}) if visuals else None
+        own = Visuals(**{field: values[index] for field, values in visuals.rows(6).items()}) if visuals else None
         target = targets[index] if shown[index] else None
-        np.testing.assert_array_equal(eye.render(poses[index], target, one), batch[index])
+        np.testing.assert_array_equal(camera.render(poses[index], target, own), batch[index])
 
 
-def test_no_environments_are_no_frames(eye):
-    assert eye.render_batch(np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, dtype=bool)).shape == (0, *eye.shape)
+def test_no_environments_are_no_frames(camera):
+    assert camera.render_batch(np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, dtype=bool)).shape == (
+        0,
+        *camera.shape,
+    )
 
 
-@pytest.mark.parametrize("camera", [SIM_CAMERA, ENV_CAMERA], ids=["16:9", "square"])
-def test_every_ball_of_a_batch_is_where_geometry_says(camera):
+@pytest.mark.parametrize("pinhole", [SIM_CAMERA, ENV_CAMERA], ids=["16:9", "square"])
+def test_every_ball_of_a_batch_is_where_geometry_says(pinhole):
     poses, targets, _ = worlds(20)
-    with contextlib.closing(HeadCameraRenderer(camera)) as eye:
-        images = eye.render_batch(poses, targets, np.ones(20, dtype=bool))
+    with contextlib.closing(HeadCameraRenderer(pinhole)) as renderer:
+        images = renderer.render_batch(poses, targets, np.ones(20, dtype=bool))
     expected = bearing(target_in_camera(poses, targets))
-    np.testing.assert_allclose([seen(image) for image in images], expected, atol=1.5 / camera.focal)
+    np.testing.assert_allclose([seen(image) for image in images], expected, atol=1.5 / pinhole.focal)
 
 
-def test_a_hidden_ball_is_in_no_frame(eye):
+def test_a_hidden_ball_is_in_no_frame(camera):
     poses, targets, shown = worlds(10)
-    images = eye.render_batch(poses, targets, shown)
+    images = camera.render_batch(poses, targets, shown)
     assert [find_ball(image, BallColour()) is not None for image in images] == shown.tolist()
 
 
 # Visuals
 
 
-def changed(eye, visuals):
+def changed(camera, visuals):
     """(H, W) where a frame differs from the one that training shows."""
-    return (eye.render(AHEAD, BALL, visuals) != eye.render(AHEAD, BALL)).any(axis=-1)
+    return (camera.render(AHEAD, BALL, visuals) != camera.render(AHEAD, BALL)).any(axis=-1)
 
 
-def test_the_ball_takes_its_colour_and_nothing_else_changes(eye):
+def test_the_ball_takes_its_colour_and_nothing_else_changes(camera):
     orange = Visuals(ball=(1.0, 0.4, 0.05))
-    image = eye.render(AHEAD, BALL, orange)
+    image = camera.render(AHEAD, BALL, orange)
     assert find_ball(image, BallColour()) is None
     np.testing.assert_allclose(seen(image, ORANGE), bearing(target_in_camera(AHEAD, BALL)), atol=0.01)
-    assert 0 < changed(eye, orange).mean() < 0.01
+    assert 0 < changed(camera, orange).mean() < 0.01
 
 
-def test_less_light_makes_everything_but_the_pale_room_darker(eye):
-    bright, dim = eye.render(AHEAD, BALL).astype(int), eye.render(AHEAD, BALL, Visuals(brightness=0.4)).astype(int)
+def test_less_light_makes_everything_but_the_pale_room_darker(camera):
+    bright, dim = (
+        camera.render(AHEAD, BALL).astype(int),
+        camera.render(AHEAD, BALL, Visuals(brightness=0.4)).astype(int),
+    )
     table = np.s_[-60:]
     assert (dim <= bright).all()
     assert dim[table].mean() == pytest.approx(0.4 * bright[table].mean(), rel=0.15)
     np.testing.assert_array_equal(dim[:20], bright[:20])
 
 
-def test_the_lamp_lights_the_side_it_shines_on(eye):
+def test_the_lamp_lights_the_side_it_shines_on(camera):
     near = np.array([0.35, 0.0, 0.05])
 
     def right_minus_left(lamp):
-        image = eye.render(AHEAD, near, Visuals(lamp=lamp)).astype(int)
+        image = camera.render(AHEAD, near, Visuals(lamp=lamp)).astype(int)
         ball = find_ball(image.astype(np.uint8), BallColour())
         column, row = round(ball.column), round(ball.row)
         return image[row, column + 6 : column + 12, 1].mean() - image[row, column - 12 : column - 6, 1].mean()
@@ -120,23 +126,23 @@ def test_the_lamp_lights_the_side_it_shines_on(eye):
     assert right_minus_left((0.3, 1.5, 0.8)) < -10
 
 
-@pytest.mark.parametrize("look", [{"table": (1.0, 0.5, 0.5)}, {"checks": 3.0}], ids=["tint", "checks"])
-def test_the_table_changes_below_the_horizon_only(eye, look):
-    different = changed(eye, Visuals(**look))
+@pytest.mark.parametrize("changes", [{"table": (1.0, 0.5, 0.5)}, {"checks": 3.0}], ids=["tint", "checks"])
+def test_the_table_changes_below_the_horizon_only(camera, changes):
+    different = changed(camera, Visuals(**changes))
     assert different[-40:].mean() > 0.1
     assert not different[:80].any()
 
 
-def test_walls_hide_the_pale_room(eye):
-    different = changed(eye, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))
+def test_walls_hide_the_pale_room(camera):
+    different = changed(camera, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))
     assert different[:80].all()
-    assert seen(eye.render(AHEAD, BALL, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))) is not None
+    assert seen(camera.render(AHEAD, BALL, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))) is not None
 
 
-def test_a_thing_stands_where_it_is_put(eye):
+def test_a_thing_stands_where_it_is_put(camera):
     clutter = np.zeros((CLUTTER, 6))
     clutter[1] = 1.9, 0.4, 0.15, 0.1, 0.1, 1.0  # the second is a ball
-    image = eye.render(AHEAD, None, Visuals(clutter=clutter))
+    image = camera.render(AHEAD, None, Visuals(clutter=clutter))
     place = np.array([1.9, 0.4, 0.15 - 0.177])
     np.testing.assert_allclose(seen(image, BallColour(hue=120)), bearing(target_in_camera(AHEAD, place)), atol=0.01)
 
@@ -144,38 +150,38 @@ def test_a_thing_stands_where_it_is_put(eye):
 @pytest.mark.parametrize(
     ("turn", "moves"), [((0, 0.1, 0), (-0.1, 0)), ((0.1, 0, 0), (0, 0.1)), ((0, -0.05, 0), (0.05, 0))], ids=str
 )
-def test_a_turned_camera_sees_the_ball_elsewhere(eye, turn, moves):
+def test_a_turned_camera_sees_the_ball_elsewhere(camera, turn, moves):
     ball = np.array([0.8, 0.0, 0.0512])
-    moved = seen(eye.render(AHEAD, ball, Visuals(camera_turn=turn))) - seen(eye.render(AHEAD, ball))
+    moved = seen(camera.render(AHEAD, ball, Visuals(camera_turn=turn))) - seen(camera.render(AHEAD, ball))
     np.testing.assert_allclose(moved, moves, atol=0.006)
 
 
-def test_a_rolled_camera_turns_the_picture_the_other_way(eye):
+def test_a_rolled_camera_turns_the_image_the_other_way(camera):
     ball = np.array([0.8, -0.2, 0.0512])
-    _, below = seen(eye.render(AHEAD, ball, Visuals(camera_turn=(0.0, 0.0, 0.3))))
-    right, _ = seen(eye.render(AHEAD, ball))
+    _, below = seen(camera.render(AHEAD, ball, Visuals(camera_turn=(0.0, 0.0, 0.3))))
+    right, _ = seen(camera.render(AHEAD, ball))
     assert np.tan(below) == pytest.approx(-np.sin(0.3) * np.tan(right), abs=0.01)
 
 
 @pytest.mark.parametrize(("shift", "moves"), [((0.05, 0, 0), (-1, 0)), ((0, 0.05, 0), (0, -1))], ids=str)
-def test_a_shifted_camera_sees_the_ball_on_the_other_side(eye, shift, moves):
+def test_a_shifted_camera_sees_the_ball_on_the_other_side(camera, shift, moves):
     ball = np.array([0.8437, 0.0, 0.0512])
-    moved = seen(eye.render(AHEAD, ball, Visuals(camera_shift=shift))) - seen(eye.render(AHEAD, ball))
+    moved = seen(camera.render(AHEAD, ball, Visuals(camera_shift=shift))) - seen(camera.render(AHEAD, ball))
     np.testing.assert_allclose(moved, np.arctan(0.05 / 0.8) * np.array(moves), atol=0.006)
 
 
-def test_a_wider_view_makes_the_ball_smaller(eye):
-    wide = find_ball(eye.render(AHEAD, BALL, Visuals(view=1.2)), BallColour()).area
-    assert wide < 0.85 * find_ball(eye.render(AHEAD, BALL), BallColour()).area
+def test_a_wider_view_makes_the_ball_smaller(camera):
+    wide = find_ball(camera.render(AHEAD, BALL, Visuals(view=1.2)), BallColour()).area
+    assert wide < 0.85 * find_ball(camera.render(AHEAD, BALL), BallColour()).area
 
 
-def test_training_changes_nothing_and_leaves_nothing_of_what_was_drawn_before(eye):
+def test_training_changes_nothing_and_leaves_nothing_of_what_was_drawn_before(camera):
     poses, targets, shown = *worlds(4)[:2], np.ones(4, dtype=bool)
-    before = eye.render_batch(poses, targets, shown)
+    before = camera.render_batch(poses, targets, shown)
     for name in VISUAL_RANGES:
-        assert (eye.render_batch(poses, targets, shown, drawn(name)) != before).any(axis=(1, 2, 3)).all()
+        assert (camera.render_batch(poses, targets, shown, drawn(name)) != before).any(axis=(1, 2, 3)).all()
     training = TRAINING_VISUALS.draw(np.random.default_rng(0).random((4, DRAWS)))
-    np.testing.assert_array_equal(eye.render_batch(poses, targets, shown, training), before)
+    np.testing.assert_array_equal(camera.render_batch(poses, targets, shown, training), before)
 
 
 @pytest.mark.parametrize("name", VISUAL_RANGES)
@@ -189,27 +195,27 @@ def test_visuals_are_the_callers_numbers_and_stay_within_their_range(name):
 
 
 @pytest.mark.parametrize("name", [name for name in VISUAL_RANGES if name != "other_colour"])
-def test_nothing_but_the_ball_looks_like_the_ball(eye, name):
+def test_nothing_but_the_ball_looks_like_the_ball(camera, name):
     """Whatever is drawn, an empty room holds no ball, and a ball is found: the task stays possible."""
     poses, targets, _ = worlds(30, seed=2)
     visuals = drawn(name, 30, seed=3)
-    empty = eye.render_batch(poses, targets, np.zeros(30, dtype=bool), visuals)
+    empty = camera.render_batch(poses, targets, np.zeros(30, dtype=bool), visuals)
     assert all(find_ball(image, BallColour()) is None for image in empty)
-    full = eye.render_batch(poses, targets, np.ones(30, dtype=bool), visuals)
+    full = camera.render_batch(poses, targets, np.ones(30, dtype=bool), visuals)
     assert np.mean([find_ball(image, BallColour()) is not None for image in full]) > 0.9
 
 
-def test_visuals_for_another_number_of_environments_are_refused(eye):
+def test_visuals_for_another_number_of_environments_are_refused(camera):
     poses, targets, shown = worlds(4)
     with pytest.raises(WrongUseError, match="ball has the shape"):
-        eye.render_batch(poses, targets, shown, Visuals(ball=np.ones((3, 3))))
+        camera.render_batch(poses, targets, shown, Visuals(ball=np.ones((3, 3))))
 
 
 # The robot from outside
 
 
 @pytest.fixture(scope="module")
-def portrait():
+def robot_renderer():
     with contextlib.closing(RobotRenderer(320, 200, [BALL], gaze=True)) as renderer:
         yield renderer
 
@@ -219,24 +225,24 @@ def differing(image, other):
     return np.mean(np.abs(image.astype(int) - other).max(axis=-1) > 25)
 
 
-def test_a_robot_that_moves_looks_different_and_is_drawn_the_same_again(portrait):
+def test_a_robot_that_moves_looks_different_and_is_drawn_the_same_again(robot_renderer):
     turned = NEUTRAL + np.eye(9)[5] * 0.5
-    still, moved = portrait.render(NEUTRAL, None), portrait.render(turned, None)
+    still, moved = robot_renderer.render(NEUTRAL, None), robot_renderer.render(turned, None)
     assert still.shape == (200, 320, 3)
     assert still.dtype == np.uint8
     assert 0.002 < differing(moved, still) < 0.2
-    assert differing(portrait.render(NEUTRAL, None), still) == 0
+    assert differing(robot_renderer.render(NEUTRAL, None), still) == 0
 
 
-def test_a_pose_out_of_reach_leaves_the_robot_where_it_was(portrait):
-    still = portrait.render(NEUTRAL, None)
-    assert differing(portrait.render(NEUTRAL + np.eye(9)[2], None), still) == 0
+def test_a_pose_out_of_reach_leaves_the_robot_where_it_was(robot_renderer):
+    still = robot_renderer.render(NEUTRAL, None)
+    assert differing(robot_renderer.render(NEUTRAL + np.eye(9)[2], None), still) == 0
 
 
 @pytest.mark.parametrize("target", [BALL, np.array([0.5, 0.4, 0.1]), np.array([1.1, -0.5, -0.1])], ids=str)
-def test_the_view_holds_robot_and_ball_and_the_line_of_gaze(portrait, target):
-    portrait.frame([target])
-    empty, full = portrait.render(NEUTRAL, None).astype(int), portrait.render(NEUTRAL, target).astype(int)
+def test_the_view_holds_robot_and_ball_and_the_line_of_gaze(robot_renderer, target):
+    robot_renderer.frame([target])
+    empty, full = robot_renderer.render(NEUTRAL, None).astype(int), robot_renderer.render(NEUTRAL, target).astype(int)
     green = (full[..., 1] > 100) & (full[..., 0] < 60) & (full[..., 2] < 60)
     orange = (full[..., 0] > 150) & (full[..., 1] < 120) & (full[..., 2] < 80)
     assert find_ball(full.astype(np.uint8), BallColour()) is not None
@@ -261,7 +267,7 @@ def test_an_environment_shows_its_robot():
         assert differing(env.render(), before) > 0
 
 
-def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(eye, portrait):
+def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(camera, robot_renderer):
     drawing, done = threading.Event(), threading.Event()
 
     def hold():
@@ -271,7 +277,7 @@ def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(eye, portrait):
     thread = threading.Thread(target=ROBOT_IMAGES.do, args=[hold])
     thread.start()
     drawing.wait(60)
-    eye.render(AHEAD, BALL)  # would wait for ever in the same thread
+    camera.render(AHEAD, BALL)  # would wait for ever in the same thread
     done.set()
     thread.join(60)
     assert not thread.is_alive()
@@ -280,24 +286,24 @@ def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(eye, portrait):
 # Contexts
 
 
-def test_cameras_side_by_side_do_not_disturb_each_other(eye):
+def test_cameras_side_by_side_do_not_disturb_each_other(camera):
     poses, targets, shown = worlds(3)
-    alone = eye.render_batch(poses, targets, shown)
+    alone = camera.render_batch(poses, targets, shown)
     with contextlib.closing(HeadCameraRenderer(ENV_CAMERA)) as square:
         first = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
         for _ in range(3):
-            np.testing.assert_array_equal(eye.render_batch(poses, targets, shown), alone)
+            np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), alone)
             again = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
             np.testing.assert_array_equal(again, first)
-    np.testing.assert_array_equal(eye.render_batch(poses, targets, shown), alone)
+    np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), alone)
 
 
-def test_any_thread_may_draw_and_close(eye):
-    expected, other = eye.render(AHEAD, BALL), HeadCameraRenderer()
+def test_any_thread_may_draw_and_close(camera):
+    expected, other = camera.render(AHEAD, BALL), HeadCameraRenderer()
     images = []
 
     def work():
-        images.extend(camera.render(AHEAD, BALL) for camera in (eye, other) for _ in range(5))
+        images.extend(each.render(AHEAD, BALL) for each in (camera, other) for _ in range(5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -309,7 +315,7 @@ def test_any_thread_may_draw_and_close(eye):
     closing.join(60)
     assert len(images) == 40
     assert all(np.array_equal(image, expected) for image in images)
-    np.testing.assert_array_equal(eye.render(AHEAD, BALL), expected)
+    np.testing.assert_array_equal(camera.render(AHEAD, BALL), expected)
 
 
 def test_a_closed_camera_says_so():
@@ -326,10 +332,10 @@ from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
 def use(count):
     for _ in range(count):
-        eye = HeadCameraRenderer()
-        eye.render(np.eye(4), np.array([0.8, 0.0, 0.0]))
+        camera = HeadCameraRenderer()
+        camera.render(np.eye(4), np.array([0.8, 0.0, 0.0]))
         CLOSE
-        del eye
+        del camera
     gc.collect()
     HeadCameraRenderer().close()  # whatever the garbage collector handed over has been freed before this
     return psutil.Process().memory_info().rss / 2**20, psutil.Process().num_fds(), psutil.Process().num_threads()
@@ -340,7 +346,7 @@ print(*use(COUNT), *use(4 * COUNT))
 
 @pytest.mark.long
 @pytest.mark.parametrize("count", [5, 40])
-@pytest.mark.parametrize("close", ["eye.close()", "pass"], ids=["closed", "garbage collected"])
+@pytest.mark.parametrize("close", ["camera.close()", "pass"], ids=["closed", "garbage collected"])
 def test_cameras_leave_nothing_behind(close, count):
     script = OPENING.replace("CLOSE", close).replace("COUNT", str(count))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=250, check=True)
@@ -363,10 +369,10 @@ import os, warnings, numpy as np
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about forks beside threads
 from reachy_kit.runtime.errors import KitError
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
-eye = HeadCameraRenderer()
+camera = HeadCameraRenderer()
 if os.fork() == 0:
     try:
-        eye.render(np.eye(4), None)
+        camera.render(np.eye(4), None)
     except KitError as error:
         print("refused:", error, flush=True)
     os._exit(0)

@@ -1,8 +1,8 @@
-"""What the robot's eye sees, drawn off-screen: the ball over a table, without the robot's own 174,000 vertices.
+"""What the head camera sees, drawn off-screen: the ball over a table, without the robot's own 174,000 vertices.
 
 The camera is the pinhole of reachy_kit.runtime.perception.camera at the SDK's place in the head, so that bearings
 measured in the image and bearings from geometry are the same numbers. One context draws any number of environments one
-after the other: it needs EGL or OSMesa. Nearly all the time goes into OpenGL; setting up a frame takes a hundredth.
+after the other; it needs EGL or OSMesa. Nearly all the time goes into OpenGL; setting up a frame takes a hundredth.
 """
 
 import mujoco
@@ -25,7 +25,7 @@ _OUT_OF_SIGHT = (0.0, 0.0, -10.0)
 _LIFT = np.array([0.0, 0.0, HEAD_HEIGHT])
 _HEADLIGHT = {"ambient": 0.45, "diffuse": 0.5, "specular": 0.5}
 _LAMP_DIFFUSE, _LAMP_SPECULAR = 0.7, 0.3
-"""MuJoCo's defaults, as are the headlight's."""
+"""MuJoCo's defaults, like the headlight's."""
 _LIT = np.array([0.5, 0.1, 0.0])
 """m, the point of the table that the lamp points at."""
 _EXTENT = 1.135
@@ -35,7 +35,7 @@ _ROOM, _CEILING, _WALL_HALF = 3.0, 2.8, 0.05
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _TABLE, _WALL = 0, 1
 """Materials."""
-_UNTOUCHABLE = {"contype": 0, "conaffinity": 0}
+_NO_CONTACT = {"contype": 0, "conaffinity": 0}
 
 
 class HeadCameraRenderer:
@@ -53,7 +53,7 @@ class HeadCameraRenderer:
         self._field_of_view = np.rad2deg(camera.vertical_field_of_view)
         self._model = _scene(camera)
         self._data = mujoco.MjData(self._model)
-        self._eye, self._ball = (self._model.body(name).mocapid[0] for name in ("eye", "target"))
+        self._camera, self._ball = (self._model.body(name).mocapid[0] for name in ("camera", "target"))
         self._clutter = np.array([self._model.geom(f"clutter {index}").id for index in range(CLUTTER)])
         self._view = mujoco.MjvCamera()
         self._view.type, self._view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
@@ -67,7 +67,7 @@ class HeadCameraRenderer:
         Args:
             head_pose: (4, 4) base ← head.
             target: (3,) m, base frame; None while the ball is hidden.
-            visuals: how the world looks; None = as in training.
+            visuals: appearance of the world; None = as in training.
         """
         ball = np.zeros(3) if target is None else target
         image: Image = self.render_batch(head_pose[None], ball[None], np.array([target is not None]), visuals)[0]
@@ -76,30 +76,30 @@ class HeadCameraRenderer:
     def render_batch(
         self, head_poses: Array, targets: Array, shown: npt.NDArray[np.bool_], visuals: Visuals | None = None
     ) -> npt.NDArray[np.uint8]:
-        """What N environments' eyes see: (N, H, W, 3) RGB uint8.
+        """(N, H, W, 3) RGB uint8, one frame per environment.
 
         Args:
             head_poses: (N, 4, 4) base ← head.
             targets: (N, 3) m, base frame.
             shown: (N,) False while the ball is hidden.
-            visuals: how each world looks; None = all as in training.
+            visuals: appearance of each world; None = all as in training.
 
         Raises:
             WrongUseError: visuals for another number of environments.
             KitError: the camera is closed.
         """
         count = len(head_poses)
-        looks = (visuals or NOMINAL).rows(count)
+        rows = (visuals or NOMINAL).rows(count)
         places = head_poses[:, :3, 3] + np.sum(head_poses[:, :3, :3] * CAMERA_IN_HEAD, axis=-1) + _LIFT
         axes = head_poses[:, :3, :3] @ _CAMERA_AXES
-        places = places + np.sum(axes * looks["camera_shift"][:, None, :], axis=-1)
+        places = places + np.sum(axes * rows["camera_shift"][:, None, :], axis=-1)
         balls = np.where(shown[:, None], targets + _LIFT, _OUT_OF_SIGHT)
         images = np.empty((count, *self.shape), dtype=np.uint8)
 
         def draw() -> None:
             for index in range(count):
-                self._look({name: values[index] for name, values in looks.items()})
-                self._place(places[index], axes[index], looks["camera_turn"][index], balls[index])
+                self._apply({name: values[index] for name, values in rows.items()})
+                self._place(places[index], axes[index], rows["camera_turn"][index], balls[index])
                 self._canvas.draw(self._data, self._view, images[index])
 
         self._canvas.run(draw)
@@ -110,46 +110,46 @@ class HeadCameraRenderer:
         self._canvas.close()
 
     def _place(self, place: Array, axes: Array, turn: Array, ball: Array) -> None:
-        """Camera and ball, in m above the table; mj_forward is 3 µs here, so nothing cheaper stands in for it."""
+        """Place camera and ball, in m above the table; mj_forward takes 3 µs here."""
         aim, extra = np.empty(4), np.empty(4)
         mujoco.mju_mat2Quat(aim, (axes * _MUJOCO_AXES).ravel())
         angle = float(np.linalg.norm(turn))
         mujoco.mju_axisAngle2Quat(extra, turn * _MUJOCO_AXES / (angle or 1.0), angle)
-        mujoco.mju_mulQuat(self._data.mocap_quat[self._eye], aim, extra)
-        self._data.mocap_pos[self._eye] = place
+        mujoco.mju_mulQuat(self._data.mocap_quat[self._camera], aim, extra)
+        self._data.mocap_pos[self._camera] = place
         self._data.mocap_pos[self._ball] = ball
         mujoco.mj_forward(self._model, self._data)
 
-    def _look(self, look: dict[str, Array]) -> None:
-        """Write one environment's visuals into the model. Textures stay: uploading one takes 5 ms, four frames."""
-        model, light = self._model, look["brightness"]
-        model.geom("target").rgba[:3] = look["ball"]
+    def _apply(self, visuals: dict[str, Array]) -> None:
+        """Write one environment's visuals into the model. Textures stay: an upload takes 5 ms, like four frames."""
+        model, light = self._model, visuals["brightness"]
+        model.geom("target").rgba[:3] = visuals["ball"]
         for part, value in _HEADLIGHT.items():
             getattr(model.vis.headlight, part)[:] = value * light
         model.light_diffuse[0], model.light_specular[0] = _LAMP_DIFFUSE * light, _LAMP_SPECULAR * light
-        model.light_pos[0] = look["lamp"] + _LIFT
+        model.light_pos[0] = visuals["lamp"] + _LIFT
         beam = _LIT - model.light_pos[0]
         model.light_dir[0] = beam / np.linalg.norm(beam)
-        model.mat_rgba[_TABLE, :3], model.mat_rgba[_WALL] = look["table"], look["wall"]
-        model.mat_texrepeat[_TABLE] = look["checks"]
-        things, half = look["clutter"], look["clutter"][:, 2]
+        model.mat_rgba[_TABLE, :3], model.mat_rgba[_WALL] = visuals["table"], visuals["wall"]
+        model.mat_texrepeat[_TABLE] = visuals["checks"]
+        things, half = visuals["clutter"], visuals["clutter"][:, 2]
         model.geom_pos[self._clutter, :2], model.geom_pos[self._clutter, 2] = things[:, :2], half
         model.geom_size[self._clutter] = half[:, None]
         model.geom_rgba[self._clutter, :3], model.geom_rgba[self._clutter, 3] = things[:, 3:], half > 0
-        model.cam_fovy[0] = self._field_of_view * look["view"]
+        model.cam_fovy[0] = self._field_of_view * visuals["view"]
 
 
 def _scene(camera: PinholeCamera) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.visual.quality.offsamples = 0
-    spec.visual.quality.shadowsize = 0  # the map of shadows that nobody draws took 64 MB and most of the opening
+    spec.visual.quality.shadowsize = 0  # an unused shadow map takes 64 MB and most of the opening time
     spec.visual.global_.offwidth, spec.visual.global_.offheight = camera.width, camera.height
     spec.stat.extent = _EXTENT
     _add_table_and_sky(spec)
     _add_room(spec)
     spec.worldbody.add_light()
-    eye = spec.worldbody.add_body(name="eye", mocap=True)
-    eye.add_camera(name="eye", fovy=np.rad2deg(camera.vertical_field_of_view))
+    mount = spec.worldbody.add_body(name="camera", mocap=True)
+    mount.add_camera(name="camera", fovy=np.rad2deg(camera.vertical_field_of_view))
     add_ball(spec)
     return spec.compile()
 
@@ -179,13 +179,13 @@ def _add_table_and_sky(spec: mujoco.MjSpec) -> None:
 
 
 def _add_room(spec: mujoco.MjSpec) -> None:
-    """Walls, a ceiling and things on the table: there only where the visuals want them."""
+    """Walls, a ceiling and things on the table, each visible only where the visuals ask for it."""
     spec.add_material(name="wall", specular=0.0)
     out, high = _ROOM + _WALL_HALF, _CEILING / 2
     walls = [([x * out, y * out, high], [_WALL_HALF if x else out, _WALL_HALF if y else out, high]) for x, y in _SIDES]
     for place, size in [*walls, ([0, 0, _CEILING + _WALL_HALF], [out, out, _WALL_HALF])]:
-        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=place, size=size, material="wall", **_UNTOUCHABLE)
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=place, size=size, material="wall", **_NO_CONTACT)
     for index in range(CLUTTER):
         shape = mujoco.mjtGeom.mjGEOM_SPHERE if index % 2 else mujoco.mjtGeom.mjGEOM_BOX
         name, place = f"clutter {index}", [1.0, float(index), 1.0]
-        spec.worldbody.add_geom(type=shape, name=name, pos=place, size=[0.1] * 3, **_UNTOUCHABLE)
+        spec.worldbody.add_geom(type=shape, name=name, pos=place, size=[0.1] * 3, **_NO_CONTACT)

@@ -1,9 +1,9 @@
-"""How the world looks to the eye, one set of values for each environment, and named ranges to draw them from.
+"""Appearance of the world to the head camera: values for each environment, and named ranges to draw them from.
 
-A policy that learned from pixels is trained on TRAINING_VISUALS and examined on HELD_OUT_VISUALS. Nothing here moves
-the ball or the robot: only what the eye sees of them changes.
+A policy that learned from pixels is trained on TRAINING_VISUALS and evaluated on HELD_OUT_VISUALS. Nothing here moves
+the ball or the robot: only their appearance changes.
 
-Try it: .venv/bin/python -m reachy_sim.rendering.visuals runs/visuals.png   (one row a range)
+Try it: .venv/bin/python -m reachy_sim.rendering.visuals runs/visuals.png   (one row for each range)
 """
 
 import math
@@ -24,7 +24,7 @@ CLUTTER = 6
 
 @dataclass(frozen=True)
 class Visuals:
-    """What the eye sees; every field as given here, or with an axis of N environments in front.
+    """Appearance of the world; every field as given here, or with an axis of N environments in front.
 
     The defaults are the world that training and the detector know. Colours are 0–1.
     """
@@ -38,9 +38,9 @@ class Visuals:
     table: ArrayLike = (1.0, 1.0, 1.0)
     """(3,) tint: multiplies the table's brown checks."""
     checks: ArrayLike = 8.0
-    """() how often the table's pattern repeats in a metre."""
+    """() repetitions of the table's pattern per metre."""
     wall: ArrayLike = (0.0, 0.0, 0.0, 0.0)
-    """(4,) red, green, blue of the walls and the ceiling, and 1; with 0 there are none, and the room is pale."""
+    """(4,) red, green, blue of the walls and the ceiling, and 1; with 0 there are no walls, and the room is pale."""
     clutter: ArrayLike = ((0.0,) * 6,) * CLUTTER
     """(CLUTTER, 6) for each thing: x, y in m, base frame; half its size in m, 0 = not there; red, green, blue."""
     camera_turn: ArrayLike = (0.0, 0.0, 0.0)
@@ -59,17 +59,17 @@ class Visuals:
         return {name: self._rows(name, count) for name in SHAPES}
 
     def _rows(self, name: str, count: int) -> Array:
-        values, one = np.asarray(getattr(self, name), dtype=np.float64), SHAPES[name]
-        if values.shape not in (one, (count, *one)):
-            raise WrongUseError(f"visuals: {name} has the shape {values.shape}; {one} or {(count, *one)} is wanted")
-        return np.broadcast_to(values, (count, *one))
+        values, shape = np.asarray(getattr(self, name), dtype=np.float64), SHAPES[name]
+        if values.shape not in (shape, (count, *shape)):
+            raise WrongUseError(f"visuals: {name} has the shape {values.shape}; {shape} or {(count, *shape)} is wanted")
+        return np.broadcast_to(values, (count, *shape))
 
 
 NOMINAL = Visuals()
 SHAPES: dict[str, tuple[int, ...]] = {field.name: np.shape(getattr(NOMINAL, field.name)) for field in fields(Visuals)}
 """Of one environment's value of each field."""
 DRAWS = sum(math.prod(shape) for shape in SHAPES.values())
-"""Uniform numbers that one environment's visuals take. One for every number, also for those a range holds still, so
+"""Uniform numbers that one environment's visuals take: one for each value, also for those that a range holds still, so
 that an environment's clutter does not change when its ball does."""
 
 
@@ -108,7 +108,7 @@ _FAR = np.hstack([_PLACES + np.array([0.6, 0.25]), np.tile([0.28, 1.0, 0.3, 1.0]
 """Red is never less than green, here and in the walls and the table: nothing else has the ball's colour."""
 
 TRAINING_VISUALS = VisualRange()
-"""No change at all."""
+"""The world as it is without visuals."""
 VISUAL_RANGES: dict[str, VisualRange] = {
     "other_colour": _between(ball=([0.85, 0.30, 0.02], [1.0, 0.45, 0.12])),
     "dim_light": _between(
@@ -132,17 +132,17 @@ camera that was not mounted straight. Chosen by us, not measured: the size of ea
 
 
 def gallery(views: int = 5, seed: int = 0) -> Image:
-    """A picture with one row a range, training first, and one drawn environment a column."""
+    """One image: a row for each range, training first, and a column for each drawn environment."""
     from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
     rng = np.random.default_rng(seed)
     poses = np.tile(np.eye(4), (views, 1, 1))
     targets = np.stack([np.linspace(0.6, 1.2, views), np.linspace(0.25, -0.35, views), np.full(views, -0.05)], axis=-1)
     ranges = (TRAINING_VISUALS, *VISUAL_RANGES.values())
-    eye = HeadCameraRenderer()
+    camera = HeadCameraRenderer()
     shown = np.ones(views, dtype=bool)
-    rows = [eye.render_batch(poses, targets, shown, span.draw(rng.random((views, DRAWS)))) for span in ranges]
-    eye.close()
+    rows = [camera.render_batch(poses, targets, shown, span.draw(rng.random((views, DRAWS)))) for span in ranges]
+    camera.close()
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 

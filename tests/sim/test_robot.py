@@ -1,4 +1,4 @@
-"""SimRobot: on either tier it goes where it is told, inside its limits, and the same way every time."""
+"""SimRobot: on either tier it reaches its targets, inside its limits, and the same way every time."""
 
 import contextlib
 import time
@@ -49,7 +49,7 @@ def robot(request):
     return robot
 
 
-# Going where it is told
+# Reaching its targets
 
 
 def test_a_connected_robot_stands_at_neutral(robot):
@@ -124,19 +124,19 @@ def test_the_motors_are_asked_for_at_each_reset(tier):
     assert turned() > 1.5 * turned() > 0.05
 
 
-def test_whoever_watches_is_told_of_every_tick():
-    told = []
-    robot = SimRobot(SimRobotConfig(tier="kinematic"), watch=lambda state, time: told.append((state, time)))
+def test_watch_is_called_after_every_tick():
+    calls = []
+    robot = SimRobot(SimRobotConfig(tier="kinematic"), watch=lambda state, time: calls.append((state, time)))
     hold(robot, pose({YAW: 0.2}), 0.1)
-    assert [time for _, time in told] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
-    np.testing.assert_array_equal(told[-1][0], robot.get_observation().state)
+    assert [time for _, time in calls] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+    np.testing.assert_array_equal(calls[-1][0], robot.get_observation().state)
 
 
 # Pace
 
 
 class Clock:
-    """Passes only while somebody sleeps on it, or when it is told to."""
+    """Passes only in ``sleep``, or where a test sets it."""
 
     def __init__(self):
         self.time = 7.0

@@ -11,7 +11,7 @@ TICK = 0.02
 
 
 class StiffRobot:
-    """Is at once where it is told to be, but never turns its head further than half a radian."""
+    """Reaches its target at once, but never turns its head further than half a radian."""
 
     name, control_hz = "stiff", 50
 
@@ -88,7 +88,7 @@ class SeedAndTime:
 
 
 class Listener:
-    """A subscriber that writes down what it is told."""
+    """A subscriber that keeps its events."""
 
     def __init__(self, name="", events=None):
         self.name, self.events, self.steps, self.ended = name, [] if events is None else events, [], []
@@ -159,14 +159,14 @@ def test_the_episode_starts_where_the_world_says_and_at_the_robots_time(robot):
     assert policy.resets == 1
 
 
-def test_without_a_world_the_episode_starts_at_neutral_and_is_not_judged(robot):
+def test_without_a_world_the_episode_starts_at_neutral_and_has_no_measures(robot):
     episode = rollout(robot, Script(turned()), seconds=0.2, policy_hz=25)
     np.testing.assert_array_equal(robot.resets, [NEUTRAL])
     assert (episode.success, episode.task_error, episode.reward) == (None, None, None)
     assert episode.steps == 5
 
 
-def test_perception_fills_the_features_and_is_told_the_seed(robot):
+def test_perception_fills_the_features_and_receives_the_seed(robot):
     policy = Script(turned())
     rollout(robot, policy, seconds=0.08, policy_hz=25, perception=SeedAndTime(), seed=5)
     np.testing.assert_allclose([seen.environment_state for seen in policy.seen], [[5, 100], [5, 100.04]])
@@ -182,8 +182,8 @@ def test_subscribers_hear_the_start_every_step_and_the_end_in_their_order(robot)
     events = []
     listeners = [Listener("a", events), Listener("b", events)]
     rollout(robot, Script(turned()), seconds=0.08, policy_hz=25, seed=3, subscribers=listeners)
-    told = [("start", 3), ("step", 0), ("step", 1), ("end", 3)]
-    assert events == [(name, *what) for what in told for name in ("a", "b")]
+    expected = [("start", 3), ("step", 0), ("step", 1), ("end", 3)]
+    assert events == [(name, *what) for what in expected for name in ("a", "b")]
 
 
 def test_the_summary_is_the_last_seconds_error_the_mean_reward_and_the_final_success(robot):
@@ -250,7 +250,7 @@ def after(ticks, reason):
 
 @pytest.mark.parametrize("reason", EndReason)
 @pytest.mark.parametrize("seconds", [0.4, None])
-def test_an_episode_ends_when_it_is_told_to_and_says_why(robot, reason, seconds):
+def test_an_episode_ends_when_stop_says_so_and_keeps_the_reason(robot, reason, seconds):
     listener = Listener()
     options = {"seed": 4, "subscribers": [listener], "stop": after(6, reason)}
     episode = rollout(robot, Script(turned()), seconds=seconds, policy_hz=25, world=Clockwork(), **options)

@@ -1,7 +1,7 @@
 """Drawing without a screen: OpenGL contexts that any thread may use and that are freed.
 
-A context belongs to the thread in which it is current, and freeing one frees by number whatever is current. So the
-drawing is done by threads of its own: viewer, control loop and garbage collector only hand them work.
+A context belongs to the thread in which it is current, and freeing one frees, by number, what the current one holds. So
+threads of their own do the drawing: viewer, control loop and garbage collector only hand them work.
 
 Try it: make bench   (frames/s of the simulated head camera)
 """
@@ -54,7 +54,7 @@ class DrawingThread:
         def job() -> None:
             try:
                 done.set_result(work())
-            except BaseException as error:  # the caller's to handle, whatever it is
+            except BaseException as error:  # the caller's to handle
                 done.set_exception(error)
 
         self._jobs.put(job)

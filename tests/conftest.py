@@ -62,8 +62,8 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
 
 
 def record_look_at(path: Path, *, episodes: int, hz: int, camera: bool) -> None:
-    from reachy_kit.cli.record import record_episodes
-    from reachy_kit.cli.robots import open_session
+    from reachy_kit.workflows.record import record_episodes
+    from reachy_kit.workflows.session import open_session
     from reachy_sim.tasks import variant_by_name
 
     look_at = variant_by_name("look_at")
@@ -88,7 +88,7 @@ def seen_dataset(make_once) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(recorded_dataset: Path, make_once):
     """A run (reachy_policies.runs.run.Run) of the chunk policy: trained briefly, so it works but not well."""
-    from reachy_kit.cli.train import train_imitation
+    from reachy_kit.workflows.training.train_imitation import train_imitation
     from reachy_policies.runs.run import open_run
 
     path = make_once(

@@ -1,6 +1,6 @@
-"""``reachy-kit``: the verbs, and what becomes of errors.
+"""``reachy-kit``: its commands, and what becomes of errors.
 
-Only typer and the standard library load here; each verb loads what it needs when it runs.
+Only typer and the standard library load here; each command loads what it needs when it runs.
 """
 
 import signal
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit import __version__
-from reachy_kit.cli import demo, evaluate, export, record, reinforce, run, sysid, train, view
+from reachy_kit.cli import demo, evaluate, export, record, run, sysid, train_imitation, train_rl, view
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interrupts import terminate_like_interrupt
 
@@ -25,15 +25,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+train_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+train_app.command("imitation")(train_imitation.imitation)
+train_app.command("rl")(train_rl.rl)
 app.command("demo")(demo.demo)
 app.command("record")(record.record)
-train.app.command("rl")(reinforce.rl)
-app.add_typer(train.app, name="train")
+app.add_typer(train_app, name="train")
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.command("sysid")(sysid.sysid)
 app.command("view")(view.view)
+
+
+@train_app.callback()
+def train() -> None:
+    """Learn from what was recorded, or by reinforcement learning in the simulator.
+
+    Example: reachy-kit train imitation --dataset data/look_at --out runs/look_at
+    """
 
 
 def _version(value: bool) -> None:
@@ -56,7 +66,7 @@ def options(
 
 
 def run_cli() -> None:
-    """Entry point: turn whatever ends a command into one or two lines and an exit code."""
+    """Run the command line: whatever ends a command becomes one or two lines and an exit code."""
     terminate_like_interrupt()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
@@ -66,13 +76,13 @@ def run_cli() -> None:
         if ended.code == INTERRUPTED:
             print("stopped by Ctrl-C; what was saved before is kept", file=sys.stderr)
         raise
-    except Exception as error:  # the last net: a pupil sees a line, not a traceback
+    except Exception as error:  # the last net: people see a line, not a traceback
         if debug:
             traceback.print_exc()
-        said = " ".join(str(error).split())  # other people's errors run over many lines
+        message = " ".join(str(error).split())  # the errors of other packages run over many lines
         known = isinstance(error, KitError)
         print(
-            f"error: {said}" if known else f"error: {type(error).__name__}: {said}. --debug tells where",
+            f"error: {message}" if known else f"error: {type(error).__name__}: {message}. --debug shows where",
             file=sys.stderr,
         )
         sys.exit(error.exit_code if isinstance(error, KitError) else 1)

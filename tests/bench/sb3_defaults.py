@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
 
-from reachy_kit.cli.simulated import make_envs
 from reachy_kit.runtime.seeds import round_seeds
+from reachy_kit.workflows.sim_factory import make_envs
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
 from reachy_policies.rollouts.episode_batch import EpisodeBatch, Observations, play
 from reachy_sim.envs.vector_env import ReachyMiniVectorEnv

@@ -221,7 +221,7 @@ def test_training_on_other_actions(kit, dataset):
 @pytest.mark.parametrize(
     "setting, words",
     [
-        ("nonsense", "--set nonsense is no key=value"),
+        ("nonsense", "--set nonsense is not key=value"),
         ("speed=3", "no setting is called speed; there are"),
         ('max_steps="many"', "does not fit"),
         ("chunk_size=0", "chunk_size"),

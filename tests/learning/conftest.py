@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reachy_kit.cli.reinforce import train_rl
+from reachy_kit.workflows.training.train_rl import train_rl
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from reachy_kit.cli.dagger import train_dagger
 from reachy_kit.cli.main import app
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
+from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.imitation.dagger import Corrected, Corrections, best_of
 from reachy_policies.runs.run import open_run

@@ -8,13 +8,13 @@ import torch
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
-from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
+from reachy_kit.workflows.training.train_imitation import train_imitation
+from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
 from reachy_policies.data.image_tensors import SMALL, fitted
 from reachy_policies.export import export
@@ -163,8 +163,6 @@ def test_the_videos_are_read_frame_by_frame(seen_dataset):
 
 
 def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(seeing_run, seen_dataset, tmp_path):
-    from reachy_kit.cli import train
-
     out, seen = tmp_path / "run", []
 
     def once(progress):
@@ -172,7 +170,7 @@ def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(se
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train._chunk(seen_dataset, out, 0, dict(BRIEF), once)
+        train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF), on_progress=once)
     assert [progress.step for progress in seen] == [5]
     again = train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF))
     assert same(weights(again), weights(seeing_run))

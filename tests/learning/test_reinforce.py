@@ -14,9 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_kit.cli.reinforce import train_rl
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.evaluation.groups import open_group
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce import ReinforceSpec, stages_of

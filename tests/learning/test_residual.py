@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachy_kit.cli.reinforce import train_rl
-from reachy_kit.cli.simulated import BatchExpert, make_envs
-from reachy_kit.cli.train import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
+from reachy_kit.workflows.training.train_imitation import train_imitation
+from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.export import export
 from reachy_policies.models.lerobot import batch_policy_of
 from reachy_policies.models.residual.frozen_base import FrozenBase

@@ -1,0 +1,119 @@
+"""``reachy-kit train imitation``: learn from what was recorded."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOption, read_settings
+from reachy_kit.runtime.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from reachy_policies.runs.run import Run
+
+
+def imitation(
+    dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder of the run. An unfinished run is resumed; a finished one is replaced by a whole new one.",
+        ),
+    ],
+    policy: Annotated[
+        str,
+        typer.Option("--policy", help="What learns: chunk, or a policy of LeRobot's (act, diffusion and others)."),
+    ] = "chunk",
+    obs_type: Annotated[
+        str,
+        typer.Option(
+            "--obs-type",
+            help="What it observes: state (perception's features), or pixels of a dataset recorded with --camera; for "
+            "LeRobot's policies pixels_state too. Default: state for chunk, for the others pixels if there are any.",
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split, the weights and the batches.")] = 0,
+    seeds: SeedsOption = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin again, whatever --out holds of an unfinished training.")
+    ] = False,
+    track: Annotated[
+        bool, typer.Option("--track", help="Write TensorBoard's events into the folder tensorboard beside --out.")
+    ] = False,
+    dagger: Annotated[
+        int,
+        typer.Option(
+            "--dagger",
+            min=0,
+            metavar="ROUNDS",
+            help="Then let the policy act in the simulator, have the scripted expert correct it, and fit again; "
+            "rounds and the growing copy of the dataset lie in OUT.dagger.",
+        ),
+    ] = 0,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", metavar="FILE.py", help="For --dagger: the file of the dataset's task, if it is in one."
+        ),
+    ] = "",
+    dagger_episodes: Annotated[
+        int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each of these rounds adds.")
+    ] = 10,
+    config: ConfigOption = None,
+    settings: SetOption = [],  # noqa: B006  (typer copies it)
+    json: JsonOption = False,
+) -> None:
+    """Fit a policy to demonstrations, and stop when held-out episodes no longer improve.
+
+    After Ctrl-C or a crash the same command resumes from the last checkpoint.
+
+    Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
+
+    Example: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track
+
+    Example: reachy-kit train imitation --dataset data/track_images --obs-type pixels --out runs/track_images
+    """
+    from reachy_kit.workflows.training.dagger_training import train_dagger
+    from reachy_kit.workflows.training.sweep import train_seeds
+    from reachy_kit.workflows.training.train_imitation import train_imitation
+
+    if dagger and track:
+        raise WrongUseError("--track follows one fit; leave it out with --dagger, whose rounds have their own table")
+    given = read_settings(config, settings) | ({"obs_type": obs_type} if obs_type else {})
+    arguments: dict[str, Any] = {"dataset": dataset, "policy": policy, "fresh": fresh, "settings": given}
+    arguments |= {"rounds": dagger, "episodes": dagger_episodes, "task": task} if dagger else {"track": track}
+    if seeds:
+        train_seeds("dagger" if dagger else "imitation", out, seeds, arguments, reporter=show.TERMINAL)
+        show_seeds(out, seeds, json=json)
+        return
+    train = train_dagger if dagger else train_imitation
+    run = train(out=out, seed=seed, reporter=show.TERMINAL, **arguments)
+    if json:
+        show.print_json({"run": str(run.path), **run.card.provenance()})
+    else:
+        _show(run, out)
+
+
+def show_seeds(out: Path, seeds: int, *, json: bool) -> None:
+    """Show where the runs of several training seeds are."""
+    if json:
+        show.print_json({"runs": [str(out / f"seed-{seed}") for seed in range(seeds)]})
+    else:
+        show.result(
+            f"{seeds} seeds in {out}. Next: reachy-kit eval {out} --task TASK --variants held-out --episodes 200"
+        )
+
+
+def _show(run: "Run", out: Path) -> None:
+    card = run.card
+    error = card.held_out_error
+    plans = (
+        ""
+        if error is None
+        else f"; its plans for the held-out episodes are off by {1e3 * error:.1f} thousandths (m and rad)"
+    )
+    kept = f"round {card.result['dagger_round']}, " if card.method == "dagger" else ""
+    show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
+    show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")

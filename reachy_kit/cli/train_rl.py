@@ -1,0 +1,92 @@
+"""``reachy-kit train rl``: reinforcement learning in the simulator."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reachy_kit.cli import show
+from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOption, TaskOption, read_settings
+from reachy_kit.cli.train_imitation import show_seeds
+
+
+def rl(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; the same command again resumes it.")],
+    task: TaskOption,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Imitation run to start from; not needed for --method scratch.")
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="ppo: explore, starting from the imitation. scratch: explore without one. bc-continue: imitate the "
+            "expert further. filtered-bc: imitate its own successes. residual: keep the imitation, and correct its "
+            "actions.",
+        ),
+    ] = "ppo",
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME[,NAME…]",
+            help="The task's variant to learn in. Several are a curriculum, with as many iterations in each; "
+            "evaluations are made in the last one.",
+        ),
+    ] = "training",
+    tier: Annotated[
+        str, typer.Option("--tier", help="kinematic: fast. physics: MuJoCo. both: kinematic first, physics to finish.")
+    ] = "kinematic",
+    reward: Annotated[str, typer.Option("--reward", help="dense, or sparse: only success counts.")] = "dense",
+    randomization: Annotated[
+        str, typer.Option("--randomization", help="off, mild, wide, or a JSON file of reachy-kit sysid.")
+    ] = "off",
+    obs_type: Annotated[
+        str,
+        typer.Option(
+            "--obs-type",
+            help="For --method scratch: state (perception's features) or pixels. With --init, the kind of that run.",
+        ),
+    ] = "",
+    kl: Annotated[
+        float | None, typer.Option("--kl", help="Weight of the KL divergence from the start; 0 if not given.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=1, help="Iterations of collecting episodes and learning.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of episodes, exploration and updates.")] = 0,
+    seeds: SeedsOption = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again, whatever --out holds of this kind.")] = False,
+    config: ConfigOption = None,
+    settings: SetOption = [],  # noqa: B006  (typer copies it)
+    json: JsonOption = False,
+) -> None:
+    """Improve a policy by reinforcement learning in the simulator: chunked PPO from an imitation, or its rivals.
+
+    After Ctrl-C or a crash the same command resumes from the last checkpoint.
+
+    Example: reachy-kit train rl --init runs/track --task track --out runs/track_rl
+    """
+    from reachy_kit.workflows.training.sweep import train_seeds
+    from reachy_kit.workflows.training.train_rl import train_rl
+
+    given = read_settings(config, settings)
+    given |= {name: value for name, value in (("kl", kl), ("iterations", iterations)) if value is not None}
+    arguments: dict[str, Any] = {
+        "task": task, "init": init, "method": method, "variant": variant, "tier": tier, "reward": reward,
+        "randomization": randomization, "obs_type": obs_type, "fresh": fresh, "settings": given,
+    }  # fmt: skip
+    if seeds:
+        train_seeds("rl", out, seeds, arguments, reporter=show.TERMINAL)
+        show_seeds(out, seeds, json=json)
+        return
+    run = train_rl(out, seed=seed, reporter=show.TERMINAL, **arguments)
+    card = run.card
+    if json:
+        show.print_json({"run": str(run.path), "total_seconds": card.total_seconds, **card.provenance()})
+        return
+    show.result(
+        f"kept iteration {card.steps}: success {100 * card.result['success']:.0f} %, {card.error_heading} "
+        f"{card.result['error']:.1f} on the episodes that chose it; {card.seconds:.0f} s of training"
+    )
+    show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} expert --task {card.task}")

@@ -1,0 +1,164 @@
+"""Evaluation of policies through the robot's own control loop, one episode after another.
+
+Try it: reachy-kit eval expert random --task look_at --episodes 20
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.seeds import evaluation_seeds
+from reachy_kit.workflows.policy_arguments import load_policy, takes_images
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import SIMULATED, Session, open_session
+
+if TYPE_CHECKING:
+    from reachy_policies.evaluation.policy_evaluation import Evaluation
+    from reachy_policies.evaluation.statistics.intervals import PairedDifference
+    from reachy_sim.tasks.variants import Variant
+
+
+@dataclass(frozen=True)
+class PolicyEvaluations:
+    """Policies on the same episodes, on one robot or on two."""
+
+    task: str
+    variant: str
+    robot: str
+    against: str | None
+    """The other robot."""
+    results: "list[Evaluation]"
+    """One for each policy."""
+    elsewhere: "list[Evaluation]"
+    """The same on the other robot; empty without one."""
+    comparisons: "list[PairedDifference]"
+    """The first policy with each other one."""
+    transfers: "list[PairedDifference]"
+    """Each policy on the other robot with itself on this one."""
+
+
+def evaluate_policies(
+    policies: Sequence[str],
+    *,
+    task: str = "look_at",
+    variant: str = "training",
+    robot: str = "sim",
+    against: str | None = None,
+    perception: str = "auto",
+    episodes: int = 100,
+    seed: int = 0,
+    reporter: Reporter = SILENT,
+) -> PolicyEvaluations:
+    """Evaluate policies on the same initial states.
+
+    Args:
+        policies: expert, oracle, random, a run or a bundle each; the first is what the others are compared with.
+        task: its name, or the file of one.
+        variant: name of its variant.
+        robot: ``sim`` or ``daemon``.
+        against: the other one of these, to evaluate on it too; None for no other.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        episodes: initial states.
+        seed: of the first one.
+        reporter: shows the progress.
+
+    Returns:
+        The evaluations and their paired differences.
+
+    Raises:
+        WrongUseError: an argument does not exist or does not fit.
+        RefusedError: a policy was trained on other features.
+    """
+    from reachy_policies.evaluation.statistics.intervals import compare_pairs
+    from reachy_sim.tasks import variant_by_name
+
+    chosen, seeds = variant_by_name(task, variant), evaluation_seeds(seed, episodes)
+    require_simulated(robot, against)
+    results = _evaluate_on(robot, policies, chosen, perception, seeds, reporter)
+    elsewhere = _evaluate_on(against, policies, chosen, perception, seeds, reporter) if against else []
+    return PolicyEvaluations(
+        task=chosen.task.name,
+        variant=variant,
+        robot=robot,
+        against=against,
+        results=results,
+        elsewhere=elsewhere,
+        comparisons=[compare_pairs(results[0].successes, other.successes) for other in results[1:]],
+        transfers=[
+            compare_pairs(there.successes, here.successes) for here, there in zip(results, elsewhere, strict=False)
+        ],
+    )
+
+
+def require_simulated(robot: str, against: str | None) -> None:
+    """Refuse robots whose world has no ground truth, and a comparison of a robot with itself.
+
+    Args:
+        robot: to evaluate on.
+        against: the other one, or None.
+
+    Raises:
+        WrongUseError: they do not fit.
+    """
+    if robot not in SIMULATED:
+        raise WrongUseError("a real robot has no ground truth to evaluate by; evaluate on --robot sim or daemon")
+    if against not in (None, *SIMULATED) or against == robot:
+        raise WrongUseError(f"--against {against} with --robot {robot}: one of them is sim, the other daemon")
+
+
+def evaluate_policy(
+    argument: str,
+    session: Session,
+    variant: "Variant",
+    seeds: Sequence[int],
+    label: str | None = None,
+    reporter: Reporter = SILENT,
+) -> "Evaluation":
+    """Evaluate one policy in an open session that has a world.
+
+    Args:
+        argument: names the policy.
+        session: where to run it.
+        variant: of the task.
+        seeds: of the episodes.
+        label: of the policy in tables; its own name if None.
+        reporter: shows the progress.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        WrongUseError: there is no such policy, or it was trained for another task.
+        RefusedError: it was trained on other features.
+    """
+    from reachy_policies.evaluation import policy_evaluation
+
+    task = variant.task
+    loaded = load_policy(argument, session.perception.names, task.name)
+    if loaded.task not in (None, task.name):
+        raise WrongUseError(f"{argument} was trained for {loaded.task}, not for {task.name}")
+    assert session.world is not None, "a policy is evaluated where there is ground truth"
+    with reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance:
+        return policy_evaluation.evaluate_policy(
+            label or loaded.label,
+            session.robot,
+            loaded.policy,
+            seeds=seeds,
+            seconds=task.seconds,
+            policy_hz=loaded.policy_hz,
+            perception=session.perception,
+            world=session.world,
+            wall_clock=session.wall_clock,
+            error=task.spec.error,
+            on_episode=lambda episode: advance(),
+        )
+
+
+def _evaluate_on(
+    robot: str, policies: Sequence[str], variant: "Variant", perception: str, seeds: range, reporter: Reporter
+) -> "list[Evaluation]":
+    """Evaluate all policies on one robot; its camera is on where a policy takes images."""
+    camera = any(takes_images(argument) for argument in policies)
+    with open_session(robot, variant, perception, camera=camera) as session:
+        return [evaluate_policy(argument, session, variant, seeds, reporter=reporter) for argument in policies]

@@ -1,0 +1,45 @@
+"""A bundle made of a run.
+
+Try it: reachy-kit export runs/look_at --out look_at.bundle
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reachy_kit.workflows.reporter import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from reachy_kit.runtime.inference.bundle import Manifest
+
+
+@dataclass(frozen=True)
+class ExportedBundle:
+    """A bundle that was written."""
+
+    bundle: Path
+    manifest: "Manifest"
+    tolerance: float
+    """Largest parity error that is accepted, rad or m."""
+
+
+def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> ExportedBundle:
+    """Export a run as a bundle, and compare its ONNX graph with torch on recorded observations.
+
+    Args:
+        run: folder of the run.
+        out: the bundle to write.
+        reporter: shows the progress.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        WrongUseError: the folder is not a run.
+        RefusedError: its files are damaged, or its policy cannot be exported.
+        KitError: ONNX and torch differ, or the bundle cannot be written.
+    """
+    with reporter.working("loading torch and LeRobot"):
+        from reachy_policies.export import PARITY_TOLERANCE, export
+        from reachy_policies.runs.run import open_run
+    return ExportedBundle(out, export(open_run(run), out), PARITY_TOLERANCE)

@@ -1,0 +1,180 @@
+"""Demonstrations, recorded into a LeRobot dataset.
+
+Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import POLICY_RATES
+from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.seeds import recording_seeds
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import SIMULATED, Session, open_session
+
+if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import Policy, Subscriber
+    from reachy_sim.tasks.variants import Variant
+
+
+@dataclass(frozen=True)
+class RecordedDataset:
+    """A dataset after a recording."""
+
+    dataset: Path
+    episodes: int
+    """That it holds in all."""
+    task: str
+    robot: str
+    hz: int
+    """Decisions per second."""
+
+
+def record(
+    out: Path,
+    *,
+    task: str = "look_at",
+    variant: str = "training",
+    robot: str = "sim",
+    teleop: str = "scripted",
+    episodes: int = 20,
+    perception: str = "auto",
+    camera: bool = False,
+    hz: int = 25,
+    seed: int = 0,
+    reporter: Reporter = SILENT,
+) -> RecordedDataset:
+    """Record demonstrations of a task until a dataset holds as many episodes as are wanted.
+
+    Each episode is safe on disk before the next begins, so an interrupted recording is resumed by the same call.
+
+    Args:
+        out: folder of the dataset; an existing one is continued.
+        task: its name, or the file of one.
+        variant: name of its variant.
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        teleop: source of the demonstrations; ``scripted`` is the task's expert.
+        episodes: that the dataset shall hold in the end.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        camera: whether to keep the camera's images.
+        hz: decisions per second.
+        seed: another one draws other episodes.
+        reporter: shows the progress.
+
+    Returns:
+        What the dataset holds now.
+
+    Raises:
+        WrongUseError: an argument does not exist or does not fit.
+        RefusedError: the folder holds a dataset of another layout.
+        NoRobotError: no robot answers.
+    """
+    from reachy_sim.tasks import variant_by_name
+
+    if teleop != "scripted":
+        raise WrongUseError(f"--teleop {teleop} does not exist; there is scripted")
+    if hz not in POLICY_RATES:
+        raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
+    chosen = variant_by_name(task, variant)
+    with open_session(robot, chosen, perception, camera=camera or robot not in SIMULATED) as session:
+        total = record_episodes(
+            session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, reporter=reporter
+        )
+    return RecordedDataset(out, total, chosen.task.name, robot, hz)
+
+
+def record_episodes(
+    session: Session,
+    variant: "Variant",
+    out: Path,
+    *,
+    episodes: int,
+    hz: int,
+    seed: int,
+    camera: bool,
+    reporter: Reporter = SILENT,
+) -> int:
+    """Record the task's scripted expert in an open session.
+
+    Args:
+        session: where to record.
+        variant: of the task.
+        out: folder of the dataset.
+        episodes: that it shall hold in the end.
+        hz: decisions per second.
+        seed: another one draws other episodes.
+        camera: whether to keep the camera's images.
+        reporter: shows the progress.
+
+    Returns:
+        Episodes that the dataset holds.
+
+    Raises:
+        WrongUseError: the folder holds something else.
+        RefusedError: the folder holds a dataset of another layout.
+    """
+    from reachy_sim.tasks import single_expert_policy
+
+    layout = _layout(session, variant, hz, camera)
+    with reporter.working("opening the dataset (LeRobot takes a while to load)"):
+        recorder = EpisodeRecorder(LeRobotWriter(out, layout))
+    first = recorder.episodes
+    if first >= episodes:
+        reporter.note(f"{out} already holds {first} episodes")
+    with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
+        for episode_seed in recording_seeds(seed)[first:episodes]:
+            # Each episode's expert has its own seed: a continued recording equals one made in a single call.
+            expert = single_expert_policy(variant.task.name, hz, episode_seed)
+            run_episode(session, variant, expert, episode_seed, hz, recorder)
+            advance()
+    return recorder.episodes
+
+
+def run_episode(
+    session: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
+) -> None:
+    """Run one whole episode of a task.
+
+    Args:
+        session: where to run it.
+        variant: of the task; its length is the task's own.
+        policy: decides.
+        seed: of the initial state and of perception's noise.
+        hz: decisions per second.
+        subscriber: receives the steps.
+    """
+    rollout(
+        session.robot,
+        policy,
+        seconds=variant.task.seconds,
+        policy_hz=hz,
+        seed=seed,
+        perception=session.perception,
+        world=session.world,
+        subscribers=[subscriber],
+    )
+
+
+def _layout(session: Session, variant: "Variant", hz: int, camera: bool) -> DatasetLayout:
+    return DatasetLayout(
+        task=variant.task.name,
+        instruction=variant.task.instruction,
+        environment_state=session.perception.names,
+        environment_state_units=units_of(session.perception.names),
+        policy_hz=hz,
+        image_shape=session.image_shape if camera else None,
+        provenance={
+            "robot": session.robot.name,
+            "teleop": "scripted",
+            "variant": variant.name,
+            "perception": session.perception_name,
+            "reachy-kit": version("reachy-kit"),
+        },
+    )

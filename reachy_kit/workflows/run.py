@@ -1,0 +1,93 @@
+"""A bundle on a robot. Loads onnxruntime; never torch or LeRobot, and MuJoCo only to simulate.
+
+Try it: reachy-kit run look_at.bundle --robot sim
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
+from reachy_kit.runtime.interface import Episode, TaskError
+from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import open_session, simulated_variant
+
+HARDWARE_SECONDS = 10.0
+"""Length of an episode on a real robot, s: it has no task with a length of its own."""
+
+
+@dataclass(frozen=True)
+class BundleRun:
+    """Episodes of a bundle on a robot."""
+
+    bundle: Path
+    robot: str
+    episodes: tuple[Episode, ...]
+    error: TaskError | None
+    """Name and unit of the task's error; None without ground truth."""
+
+
+def run_bundle(
+    bundle: Path,
+    *,
+    robot: str = "daemon",
+    task: str = "",
+    episodes: int = 1,
+    seconds: float | None = None,
+    perception: str = "auto",
+    camera: bool = True,
+    seed: int = 0,
+    reporter: Reporter = SILENT,
+) -> BundleRun:
+    """Run a bundle on a robot; it goes to neutral first and lies down at the end.
+
+    Args:
+        bundle: file or unpacked folder.
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        task: file of the bundle's task, if it is in one.
+        episodes: how many, one after another.
+        seconds: length of each; None for the task's own, on hardware ``HARDWARE_SECONDS``.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        camera: whether to open the camera; without it the policy receives no target.
+        seed: of the first initial state in a simulation.
+        reporter: shows the progress.
+
+    Returns:
+        What happened.
+
+    Raises:
+        WrongUseError: the bundle does not exist, or takes images and the camera is off.
+        RefusedError: the bundle is damaged, or was made for something else.
+        NoRobotError: no robot answers.
+    """
+    opened = read_bundle(bundle)
+    manifest = opened.manifest
+    takes_images = image_size(opened) is not None
+    if takes_images and not camera:
+        raise WrongUseError(f"{bundle.name} takes images: leave out --no-camera")
+    variant = simulated_variant(robot, task or manifest.task)
+    if variant and variant.task.name != manifest.task:
+        raise WrongUseError(f"the bundle was made for {manifest.task}, not for {variant.task.name}")
+    length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
+    wanted = camera and (takes_images or robot != "sim")
+    features, limits = manifest.environment_state or None, manifest.limits_profile
+    done: list[Episode] = []
+    with open_session(robot, variant, perception, camera=wanted, features=features, limits=limits) as session:
+        policy = load_policy(opened, session.perception.names)
+        with reporter.progress(f"{bundle.name} on {session.robot.name}", total=episodes) as advance:
+            for episode_seed in range(seed, seed + episodes):
+                done.append(
+                    rollout(
+                        session.robot,
+                        policy,
+                        seconds=length,
+                        policy_hz=manifest.graphs[0].hz,
+                        seed=episode_seed,
+                        perception=session.perception,
+                        world=session.world,
+                    )
+                )
+                advance()
+    return BundleRun(bundle, robot, tuple(done), variant.task.spec.error if variant else None)

@@ -1,0 +1,166 @@
+"""A session: the robot that an argument names, connected, with the world and the perception that belong to it.
+
+Try it: reachy-kit eval expert --robot daemon --episodes 1
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import CAMERA, NEUTRAL
+from reachy_kit.runtime.perception.selection import PerceptionName, select_perception
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.safety import PROFILES
+
+if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import Perception, Robot, World
+    from reachy_sim.tasks.variants import Variant
+    from reachy_sim.world import SimWorld
+
+SIMULATED = ("sim", "daemon")
+"""Robots that have a simulated world; any other name is the address of a real robot."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connected robot and what surrounds it."""
+
+    robot: "Robot"
+    perception: "Perception"
+    perception_name: PerceptionName
+    world: "World | None"
+    """None on hardware."""
+    image_shape: tuple[int, int, int] | None
+    """(height, width, 3) of the camera's images, px; None without a camera."""
+    wall_clock: bool
+    """Whether a tick lasts 20 ms of real time."""
+
+
+@contextlib.contextmanager
+def open_session(
+    robot: str,
+    variant: "Variant | None",
+    perception: str = "auto",
+    *,
+    camera: bool = True,
+    features: tuple[str, ...] | None = None,
+    limits: str = "classroom",
+    realtime: bool = False,
+) -> Iterator[Session]:
+    """Connect a robot, and bring it to rest at the end.
+
+    Args:
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        variant: the task and the conditions of the simulated world; hardware needs none.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        camera: in the simulator whether to render images, on hardware whether to stream them.
+        features: what perception must yield where there is no variant; None where any will do.
+        limits: name of the limiter's profile.
+        realtime: whether the simulator keeps the wall clock's pace; the others always do.
+
+    Yields:
+        The session.
+
+    Raises:
+        WrongUseError: the perception does not exist on that robot.
+        NoRobotError: no robot answers.
+    """
+    needed = variant.task.features if variant else features
+    if robot == "sim":
+        assert variant is not None, "the simulator needs a task"
+        opened = _sim_session(variant, select_perception(perception, "sim", needed), camera, limits, realtime)
+    elif robot == "daemon":
+        assert variant is not None, "the simulated daemon needs a task"
+        opened = _daemon_session(variant, select_perception(perception, "daemon", needed), limits)
+    else:
+        select_perception(perception, "hardware", needed)
+        opened = _hardware_session(robot, camera, limits)
+    with opened as session:
+        yield session
+
+
+def simulated_variant(robot: str, task: str, variant: str = "training") -> "Variant | None":
+    """The variant of a task that a simulated robot needs.
+
+    Args:
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        task: name of the task.
+        variant: name of the variant.
+
+    Returns:
+        The variant; None for hardware, which has a world of its own.
+
+    Raises:
+        WrongUseError: a simulated robot's task or variant does not exist.
+    """
+    if robot not in SIMULATED:
+        return None
+    from reachy_sim.tasks import variant_by_name
+
+    return variant_by_name(task, variant)
+
+
+@contextlib.contextmanager
+def _sim_session(
+    variant: "Variant", perception: PerceptionName, camera: bool, limits: str, realtime: bool
+) -> Iterator[Session]:
+    from reachy_sim.robot import SimRobot, SimRobotConfig
+    from reachy_sim.world import SimWorld
+
+    with contextlib.closing(SimWorld(variant)) as world:
+        rendered = camera or perception == "detector"
+        shape = world.image_shape if rendered else None
+        sim = SimRobot(
+            SimRobotConfig(profile=PROFILES[limits]),
+            camera=world.camera if rendered else None,
+            image_shape=shape,
+            actuators=world.actuators,
+            watch=world.note,
+            realtime=realtime,
+        )
+        with connected(sim) as robot:
+            yield Session(robot, _perception(perception, world), perception, world, shape, wall_clock=realtime)
+
+
+@contextlib.contextmanager
+def _daemon_session(variant: "Variant", perception: PerceptionName, limits: str) -> Iterator[Session]:
+    from reachy_kit.runtime.robots.daemon import simulated_daemon
+    from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+    from reachy_sim.world import SimWorld
+
+    with contextlib.closing(SimWorld(variant)) as world, simulated_daemon() as address:
+        rendered = perception == "detector"
+        shape = world.image_shape if rendered else None
+        config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
+        if rendered:
+            world.camera(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
+        with connected(SdkRobot(config, camera=world.camera if rendered else None, image_shape=shape)) as robot:
+            yield Session(robot, _perception(perception, world), perception, world, shape, wall_clock=True)
+
+
+@contextlib.contextmanager
+def _hardware_session(robot: str, camera: bool, limits: str) -> Iterator[Session]:
+    from reachy_kit.runtime.perception.ball import BallDetector
+    from reachy_kit.runtime.robots.daemon import DEFAULT_PORT
+    from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+
+    host, colon, port = robot.partition(":")
+    if colon and not (port.isdecimal() and int(port) < 2**16):
+        raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
+    config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera, profile=PROFILES[limits])
+    with connected(SdkRobot(config)) as hardware:
+        shape = hardware.observation_features.get(CAMERA)
+        image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
+        yield Session(hardware, BallDetector(), "detector", None, image_shape, wall_clock=True)
+
+
+def _perception(name: PerceptionName, world: "SimWorld") -> "Perception":
+    if name == "detector":
+        from reachy_kit.runtime.perception.ball import BallDetector
+
+        return BallDetector()
+    from reachy_sim.world import GeometricPerception
+
+    return GeometricPerception(world)

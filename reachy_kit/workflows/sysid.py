@@ -1,0 +1,123 @@
+"""A robot's motors, measured, so that the simulator can behave like it.
+
+Try it: reachy-kit sysid --robot sim --out runs/sysid
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import CONTROL_HZ
+from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status, is_simulated
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import SIMULATED, open_session, simulated_variant
+
+if TYPE_CHECKING:
+    from reachy_sim.sysid.identification import IdentifiedMotors
+    from reachy_sim.sysid.motor_recording import MotorRecording
+
+ACTUATORS, RECORDING, PLOT = "actuators.json", "recording.npz", "sysid.png"
+"""Files of a result."""
+TOO_BUSY = 0.01
+"""Share of the time lost to stalls. With 0.2 % two runs on the simulated daemon agreed, with 6 % they did not."""
+
+
+@dataclass(frozen=True)
+class MotorResult:
+    """What was measured, and where it lies."""
+
+    robot: str
+    identified: "IdentifiedMotors"
+    actuators: Path
+    """JSON with the motors and their intervals."""
+    plot: Path
+
+
+def measure_motors(
+    robot: str = "sim",
+    out: Path = Path("runs/sysid"),
+    *,
+    delay: float | None = None,
+    confirm: Callable[[str], None] = lambda warning: None,
+    reporter: Reporter = SILENT,
+) -> MotorResult:
+    """Move body, antennas and head within the classroom limits, and fit the motors to what was measured.
+
+    Args:
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        out: folder of the result; an earlier one is replaced.
+        delay: s, where it is known; None to fit it too.
+        confirm: called with a warning before a real robot moves; it raises an error to prevent that.
+        reporter: shows the progress.
+
+    Returns:
+        The motors.
+
+    Raises:
+        WrongUseError: the folder cannot be written.
+        NoRobotError: no robot answers.
+    """
+    from reachy_sim.sysid import identification
+    from reachy_sim.sysid.excitation import excitation_targets
+    from reachy_sim.sysid.motor_recording import record_motors
+
+    _check_writable(out)
+    targets = excitation_targets()
+    if _is_real(robot):
+        seconds = len(targets) / CONTROL_HZ
+        confirm(f"the head and antennas of {robot} will move for {seconds:.0f} s; clear the table")
+    simulated = robot in SIMULATED
+    variant = simulated_variant(robot, "look_at")  # a simulated session needs a task, though nothing follows it
+    with open_session(robot, variant, "geometry" if simulated else "auto", camera=False) as session:
+        name = robot if simulated else session.robot.name
+        with reporter.progress(f"moving {session.robot.name}", total=len(targets)) as advance:
+            recording = record_motors(session.robot, targets, wall_clock=session.wall_clock, on_tick=advance)
+    recording.save(out / RECORDING)
+    if recording.stalled > TOO_BUSY:
+        reporter.note(
+            f"the robot or this computer was held up for {recording.stalled:.0%} of the time: the result holds for "
+            "such times. Close other programs and measure again"
+        )
+    with reporter.progress("fitting", total=4) as advance:
+        identified = identification.identify_motors(recording, delay=delay, on_fit=advance)
+    known = "" if delay is None else f" --delay {delay:g}"
+    _save(out, recording, identified, name, f"reachy-kit sysid --robot {robot}{known}")
+    return MotorResult(name, identified, out / ACTUATORS, out / PLOT)
+
+
+def _check_writable(out: Path) -> None:
+    """Notice a folder that cannot be written before the robot moves, not after."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUseError(f"--out {out} cannot be made ({error.strerror}). Choose another folder") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise WrongUseError(f"--out {out} cannot be written. Choose another folder")
+
+
+def _is_real(robot: str) -> bool:
+    """Whether a robot answers that is not simulated; where none answers, connecting says so."""
+    if robot in SIMULATED:
+        return False
+    host, _, port = robot.partition(":")
+    status = daemon_status(DaemonAddress(host, int(port) if port.isdecimal() else DEFAULT_PORT))
+    return status is not None and not is_simulated(status)
+
+
+def _save(out: Path, recording: "MotorRecording", identified: "IdentifiedMotors", name: str, command: str) -> None:
+    from reachy_sim.sysid.identification_plot import plot_motors
+
+    date = datetime.now(UTC)
+    (out / PLOT).write_bytes(plot_motors(recording, identified, f"Motors of {name}, {date:%Y-%m-%d}"))
+    details = {
+        "robot": name,
+        "stalled": round(recording.stalled, 4),
+        "date": date.isoformat(timespec="seconds"),
+        "command": command,
+        "seconds": float(recording.captured[-1] - recording.captured[0]),
+    }
+    identified.save(out / ACTUATORS, details)

@@ -1,0 +1,211 @@
+"""DAgger: rounds in which the policy acts, the scripted expert corrects it, and it is fitted again.
+
+Try it: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track_dagger
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
+from reachy_kit.workflows.record import run_episode
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import Session, open_session
+from reachy_kit.workflows.sim_factory import make_envs
+from reachy_kit.workflows.training.train_imitation import prepare_run, train_imitation
+
+if TYPE_CHECKING:
+    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.runs.run import Run
+    from reachy_sim.tasks.variants import Variant
+
+EVAL_EPISODES = 100
+"""Episodes that each round is evaluated on."""
+
+
+def train_dagger(
+    dataset: Path,
+    out: Path,
+    *,
+    rounds: int,
+    episodes: int,
+    task: str = "",
+    policy: str = "chunk",
+    seed: int = 0,
+    fresh: bool = False,
+    settings: dict[str, Any] | None = None,
+    reporter: Reporter = SILENT,
+) -> "Run":
+    """Imitate, then let the expert correct what the policy does, fit again, and keep the best round.
+
+    All rounds lie in the folder ``OUT.dagger``, with the growing copy of the dataset; what is there is not done again.
+
+    Args:
+        dataset: folder of the demonstrations; it is not changed.
+        out: folder of the run.
+        rounds: of correction.
+        episodes: corrected ones that each round adds.
+        task: file of the dataset's task, if it is in one.
+        policy: ``chunk``, or the name of a policy of LeRobot's.
+        seed: of the episodes and of the fits.
+        fresh: discard the rounds that exist.
+        settings: of the fits, by name.
+        reporter: shows the progress, and a note for each round.
+
+    Returns:
+        The run of the best round.
+
+    Raises:
+        WrongUseError: the dataset's task cannot be simulated, or it holds images.
+        RefusedError: the folder holds rounds of something else.
+        KitError: training diverges, or the run cannot be written.
+    """
+    layout, variant = _correctable(dataset, task)
+    with reporter.working("loading torch and LeRobot"):
+        from reachy_policies.imitation.dagger import save_rounds
+        from reachy_policies.runs.run import dataset_digest
+    prepare_run(out, fresh=fresh, reporter=reporter)
+    given = dict(settings or {})
+    identity = {
+        "dataset_sha256": dataset_digest(dataset),
+        "policy": policy,
+        "seed": seed,
+        "episodes": episodes,
+        **given,
+    }
+    folder = out.with_name(f"{out.name}.dagger")
+    grown = _copy_once(folder, dataset, identity, fresh=fresh)
+    start = json.loads((dataset / "meta" / "info.json").read_text())["total_episodes"]
+    growth = _Growth(grown, layout, variant, start, seed, reporter)
+    error = variant.task.spec.error
+    runs: list[Run] = []
+    table: list[Corrected] = []
+    for index in range(rounds + 1):
+        if index:
+            growth.correct(runs[-1], start + index * episodes)
+        runs.append(_fit_once(folder / f"round-{index}", grown, policy, seed, given, reporter))
+        table.append(_evaluate(index, runs[-1], variant))
+        score = f"success {100 * table[-1].success:.0f} %, {error.name} {error.text(table[-1].error)}"
+        reporter.note(f"round {index}: {table[-1].episodes} episodes, {score}")
+    return save_rounds(out, runs, table, error)
+
+
+def _correctable(dataset: Path, task: str) -> "tuple[DatasetLayout, Variant]":
+    """The layout of a dataset whose task can be simulated, and its variant."""
+    from reachy_sim.tasks import variant_by_name
+
+    layout = read_layout(dataset)
+    if layout.image_shape is not None:
+        raise WrongUseError(f"{dataset} holds images; --dagger works on features alone. Record without --camera for it")
+    if "variant" not in layout.provenance:
+        raise WrongUseError(f"{dataset} does not say in which variant it was recorded. Record it again with this kit")
+    variant = variant_by_name(task or layout.task, layout.provenance["variant"])
+    if variant.task.name != layout.task:
+        raise WrongUseError(f"{dataset} was recorded for {layout.task}, not for {variant.task.name}")
+    return layout, variant
+
+
+def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fresh: bool) -> Path:
+    """The dataset that grows: a copy, because recorded demonstrations are never changed unasked.
+
+    Raises:
+        RefusedError: the folder holds other rounds, or something else.
+    """
+    grown, note, copying = folder / "dataset", folder / "dagger.json", folder / "dataset.copying"
+    if note.is_file() and fresh:
+        shutil.rmtree(folder)
+    if note.is_file():
+        before = json.loads(note.read_text())
+        other = sorted(name for name in before | dict(identity) if before.get(name) != identity.get(name))
+        if other:
+            raise RefusedError(
+                f"{folder} holds rounds with another {', '.join(other)}. Choose another --out, or --fresh"
+            )
+    elif folder.is_file() or (folder.is_dir() and {path.name for path in folder.iterdir()} - {copying.name}):
+        raise RefusedError(f"{folder} holds something other than rounds of --dagger. Choose another --out")
+    else:
+        shutil.rmtree(copying, ignore_errors=True)  # a copy that was cut short
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(dataset, copying / "dataset")
+        (copying / note.name).write_text(json.dumps(identity))
+        (copying / note.name).rename(note)
+    if not grown.exists():
+        (copying / "dataset").rename(grown)
+    shutil.rmtree(copying, ignore_errors=True)
+    return grown
+
+
+def _fit_once(
+    folder: Path, dataset: Path, policy: str, seed: int, settings: dict[str, Any], reporter: Reporter
+) -> "Run":
+    """The run of a round, trained unless it is there already."""
+    from reachy_policies.runs.run import open_run
+
+    if (folder / "card.json").is_file():
+        return open_run(folder)
+    return train_imitation(dataset, folder, policy=policy, seed=seed, settings=settings, reporter=reporter)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """The dataset that grows by corrected episodes."""
+
+    dataset: Path
+    layout: DatasetLayout
+    variant: "Variant"
+    demonstrations: int
+    """Episodes that it began with."""
+    seed: int
+    reporter: Reporter
+
+    def correct(self, run: "Run", wanted: int) -> None:
+        """Let the policy act until the dataset holds ``wanted`` episodes, with the expert's answers as actions."""
+        from reachy_policies.imitation.dagger import Corrections
+        from reachy_sim.tasks import single_expert_policy
+
+        with self.reporter.working("opening the dataset"):
+            recorder = EpisodeRecorder(LeRobotWriter(self.dataset, self.layout))
+        first = recorder.episodes
+        if first >= wanted:
+            return
+        task, hz = self.variant.task.name, self.layout.policy_hz
+        perception = self.layout.provenance.get("perception", "geometry")
+        with open_session("sim", self.variant, perception, camera=False) as session:
+            self._require_features(session)
+            corrections = Corrections(
+                recorder, lambda seed: single_expert_policy(task, hz, seed), hz, session.robot.control_hz
+            )
+            with self.reporter.progress("correcting", total=wanted, done=first) as advance:
+                before = self.demonstrations
+                for episode_seed in dagger_seeds(self.seed)[first - before : wanted - before]:
+                    run_episode(session, self.variant, run.policy(), episode_seed, hz, corrections)
+                    advance()
+
+    def _require_features(self, session: Session) -> None:
+        here, there = ", ".join(session.perception.names), ", ".join(self.layout.environment_state)
+        if here != there:
+            raise RefusedError(f"the dataset holds {there}; the perception gives {here}. Record it again with this kit")
+
+
+def _evaluate(index: int, run: "Run", variant: "Variant") -> "Corrected":
+    """Evaluate a round on the episodes that are the same for each."""
+    from reachy_policies.evaluation.groups import batch_policy
+    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.rollouts.episode_batch import play
+
+    envs = make_envs(
+        variant.task.name, EVAL_EPISODES, tier="kinematic", variant=variant.name, policy_hz=run.card.policy_hz
+    )
+    try:
+        batch = play(envs, batch_policy(run), VALIDATION_SEEDS.start)
+    finally:
+        envs.close()
+    success, error = float(batch.success.mean()), float(batch.mean_error.mean())
+    return Corrected(index, run.card.episodes, success, error, run.card.seconds)

@@ -1,0 +1,159 @@
+"""Imitation: a policy is fitted to a recorded dataset.
+
+Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.training.build_config import build_config, refuse_rest
+
+if TYPE_CHECKING:
+    from reachy_policies.data.demonstrations import Demonstrations
+    from reachy_policies.imitation.behavior_cloning import TrainResult
+    from reachy_policies.imitation.supervised import FittingConfig, OnProgress, Progress
+    from reachy_policies.runs.run import Run
+
+
+def train_imitation(
+    dataset: Path,
+    out: Path,
+    *,
+    policy: str = "chunk",
+    seed: int = 0,
+    fresh: bool = False,
+    track: bool = False,
+    settings: dict[str, Any] | None = None,
+    on_progress: "OnProgress | None" = None,
+    reporter: Reporter = SILENT,
+) -> "Run":
+    """Fit a policy until held-out episodes no longer improve, and save it as a run.
+
+    An interrupted training is resumed by the same call.
+
+    Args:
+        dataset: folder of a recorded dataset.
+        out: folder of the run; a finished one is replaced by a whole new one.
+        policy: ``chunk``, or the name of a policy of LeRobot's.
+        seed: of the split, the weights and the batches.
+        fresh: begin again, whatever ``out`` holds of an unfinished training.
+        track: write TensorBoard's events into the folder tensorboard beside ``out``.
+        settings: of the training and of the policy, by name; either takes those that it knows.
+        on_progress: called after each evaluation on the held-out episodes.
+        reporter: shows the progress.
+
+    Returns:
+        The run.
+
+    Raises:
+        WrongUseError: the dataset or the policy does not exist, or a setting does not fit.
+        RefusedError: ``out`` holds something else, or an unfinished training of something else.
+        KitError: training diverges, or the run cannot be written.
+    """
+    read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
+    with reporter.working("loading torch and LeRobot"):
+        from reachy_policies.data.demonstrations import windows
+        from reachy_policies.imitation.behavior_cloning import save_imitation
+        from reachy_policies.imitation.tensorboard_events import events
+    prepare_run(out, fresh=fresh, reporter=reporter)
+    with contextlib.ExitStack() as stack:
+        tracked = stack.enter_context(events(out)) if track else None
+        fit = _Fit(dataset, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
+        fitted, config, demonstrations = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
+    steps = fitted.policy.config
+    sizes = steps.n_obs_steps, len(steps.action_delta_indices)
+    examples = windows(demonstrations, demonstrations.episodes, *sizes)
+    return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
+
+
+def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
+    """Check the folder of a run before a training; with ``fresh`` discard what it holds of an unfinished one.
+
+    Args:
+        out: folder of the run.
+        fresh: begin again.
+        reporter: receives a note where an unfinished run is resumed.
+
+    Raises:
+        RefusedError: the folder holds something that is not a run.
+    """
+    from reachy_policies.imitation.supervised import LAST
+    from reachy_policies.runs.run import CARD, undo_broken_replacement
+
+    undo_broken_replacement(out)
+    run = (out / CARD).is_file() or {path.name for path in out.glob("*")} == {LAST.parent.name}
+    if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
+        raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
+    if fresh:
+        shutil.rmtree(out / LAST.parent, ignore_errors=True)
+    elif (out / LAST).is_file():
+        reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fit of one kind of policy or another, with the same arguments."""
+
+    dataset: Path
+    out: Path
+    seed: int
+    settings: dict[str, Any]
+    """What a configuration knows is taken out."""
+    on_progress: "tuple[OnProgress | None, ...]"
+    reporter: Reporter
+
+    def chunk(self) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
+        """Fit the chunk policy."""
+        from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
+        from reachy_policies.data.image_tensors import SMALL
+        from reachy_policies.imitation.behavior_cloning import PIXEL_DEFAULTS, ImitationConfig, fit
+        from reachy_policies.models.chunk import ReachyChunkConfig
+
+        settings = self.settings
+        if settings.get("obs_type") == "pixels":
+            settings = {**PIXEL_DEFAULTS, **settings}
+        fit_config = build_config(settings, ImitationConfig, seed=self.seed)
+        policy_config = build_config(settings, ReachyChunkConfig)
+        refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
+        demonstrations = load_demonstrations(self.dataset)
+        if fit_config.obs_type == "pixels":
+            with self.reporter.working("reading the videos"):
+                demonstrations = with_pictures(demonstrations, self.dataset, SMALL[1:])
+        with self._evaluations(fit_config) as on_progress:
+            return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config, demonstrations
+
+    def lerobot(self, kind: str) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
+        """Fit a policy of LeRobot's."""
+        from reachy_policies.data.demonstrations import load_demonstrations
+        from reachy_policies.models.lerobot import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
+
+        options = policy_config_class(kind)
+        fit_config = build_config(self.settings, AdapterConfig, seed=self.seed)
+        policy_config = read_policy_config(kind, self.settings)
+        refuse_rest(self.settings, AdapterConfig, options)
+        demonstrations = load_demonstrations(self.dataset)
+        with self._evaluations(fit_config) as on_progress:
+            fitted = fit_lerobot(
+                demonstrations, self.dataset, policy_config, fit_config, on_progress, self.out, self.reporter.note
+            )
+        return fitted, fit_config, demonstrations
+
+    @contextlib.contextmanager
+    def _evaluations(self, config: "FittingConfig") -> "Iterator[OnProgress]":
+        """A progress that advances with each evaluation on the held-out episodes."""
+        with self.reporter.progress("training", total=config.max_steps // config.eval_every) as advance:
+
+            def on_progress(progress: "Progress") -> None:
+                advance()
+                for listener in self.on_progress:
+                    if listener is not None:
+                        listener(progress)
+
+            yield on_progress

@@ -1,0 +1,173 @@
+"""Reinforcement learning in the simulator, from an imitation or from nothing.
+
+Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import CONTROL_HZ
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.workflows.policy_arguments import SCRIPTED_HZ, takes_images
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
+from reachy_kit.workflows.training.build_config import build_config, refuse_rest
+
+if TYPE_CHECKING:
+    from reachy_policies.reinforcement.reinforce import ReinforceSpec, SimFactory
+    from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
+    from reachy_policies.reinforcement.training import EvalPoint
+    from reachy_policies.runs.run import Run
+    from reachy_sim.tasks.variants import Variant
+
+
+def train_rl(
+    out: Path,
+    *,
+    task: str,
+    init: Path | None,
+    method: str = "ppo",
+    variant: str = "training",
+    tier: str = "kinematic",
+    reward: str = "dense",
+    randomization: str = "off",
+    obs_type: str = "",
+    seed: int = 0,
+    fresh: bool = False,
+    settings: dict[str, Any] | None = None,
+    reporter: Reporter = SILENT,
+) -> "Run":
+    """Improve a policy by reinforcement learning in the simulator, and save it as a run.
+
+    An interrupted training is resumed by the same call; a finished one is only opened.
+
+    Args:
+        out: folder of the run.
+        task: its name, or the file of one.
+        init: imitation run to start from; None for the method ``scratch``.
+        method: ``ppo``, ``scratch``, ``bc-continue``, ``filtered-bc`` or ``residual``.
+        variant: of the task; several, separated by commas, are a curriculum.
+        tier: ``kinematic``, ``physics`` or ``both``.
+        reward: ``dense`` or ``sparse``.
+        randomization: ``off``, ``mild``, ``wide``, or path of a JSON file of ``reachy-kit sysid``.
+        obs_type: ``state`` or ``pixels``; empty means what ``init`` takes, without one ``state``.
+        seed: of episodes, exploration and updates.
+        fresh: begin again, whatever ``out`` holds of this kind.
+        settings: of the method, by name.
+        reporter: shows the progress.
+
+    Returns:
+        The run.
+
+    Raises:
+        WrongUseError: an argument does not exist or does not fit.
+        RefusedError: ``init`` is for something else, or ``out`` holds another training.
+        KitError: training diverges, or the run cannot be written.
+    """
+    final = _final_variant(task, variant)
+    task = final.task.name
+    _check_start(init, method)
+    observed = _obs_type(obs_type, init)
+    if observed == "pixels" and final.task.features != TARGET_FEATURES:
+        raise WrongUseError(f"the head camera does not show what {task} is about: learn it with --obs-type state")
+    with reporter.working("loading torch and LeRobot"):
+        from reachy_policies.reinforcement import reinforce as methods
+        from reachy_policies.runs.run import open_run
+    config = _config(method, observed, seed, dict(settings or {}))
+    hz = open_run(init).card.policy_hz if init else SCRIPTED_HZ
+    spec = methods.ReinforceSpec(
+        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, final.task.features, observed
+    )
+    if fresh:
+        methods.discard(out)
+    if methods.finished(out, spec, config):
+        reporter.note(f"{out} holds this very run already; --fresh trains it again")
+        return open_run(out)
+    if (out / methods.TRAINING / "last.safetensors").is_file():
+        reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
+    with reporter.progress(method, total=config.iterations) as advance:
+        done = 0
+
+        def on_iteration(iteration: int, evaluation: "EvalPoint | None") -> None:
+            nonlocal done
+            while done < iteration:
+                advance()
+                done += 1
+
+        return methods.reinforce(out, spec, config, sim_factory(spec), on_iteration)
+
+
+def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
+    """What the simulator gives to a training.
+
+    Args:
+        spec: of the training.
+
+    Returns:
+        Functions that make its environments and its expert.
+    """
+    from reachy_policies.data.image_tensors import SMALL
+    from reachy_policies.reinforcement.reinforce import SimFactory
+
+    options: dict[str, Any] = {
+        "tier": "physics" if spec.tier == "both" else spec.tier,
+        "variant": spec.variants[-1],
+        "reward": spec.reward,
+        "policy_hz": spec.policy_hz,
+    }
+    if spec.obs_type == "pixels":
+        options |= {"obs_type": "pixels_state", "image_size": SMALL[-1]}
+    return SimFactory(
+        envs=lambda tier, variant, count: make_envs(
+            spec.task, count, **{**options, "tier": tier, "variant": variant, "randomization": spec.randomization}
+        ),
+        eval_envs=lambda count: make_envs(spec.task, count, **options),
+        teacher=lambda count, seed: BatchExpert(spec.task, spec.policy_hz, range(seed, seed + count)),
+    )
+
+
+def _final_variant(task: str, variants: str) -> "Variant":
+    """The last variant of a curriculum, in which the training is evaluated; all of them exist."""
+    from reachy_sim.tasks import variant_by_name
+
+    return [variant_by_name(task, name) for name in variants.split(",")][-1]
+
+
+def _check_start(init: Path | None, method: str) -> None:
+    """Refuse a method without its start, and a start that is not a run."""
+    if (init is None) != (method == "scratch"):
+        raise WrongUseError(
+            "--method scratch starts from nothing; leave out --init"
+            if method == "scratch"
+            else f"--method {method} starts from an imitation: give its run with --init"
+        )
+    if init is not None and not (init / "card.json").is_file():
+        raise WrongUseError(f"{init} is not a run. Train one: reachy-kit train imitation --out {init}")
+
+
+def _config(method: str, obs_type: str, seed: int, settings: dict[str, Any]) -> "ReinforceConfig":
+    """Build the method's configuration from its settings."""
+    from reachy_policies.reinforcement.reinforce import METHODS, settings_of
+    from reachy_policies.reinforcement.reinforce_config import PIXEL_DEFAULTS
+
+    if method not in METHODS:
+        raise WrongUseError(f"--method {method} does not exist; there are {', '.join(METHODS)}")
+    kind = settings_of(method)
+    if obs_type == "pixels":
+        settings = {**PIXEL_DEFAULTS, **settings}
+    config = build_config(settings, kind, seed=seed)
+    refuse_rest(settings, kind)
+    return config
+
+
+def _obs_type(wanted: str, init: Path | None) -> str:
+    """The kind of observation: that of the start, or without one the wanted kind."""
+    if wanted not in ("", "state", "pixels"):
+        raise WrongUseError(f"--obs-type {wanted} does not exist; there are state and pixels")
+    if init is None:
+        return wanted or "state"
+    start = "pixels" if takes_images(str(init)) else "state"
+    if wanted not in ("", start):
+        raise WrongUseError(f"{init} takes {start}; leave out --obs-type {wanted}, or give another start")
+    return start

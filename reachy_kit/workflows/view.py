@@ -1,0 +1,142 @@
+"""The robot on a page in the browser, or in a film.
+
+Try it: reachy-kit view --task track --policy expert
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reachy_kit.runtime.behaviours.hold import HoldPolicy
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy
+from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.session import Session, open_session, simulated_variant
+
+if TYPE_CHECKING:
+    from reachy_sim.tasks.variants import Variant
+    from reachy_sim.view.live import LiveView
+
+NO_POLICY = "none"
+"""The argument for no policy: only a person drives."""
+HARDWARE_SECONDS = 10.0
+"""Length of a film of a real robot, s: it has no task with a length of its own."""
+
+
+@dataclass(frozen=True)
+class ViewedRobot:
+    """What is shown."""
+
+    task: str = "track"
+    """Its name, or the file of one; a real robot needs none."""
+    policy: str = "expert"
+    """Argument that names the policy, or ``none``."""
+    robot: str = "sim"
+    """``sim``, ``daemon`` or HOST[:PORT]."""
+    perception: str = "auto"
+    """``auto``, ``geometry`` or ``detector``."""
+    variant: str = "training"
+    """Of the task."""
+    seed: int = 0
+    """Of the first initial state in a simulation."""
+
+
+def film(
+    shown: ViewedRobot, out: Path, *, seconds: float | None = None, width: int = 640, reporter: Reporter = SILENT
+) -> Path:
+    """Film an episode.
+
+    Args:
+        shown: what to film.
+        out: the film, .mp4 or .gif.
+        seconds: length; None for the task's own, on hardware ``HARDWARE_SECONDS``.
+        width: px.
+        reporter: shows the progress.
+
+    Returns:
+        The film's path.
+
+    Raises:
+        WrongUseError: an argument does not exist or does not fit.
+        NoRobotError: no robot answers.
+        KitError: the film cannot be written.
+    """
+    from reachy_sim.view.film import FilmConfig, FilmRecorder, check_format, write_film
+    from reachy_sim.view.task_info import tolerance_of
+
+    check_format(out)
+    config, variant = FilmConfig(width), simulated_variant(shown.robot, shown.task, shown.variant)
+    length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
+    with open_session(shown.robot, variant, shown.perception) as session:
+        loaded = _load(shown, session, variant)
+        recorder = FilmRecorder(session.world, config.fps)
+        with reporter.working(f"{loaded.label} on {session.robot.name} for {length:g} s"):
+            rollout(
+                session.robot,
+                loaded.policy,
+                seconds=length,
+                policy_hz=loaded.policy_hz,
+                seed=shown.seed,
+                perception=session.perception,
+                world=session.world,
+                subscribers=[recorder],
+            )
+        with reporter.progress(f"drawing {out.name}", total=len(recorder.snapshots)) as advance:
+            write_film(out, recorder.snapshots, config, tolerance_of(variant.task if variant else None), advance)
+    return out
+
+
+def watch(
+    shown: ViewedRobot,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    paused: bool = False,
+    on_open: "Callable[[LiveView], None]" = lambda live: None,
+) -> None:
+    """Show the robot on a page until the process is interrupted.
+
+    Args:
+        shown: what to show; a person on the page may choose another variant.
+        host: 0.0.0.0 lets other computers in, without a password.
+        port: of the page; 0 takes any free one.
+        paused: begin with a pause.
+        on_open: called once the page is there.
+
+    Raises:
+        WrongUseError: an argument does not exist or does not fit.
+        NoRobotError: no robot answers.
+        KitError: the port is in use.
+    """
+    from reachy_sim.view.live import LiveView, ViewConfig
+
+    first = simulated_variant(shown.robot, shown.task, shown.variant)
+    config = ViewConfig(host, port, shown.robot, shown.seed, shown.variant, paused)
+    with LiveView(config, first.task if first else None) as live:
+        on_open(live)
+        while True:  # another variant needs another session
+            name = live.variant
+            variant = simulated_variant(shown.robot, shown.task, name)
+            with open_session(shown.robot, variant, shown.perception, realtime=True) as session:
+                loaded = _load(shown, session, variant)
+                live.run(
+                    session.robot,
+                    None if shown.policy == NO_POLICY else loaded.policy,
+                    loaded.label,
+                    variant=name,
+                    policy_hz=loaded.policy_hz,
+                    perception=session.perception,
+                    world=session.world,
+                )
+
+
+def _load(shown: ViewedRobot, session: Session, variant: "Variant | None") -> LoadedPolicy:
+    if shown.policy == NO_POLICY:
+        return LoadedPolicy(NO_POLICY, HoldPolicy(), SCRIPTED_HZ, None)
+    task = variant.task.name if variant else shown.task
+    loaded = load_policy(shown.policy, session.perception.names, task)
+    if variant is not None and loaded.task not in (None, task):
+        raise WrongUseError(f"{shown.policy} was trained for {loaded.task}, not for {task}")
+    return loaded

@@ -108,7 +108,7 @@ def test_a_broken_package_stops_its_own_task_only(kit):
 @pytest.fixture(scope="session")
 def heard_bundle(make_once):
     """The bundle of a task that is heard, barely trained."""
-    from reachy_kit.cli.reinforce import train_rl
+    from reachy_kit.workflows.training.train_rl import train_rl
     from reachy_policies.export import export
     from reachy_policies.runs.run import open_run
 

@@ -117,7 +117,7 @@ def _sim_session(
             camera=world.camera if rendered else None,
             image_shape=shape,
             actuators=world.actuators,
-            watch=world.note,
+            watch=world.append_pose,
             realtime=realtime,
         )
         with connected(sim) as robot:

@@ -22,7 +22,7 @@ def register_environment(spec: TaskSpec) -> None:
     if spec.gym_id not in gymnasium.registry:
         gymnasium.register(
             spec.gym_id,
-            entry_point="reachy_sim.envs.vector_env:ReachyMiniEnv",
+            entry_point="reachy_sim.envs.single_env:ReachyMiniEnv",
             vector_entry_point="reachy_sim.envs.vector_env:ReachyMiniVectorEnv",
             kwargs={"task": spec.name},
         )

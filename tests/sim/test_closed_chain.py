@@ -1,4 +1,4 @@
-"""Any reachable pose in closed form: every rod of the chain_and_model closes, and the head is exactly there."""
+"""Any reachable pose in closed form: all rods close, and the head is exactly there."""
 
 import mujoco
 import numpy as np
@@ -33,7 +33,7 @@ def poses(draw):
 
 @given(pose=poses())
 @settings(max_examples=100)
-def test_all_rods_close_and_the_head_is_where_it_should_be(chain_and_model, pose):
+def test_all_rods_close_and_the_head_has_its_pose(chain_and_model, pose):
     chain, model, data = chain_and_model
     data.qpos[:] = chain.positions(pose)
     mujoco.mj_kinematics(model, data)
@@ -47,13 +47,13 @@ def test_all_rods_close_and_the_head_is_where_it_should_be(chain_and_model, pose
 
 @given(pose=poses())
 @settings(max_examples=30)
-def test_a_pose_of_a_batch_stands_as_it_would_alone(chain_and_model, pose):
+def test_a_pose_in_a_batch_gets_the_same_bits_as_alone(chain_and_model, pose):
     chain, *_ = chain_and_model
     among = chain.positions(np.array([NEUTRAL, pose, NEUTRAL]))
     np.testing.assert_array_equal(among[1], chain.positions(pose))
 
 
-def test_nobody_stands_out_of_reach(chain_and_model):
+def test_a_pose_out_of_reach_gives_nan(chain_and_model):
     chain, *_ = chain_and_model
     high = NEUTRAL.copy()
     high[2] = 0.1

@@ -1,4 +1,4 @@
-"""The noise model's fit: it recovers known errors, and its command writes what it says."""
+"""The fit of the noise model recovers known errors, and its command writes the results."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ KNOWN = {"bias": (0.002, -0.001), "deviation": (0.004, 0.002), "size_bias": -0.0
 
 
 def synthetic(count=6000, stretch=0.0, border=0.0, seed=0):
-    """Sightings of a detector with the known errors, which loses what lies beyond a border."""
+    """Sightings of a detector with the known errors, which loses balls beyond a border."""
     rng = np.random.default_rng(seed)
     bearing, size = rng.uniform([-0.7, -0.4], [0.7, 0.4], (count, 2)), rng.uniform(0.02, 0.1, count)
     inside = rng.uniform(-1, 4, count)
@@ -32,7 +32,7 @@ def synthetic(count=6000, stretch=0.0, border=0.0, seed=0):
 
 
 def covers(estimate, value):
-    """The interval, made half as long again: one in twenty would miss as it is."""
+    """Whether the interval, half as long again, holds a value; one in twenty intervals misses it as it is."""
     slack = 0.25 * (estimate.high - estimate.low)
     return estimate.low - slack <= value <= estimate.high + slack
 
@@ -49,7 +49,7 @@ def test_the_fit_recovers_known_errors(seed):
     assert fitted.deviation[0].high - fitted.deviation[0].low < 0.1 * KNOWN["deviation"][0]
 
 
-def test_the_fit_tells_the_ellipses_stretch_from_the_rest():
+def test_the_fit_separates_the_stretch_of_ellipses_from_other_errors():
     fitted = fit_noise(synthetic(stretch=1.5))
     assert covers(fitted.stretch, 1.5)
     assert fitted.remainder[1].value == pytest.approx(KNOWN["deviation"][1], rel=0.05)
@@ -81,7 +81,7 @@ def test_the_defaults_are_what_the_detector_does_on_rendered_frames_and_more():
 
 
 @pytest.mark.long
-def test_the_command_writes_its_numbers_and_its_picture(tmp_path):
+def test_the_command_writes_its_numbers_and_its_plot(tmp_path):
     command = [
         sys.executable,
         "-m",

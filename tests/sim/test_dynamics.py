@@ -1,4 +1,4 @@
-"""Both tiers: two engines agree, commands arrive when they should, starts are exact, motors do as the textbook says."""
+"""Both tiers: two engines agree, delays are exact, starts are exact, and motors respond as in the textbook."""
 
 import itertools
 
@@ -49,15 +49,15 @@ def test_both_engines_give_the_same_numbers(settings_name):
         standing(physics, actuators, pose(yaw=0.2, body=0.1))
     way = np.cumsum(rng.normal(0, 0.01, (50, count, 9)) * ([0.05] * 3 + [1.0] * 6), axis=0) + pose(yaw=0.2, body=0.1)
     for tick, targets in enumerate(joint_targets(way)):
-        if tick == 25:  # one begins anew in between
+        if tick == 25:  # one environment is reset in between
             for physics in both:
                 physics.reset(np.array([1]), pose(pitch=0.1)[None], Actuators(delay=0.05))
         for physics in both:
             physics.step(targets)
-        one, other = both
-        np.testing.assert_allclose(one.state, other.state, atol=1e-9)
-        np.testing.assert_allclose(one.head_rotation, other.head_rotation, atol=1e-9)
-    assert np.abs(one.state[:, BODY_YAW] - 0.1).max() > 0.01
+        batched, plain = both
+        np.testing.assert_allclose(batched.state, plain.state, atol=1e-9)
+        np.testing.assert_allclose(batched.head_rotation, plain.head_rotation, atol=1e-9)
+    assert np.abs(batched.state[:, BODY_YAW] - 0.1).max() > 0.01
 
 
 def test_an_unknown_tier_is_refused_with_a_list():
@@ -69,7 +69,7 @@ def test_an_unknown_tier_is_refused_with_a_list():
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_every_two_milliseconds_of_delay_count(tier):
+def test_delays_are_resolved_to_two_milliseconds(tier):
     delays = np.arange(0.0, 0.041, 0.002)
     dynamics = standing(open_dynamics(tier, len(delays)), Actuators(delay=delays[:, None], bandwidth=np.inf))
     still = standing(open_dynamics(tier, 1), Actuators(delay=0.0))
@@ -78,18 +78,18 @@ def test_every_two_milliseconds_of_delay_count(tier):
         dynamics.step(np.tile(joint_targets(pose(body=0.2)), (len(delays), 1)))
         still.step(joint_targets(NEUTRAL)[None])
         turned.append(dynamics.state[:, BODY_YAW] - still.state[0, BODY_YAW])
-    one, two, *_ = turned
-    # Nothing before it arrives, and then the later the less: resolved to 2 ms by both tiers.
-    np.testing.assert_allclose(one[delays >= 0.02 - 1e-9], 0, atol=1e-9)
-    assert (np.diff(one[delays <= 0.02 + 1e-9]) < 0).all()
-    assert (np.diff(two) < 0).all()
-    # A tick more of delay is the same a tick later.
+    first, second, *_ = turned
+    # Nothing moves before the command arrives; then a later command has moved the joint less, in steps of 2 ms.
+    np.testing.assert_allclose(first[delays >= 0.02 - 1e-9], 0, atol=1e-9)
+    assert (np.diff(first[delays <= 0.02 + 1e-9]) < 0).all()
+    assert (np.diff(second) < 0).all()
+    # One more tick of delay gives the same motion a tick later.
     for before, after in itertools.pairwise(turned):
         np.testing.assert_allclose(after[10:], before[:-10], atol=1e-5)
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_every_joint_has_a_delay_of_its_own(tier):
+def test_every_joint_has_its_own_delay(tier):
     delay = np.full((1, 9), 0.1)
     delay[0, JOINTS.index("left_antenna")] = 0.0
     dynamics = standing(open_dynamics(tier, 1), Actuators(delay=delay))
@@ -145,14 +145,14 @@ def test_a_pose_out_of_reach_is_refused_by_environment(tier):
 
 
 def followed(actuators, targets, start=REST):
-    """(ticks, 9) of one robot's motors that are sent (ticks, 9) targets."""
+    """Positions (ticks, 9) of one robot's motors for (ticks, 9) targets."""
     motors = Motors(1)
     motors.reset(np.zeros(1, dtype=np.int64), actuators, start[None])
     return np.array([motors.step(target[None])[0].copy() for target in targets])
 
 
 def step_response(bandwidth, damping, time):
-    """Share of a step that a second-order system has gone after some s, from a textbook."""
+    """Share of a step that a second-order system has covered after a time, s, from a textbook."""
     omega, time = 2 * np.pi * bandwidth, np.maximum(time, 0.0)
     if damping < 1:
         ringing = omega * np.sqrt(1 - damping**2)
@@ -165,49 +165,49 @@ def step_response(bandwidth, damping, time):
 
 @given(bandwidth=st.floats(0.3, 20), damping=st.floats(0.1, 3), delay=st.floats(0, 0.12), height=st.floats(-1, 1))
 @settings(max_examples=60)
-def test_a_step_is_answered_as_in_the_textbook(bandwidth, damping, delay, height):
+def test_the_step_response_is_the_textbooks(bandwidth, damping, delay, height):
     assume(abs(damping - 1) > 1e-3)
     actuators = Actuators(delay=delay, bandwidth=bandwidth, damping=damping)
-    found = followed(actuators, np.tile(REST + height, (40, 1)))
+    positions = followed(actuators, np.tile(REST + height, (40, 1)))
     expected = REST + height * step_response(bandwidth, damping, TICK * np.arange(1, 41) - delay)[:, None]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(positions, expected, atol=1e-6)
 
 
 def test_critical_damping_does_not_overshoot():
-    found = followed(Actuators(delay=0.0, bandwidth=3.0, damping=1.0), np.tile(REST + 0.5, (100, 1)))
+    positions = followed(Actuators(delay=0.0, bandwidth=3.0, damping=1.0), np.tile(REST + 0.5, (100, 1)))
     time = TICK * np.arange(1, 101)[:, None]
     omega = 2 * np.pi * 3.0
-    np.testing.assert_allclose(found, REST + 0.5 * (1 - np.exp(-omega * time) * (1 + omega * time)), atol=1e-9)
+    np.testing.assert_allclose(positions, REST + 0.5 * (1 - np.exp(-omega * time) * (1 + omega * time)), atol=1e-9)
 
 
 @given(gain=st.floats(0.5, 1.2), height=st.floats(-1, 1))
 @settings(max_examples=30)
 def test_the_gain_is_the_share_of_the_way_that_is_carried_out(gain, height):
     start = REST + 0.3
-    found = followed(Actuators(delay=0.02, bandwidth=5.0, gain=gain), np.tile(REST + height, (150, 1)), start)
-    np.testing.assert_allclose(found[0], start, atol=1e-12)  # the delay: still where it began, exactly
-    np.testing.assert_allclose(found[-1], REST + gain * height, atol=1e-6)
+    positions = followed(Actuators(delay=0.02, bandwidth=5.0, gain=gain), np.tile(REST + height, (150, 1)), start)
+    np.testing.assert_allclose(positions[0], start, atol=1e-12)  # within the delay: exactly at the start
+    np.testing.assert_allclose(positions[-1], REST + gain * height, atol=1e-6)
 
 
 @given(rate=st.floats(0.2, 5), height=st.floats(0.1, 1), bandwidth=st.floats(2, 10))
 @settings(max_examples=30)
 def test_no_motor_is_faster_than_its_rate_limit_and_all_arrive(rate, height, bandwidth):
-    found = followed(Actuators(delay=0.0, bandwidth=bandwidth, rate_limit=rate), np.tile(REST + height, (500, 1)))
-    moved = np.diff(found, axis=0, prepend=REST[None])
+    positions = followed(Actuators(delay=0.0, bandwidth=bandwidth, rate_limit=rate), np.tile(REST + height, (500, 1)))
+    moved = np.diff(positions, axis=0, prepend=REST[None])
     assert (np.abs(moved) <= rate * TICK + 1e-12).all()
-    np.testing.assert_allclose(found[-1], REST + height, atol=1e-3)
+    np.testing.assert_allclose(positions[-1], REST + height, atol=1e-3)
 
 
 @given(play=st.floats(0.001, 0.1), way=st.floats(0.2, 1), back=st.floats(0, 0.2))
 @settings(max_examples=30)
 def test_play_has_to_be_crossed_before_the_joint_turns_back(play, way, back):
     targets = [np.tile(REST + height, (5, 1)) for height in (way, way - back)]
-    found = followed(Actuators(delay=0.0, backlash=play), np.concatenate(targets)) - REST
-    np.testing.assert_allclose(found[4], way - play / 2, atol=1e-12)
-    np.testing.assert_allclose(found[-1], way - play / 2 - max(back - play, 0.0), atol=1e-12)
+    positions = followed(Actuators(delay=0.0, backlash=play), np.concatenate(targets)) - REST
+    np.testing.assert_allclose(positions[4], way - play / 2, atol=1e-12)
+    np.testing.assert_allclose(positions[-1], way - play / 2 - max(back - play, 0.0), atol=1e-12)
 
 
-def test_one_robot_of_a_batch_does_what_it_would_alone():
+def test_a_robot_in_a_batch_moves_as_it_would_alone():
     kinds = [
         Actuators(delay=0.03),
         Actuators(delay=0.051, bandwidth=3.0),
@@ -227,7 +227,7 @@ def test_one_robot_of_a_batch_does_what_it_would_alone():
 
 @given(bandwidth=st.floats(1.0, 5.0), damping=st.floats(0.8, 1.5), delay=st.floats(0.02, 0.05))
 @settings(max_examples=30)
-def test_motors_in_series_trail_a_slow_motion_as_the_wanted_one_does(bandwidth, damping, delay):
+def test_motors_in_series_trail_a_slow_motion_as_wanted(bandwidth, damping, delay):
     wanted, own = (
         Actuators(delay=delay, bandwidth=bandwidth, damping=damping),
         Actuators(delay=0.0, bandwidth=7.0, damping=1.2),
@@ -239,7 +239,7 @@ def test_motors_in_series_trail_a_slow_motion_as_the_wanted_one_does(bandwidth, 
     np.testing.assert_allclose(both[-1], followed(wanted, ramp)[-1], atol=1e-3 * 0.5)
 
 
-def test_nothing_is_put_before_motors_that_shall_stay_as_they_are():
+def test_motors_that_stay_as_shipped_get_nothing_put_before_them():
     before = in_series(Actuators(delay=0.04), IDENTIFIED)
     np.testing.assert_array_equal(before.delay, np.full(9, 0.04))
     assert np.isinf(before.bandwidth).all()

@@ -1,4 +1,4 @@
-"""Identification: known motors are recovered, the intervals hold the truth, and a shake that would hurt nobody."""
+"""Identification: known motors are recovered, the intervals hold the truth, and the excitation is gentle."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ REST = joint_targets(NEUTRAL)
 
 
 class MotorRobot:
-    """Nine motors and nothing else, behind the limiter; measured with an error of its own."""
+    """A robot of nine motors behind the limiter, measured with given errors."""
 
     name, control_hz = "motors", CONTROL_HZ
 
@@ -60,7 +60,7 @@ SLOW = Actuators(
 )
 
 
-def shaken(actuators, errors):
+def record_motion(actuators, errors):
     return record_motors(MotorRobot(actuators, errors), TARGETS, wall_clock=False)
 
 
@@ -69,7 +69,7 @@ def independent(seed):
 
 
 def persistent(seed):
-    """Errors that follow one another for a quarter of a second, as a model's do."""
+    """Errors correlated over a quarter of a second, as a model's are."""
     fresh, errors = independent(seed), np.zeros((len(TARGETS) + 1, 9))
     for tick in range(1, len(errors)):
         errors[tick] = 0.92 * errors[tick - 1] + np.sqrt(1 - 0.92**2) * fresh[tick]
@@ -80,58 +80,58 @@ def persistent(seed):
 
 
 @pytest.fixture(scope="module")
-def found():
-    return identify_motors(shaken(SLOW, independent(0)))
+def motors():
+    return identify_motors(record_motion(SLOW, independent(0)))
 
 
-def test_known_motors_are_recovered(found):
-    got = found.actuators
+def test_known_motors_are_recovered(motors):
+    got = motors.actuators
     assert np.abs(got.delay - SLOW.delay).max() < 0.01
     np.testing.assert_allclose(got.gain, SLOW.gain, atol=0.01)
     np.testing.assert_allclose(got.bandwidth, SLOW.bandwidth, rtol=0.25)
     np.testing.assert_allclose(got.damping, SLOW.damping, rtol=0.25)
     assert np.abs(got.backlash - SLOW.backlash).max() < 0.005
-    np.testing.assert_allclose(found.residual, ENCODER, rtol=0.1)
+    np.testing.assert_allclose(motors.residual, ENCODER, rtol=0.1)
 
 
-def test_a_rate_limit_is_found_where_the_motion_reached_it_and_bounded_elsewhere(found):
+def test_a_rate_limit_is_found_where_the_motion_reached_it_and_bounded_elsewhere(motors):
     limited = np.isfinite(SLOW.rate_limit)
-    np.testing.assert_array_equal(np.isfinite(found.actuators.rate_limit), limited)
-    np.testing.assert_allclose(found.actuators.rate_limit[limited], SLOW.rate_limit[limited], rtol=0.02)
-    assert (found.rate_at_least[~limited] > 1.5).all()
-    assert np.isinf(found.high["rate_limit"][~limited]).all()
+    np.testing.assert_array_equal(np.isfinite(motors.actuators.rate_limit), limited)
+    np.testing.assert_allclose(motors.actuators.rate_limit[limited], SLOW.rate_limit[limited], rtol=0.02)
+    assert (motors.rate_at_least[~limited] > 1.5).all()
+    assert np.isinf(motors.high["rate_limit"][~limited]).all()
 
 
-def held(found, truth):
+def share_held(motors, truth):
     """Share of the intervals that hold the truth."""
     inside = []
     for name in NAMES[:-1]:
         value = np.broadcast_to(getattr(truth, name), 9)
-        inside.append((found.low[name] <= value) & (value <= found.high[name]))
+        inside.append((motors.low[name] <= value) & (value <= motors.high[name]))
     return np.mean(inside)
 
 
-def test_the_intervals_hold_the_truth(found):
-    assert held(found, SLOW) >= 0.87  # 39 of 45; at 95 % each, fewer happen once in 100
+def test_the_intervals_hold_the_truth(motors):
+    assert share_held(motors, SLOW) >= 0.87  # 39 of 45; at 95 % each, fewer happen once in 100
 
 
 @pytest.mark.long
-def test_the_intervals_hold_the_truth_when_errors_follow_one_another(found):
-    disturbed = identify_motors(shaken(SLOW, persistent(2)))
-    assert held(disturbed, SLOW) >= 0.87
-    wider = np.subtract(disturbed.high["gain"], disturbed.low["gain"]) / (found.high["gain"] - found.low["gain"])
-    assert np.median(wider) > 2  # as many numbers, but they say less
+def test_the_intervals_hold_the_truth_when_errors_are_correlated(motors):
+    disturbed = identify_motors(record_motion(SLOW, persistent(2)))
+    assert share_held(disturbed, SLOW) >= 0.87
+    wider = np.subtract(disturbed.high["gain"], disturbed.low["gain"]) / (motors.high["gain"] - motors.low["gain"])
+    assert np.median(wider) > 2  # the same number of measurements, with less information
 
 
-def test_what_was_found_is_read_back(found, tmp_path):
-    found.save(tmp_path / "actuators.json", {"robot": "motors"})
+def test_saved_motors_are_read_back(motors, tmp_path):
+    motors.save(tmp_path / "actuators.json", {"robot": "motors"})
     read = Actuators.load(tmp_path / "actuators.json")
     for name in NAMES:
-        np.testing.assert_array_equal(getattr(read, name), getattr(found.actuators, name))
+        np.testing.assert_array_equal(getattr(read, name), getattr(motors.actuators, name))
 
 
 def test_a_robot_that_does_not_move_is_reported():
-    recording = shaken(SLOW, independent(0))
+    recording = record_motion(SLOW, independent(0))
     measured = recording.measured.copy()
     measured[:, 8] = REST[8]
     with pytest.raises(KitError, match="left_antenna did not move"):
@@ -181,16 +181,16 @@ def test_the_limiter_follows_the_excitation_closely():
     for tick, target in enumerate(TARGETS):
         motion, _ = limit(motion.position, motion, target)
         off[tick] = motion.position - target
-    # But for the steps, whose corners it rounds.
+    # Except for the steps, whose corners it rounds.
     assert (np.median(np.abs(off), axis=0) < 0.02).all()
 
 
-# What stands before motors of their own
+# Actuators before the model's own motors
 
 
 def test_the_shipped_physics_need_nothing_before_them_to_be_the_shipped_physics():
     before, shipped = in_series(IDENTIFIED, IDENTIFIED).table(1), Actuators().table(1)
-    for name in shipped.keys() - {"damping"}:  # of a response that is there at once
+    for name in shipped.keys() - {"damping"}:  # of a response without lag
         np.testing.assert_allclose(before[name], shipped[name], err_msg=name)
 
 
@@ -200,8 +200,8 @@ def test_a_slower_robot_trails_as_far_as_it_should(slower):
         delay=0.04, bandwidth=IDENTIFIED.bandwidth / slower, damping=IDENTIFIED.damping, backlash=IDENTIFIED.backlash
     )
     before = in_series(wanted, IDENTIFIED)
-    trail = [one.damping / one.bandwidth / np.pi for one in (before, IDENTIFIED, wanted)]
-    # Half a tick more: what the first motors reach by the end of a tick is sent on at its beginning.
+    trail = [motors.damping / motors.bandwidth / np.pi for motors in (before, IDENTIFIED, wanted)]
+    # Half a tick more: the position that the first motors reach at the end of a tick is passed on at its beginning.
     np.testing.assert_allclose(before.delay - TICK / 2 + trail[0] + trail[1], 0.04 + trail[2])
 
 
@@ -212,7 +212,7 @@ def test_a_simulated_robot_made_slower_is_found_slower():
         rate_limit=np.where(np.arange(9) == 0, 1.2, np.inf),
     )  # fmt: skip
     robot = SimRobot(SimRobotConfig(actuators=wanted))
-    found = identify_motors(record_motors(robot, TARGETS, wall_clock=False)).actuators
-    trail = found.delay + found.damping / found.bandwidth / np.pi
+    actuators = identify_motors(record_motors(robot, TARGETS, wall_clock=False)).actuators
+    trail = actuators.delay + actuators.damping / actuators.bandwidth / np.pi
     np.testing.assert_allclose(trail, 0.05 + 0.9 / 2.5 / np.pi, rtol=0.15)
-    assert found.rate_limit[0] == pytest.approx(1.2, rel=0.05)
+    assert actuators.rate_limit[0] == pytest.approx(1.2, rel=0.05)

@@ -184,7 +184,7 @@ class Motors:
             command = self._commands[(self._newest - self._uniform) % self._slots]
         else:
             command = self._commands[(self._newest - self._late) % self._slots, self._rows, self._columns]
-        goal = command + self._less * (command - _REST) if self._weak else command
+        goal: Array = command + self._less * (command - _REST) if self._weak else command
         if not self._loose:
             self._engaged = goal
             return goal

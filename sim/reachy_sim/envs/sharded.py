@@ -1,7 +1,7 @@
-"""A batch of robots spread over worker processes: for each core of the machine, what a ``Simulation`` does on one.
+"""A ``Simulation`` spread over worker processes, one per core of the machine.
 
-The workers are spawned, so a script that asks for them needs ``if __name__ == "__main__":``. Each end of a pipe waits
-for the other: the workers end with whoever started them, however that ends.
+The workers are spawned, so a script that uses them needs ``if __name__ == "__main__":``. Each worker waits on its pipe
+and ends with the process that started it, however that ends.
 """
 
 import contextlib
@@ -21,29 +21,29 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Array, Image
 from reachy_kit.runtime.tasks.task_registry import load_task_file, task_files
 from reachy_sim import counter_rng
-from reachy_sim.dynamics.joints import joint_targets, refuse_unreachable
-from reachy_sim.envs.simulation import Ids, Simulation
+from reachy_sim.dynamics.joints import Ids, joint_targets, refuse_unreachable
+from reachy_sim.envs.simulation import Simulation
 from reachy_sim.tasks.task import TaskOutcome
 from reachy_sim.tasks.variants import Variant
 
 _PATIENCE = 5.0
-"""s for a worker to end by itself."""
+"""Time for a worker to end by itself, s."""
 
 
 class ShardedSimulation:
-    """What an environment asks of a ``Simulation``, answered by several, bit for bit the same.
+    """A ``Simulation`` whose environments several workers share, the same bit for bit.
 
     Args:
-        variant: task and conditions.
+        variant: task and domain parameters.
         num_envs: N.
-        processes: how many workers share them.
-        obs_type: what they observe.
-        threads: of the physics tier, in all; 0 takes every core.
+        processes: workers that share the environments.
+        obs_type: keys of the observations.
+        threads: of the physics tier, all workers together; 0 takes every core.
         options: of ``Simulation``.
 
     Raises:
         WrongUseError: there are fewer environments than processes, or a worker's ``Simulation`` refuses its options.
-        KitError: a worker does not start, here and at every call: one has died.
+        KitError: a worker does not start; also from every method, when a worker has died.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ShardedSimulation:
         try:
             for first, after in pairwise(edges):
                 self._shards.append(_Shard(slice(first, after), variant, obs_type, options))
-            self._seen = [shard.answer() for shard in self._shards]
+            self._answers = [shard.answer() for shard in self._shards]
         except BaseException:
             self.close()
             raise
@@ -67,7 +67,7 @@ class ShardedSimulation:
     def reset(
         self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters, poses: Array | None = None
     ) -> None:
-        """As ``Simulation.reset``."""
+        """Begin episodes as ``Simulation.reset`` does."""
         if poses is not None:
             refuse_unreachable(joint_targets(poses), poses, ids, self.num_envs)  # before any worker resets
         requests: dict[int, tuple[Any, ...]] = {}
@@ -76,48 +76,48 @@ class ShardedSimulation:
             if here.any():
                 own = None if poses is None else poses[here]
                 requests[index] = ("reset", ids[here] - shard.rows.start, seeds[shard.rows], episodes[shard.rows], own)
-        for index, (_, seen) in self._ask(requests).items():
-            self._seen[index] = seen
+        for index, (_, state) in self._ask(requests).items():
+            self._answers[index] = state
 
     def step(self, actions: Array) -> TaskOutcome:
-        """As ``Simulation.step``."""
+        """Carry out targets as ``Simulation.step`` does."""
         answers = self._ask({index: ("step", actions[shard.rows]) for index, shard in enumerate(self._shards)})
-        self._seen = [seen for _, seen in answers.values()]
-        judged = [judgement for judgement, _ in answers.values()]
+        self._answers = [state for _, state in answers.values()]
+        outcomes = [outcome for outcome, _ in answers.values()]
         return TaskOutcome(
-            np.concatenate([one.error for one in judged]),
-            {name: np.concatenate([one.terms[name] for one in judged]) for name in judged[0].terms},
-            np.concatenate([one.just_succeeded for one in judged]),
+            np.concatenate([outcome.error for outcome in outcomes]),
+            {name: np.concatenate([outcome.terms[name] for outcome in outcomes]) for name in outcomes[0].terms},
+            np.concatenate([outcome.just_succeeded for outcome in outcomes]),
         )
 
     def observe(self, obs_type: str) -> dict[str, npt.NDArray[np.generic]]:
-        """As ``Simulation.observe``, of the kind chosen at the start."""
-        observations = [observation for observation, _ in self._seen]
-        return {key: np.concatenate([one[key] for one in observations]) for key in observations[0]}
+        """Return observations as ``Simulation.observe`` does, with the ``obs_type`` chosen at the start."""
+        observations = [observation for observation, _ in self._answers]
+        return {key: np.concatenate([part[key] for part in observations]) for key in observations[0]}
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether the whole criterion has been met."""
-        return np.concatenate([success for _, success in self._seen])
+        """Whether the whole criterion has been met, (N,)."""
+        return np.concatenate([success for _, success in self._answers])
 
-    def pictures(self, *, robot: bool) -> list[Image]:
-        """As ``Simulation.pictures``."""
-        answers = self._ask({index: ("pictures", robot) for index in range(len(self._shards))})
-        return [picture for pictures, _ in answers.values() for picture in pictures]
+    def images(self, *, robot: bool) -> list[Image]:
+        """Render images as ``Simulation.images`` does."""
+        answers = self._ask({index: ("images", robot) for index in range(len(self._shards))})
+        return [image for images, _ in answers.values() for image in images]
 
     def close(self) -> None:
         """End the workers."""
         self._end("closed")
 
     def _ask(self, requests: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """Requests by shard, worked on at once; an error is raised when all have answered."""
+        """Send requests to the shards, which work in parallel; an error is raised after all have answered."""
         if self._ended:
             raise KitError(f"the environments were {self._ended}: make them again")
         try:
             for index, request in requests.items():
                 self._shards[index].ask(request)
             answers = {index: self._shards[index].answer_or_error() for index in requests}
-        except BaseException as error:  # Ctrl-C too: what is left in the pipes would answer the next question
+        except BaseException as error:  # also Ctrl-C: answers left in the pipes would go to the next request
             self._end("ended by an error" if isinstance(error, KitError) else "interrupted")
             raise
         for answer in answers.values():
@@ -132,48 +132,50 @@ class ShardedSimulation:
 
 
 class _Shard:
-    """One worker and what it works on.
+    """A worker and its environments.
 
     Args:
-        rows: which environments.
-        variant: task and conditions.
-        obs_type: what they observe.
+        rows: indices of the environments.
+        variant: task and domain parameters.
+        obs_type: keys of the observations.
         options: of ``Simulation``.
     """
 
     def __init__(self, rows: slice, variant: Variant, obs_type: str, options: dict[str, Any]) -> None:
         self.rows = rows
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, worker_end = context.Pipe()
         count = rows.stop - rows.start
-        self.process = context.Process(target=_work, args=(theirs, task_files(), count, obs_type, options), daemon=True)
+        self.process = context.Process(
+            target=_work, args=(worker_end, task_files(), count, obs_type, options), daemon=True
+        )
         self.process.start()
-        theirs.close()  # so that the worker's end is the only one, and its death is heard
+        worker_end.close()  # the worker then holds the only copy, so that its death closes the pipe
         self.ask(variant)
 
     def ask(self, request: Any) -> None:
-        """Send it."""
+        """Send a request."""
         try:
             self._pipe.send(request)
         except OSError as error:
             raise self._dead() from error
 
     def answer_or_error(self) -> Any:
-        """Wait for it."""
+        """Wait for the answer to the oldest request."""
         try:
             return self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._dead() from error
 
     def answer(self) -> Any:
-        """Wait for it; a worker's error is raised."""
+        """Wait for the answer to the oldest request, and raise a worker's error."""
         answer = self.answer_or_error()
         if isinstance(answer, KitError):
             raise answer
         return answer
 
     def hang_up(self) -> None:
-        """Let the worker go."""
+        """Close the pipe, which ends the worker."""
         self._pipe.close()
 
     def _dead(self) -> KitError:
@@ -195,7 +197,7 @@ def _end(shards: Iterable[_Shard]) -> None:
 
 
 def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, options: dict[str, Any]) -> None:
-    """A worker's life: answer until the other end hangs up. Ctrl-C is the business of whoever started it."""
+    """Answer requests until the pipe closes. Ctrl-C is left to the process that started the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         try:
@@ -213,15 +215,15 @@ def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, 
             except KitError as error:
                 answer = error
             pipe.send(answer)
-    # What the renderers hold, the end of the process frees.
+    # The end of the process frees the renderers.
 
 
 def _answer(simulation: Simulation, obs_type: str, what: str, *details: Any) -> tuple[Any, Any]:
-    if what == "pictures":
-        return simulation.pictures(robot=details[0]), None
-    judgement = None
+    if what == "images":
+        return simulation.images(robot=details[0]), None
+    outcome = None
     if what == "step":
-        judgement = simulation.step(*details)
+        outcome = simulation.step(*details)
     else:
         simulation.reset(*details)
-    return judgement, (simulation.observe(obs_type), simulation.success)
+    return outcome, (simulation.observe(obs_type), simulation.success)

@@ -1,21 +1,19 @@
 """Appearance of the world to the head camera: values for each environment, and named ranges to draw them from.
 
-A policy that learned from pixels is trained on TRAINING_VISUALS and evaluated on HELD_OUT_VISUALS. Nothing here moves
+A policy that learned from pixels is trained on TRAINING_VISUALS and evaluated on VISUAL_RANGES. Nothing here moves
 the ball or the robot: only their appearance changes.
 
-Try it: .venv/bin/python -m reachy_sim.rendering.visuals runs/visuals.png   (one row for each range)
+Try it: .venv/bin/python -m reachy_sim.rendering.visuals_gallery --out runs/visuals.png
 """
 
 import math
-import sys
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.interface import Array, Image
+from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import BALL_RGBA
 
 CLUTTER = 6
@@ -129,26 +127,3 @@ VISUAL_RANGES: dict[str, VisualRange] = {
 }
 """By name: an orange ball; a dim room with the lamp elsewhere; coloured walls, other checks and things on the table; a
 camera that was not mounted straight. Chosen by us, not measured: the size of each is what a classroom may hold."""
-
-
-def gallery(views: int = 5, seed: int = 0) -> Image:
-    """One image: a row for each range, training first, and a column for each drawn environment."""
-    from reachy_sim.rendering.head_camera import HeadCameraRenderer
-
-    rng = np.random.default_rng(seed)
-    poses = np.tile(np.eye(4), (views, 1, 1))
-    targets = np.stack([np.linspace(0.6, 1.2, views), np.linspace(0.25, -0.35, views), np.full(views, -0.05)], axis=-1)
-    ranges = (TRAINING_VISUALS, *VISUAL_RANGES.values())
-    camera = HeadCameraRenderer()
-    shown = np.ones(views, dtype=bool)
-    rows = [camera.render_batch(poses, targets, shown, span.draw(rng.random((views, DRAWS)))) for span in ranges]
-    camera.close()
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
-
-
-if __name__ == "__main__":
-    import cv2
-
-    file = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/visuals.png")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(file), cv2.cvtColor(gallery(), cv2.COLOR_RGB2BGR))

@@ -60,7 +60,7 @@ def draw_task(task: str, every: float | None = None) -> Image:
     variant, recorder = variant_by_name(task), _StateRecorder()
     world = SimWorld(variant)
     rollout(
-        SimRobot(SimRobotConfig(tier="kinematic"), actuators=world.actuators, watch=world.note),
+        SimRobot(SimRobotConfig(tier="kinematic"), actuators=world.actuators, watch=world.append_pose),
         single_expert_policy(task, _HZ),
         seconds=variant.task.seconds,
         policy_hz=_HZ,

@@ -1,4 +1,4 @@
-"""The environments from outside: the libraries' own checkers, actions, resets, rewards, pictures, wrong names."""
+"""The environments from outside: the libraries' own checkers, actions, resets, rewards, images, wrong names."""
 
 import warnings
 
@@ -15,8 +15,9 @@ from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import BELOW, RIGHT, VISIBLE
 from reachy_kit.runtime.tasks.task_registry import known_tasks
+from reachy_sim.envs.single_env import ReachyMiniEnv
 from reachy_sim.envs.spaces import OBS_TYPES
-from reachy_sim.envs.vector_env import ReachyMiniEnv, ReachyMiniVectorEnv
+from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 from reachy_sim.tasks import expert_policy
 
 LOOK_AT, EPISODE = "ReachyMini/LookAt-v0", 35
@@ -56,19 +57,19 @@ def envs():
         for obs_type in OBS_TYPES
     ],
 )
-def test_both_checkers_are_content(name, tier, obs_type):
+def test_both_checkers_pass(name, tier, obs_type):
     render = (name, tier) == (LOOK_AT, "kinematic") and obs_type == "state"  # drawing the whole robot takes a second
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         env = gymnasium.make(name, tier=tier, obs_type=obs_type, disable_env_checker=True).unwrapped
         check_env(env, skip_render_check=not render)
         check_for_stable_baselines(env, skip_render_check=not render)
         env.close()
-    assert [str(one.message) for one in said if ABSOLUTE_TARGETS not in str(one.message)] == []
+    assert [str(warning.message) for warning in warned if ABSOLUTE_TARGETS not in str(warning.message)] == []
 
 
 @pytest.mark.parametrize("name", GYM_IDS)
-def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
+def test_make_vec_returns_our_batch_and_not_a_loop_over_single_environments(name):
     batch, single = vector(3, name), gymnasium.make(name, tier="kinematic")
     assert isinstance(batch.unwrapped, ReachyMiniVectorEnv)
     assert isinstance(single.unwrapped, ReachyMiniEnv)
@@ -78,9 +79,9 @@ def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
-        ({"task": "juggle"}, "look_at, track, sound_orient, dance"),
+        ({"task": "juggle"}, "dance, look_at, sound_orient, track"),
         ({"tier": "quantum"}, "physics, kinematic"),
         ({"obs_type": "smell"}, "state, pixels, pixels_state"),
         ({"reward": "money"}, "dense, sparse"),
@@ -95,10 +96,10 @@ def test_a_vector_made_by_name_is_ours_and_not_a_loop_over_single_ones(name):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_what_does_not_exist_is_refused_with_what_does(wrong, said):
+def test_what_does_not_exist_is_refused_with_what_does(wrong, message):
     with pytest.raises(WrongUseError) as refused:
         ReachyMiniVectorEnv(**{"tier": "kinematic"} | wrong)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it_is():
@@ -106,17 +107,17 @@ def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it
         batch = vector(8, "ReachyMini/Track-v0", **options)
         batch.reset(seed=0)
         for _ in range(10):
-            seen, *_ = batch.step(np.tile(NEUTRAL, (8, 1)))
+            observation, *_ = batch.step(np.tile(NEUTRAL, (8, 1)))
         ball = batch.unwrapped.simulation.target.copy()
         batch.close()
-        return ball, seen["environment_state"]
+        return ball, observation["environment_state"]
 
-    (ball, told), (same_ball, otherwise_told) = (
+    (ball, features), (same_ball, other_features) = (
         ball_and_senses(variant="hard", randomization=spread) for spread in ("off", "wide")
     )
     calm_ball, _ = ball_and_senses(randomization="wide")
     assert np.array_equal(ball, same_ball)
-    assert not np.array_equal(told, otherwise_told)
+    assert not np.array_equal(features, other_features)
     assert not np.array_equal(ball, calm_ball)
 
 
@@ -125,7 +126,7 @@ def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "message"),
     [
         ([look(), [*look()[:4], np.nan, *look()[5:]]], "environment 1 is nan for head_pitch.pos"),
         ([look(), [*look()[:8], -np.inf]], "environment 1 is -inf for left_antenna.pos"),
@@ -135,20 +136,20 @@ def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it
     ],
     ids=["nan", "infinite", "one too few", "no batch", "eight numbers"],
 )
-def test_a_broken_action_names_its_environment_and_moves_nobody(broken, said, tier):
+def test_a_broken_action_names_its_environment_and_moves_nothing(broken, message, tier):
     disturbed, smooth = vector(tier=tier), vector(tier=tier)
     good = np.array([look(0.3), look(-0.2, 0.1)])
     for batch in (disturbed, smooth):
         batch.reset(seed=4)
         batch.step(good)
-    with pytest.raises(WrongUseError, match=said):
+    with pytest.raises(WrongUseError, match=message):
         disturbed.step(broken)
-    for one, other in zip(disturbed.step(good), smooth.step(good), strict=True):
-        np.testing.assert_equal(one, other)
+    for result, expected in zip(disturbed.step(good), smooth.step(good), strict=True):
+        np.testing.assert_equal(result, expected)
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_the_robot_goes_where_it_is_told(tier):
+def test_the_robot_moves_to_its_targets(tier):
     batch = vector(tier=tier)
     batch.reset(seed=0)
     for _ in range(20):
@@ -186,7 +187,7 @@ def test_observations_stay_inside_their_space_whatever_is_commanded(name, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_pose_to_start_from_is_started_from_exactly(tier):
+def test_an_episode_starts_exactly_at_a_given_pose(tier):
     batch = vector(3, tier=tier)
     poses = np.array([look(0.5, -0.1), look(-1.0, 0.2), [0.005, -0.004, 0.01, 0.1, 0.0, 0.2, 0.0, 1.0, -1.5]])
     observation, _ = batch.reset(seed=0, options={"pose": poses})
@@ -209,7 +210,7 @@ def test_a_mask_resets_only_some(envs):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"pose": look()[:8]}, r"shape \(8,\)"),
         ({"pose": [look()] * 2}, r"shape \(2, 9\); \(9,\) or \(3, 9\)"),
@@ -217,11 +218,11 @@ def test_a_mask_resets_only_some(envs):
         ({"reset_mask": np.zeros(3, dtype=np.bool_)}, "with a True among them"),
         ({"reset_mask": np.array([1, 0, 0])}, "3 booleans"),
     ],
-    ids=["eight numbers", "two poses", "one boolean", "nobody", "no booleans"],
+    ids=["eight numbers", "two poses", "one boolean", "all false", "no booleans"],
 )
-def test_options_that_make_no_sense_are_refused(options, said, envs):
+def test_invalid_options_are_refused(options, message, envs):
     envs.reset(seed=0)
-    with pytest.raises(WrongUseError, match=said):
+    with pytest.raises(WrongUseError, match=message):
         envs.reset(options=options)
 
 
@@ -254,8 +255,8 @@ def episode(name, count=4, **options):
     oracle.reset(np.arange(count), np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64))
     steps, truncated = [], np.zeros(count, dtype=np.bool_)
     while not truncated.any():
-        seen = (observation[key].astype(np.float64) for key in ("agent_pos", "environment_state", "last_action"))
-        observation, reward, terminated, truncated, info = batch.step(oracle.act(*seen))
+        parts = (observation[key].astype(np.float64) for key in ("agent_pos", "environment_state", "last_action"))
+        observation, reward, terminated, truncated, info = batch.step(oracle.act(*parts))
         assert not terminated.any()
         steps.append((reward, info))
     return steps
@@ -284,16 +285,16 @@ def test_an_episode_lasts_as_long_as_its_task():
     assert len(steps) == round(3.5 * 25)
 
 
-# Pictures
+# Images
 
 
 def detected(image):
-    """What the detector finds in a picture."""
+    """Features that the detector finds in an image."""
     return BallDetector().perceive(Observation(NEUTRAL, 0.0, images={"head": image}))
 
 
 @pytest.mark.parametrize("variant", ["training", "late"])
-def test_pixels_show_what_the_features_tell_and_are_as_late(variant):
+def test_images_agree_with_the_features_and_have_their_latency(variant):
     batch = vector(2, obs_type="pixels_state", policy_hz=50, image_size=192, variant=variant)
     batch.reset(seed=3)
     errors, neither = [], 0
@@ -320,21 +321,21 @@ def test_a_target_that_has_not_appeared_is_not_drawn():
         drawn.append([detected(image)[VISIBLE] for image in observation["pixels"]])
         observation, *_ = batch.step([look()] * 4)
     first = np.argmax(drawn, axis=0) / 50
-    # Each start shows the target's place; it comes into the picture a latency after it has appeared.
+    # Each start pose has the target's place in view; the ball is in the image one latency after it has appeared.
     assert ((first >= appears + 0.04 - 1e-9) & (first < appears + 0.08)).sum() >= 3
     batch.close()
 
 
-def test_rendering_gives_a_picture_for_each_environment():
+def test_rendering_gives_an_image_for_each_environment():
     batch = vector(2, render_mode="rgb_array", obs_type="pixels")
     batch.reset(seed=0)
-    pictures = batch.render()
-    assert [picture.shape for picture in pictures] == [(SIM_CAMERA.height, SIM_CAMERA.width, 3)] * 2
-    assert all(picture.dtype == np.uint8 and picture.std() > 1 for picture in pictures)
+    images = batch.render()
+    assert [image.shape for image in images] == [(SIM_CAMERA.height, SIM_CAMERA.width, 3)] * 2
+    assert all(image.dtype == np.uint8 and image.std() > 1 for image in images)
     assert len(batch.call("render")) == 2
     single = gymnasium.make(LOOK_AT, tier="kinematic", render_mode="rgb_array")
     single.reset(seed=0)
-    np.testing.assert_array_equal(single.render(), pictures[0])
+    np.testing.assert_array_equal(single.render(), images[0])
     batch.close()
     single.close()
 
@@ -345,7 +346,7 @@ def test_without_a_render_mode_nothing_is_rendered(envs):
     assert envs.call("render") == (None,) * 3
 
 
-# The rest of Gymnasium's face
+# The rest of Gymnasium's interface
 
 
 def test_attributes_come_once_for_each_environment(envs):
@@ -391,7 +392,7 @@ def test_a_refused_start_pose_changes_nothing(tier):
         envs.reset(seed=9, options={"pose": [0.0, 0.0, 0.2, 0, 0, 0, 0, 0, 0]})
     for _ in range(2):
         stepped = [batch.step(np.zeros((2, 9)))[0] for batch in (envs, untouched)]
-        for mine, other in zip(*(one.values() for one in stepped), strict=True):
-            np.testing.assert_array_equal(mine, other)
-    for mine, other in zip(envs.reset()[0].values(), untouched.reset()[0].values(), strict=True):
-        np.testing.assert_array_equal(mine, other)
+        for value, expected in zip(*(observation.values() for observation in stepped), strict=True):
+            np.testing.assert_array_equal(value, expected)
+    for value, expected in zip(envs.reset()[0].values(), untouched.reset()[0].values(), strict=True):
+        np.testing.assert_array_equal(value, expected)

@@ -1,4 +1,4 @@
-"""What the senses of a batch tell: as late, as wrong, as patchy and as crooked as they say."""
+"""Senses of a batch: their latency, noise, missed frames and tilt are as configured."""
 
 import contextlib
 
@@ -29,40 +29,40 @@ def view(states):
     return View(states, poses[..., :3, :3], poses[..., :3, 3])
 
 
-class Sensed:
-    """A batch of heads that are moved by hand, and what their senses tell.
+class SensingBatch:
+    """Senses of a batch of heads that the test moves.
 
     Args:
         task: its name.
-        count: N, with the seeds 0 to N − 1.
+        count: N, with seeds 0 to N − 1.
         tilt: (N, 3) rad of their cameras.
-        conditions: other than the usual ones.
+        conditions: domain parameters that differ from the defaults.
     """
 
     def __init__(self, task, count=1, tilt=None, **conditions):
         self.task = simulated_task(task).task
         self.seeds, self.episodes = np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
-        mine = self.seeds, self.episodes
-        self.scenario = self.task.scenario(counter_rng.uniform(*mine, counter_rng.SCENARIO, len(self.task.spans)))
-        self.drawn = DomainParameters(**conditions).draw(counter_rng.uniform(*mine, counter_rng.CONDITIONS, DRAWS))
+        keys = self.seeds, self.episodes
+        self.scenario = self.task.scenario(counter_rng.uniform(*keys, counter_rng.SCENARIO, len(self.task.spans)))
+        self.sample = DomainParameters(**conditions).draw(counter_rng.uniform(*keys, counter_rng.CONDITIONS, DRAWS))
         self.senses, self.poses = Senses(self.task, count), PoseHistory(count)
-        self.senses.reset(np.arange(count), self.drawn, tilt)
+        self.senses.reset(np.arange(count), self.sample, tilt)
         self.poses.reset(np.arange(count), view(self.scenario.start))
         self.ticks = np.zeros(count, dtype=np.int64)
 
-    def tell(self):
+    def sense(self):
         return self.senses.sense(
             self.scenario, self.ticks, self.poses, counter_rng.episode_keys(self.seeds, self.episodes)
         )
 
     def tick(self, states=None):
-        """20 ms later, the heads at (N, 9); what is sensed then."""
+        """Advance 20 ms, with the heads at (N, 9); returns what is sensed then."""
         self.poses.append(view(self.scenario.start if states is None else states))
         self.ticks = self.ticks + 1
-        return self.tell()
+        return self.sense()
 
     def exact(self, ticks, states=None):
-        """(N, K) what a perfect sense tells of an instant, and whether it tells anything."""
+        """Sighting (N, K) of a perfect sense at a tick, and whether there is one."""
         where = view(self.scenario.start if states is None else states)
         return self.task.sighting(self.scenario, np.full(len(self.seeds), ticks / CONTROL_HZ), where)
 
@@ -72,37 +72,37 @@ class Sensed:
 
 @pytest.mark.parametrize("latency", [0.0, 0.02, 0.04, 0.14, 0.28])
 @pytest.mark.parametrize("task", ["look_at", "track", "dance"])
-def test_senses_tell_of_one_latency_ago_from_where_the_head_was_then(task, latency):
-    sensed, late = Sensed(task, 5, latency=(latency, latency), **PERFECT), round(latency * CONTROL_HZ)
+def test_senses_see_the_world_of_one_latency_ago_from_the_head_pose_of_then(task, latency):
+    sensed, late = SensingBatch(task, 5, latency=(latency, latency), **PERFECT), round(latency * CONTROL_HZ)
     states = [sensed.scenario.start]
     for tick in range(1, 60):
         turned = sensed.scenario.start.copy()
         turned[:, [YAW, BODY_YAW]] += 0.2 * np.sin(0.3 * tick)
         states.append(turned)
-        told = sensed.tick(turned)
+        features = sensed.tick(turned)
         exact, present = sensed.exact(tick - late, states[max(tick - late, 0)])
-        np.testing.assert_array_equal(told[:, -2] == 1, present)
-        np.testing.assert_allclose(told[present, :-2], exact[present], atol=1e-12)
-        np.testing.assert_allclose(told[present, -1], latency, atol=1e-12)
+        np.testing.assert_array_equal(features[:, -2] == 1, present)
+        np.testing.assert_allclose(features[present, :-2], exact[present], atol=1e-12)
+        np.testing.assert_allclose(features[present, -1], latency, atol=1e-12)
 
 
-def test_every_environment_is_as_late_as_it_was_drawn():
-    sensed = Sensed("dance", 20, latency=(0.02, 0.2), **PERFECT)
+def test_every_environment_has_the_latency_that_it_drew():
+    sensed = SensingBatch("dance", 20, latency=(0.02, 0.2), **PERFECT)
     for _ in range(30):
-        told = sensed.tick()
-    np.testing.assert_allclose(told[:, -1], sensed.drawn.latency / CONTROL_HZ, atol=1e-12)
-    assert len(np.unique(sensed.drawn.latency)) > 5
+        features = sensed.tick()
+    np.testing.assert_allclose(features[:, -1], sensed.sample.latency / CONTROL_HZ, atol=1e-12)
+    assert len(np.unique(sensed.sample.latency)) > 5
 
 
 def test_a_new_direction_of_sound_comes_ten_times_a_second():
-    sensed = Sensed("sound_orient", 20, missed=(0.0, 0.0))
+    sensed = SensingBatch("sound_orient", 20, missed=(0.0, 0.0))
     sensed.scenario.begins[:], sensed.scenario.talk[:] = -1.0, 100.0
-    told = np.array([sensed.tick() for _ in range(100)])
-    new = (np.diff(told[..., 0], axis=0) != 0).any(axis=1)
-    # 40 ms late: what was heard at 0.1 s is told from 0.14 s, the seventh tick, on.
+    features = np.array([sensed.tick() for _ in range(100)])
+    new = (np.diff(features[..., 0], axis=0) != 0).any(axis=1)
+    # 40 ms late: a sound of 0.1 s is sensed from 0.14 s, the seventh tick, on.
     np.testing.assert_array_equal(np.flatnonzero(new) + 2, np.arange(2, 101, 5))
-    assert told[10:, :, -1].min() == pytest.approx(0.04)
-    assert told[10:, :, -1].max() == pytest.approx(0.12)
+    assert features[10:, :, -1].min() == pytest.approx(0.04)
+    assert features[10:, :, -1].max() == pytest.approx(0.12)
 
 
 # Memory
@@ -110,26 +110,26 @@ def test_a_new_direction_of_sound_comes_ten_times_a_second():
 
 @pytest.mark.parametrize("task", ["look_at", "track", "dance"])
 def test_what_is_no_longer_sensed_is_remembered_and_grows_old(task):
-    sensed = Sensed(task, 30, latency=(0.0, 0.0), noise=(1.0, 1.0), missed=(0.5, 0.5))
-    last, seen_at = np.zeros((30, len(sensed.task.features) - 2)), np.full(30, -np.inf)
+    sensed = SensingBatch(task, 30, latency=(0.0, 0.0), noise=(1.0, 1.0), missed=(0.5, 0.5))
+    last, found_at = np.zeros((30, len(sensed.task.features) - 2)), np.full(30, -np.inf)
     found_somewhere = 0
     for tick in range(1, 120):
-        told = sensed.tick()
-        found = told[:, -2] == 1
-        np.testing.assert_array_equal(told[~found, :-2], last[~found])
-        last, seen_at = told[:, :-2], np.where(found, tick / CONTROL_HZ, seen_at)
-        np.testing.assert_allclose(told[:, -1], np.minimum(tick / CONTROL_HZ - seen_at, MAX_AGE), atol=1e-9)
+        features = sensed.tick()
+        found = features[:, -2] == 1
+        np.testing.assert_array_equal(features[~found, :-2], last[~found])
+        last, found_at = features[:, :-2], np.where(found, tick / CONTROL_HZ, found_at)
+        np.testing.assert_allclose(features[:, -1], np.minimum(tick / CONTROL_HZ - found_at, MAX_AGE), atol=1e-9)
         found_somewhere += found.sum()
     assert 0.3 < found_somewhere / (119 * 30) < 0.7
 
 
-def test_before_anything_was_sensed_there_are_noughts_as_old_as_can_be():
-    told = Sensed("look_at", 3).tell()
-    np.testing.assert_array_equal(told, np.tile([0, 0, 0, 0, MAX_AGE], (3, 1)))
+def test_before_the_first_sighting_features_are_zero_and_have_the_greatest_age():
+    features = SensingBatch("look_at", 3).sense()
+    np.testing.assert_array_equal(features, np.tile([0, 0, 0, 0, MAX_AGE], (3, 1)))
 
 
 def test_a_new_episode_remembers_nothing_of_the_one_before():
-    sensed = Sensed("dance", 2, **PERFECT)
+    sensed = SensingBatch("dance", 2, **PERFECT)
     assert sensed.tick()[:, -2].all()
     sensed.scenario.tempo[:] = 1.5
     nothing = DomainParameters(missed=(1.0, 1.0)).draw(np.zeros((1, DRAWS)))
@@ -142,70 +142,70 @@ def test_a_new_episode_remembers_nothing_of_the_one_before():
 # Noise
 
 
-def many(task, **conditions):
-    """(ticks × N, K) told where something is sensed, and what is exact there; and the share that is missed."""
-    sensed = Sensed(task, 400, latency=(0.0, 0.0), **conditions)
-    told, exact, missed = [], [], []
+def sensed_and_exact(task, **conditions):
+    """Sensed and exact values (M, K) where something is sensed, and the share that is missed."""
+    sensed = SensingBatch(task, 400, latency=(0.0, 0.0), **conditions)
+    features, exact, missed = [], [], []
     for tick in range(1, 151, 5):
         for _ in range(5):
             row = sensed.tick()
         values, present = sensed.exact(sensed.ticks[0])
         found = row[:, -2] == 1
         assert not (found & ~present).any()
-        told.append(row[found, :-2])
+        features.append(row[found, :-2])
         exact.append(values[found])
         missed.append(present & ~found)
         assert tick
-    share = np.sum(missed) / (np.sum(missed) + sum(map(len, told)))
-    return np.concatenate(told), np.concatenate(exact), share
+    share = np.sum(missed) / (np.sum(missed) + sum(map(len, features)))
+    return np.concatenate(features), np.concatenate(exact), share
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 4.0])
-def test_the_balls_noise_is_as_large_as_it_says(scale):
-    told, exact, _ = many("look_at", noise=(scale, scale))
+def test_the_balls_noise_is_as_large_as_configured(scale):
+    features, exact, _ = sensed_and_exact("look_at", noise=(scale, scale))
     noise = SensingNoise()
-    off = told - exact
+    off = features - exact
     np.testing.assert_allclose(off[:, [RIGHT, BELOW]].std(axis=0), scale * noise.bearing, rtol=0.05)
     np.testing.assert_allclose(off.mean(axis=0), 0, atol=0.002 * scale)
-    assert (told[:, SIZE] / exact[:, SIZE]).std() == pytest.approx(scale * noise.size, rel=0.05)
+    assert (features[:, SIZE] / exact[:, SIZE]).std() == pytest.approx(scale * noise.size, rel=0.05)
     if scale:
         assert abs(np.corrcoef(off.T)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
-def test_the_sounds_noise_is_as_large_as_it_says(scale):
-    told, exact, _ = many("sound_orient", noise=(scale, scale))
+def test_the_sounds_noise_is_as_large_as_configured(scale):
+    features, exact, _ = sensed_and_exact("sound_orient", noise=(scale, scale))
     ahead = (np.abs(exact[:, 0]) < 0.5) & (exact[:, 1] < 0.8)
-    off = (told - exact)[ahead]
+    off = (features - exact)[ahead]
     assert off[:, 0].std() == pytest.approx(scale * BEARING_NOISE, rel=0.1)
     assert off[:, 1].std() == pytest.approx(scale * LEVEL_NOISE, rel=0.1)
-    assert (np.abs(told[:, 0]) <= np.pi / 2).all()
+    assert (np.abs(features[:, 0]) <= np.pi / 2).all()
 
 
-def test_the_beats_noise_is_as_large_as_it_says():
-    told, exact, _ = many("dance")
-    turned = np.angle((told[:, 1] + 1j * told[:, 0]) / (exact[:, 1] + 1j * exact[:, 0]))
+def test_the_beats_noise_is_as_large_as_configured():
+    features, exact, _ = sensed_and_exact("dance")
+    turned = np.angle((features[:, 1] + 1j * features[:, 0]) / (exact[:, 1] + 1j * exact[:, 0]))
     assert turned.std() == pytest.approx(2 * np.pi * PHASE_NOISE, rel=0.05)
-    assert (told[:, 2] / exact[:, 2]).std() == pytest.approx(TEMPO_NOISE, rel=0.05)
-    np.testing.assert_allclose(np.hypot(told[:, 0], told[:, 1]), 1.0)
+    assert (features[:, 2] / exact[:, 2]).std() == pytest.approx(TEMPO_NOISE, rel=0.05)
+    np.testing.assert_allclose(np.hypot(features[:, 0], features[:, 1]), 1.0)
 
 
 @pytest.mark.parametrize("task", own_task_names())
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.4])
-def test_as_many_frames_are_dropped_as_it_says(task, share):
-    *_, missed = many(task, missed=(share, share))
+def test_the_configured_share_of_frames_is_dropped(task, share):
+    *_, missed = sensed_and_exact(task, missed=(share, share))
     assert missed == pytest.approx(share, abs=0.02)
 
 
 @pytest.mark.parametrize("task", own_task_names())
-def test_whoever_asks_twice_about_one_frame_is_told_the_same(task):
-    sensed = Sensed(task, 6)
+def test_two_queries_of_one_frame_agree(task):
+    sensed = SensingBatch(task, 6)
     for _ in range(40):
         first = sensed.tick()
-        np.testing.assert_array_equal(sensed.tell(), first)
+        np.testing.assert_array_equal(sensed.sense(), first)
 
 
-# A camera that was not mounted straight
+# A tilted camera
 
 
 TURN = np.deg2rad(6.0)
@@ -217,21 +217,21 @@ TURN = np.deg2rad(6.0)
     ids=["down or up", "up or down", "right or left", "left or right", "clockwise", "anticlockwise", "all"],
 )
 @pytest.mark.parametrize(("right", "below"), [(0.0, 0.0), (0.35, 0.0), (-0.3, 0.15), (0.2, -0.2)])
-def test_a_tilted_camera_bends_bearings_as_the_detector_sees_it(tilt, right, below):
-    sensed = Sensed("look_at", 1, tilt=np.array([tilt]), latency=(0.0, 0.0), **PERFECT)
+def test_a_tilted_camera_bends_bearings_as_the_detector_measures_them(tilt, right, below):
+    sensed = SensingBatch("look_at", 1, tilt=np.array([tilt]), latency=(0.0, 0.0), **PERFECT)
     state, scenario = sensed.scenario.start, sensed.scenario
     scenario.anchor[:], scenario.appears[:] = state[:, [YAW, PITCH]] + (-right, below), -1.0
-    told = sensed.tell()[0]
-    with contextlib.closing(HeadCameraRenderer()) as eye:
+    features = sensed.sense()[0]
+    with contextlib.closing(HeadCameraRenderer()) as renderer:
         target = sensed.task.target(scenario, np.zeros(1))[0]
-        image = eye.render(pose_from_vector(state[0]), target, Visuals(camera_turn=tilt))
+        image = renderer.render(pose_from_vector(state[0]), target, Visuals(camera_turn=tilt))
     found = BallDetector().perceive(Observation(state[0], 0.0, images={CAMERA: image}))
-    assert told[VISIBLE] == found[VISIBLE] == 1
-    np.testing.assert_allclose(told[[RIGHT, BELOW]], found[[RIGHT, BELOW]], atol=np.deg2rad(0.7))
+    assert features[VISIBLE] == found[VISIBLE] == 1
+    np.testing.assert_allclose(features[[RIGHT, BELOW]], found[[RIGHT, BELOW]], atol=np.deg2rad(0.7))
 
 
 def test_the_variant_with_a_tilted_camera_tilts_both_alike():
-    """In the environment itself: what the features tell is what the detector finds in the pixels."""
+    """In the environment itself: the features agree with what the detector finds in the image."""
     import gymnasium
 
     name = task_spec("look_at").gym_id
@@ -251,7 +251,7 @@ def test_the_variant_with_a_tilted_camera_tilts_both_alike():
     batch.close()
 
 
-# Conditions
+# Domain parameters
 
 
 @pytest.mark.parametrize("name", RANDOMIZATIONS)

@@ -1,4 +1,6 @@
-"""Random numbers without a state: even, independent, and the same whatever the batch they came in."""
+"""Counter-based random numbers: uniform, independent, and the same whatever the batch."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -11,12 +13,12 @@ COUNT = 20_000
 counters = st.integers(0, 2**64 - 1)
 
 
-def some(values):
+def keys_of(values):
     return np.atleast_1d(np.asarray(values, dtype=np.uint64))
 
 
 def column(by, other=3):
-    """(COUNT,) first numbers, as one of the keys counts up and the others stay."""
+    """First numbers (COUNT,), while one key counts up and the others stay."""
     up, still = np.arange(COUNT, dtype=np.uint64), np.full(COUNT, other, dtype=np.uint64)
     if by == "seed":
         return counter_rng.uniform(up, still, counter_rng.SENSING, 1)[:, 0]
@@ -32,12 +34,12 @@ every_key = pytest.mark.parametrize("by", ["seed", "episode", "step", "number"])
 
 @every_key
 @pytest.mark.parametrize("other", [0, 3, 2**40])
-def test_numbers_are_even_whatever_counts_up(by, other):
+def test_numbers_are_uniform_whichever_key_counts_up(by, other):
     values = column(by, other)
     assert (values >= 0).all()
     assert (values < 1).all()
-    found, _ = np.histogram(values, bins=100, range=(0, 1))
-    chi_square = np.sum((found - COUNT / 100) ** 2) / (COUNT / 100)
+    counts, _ = np.histogram(values, bins=100, range=(0, 1))
+    chi_square = np.sum((counts - COUNT / 100) ** 2) / (COUNT / 100)
     assert 50 < chi_square < 165  # 99 degrees of freedom: outside once in 20,000 on either side
 
 
@@ -54,18 +56,18 @@ def test_neighbours_are_independent(by):
 STREAMS = (counter_rng.SCENARIO, counter_rng.CONDITIONS, counter_rng.SENSING, counter_rng.POLICY, counter_rng.VISUALS)
 
 
-@pytest.mark.parametrize(("one", "other"), [(one, other) for one in STREAMS for other in STREAMS if one < other])
-def test_streams_are_independent_of_each_other(one, other):
+@pytest.mark.parametrize(("lower", "upper"), list(itertools.combinations(STREAMS, 2)))
+def test_streams_are_independent_of_each_other(lower, upper):
     seeds, episodes = np.arange(COUNT, dtype=np.uint64), np.zeros(COUNT, dtype=np.uint64)
-    first, second = (counter_rng.uniform(seeds, episodes, stream, 1)[:, 0] for stream in (one, other))
+    first, second = (counter_rng.uniform(seeds, episodes, stream, 1)[:, 0] for stream in (lower, upper))
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(COUNT)
     assert not np.intersect1d(first, second).size
 
 
 def test_seed_episode_stream_and_step_are_not_interchangeable():
     cube = np.stack(np.meshgrid(*[np.arange(8, dtype=np.uint64)] * 3), axis=-1).reshape(-1, 3)
-    found = [counter_rng.uniform(cube[:, 0], cube[:, 1], stream, 4, cube[:, 2]).ravel() for stream in STREAMS]
-    assert len(np.unique(found)) == np.size(found)
+    numbers = [counter_rng.uniform(cube[:, 0], cube[:, 1], stream, 4, cube[:, 2]).ravel() for stream in STREAMS]
+    assert len(np.unique(numbers)) == np.size(numbers)
 
 
 @given(seed=counters, episode=counters, step=st.integers(0, 2**40), count=st.integers(1, 8), place=st.integers(0, 5))
@@ -73,16 +75,16 @@ def test_a_draw_depends_on_its_keys_alone_and_not_on_the_batch(seed, episode, st
     rng = np.random.default_rng(place)
     keys = rng.integers(0, 2**63, (3, 6)).astype(np.uint64)
     keys[:, place] = seed, episode, step
-    alone = counter_rng.uniform(some(seed), some(episode), counter_rng.POLICY, count, some(step))
+    alone = counter_rng.uniform(keys_of(seed), keys_of(episode), counter_rng.POLICY, count, keys_of(step))
     among = counter_rng.uniform(keys[0], keys[1], counter_rng.POLICY, 8, keys[2])
     np.testing.assert_array_equal(among[place, :count], alone[0])
 
 
 def test_a_draw_is_the_same_on_every_computer():
-    """Written down once: recorded seeds must mean the same episodes for ever."""
-    found = counter_rng.uniform(some([0, 1]), some([0, 5]), counter_rng.SCENARIO, 2)
+    """Recorded seeds must always mean the same episodes."""
+    numbers = counter_rng.uniform(keys_of([0, 1]), keys_of([0, 5]), counter_rng.SCENARIO, 2)
     np.testing.assert_array_equal(
-        found, [[0.8833108082136426, 0.43152799704850997], [0.2059307210289768, 0.00693999163524861]]
+        numbers, [[0.8833108082136426, 0.43152799704850997], [0.2059307210289768, 0.00693999163524861]]
     )
 
 

@@ -1,4 +1,4 @@
-"""The world around a robot without one: what its eye sees, what perception makes of it, and how it is judged."""
+"""The world of one robot: its camera's image, its perception from geometry, and the evaluation of its task."""
 
 import contextlib
 
@@ -30,16 +30,16 @@ def nine(yaw=0.0, pitch=0.0, body=0.0):
     return state
 
 
-def started(task, seed, at=0.0, conditions=EXACT):
-    """A twin whose episode has begun, and its start pose."""
-    twin = SimWorld(Variant("tried", task, conditions))
-    start = twin.reset(seed)
-    twin.start(at)
-    return twin, start
+def started_world(task, seed, at=0.0, conditions=EXACT):
+    """A world whose episode has begun, and its start pose."""
+    world = SimWorld(Variant("tried", task, conditions))
+    start = world.reset(seed)
+    world.start(at)
+    return world, start
 
 
-def truth_in_camera(twin, state, time):
-    return target_in_camera(pose_from_vector(state), twin.target(time))
+def truth_in_camera(world, state, time):
+    return target_in_camera(pose_from_vector(state), world.target(time))
 
 
 def random_views(count, seed=0):
@@ -61,14 +61,14 @@ def random_views(count, seed=0):
             yield pose, target, in_camera
 
 
-# The eye and the detector
+# The head camera and the detector
 
 
 def test_the_detector_measures_in_rendered_frames_what_geometry_says():
     errors, sizes = [], []
-    with contextlib.closing(HeadCameraRenderer()) as eye:
+    with contextlib.closing(HeadCameraRenderer()) as renderer:
         for pose, target, in_camera in random_views(120):
-            image = eye.render(pose, target)
+            image = renderer.render(pose, target)
             features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
             assert features[VISIBLE] == 1
             errors.append(np.hypot(*(features[[RIGHT, BELOW]] - bearing(in_camera))))
@@ -78,49 +78,49 @@ def test_the_detector_measures_in_rendered_frames_what_geometry_says():
     np.testing.assert_allclose(sizes, 1, atol=0.1)
 
 
-def test_an_empty_table_holds_no_ball_wherever_the_eye_looks():
-    with contextlib.closing(HeadCameraRenderer()) as eye:
+def test_an_empty_table_holds_no_ball_wherever_the_camera_points():
+    with contextlib.closing(HeadCameraRenderer()) as renderer:
         for pose, _, _ in random_views(20, seed=1):
-            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: eye.render(pose, None)}))
+            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: renderer.render(pose, None)}))
             assert features[VISIBLE] == 0
 
 
-def test_the_camera_shows_the_ball_only_once_it_is_out_of_hiding_and_one_latency_late():
-    twin, start = started(LOOK_AT, seed=0)
-    appears = next(time for time in np.arange(0, 1, 0.001) if twin.shows(time))
+def test_the_image_shows_the_ball_one_latency_after_it_appears():
+    world, start = started_world(LOOK_AT, seed=0)
+    appears = next(time for time in np.arange(0, 1, 0.001) if world.is_shown(time))
     assert 0.1 < appears < 0.6
-    seen = []
-    with contextlib.closing(twin):
+    visible = []
+    with contextlib.closing(world):
         for time in np.arange(0, 1, 0.02):
-            image, captured = twin.camera(start, time)
-            seen.append(BallDetector().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
+            image, captured = world.camera(start, time)
+            visible.append(BallDetector().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
             assert captured == pytest.approx(time - LATENCY)
     expected = np.arange(0, 1, 0.02) - LATENCY >= appears
-    np.testing.assert_array_equal(np.array(seen) == 1, expected)
+    np.testing.assert_array_equal(np.array(visible) == 1, expected)
 
 
-def test_what_the_camera_shows_was_seen_from_where_the_head_was_then():
-    twin, start = started(LOOK_AT, seed=3)
+def test_the_image_is_taken_from_the_head_pose_of_one_latency_ago():
+    world, start = started_world(LOOK_AT, seed=3)
     poses = {0.02 * tick: nine(yaw=start[YAW] + 0.02 * tick, pitch=start[PITCH]) for tick in range(51)}
-    with contextlib.closing(twin):
+    with contextlib.closing(world):
         for time, state in poses.items():
-            image, captured = twin.camera(state, time)
+            image, captured = world.camera(state, time)
         features = BallDetector().perceive(Observation(NEUTRAL, time, images={CAMERA: image}))
     then = next(state for when, state in poses.items() if when == pytest.approx(captured))
-    np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(truth_in_camera(twin, then, captured)), atol=0.008)
+    np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(truth_in_camera(world, then, captured)), atol=0.008)
 
 
 # Perception from geometry
 
 
 def test_exact_geometry_is_the_bearing_and_size_of_one_latency_ago():
-    twin, start = started(TRACK, seed=2)
-    perception = GeometricPerception(twin)
+    world, start = started_world(TRACK, seed=2)
+    perception = GeometricPerception(world)
     perception.reset(0)
     for tick in range(60):
         features = perception.perceive(Observation(start, DT * tick))
     then = DT * 59 - LATENCY
-    in_camera = truth_in_camera(twin, start, then)
+    in_camera = truth_in_camera(world, start, then)
     assert perception.names == TARGET_FEATURES
     np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(in_camera), atol=1e-9)
     assert features[SIZE] == pytest.approx(np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)))
@@ -129,96 +129,96 @@ def test_exact_geometry_is_the_bearing_and_size_of_one_latency_ago():
 
 
 def test_a_target_outside_the_image_is_not_seen():
-    twin, start = started(LOOK_AT, seed=0)
-    perception = GeometricPerception(twin)
+    world, start = started_world(LOOK_AT, seed=0)
+    perception = GeometricPerception(world)
     away = nine(yaw=start[YAW] + 2.0)
     assert not any(perception.perceive(Observation(away, time))[VISIBLE] for time in np.arange(1, 2, DT))
 
 
-def test_the_noise_is_as_large_as_it_says_and_repeats_with_the_seed():
-    twin, noise = SimWorld(variant_by_name("look_at")), SensingNoise()
-    perception, start = GeometricPerception(twin), twin.reset(4)
+def test_the_noise_is_as_large_as_configured_and_repeats_with_the_seed():
+    world, noise = SimWorld(variant_by_name("look_at")), SensingNoise()
+    perception, start = GeometricPerception(world), world.reset(4)
 
     def features(seed):
-        twin.reset(seed)
-        twin.scenario = scenario  # the same ball, so that only the noise differs
-        twin.start(0.0)
+        world.reset(seed)
+        world.scenario = scenario  # the same ball, so that only the noise differs
+        world.start(0.0)
         perception.reset(seed)
         return np.array([perception.perceive(Observation(start, 1 + DT * tick)) for tick in range(1500)])
 
-    scenario = twin.scenario
+    scenario = world.scenario
 
-    one = features(4)
-    seen = one[one[:, VISIBLE] == 1]
-    exact = bearing(truth_in_camera(twin, start, 1.0))
-    assert 1 - len(seen) / 1500 == pytest.approx(noise.missed, abs=0.01)
-    np.testing.assert_allclose(seen[:, [RIGHT, BELOW]].mean(axis=0), exact, atol=noise.bearing / 5)
-    np.testing.assert_allclose(seen[:, [RIGHT, BELOW]].std(axis=0), noise.bearing, rtol=0.1)
-    assert seen[:, SIZE].std() / seen[:, SIZE].mean() == pytest.approx(noise.size, rel=0.1)
-    np.testing.assert_array_equal(features(4), one)
-    assert not np.array_equal(features(5), one)
-
-
-# Judging
+    first = features(4)
+    visible = first[first[:, VISIBLE] == 1]
+    exact = bearing(truth_in_camera(world, start, 1.0))
+    assert 1 - len(visible) / 1500 == pytest.approx(noise.missed, abs=0.01)
+    np.testing.assert_allclose(visible[:, [RIGHT, BELOW]].mean(axis=0), exact, atol=noise.bearing / 5)
+    np.testing.assert_allclose(visible[:, [RIGHT, BELOW]].std(axis=0), noise.bearing, rtol=0.1)
+    assert visible[:, SIZE].std() / visible[:, SIZE].mean() == pytest.approx(noise.size, rel=0.1)
+    np.testing.assert_array_equal(features(4), first)
+    assert not np.array_equal(features(5), first)
 
 
-def aimed(twin, time, off):
-    """A pose that looks past the target by an angle, found by turning the head until the camera agrees."""
+# Evaluation
+
+
+def aimed(world, time, off):
+    """A pose whose gaze misses the target by an angle, found by turning the head until the camera agrees."""
     state = nine()
     for _ in range(30):
-        x, y, z = truth_in_camera(twin, state, time)
+        x, y, z = truth_in_camera(world, state, time)
         state = nine(yaw=state[YAW] - np.arctan2(x, z), pitch=state[PITCH] + np.arctan2(y, z))
     return nine(yaw=state[YAW] + off, pitch=state[PITCH])
 
 
-def judge(task, looking, begun=1000.0):
-    """Success after each step of looking (True) or not, on a clock that started long ago."""
-    twin, _ = started(task, seed=1, at=begun)
+def succeeded(task, looking, begun=1000.0):
+    """Success after each step of looking at the target (True) or not, on a clock that started long ago."""
+    world, _ = started_world(task, seed=1, at=begun)
     times = begun + DT * np.arange(1, len(looking) + 1)
     return [
-        twin.measure(Observation(aimed(twin, time, 0.0 if looks else 2 * task.tolerance), time)).success
-        for time, looks in zip(times, looking, strict=True)
+        world.measure(Observation(aimed(world, time, 0.0 if looks_at_it else 2 * task.tolerance), time)).success
+        for time, looks_at_it in zip(times, looking, strict=True)
     ]
 
 
 def test_track_counts_the_time_of_looking_whatever_lies_between():
     steps = round(TRACK.hold / DT)
     looking = ([True] * 7 + [False] * 3) * 20
-    success = judge(TRACK, looking)
-    assert success.index(True) == [index for index, looks in enumerate(looking) if looks][steps - 1]
+    success = succeeded(TRACK, looking)
+    assert success.index(True) == [index for index, looks_at_it in enumerate(looking) if looks_at_it][steps - 1]
     assert all(success[success.index(True) :])
 
 
-def test_look_at_starts_counting_anew_after_every_glance_away():
-    assert not any(judge(LOOK_AT, ([True] * 24 + [False]) * 4))
-    assert judge(LOOK_AT, [False] * 3 + [True] * 25).index(True) == 27
+def test_look_at_counts_from_zero_after_every_glance_away():
+    assert not any(succeeded(LOOK_AT, ([True] * 24 + [False]) * 4))
+    assert succeeded(LOOK_AT, [False] * 3 + [True] * 25).index(True) == 27
 
 
 def test_a_new_episode_has_not_succeeded_yet():
-    twin, _ = started(LOOK_AT, seed=1)
+    world, _ = started_world(LOOK_AT, seed=1)
     for tick in range(1, 40):
-        truth = twin.measure(Observation(aimed(twin, DT * tick, 0.0), DT * tick))
+        truth = world.measure(Observation(aimed(world, DT * tick, 0.0), DT * tick))
     assert truth.success
-    twin.reset(1)
-    twin.start(50.0)
-    assert not twin.measure(Observation(aimed(twin, 50.04, 0.0), 50.04)).success
+    world.reset(1)
+    world.start(50.0)
+    assert not world.measure(Observation(aimed(world, 50.04, 0.0), 50.04)).success
 
 
 def test_the_truth_is_the_target_and_the_gaze_error_at_the_time_of_capture():
-    twin, start = started(TRACK, seed=4, at=7.0)
-    truth = twin.measure(Observation(start, 9.5))
-    np.testing.assert_array_equal(truth.target, twin.target(9.5))
-    assert truth.task_error == gaze_error(pose_from_vector(start), twin.target(9.5))
-    assert not np.array_equal(twin.target(9.5), twin.target(7.0))
+    world, start = started_world(TRACK, seed=4, at=7.0)
+    truth = world.measure(Observation(start, 9.5))
+    np.testing.assert_array_equal(truth.target, world.target(9.5))
+    assert truth.task_error == gaze_error(pose_from_vector(start), world.target(9.5))
+    assert not np.array_equal(world.target(9.5), world.target(7.0))
 
 
 @pytest.mark.parametrize("speed", [1.0, 3.0])
 def test_fidgeting_costs_reward(speed):
     def reward(turned):
-        twin, _ = started(LOOK_AT, seed=1)
-        still = aimed(twin, DT, 0.0)
-        twin.measure(Observation(nine(yaw=still[YAW] + turned, pitch=still[PITCH]), DT))
-        return twin.measure(Observation(still, 2 * DT)).reward
+        world, _ = started_world(LOOK_AT, seed=1)
+        still = aimed(world, DT, 0.0)
+        world.measure(Observation(nine(yaw=still[YAW] + turned, pitch=still[PITCH]), DT))
+        return world.measure(Observation(still, 2 * DT)).reward
 
     assert reward(0.0) == pytest.approx(1.0)
     assert reward(speed * DT) == pytest.approx(1 - 0.02 * speed**2)

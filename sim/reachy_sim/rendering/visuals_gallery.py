@@ -1,0 +1,55 @@
+"""Image of all visuals: a row per range, training first, and a drawn environment per column.
+
+Try it: .venv/bin/python -m reachy_sim.rendering.visuals_gallery --out runs/visuals.png
+"""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from reachy_kit.runtime.interface import Image
+from reachy_sim.rendering.head_camera import HeadCameraRenderer
+from reachy_sim.rendering.visuals import DRAWS, TRAINING_VISUALS, VISUAL_RANGES
+
+
+def draw_gallery(views: int = 5, seed: int = 0) -> Image:
+    """Render drawn visuals of every range.
+
+    Args:
+        views: columns.
+        seed: of the draws.
+
+    Returns:
+        RGB uint8.
+
+    Raises:
+        KitError: no off-screen renderer works here.
+    """
+    rng = np.random.default_rng(seed)
+    poses = np.tile(np.eye(4), (views, 1, 1))
+    targets = np.stack([np.linspace(0.6, 1.2, views), np.linspace(0.25, -0.35, views), np.full(views, -0.05)], axis=-1)
+    shown = np.ones(views, dtype=bool)
+    with closing(HeadCameraRenderer()) as renderer:
+        rows = [
+            renderer.render_batch(poses, targets, shown, visuals.draw(rng.random((views, DRAWS))))
+            for visuals in (TRAINING_VISUALS, *VISUAL_RANGES.values())
+        ]
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+
+
+def main(out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/visuals.png")) -> None:
+    """Draw examples of all visuals.
+
+    Example: python -m reachy_sim.rendering.visuals_gallery --out runs/visuals.png
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(out), cv2.cvtColor(draw_gallery(), cv2.COLOR_RGB2BGR))
+    typer.echo(f"image: {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""How a workflow says how far it has come, whoever shows that: a terminal, a notebook, a web page, or nothing at all.
+"""How a workflow reports its progress: to a terminal, a notebook or a web page, or not at all.
 
 Try it: reachy-kit record --episodes 2 --out data/try, whose bar is ``reachy_kit.cli.show.TERMINAL``
 """

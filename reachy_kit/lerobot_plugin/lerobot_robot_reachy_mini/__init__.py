@@ -1,4 +1,4 @@
-"""Tells LeRobot of reachy_kit: the environments as ``--env.type=reachy_mini``, the policy as ``reachy_chunk``.
+"""Registers reachy_kit with LeRobot: the environments as ``--env.type=reachy_mini``, the policy as ``reachy_chunk``.
 
 Try it: lerobot-eval --env.type=reachy_mini --env.task=look_at --policy.path=runs/look_at/pretrained_model
 """

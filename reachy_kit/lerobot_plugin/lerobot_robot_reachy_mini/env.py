@@ -21,12 +21,12 @@ class ReachyMiniEnvConfig(EnvConfig):
 
     task: str | None = "look_at"
     fps: int = 25
-    """Decisions a second: what the policy was trained at."""
+    """Decisions per second: those of the policy."""
     variant: str = "training"
     tier: str = "physics"
     obs_type: str = "state"
     image_size: int = 96
-    """px, width and height of the eye's picture."""
+    """Width and height of the head camera's image, px."""
     render_mode: str = "rgb_array"
     features: dict[str, PolicyFeature] = field(default_factory=dict)
     features_map: dict[str, str] = field(
@@ -53,7 +53,7 @@ class ReachyMiniEnvConfig(EnvConfig):
 
     @property
     def package_name(self) -> str:
-        """What registers the environments."""
+        """The package that registers the environments."""
         return "reachy_sim"
 
     @property
@@ -63,7 +63,7 @@ class ReachyMiniEnvConfig(EnvConfig):
 
     @property
     def gym_kwargs(self) -> dict[str, Any]:
-        """What our environments are made with."""
+        """Options of the environments."""
         return {
             "policy_hz": self.fps,
             "variant": self.variant,
@@ -74,7 +74,7 @@ class ReachyMiniEnvConfig(EnvConfig):
         }
 
     def create_envs(self, n_envs: int, use_async_envs: bool = False) -> dict[str, dict[int, VectorEnv]]:
-        """One batch: it steps on all cores by itself, so no processes are started."""
+        """Make one batch, which steps on all cores by itself: no processes are started."""
         batch = gymnasium.make_vec(
             self.gym_id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **self.gym_kwargs
         )
@@ -82,24 +82,24 @@ class ReachyMiniEnvConfig(EnvConfig):
 
 
 class NamedCamera(VectorWrapper):
-    """Puts the picture under the camera's name, as the datasets have it: ``pixels`` becomes ``pixels/head``."""
+    """Puts the image under the camera's name, as the datasets have it: ``pixels`` becomes ``pixels/head``."""
 
     def reset(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The batch's own."""
+        """Reset the batch."""
         observation, info = self.env.reset(**options)
         return _named(observation), info
 
     def step(self, actions: Any) -> tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]:
-        """The batch's own."""
+        """Step the batch."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         return _named(observation), reward, terminated, truncated, info
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """The batch's own."""
+        """Call a method of the batch."""
         return tuple(self.env.call(name, *args, **kwargs))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """The batch's own."""
+        """Read an attribute of the batch."""
         return self.call(name)
 
 

@@ -1,6 +1,6 @@
-"""What several suites start from: a recorded dataset, a run trained on it, and its bundle, each made once a session.
+"""What several suites start from: a recorded dataset, a run trained on it, and its bundle, each made once per session.
 
-They are made by the functions behind the commands. Nobody changes them: a test that damages one copies it first.
+They are made by the functions behind the commands. A test that damages one copies it first.
 """
 
 import os
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and pictures are drawn without a screen.
+# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and images are rendered without a screen.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 
@@ -80,9 +80,9 @@ def recorded_dataset(make_once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def seen_dataset(make_once) -> Path:
+def image_dataset(make_once) -> Path:
     """Two look_at episodes with the head camera's images, at 10 Hz."""
-    return make_once("seen/look_at", lambda path: record_look_at(path, episodes=2, hz=10, camera=True))
+    return make_once("images/look_at", lambda path: record_look_at(path, episodes=2, hz=10, camera=True))
 
 
 @pytest.fixture(scope="session")

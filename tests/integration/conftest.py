@@ -112,7 +112,7 @@ class Kit:
     def start(self, *arguments: object, before: str = "") -> Command:
         """Start a command; ``before`` is Python run in its process first."""
         streams = self._streams()
-        command = self._warm.start([str(one) for one in arguments], self.folder, streams, before)
+        command = self._warm.start([str(argument) for argument in arguments], self.folder, streams, before)
         self._started.append(command)
         return command
 
@@ -308,7 +308,7 @@ def child_daemon(pid: int) -> psutil.Process | None:
 
 @pytest.fixture(scope="session")
 def no_other_daemon() -> Iterator[None]:
-    """Whatever listens on the default port of this machine is nobody's business here."""
+    """Whatever listens on this machine's default port is left alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(daemon_module, "DEFAULT_PORT", 9)
         yield

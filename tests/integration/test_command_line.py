@@ -1,4 +1,4 @@
-"""The face of `reachy-kit`: its verbs, its help, its exit codes, and JSON that a script can read."""
+"""The command line: its commands, its help, its exit codes, and JSON that a script can read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a command is given: an exit code, one or two lines that help, and nothing damaged."""
+"""Wrong use of a command: an exit code, one or two lines that help, and nothing damaged."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def free_port():
 
 
 @pytest.mark.parametrize("verb", [("run", "stubborn.bundle"), ("record", "--out", "data")], ids=["run", "record"])
-def test_nobody_answers_there(verb, kit, make_bundle):
+def test_no_robot_answers_there(verb, kit, make_bundle):
     make_bundle(NEUTRAL)
     address = f"127.0.0.1:{free_port()}"
     kit.run(*verb, "--robot", address).says(3, f"no Reachy Mini daemon answers at {address}", "--robot daemon")
@@ -48,7 +48,7 @@ def test_something_else_answers_there(kit, make_bundle):
 
 
 @pytest.mark.parametrize("robot", ["127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:"])
-def test_a_port_that_is_none(robot, kit, make_bundle):
+def test_a_port_that_is_not_a_number(robot, kit, make_bundle):
     kit.run("run", make_bundle(NEUTRAL), "--robot", robot).says(2, "the port")
 
 
@@ -100,7 +100,7 @@ def test_a_bundle_for_something_else(manifest, words, kit, make_bundle):
     kit.run("run", make_bundle(NEUTRAL, **manifest), "--robot", "sim").says(code, words)
 
 
-def test_a_bundle_that_is_no_bundle(kit):
+def test_a_file_that_is_not_a_bundle(kit):
     (kit.folder / "photo.bundle").write_bytes(b"\x89PNG")
     kit.run("run", "photo.bundle", "--robot", "sim").says(4, "photo.bundle is not a readable bundle")
 
@@ -112,7 +112,7 @@ def test_a_bundle_whose_graph_does_not_run(model, kit, make_bundle):
 
 
 @pytest.mark.parametrize("action", [np.full(9, np.nan), np.full(9, np.inf)], ids=["nan", "infinite"])
-def test_a_policy_that_returns_no_numbers(action, kit, make_bundle):
+def test_a_policy_that_returns_nan_or_infinity(action, kit, make_bundle):
     kit.run("run", make_bundle(action), "--robot", "sim").says(4, "not a number for head_x.pos", "was stopped")
 
 
@@ -143,15 +143,15 @@ def test_geometry_of_a_real_robot(kit, make_bundle):
     result.says(2, "a real robot has no --perception geometry")
 
 
-def test_judging_on_a_real_robot(kit):
+def test_evaluating_on_a_real_robot(kit):
     kit.run("eval", "expert", "--robot", "127.0.0.1:1").says(2, "no ground truth")
     kit.run("eval", "expert", "--against", "sim").says(2, "one of them is sim, the other daemon")
 
 
 @pytest.mark.parametrize(
-    "name, code, words", [("nobody", 2, "neither a run nor a bundle"), ("stubborn.bundle", 2, "not for track")]
+    "name, code, words", [("missing", 2, "neither a run nor a bundle"), ("stubborn.bundle", 2, "not for track")]
 )
-def test_judging_what_cannot_be_judged(name, code, words, kit, make_bundle):
+def test_evaluating_what_cannot_be_evaluated(name, code, words, kit, make_bundle):
     make_bundle(NEUTRAL)
     kit.run("eval", name, "--task", "track", "--episodes", 1).says(code, words)
 
@@ -161,7 +161,7 @@ def test_judging_what_cannot_be_judged(name, code, words, kit, make_bundle):
 
 @pytest.fixture
 def dataset(kit, recorded_dataset):
-    """A copy to be maltreated."""
+    """A copy that a test may damage."""
     return shutil.copytree(recorded_dataset, kit.folder / "look_at")
 
 
@@ -250,7 +250,7 @@ def test_a_configuration_that_cannot_be_read(kit, recorded_dataset):
 
 
 @pytest.mark.parametrize("out", ["look_at", "thesis.tex", "holiday"])
-def test_training_over_something_that_is_no_run(out, kit, dataset):
+def test_training_over_something_that_is_not_a_run(out, kit, dataset):
     (kit.folder / "thesis.tex").write_text("years of work")
     (kit.folder / "holiday").mkdir()
     (kit.folder / "holiday/beach.jpg").write_bytes(b"sand")
@@ -260,7 +260,7 @@ def test_training_over_something_that_is_no_run(out, kit, dataset):
     assert {path: after.get(path) for path in before} == before
 
 
-def test_exporting_what_is_no_run(kit, recorded_dataset):
+def test_exporting_what_is_not_a_run(kit, recorded_dataset):
     kit.run("export", recorded_dataset, "--out", "x.bundle").says(2, "is no run of reachy-kit", "reachy-kit train")
     assert not (kit.folder / "x.bundle").exists()
 

@@ -159,12 +159,12 @@ def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recor
         assert torch.equal(item["action_is_pad"][1:], made.is_pad[row])
 
 
-def test_a_policy_that_sees_pictures_trains_and_acts(seen_dataset, tmp_path):
+def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
     settings = {**BRIEF, **TINY_ACT, "max_steps": 2, "eval_every": 1, "batch_size": 2, "held_out_frames": 2}
     run = train_imitation(
-        seen_dataset, tmp_path / "run", policy="act", seed=0, settings={**settings, "image_height": 32}
+        image_dataset, tmp_path / "run", policy="act", seed=0, settings={**settings, "image_height": 32}
     )
-    height, width, _ = read_layout(seen_dataset).image_shape
+    height, width, _ = read_layout(image_dataset).image_shape
     config = json.loads((run.path / MODEL / "config.json").read_text())
     assert set(config["input_features"]) == {"observation.state", IMAGE}
     assert config["input_features"][IMAGE]["shape"] == [3, 32, round(32 * width / height)]

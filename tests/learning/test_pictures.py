@@ -36,10 +36,10 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def seeing_run(seen_dataset, tmp_path_factory):
+def seeing_run(image_dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp("seeing") / "run"
     settings = [word for name, value in BRIEF.items() if name != "obs_type" for word in ("--set", f"{name}={value}")]
-    command = ["train", "imitation", "--dataset", str(seen_dataset), "--out", str(out), "--obs-type", "pixels"]
+    command = ["train", "imitation", "--dataset", str(image_dataset), "--out", str(out), "--obs-type", "pixels"]
     assert CliRunner().invoke(app, [*command, *settings], catch_exceptions=False).exit_code == 0
     return open_run(out)
 
@@ -153,16 +153,16 @@ def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(see
         assert np.allclose(lerobots.act(seen)[0], alone, atol=1e-5)
 
 
-def test_the_videos_are_read_frame_by_frame(seen_dataset):
+def test_the_videos_are_read_frame_by_frame(image_dataset):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    read = with_pictures(load_demonstrations(seen_dataset), seen_dataset, (180, 320)).pictures
-    dataset = LeRobotDataset("local/seen", root=seen_dataset, video_backend="pyav")
+    read = with_pictures(load_demonstrations(image_dataset), image_dataset, (180, 320)).pictures
+    dataset = LeRobotDataset("local/seen", root=image_dataset, video_backend="pyav")
     for frame in (0, 7, len(dataset) // 2, len(dataset) - 1):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
 
 
-def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(seeing_run, seen_dataset, tmp_path):
+def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(seeing_run, image_dataset, tmp_path):
     out, seen = tmp_path / "run", []
 
     def once(progress):
@@ -170,9 +170,9 @@ def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(se
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF), on_progress=once)
+        train_imitation(image_dataset, out, seed=0, settings=dict(BRIEF), on_progress=once)
     assert [progress.step for progress in seen] == [5]
-    again = train_imitation(seen_dataset, out, seed=0, settings=dict(BRIEF))
+    again = train_imitation(image_dataset, out, seed=0, settings=dict(BRIEF))
     assert same(weights(again), weights(seeing_run))
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and images are rendered without a screen.
+# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and rendering needs no screen.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
 

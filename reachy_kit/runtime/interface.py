@@ -130,7 +130,7 @@ class Observation:
     image_times: Mapping[str, float] = field(default_factory=dict)
     """Camera name → when its frame was captured."""
     audio: npt.NDArray[np.float32] | None = None
-    """(samples, channels) since the last observation, or None where there is no sound."""
+    """(samples, channels) since the last observation; None without sound."""
     audio_time: float | None = None
     """When the last of those samples was captured."""
 

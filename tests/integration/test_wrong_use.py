@@ -122,7 +122,7 @@ def test_a_policy_that_returns_nan_or_infinity(action, kit, make_bundle):
 @pytest.mark.parametrize(
     "option, words",
     [
-        (("--task", "juggle"), "no task is called 'juggle'; there are look_at, track"),
+        (("--task", "juggle"), "no task is called 'juggle'; there are dance, look_at"),
         (("--teleop", "telepathy"), "--teleop telepathy does not exist; there is scripted"),
         (("--perception", "sonar"), "--perception sonar does not exist"),
         (("--hz", "33"), "--hz 33 does not fit; there are 50, 25, 10"),

@@ -159,7 +159,7 @@ def test_a_perfect_nod_earns_nearly_everything_and_succeeds():
     assert progress.succeeded.all()
 
 
-def test_in_antiphase_nobody_ever_succeeds():
+def test_no_dance_in_antiphase_succeeds():
     scenario = beat(TEMPOS)
     steps, progress = outcomes(DANCE, scenario, danced(scenario, shift=0.5))
     assert not progress.succeeded.any()
@@ -205,7 +205,7 @@ def test_jerks_cost_reward():
     assert rough < 4 * smooth
 
 
-def test_a_beat_that_speeds_up_is_told_as_it_is():
+def test_a_beat_that_speeds_up_is_sensed_as_it_is():
     scenario = beat([1.2], drift=0.1)
     early, late = (DANCE.sighting(scenario, np.array([time]), view(np.array([NEUTRAL])))[0][0] for time in (0.0, 5.0))
     assert early[2] == pytest.approx(1.2)

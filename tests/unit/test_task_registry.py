@@ -85,7 +85,7 @@ def test_a_broken_task_file_is_refused_in_one_line(task_file, fields, said):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(WrongUseError, match="there is no task file"):
+    with pytest.raises(WrongUseError, match=r"none\.py does not exist"):
         task_spec(str(tmp_path / "none.py"))
 
 

@@ -47,7 +47,7 @@ def task_spec(task: str) -> "TaskSpec":
         task: its name, or the path of a Python file that holds one as ``SPEC``.
 
     Raises:
-        WrongUseError: there is no such task, or it cannot be loaded.
+        WrongUseError: the task does not exist or cannot be loaded.
     """
     if task.endswith(".py"):
         return load_task_file(Path(task))
@@ -73,13 +73,13 @@ def load_task_file(path: Path) -> "TaskSpec":
     """The task that a file holds as ``SPEC``; from now on it is known by its name too.
 
     Raises:
-        WrongUseError: there is no such file, it cannot be run, or its task's name is taken.
+        WrongUseError: the file does not exist or cannot be run, or its task's name is taken.
     """
     path = path.resolve()
     if path in _files:
         return _files[path]
     if not path.is_file():
-        raise WrongUseError(f"there is no task file {path}")
+        raise WrongUseError(f"the task file {path} does not exist")
     # The name depends on the path alone, so that worker processes find what they receive.
     name = f"reachy_kit_task_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     blueprint = importlib.util.spec_from_file_location(name, path)

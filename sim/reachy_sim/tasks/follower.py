@@ -19,7 +19,7 @@ class FollowerConfig:
     """How human a follower is."""
 
     reaction: float = 0.2
-    """s from seeing to moving. Visual reactions take 180–200 ms (Welford 1980, simple reaction to light)."""
+    """s from a sighting to a movement. Visual reactions take 180–200 ms (Welford 1980, simple reaction to light)."""
     reaction_spread: float = 0.03
     """s, standard deviation from episode to episode."""
     gain: float = 0.75

@@ -11,6 +11,8 @@ from reachy_sim.tasks.expert import Expert, SingleEnvPolicy
 from reachy_sim.tasks.task import Task
 from reachy_sim.tasks.variants import Variant
 
+TRAINING = "training"
+"""The variant that every task has: policies are trained on it."""
 type MakeExpert = Callable[[int, int], Expert]
 """Number of environments and decisions per second → an expert for them."""
 
@@ -20,16 +22,20 @@ class SimulatedTask:
     """A task in the simulator; ``TaskSpec.simulation`` names it."""
 
     variants: Mapping[str, Variant]
-    """By name; the first is the one to train on."""
+    """By name; the one to train on is ``training``."""
     expert: MakeExpert
     """How a person does it."""
     oracle: MakeExpert
     """What the same senses allow."""
 
+    def __post_init__(self) -> None:
+        if TRAINING not in self.variants:
+            raise ValueError(f"a task needs a variant that is called {TRAINING}")
+
     @property
     def task(self) -> Task:
         """The task as it is trained."""
-        return next(iter(self.variants.values())).task
+        return self.variants[TRAINING].task
 
 
 def simulated_task(task: str) -> SimulatedTask:
@@ -39,7 +45,7 @@ def simulated_task(task: str) -> SimulatedTask:
         task: its name, or the path of the file that holds it.
 
     Raises:
-        WrongUseError: there is no such task, or it cannot be simulated.
+        WrongUseError: the task does not exist or cannot be simulated.
     """
     spec = task_spec(task)
     module, _, attribute = spec.simulation.partition(":")
@@ -49,15 +55,17 @@ def simulated_task(task: str) -> SimulatedTask:
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} fails with {error!r}") from error
     if not isinstance(simulated, SimulatedTask):
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is not a SimulatedTask")
+    if simulated.task.spec != spec:
+        raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is of {simulated.task.spec}")
     register_environment(spec)  # that of a file is known only now
     return simulated
 
 
-def variant_by_name(task: str, variant: str = "training") -> Variant:
+def variant_by_name(task: str, variant: str = TRAINING) -> Variant:
     """A task's variant.
 
     Raises:
-        WrongUseError: there is no such task, or it has no such variant.
+        WrongUseError: the task or its variant does not exist.
     """
     variants = simulated_task(task).variants
     if variant not in variants:

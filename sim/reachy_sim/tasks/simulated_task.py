@@ -56,7 +56,7 @@ def simulated_task(task: str) -> SimulatedTask:
     if not isinstance(simulated, SimulatedTask):
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is not a SimulatedTask")
     if simulated.task.spec != spec:
-        raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is of {simulated.task.spec}")
+        raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} has another TaskSpec")
     register_environment(spec)  # that of a file is known only now
     return simulated
 

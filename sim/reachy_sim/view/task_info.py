@@ -2,14 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from reachy_sim.tasks import simulated_task
+from reachy_sim.tasks import TRAINING, simulated_task
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import World
     from reachy_sim.tasks.task import Task
-
-TRAINING = "training"
-"""The variant that every task has: the one that policies are trained on."""
 
 
 def variants_of(task: "Task | None") -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import eye
+import head_camera
 import learning
 import numpy as np
 import simulation
@@ -111,17 +111,17 @@ def simulated_tick() -> tuple[str, float, str, float]:
 
 
 def camera_frame() -> tuple[str, float, str, float]:
-    """A frame of the eye, against one with the robot's meshes in the scene."""
+    """A frame of the head camera, against one with the robot's meshes in the scene."""
     import mujoco
 
     from reachy_kit.runtime.perception.camera import SIM_CAMERA
     from reachy_sim.dynamics.model import robot_model
     from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
-    eye = HeadCameraRenderer()
+    camera = HeadCameraRenderer()
     target = np.array([0.8, 0.0, 0.0])
-    ours = median_seconds(lambda: eye.render(np.eye(4), target), number=20)
-    eye.close()
+    ours = median_seconds(lambda: camera.render(np.eye(4), target), number=20)
+    camera.close()
     model = robot_model(drawing=True)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
@@ -133,7 +133,7 @@ def camera_frame() -> tuple[str, float, str, float]:
 
     theirs = median_seconds(with_meshes, repeat=3)
     renderer.close()
-    return f"eye camera, {SIM_CAMERA.width} × {SIM_CAMERA.height}", ours, "with the robot's meshes", theirs
+    return f"head camera, {SIM_CAMERA.width} × {SIM_CAMERA.height}", ours, "with the robot's meshes", theirs
 
 
 def saved_episode() -> tuple[str, float, str, float]:
@@ -177,7 +177,7 @@ BENCHMARKS = (
     simulation.kinematic_wide_pair,
     simulation.linearity,
     camera_frame,
-    eye.eye_frames,
+    head_camera.batch_frames,
     saved_episode,
     learning.imitation_plateau,
     learning.throughput,
@@ -195,7 +195,7 @@ def main() -> None:
     console = Console()
     table = Table("what", "ms", "against", "ms", "ratio", title="medians; ratio below 1 is ours being less")
     results = []
-    for benchmark in [one for one in BENCHMARKS if arguments.only in f"{one.__module__}.{one.__name__}"]:
+    for benchmark in [run for run in BENCHMARKS if arguments.only in f"{run.__module__}.{run.__name__}"]:
         with console.status(benchmark.__name__):
             what, ours, against, theirs = benchmark()
         results.append(
@@ -204,7 +204,7 @@ def main() -> None:
         table.add_row(what, f"{1e3 * ours:.3g}", against, f"{1e3 * theirs:.3g}", f"{ours / theirs:.3f}")
     console.print(table)
     kilobytes = {tier: simulation.memory(tier) for tier in ("physics", "kinematic")}
-    console.print("memory an environment: " + ", ".join(f"{tier} {size:.0f} KB" for tier, size in kilobytes.items()))
+    console.print("memory per environment: " + ", ".join(f"{tier} {size:.0f} KB" for tier, size in kilobytes.items()))
     if arguments.json:
         machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
         arguments.json.write_text(

@@ -8,16 +8,17 @@ import gymnasium
 import numpy as np
 import psutil
 
+import reachy_sim  # noqa: F401  (registers the environments)
 from reachy_kit.runtime.interface import NEUTRAL
 from reachy_kit.runtime.tasks.task_registry import task_spec
 
 TRACK = task_spec("track").gym_id
 REACH = np.array([0.002, 0.002, 0.003, 0.04, 0.25, 0.6, 0.5, 0.5, 0.5])
-"""m and rad: smooth motion on all nine axes, as a gaze and a nod need it."""
+"""Amplitudes of smooth motion on all nine axes, as a gaze and a nod need it, m and rad."""
 
 
 def motion(count: int, ticks: int = 200) -> np.ndarray:
-    """(ticks, count, 9) targets at 25 Hz, every environment with swings of its own."""
+    """Targets (ticks, count, 9) at 25 Hz, with other swings for every environment."""
     rng = np.random.default_rng(0)
     frequency, phase = rng.uniform(0.1, 0.5, (count, 9)), rng.uniform(0, 2 * np.pi, (count, 9))
     time = np.arange(ticks)[:, None, None] / 25
@@ -25,7 +26,7 @@ def motion(count: int, ticks: int = 200) -> np.ndarray:
 
 
 def rate(count: int, tier: str, seconds: float = 3.0, threads: int = 2, processes: int = 1) -> float:
-    """Control steps a second of one vector environment, two a decision."""
+    """Control steps per second of one vector environment, two per decision."""
     envs = gymnasium.make_vec(
         TRACK, num_envs=count, tier=tier, threads=threads, processes=processes, autoreset_mode="SameStep"
     )
@@ -63,7 +64,7 @@ def physics_batch() -> tuple[str, float, str, float]:
         return 64 * steps / (time.perf_counter() - began)
 
     theirs, ours = [], []
-    for _ in range(3):  # turn about: a busy machine slows both
+    for _ in range(3):  # alternately: a busy machine slows both
         theirs.append(raw_rate())
         ours.append(rate(64, "physics", 3.0))
     return "physics, 64 environments, a control step", 1 / np.median(ours), "raw mjbatch", 1 / np.median(theirs)
@@ -94,30 +95,30 @@ def single_environment() -> tuple[str, float, str, float]:
 
 
 def kinematic_batch() -> tuple[str, float, str, float]:
-    """A control step of 1,024 environments in one process, on one core, against a limit of 300,000 a second."""
+    """A control step of 1,024 environments in one process, on one core, against a limit of 300,000 per second."""
     return "kinematic, 1,024 environments, a control step", 1 / rate(1024, "kinematic", 6.0), "a limit of", 1 / 300_000
 
 
 def kinematic_pair() -> tuple[str, float, str, float]:
-    """The same 1,024 shared by two worker processes, one a core."""
+    """The same 1,024 shared by two worker processes, one per core."""
     return "the same with processes=2", 1 / rate(1024, "kinematic", 6.0, processes=2), "a limit of", 1 / 300_000
 
 
 def kinematic_wide_pair() -> tuple[str, float, str, float]:
-    """Twice as many environments, a thousand a process."""
+    """Twice as many environments, a thousand per process."""
     return "2,048 with processes=2", 1 / rate(2048, "kinematic", 6.0, processes=2), "a limit of", 1 / 300_000
 
 
 def linearity() -> tuple[str, float, str, float]:
-    """Time a kinematic environment takes a step among 4,096, against among 512."""
+    """Time per step of a kinematic environment among 4,096, against among 512."""
     many, few = rate(4096, "kinematic", 4.0), rate(512, "kinematic", 4.0)
     return "kinematic, one of 4,096", 1 / many, "one of 512", 1 / few
 
 
 def memory(tier: str) -> float:
-    """KB that one environment takes, in a process of its own, from 2,000 of them; not a time."""
-    done = subprocess.run([sys.executable, __file__, tier], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    """Memory of one environment, KB, measured on 2,000 of them in a separate process; not a time."""
+    result = subprocess.run([sys.executable, __file__, tier], capture_output=True, text=True, check=True)
+    return float(result.stdout)
 
 
 def _memory_here(tier: str) -> float:

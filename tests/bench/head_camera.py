@@ -1,4 +1,4 @@
-"""Benchmark of the simulated eye: how fast one context draws what many environments see."""
+"""Benchmark of the simulated head camera: how fast one context renders the images of many environments."""
 
 import time
 
@@ -7,8 +7,8 @@ import numpy as np
 BATCH = 64
 
 
-def eye_frames() -> tuple[str, float, str, float]:
-    """A frame of 96 × 96 px in a batch of 64, each with visuals of its own; limit 150 frames/s."""
+def batch_frames() -> tuple[str, float, str, float]:
+    """A frame of 96 × 96 px in a batch of 64, each with its own visuals; limit 150 frames/s."""
     from reachy_kit.runtime.perception.camera import ENV_CAMERA
     from reachy_sim.rendering.head_camera import HeadCameraRenderer
     from reachy_sim.rendering.visuals import DRAWS, VISUAL_RANGES
@@ -17,11 +17,16 @@ def eye_frames() -> tuple[str, float, str, float]:
     poses, targets = np.tile(np.eye(4), (BATCH, 1, 1)), rng.uniform([0.5, -0.4, -0.1], [1.2, 0.4, 0.2], (BATCH, 3))
     visuals = VISUAL_RANGES["busy_background"].draw(rng.random((BATCH, DRAWS)))
     shown = np.ones(BATCH, dtype=bool)
-    eye = HeadCameraRenderer(ENV_CAMERA)
+    renderer = HeadCameraRenderer(ENV_CAMERA)
     rounds = []
     for _ in range(8):
         start = time.perf_counter()
-        eye.render_batch(poses, targets, shown, visuals)
+        renderer.render_batch(poses, targets, shown, visuals)
         rounds.append((time.perf_counter() - start) / BATCH)
-    eye.close()
-    return f"eye, a frame of {BATCH} at 96 × 96", float(np.median(rounds[1:])), "the limit of 150 frames/s", 1 / 150
+    renderer.close()
+    return (
+        f"head camera, a frame of {BATCH} at 96 × 96",
+        float(np.median(rounds[1:])),
+        "the limit of 150 frames/s",
+        1 / 150,
+    )

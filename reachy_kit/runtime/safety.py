@@ -14,17 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
-
-REACH_HALVINGS = 10
-"""Bisection steps of the draw-back: the pose is within 0.1 % of the way to the edge of reach."""
-
-_EASY_CENTRE: Array = np.array([0.0, 0.0, -0.007, 0.0, 0.0, 0.0])
-_EASY_RADII: Array = np.array([0.018, 0.018, 0.024, 0.38, 0.48, 1.2])
-"""m and rad: x, y, z, roll, pitch and head against body of an ellipsoid in which no leg comes nearer than 2° to a limit
-(tests/unit/test_safety.py samples its surface and its inside). The legs' slopes prove nothing more: they are unbounded
-where a leg is stretched."""
+from reachy_kit.runtime.reach import all_true, draw_back, in_reach, neutral_over
 
 
 class Limited(IntFlag):
@@ -120,21 +112,21 @@ def limit(
     flags = np.zeros(request.shape[:-1], dtype=np.int64)
     number = np.isfinite(request)
     goal = request
-    if not _all(number):
+    if not all_true(number):
         goal = _note(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
     goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
     goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
-    inside = _in_reach(goal, bounds)
-    if not _all(inside):
-        goal = _note(flags, Limited.REACH, goal, _draw_back(goal, _neutral_over(goal), inside))
+    inside = in_reach(goal, mostly_easy=True)
+    if not all_true(inside):
+        goal = _note(flags, Limited.REACH, goal, draw_back(goal, neutral_over(goal), inside))
 
     velocity = _approach(flags, goal, previous, bounds, hz)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
     step = position = previous.position + velocity / hz
     tangents = half_tangents(step)
     step_inside = half_tangents_inside_limits(tangents).reshape(flags.shape)
-    if not _all(step_inside):
+    if not all_true(step_inside):
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
         position = _note(flags, Limited.REACH, position, slid)
     position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
@@ -143,7 +135,7 @@ def limit(
     if position is not step:
         moved = (position != step).any(axis=-1) | ~step_inside  # of the others the legs are known
         drawn, there = position.copy(), position[moved]
-        drawn[moved] = _draw_back(there, previous.position[moved], _in_reach(there))
+        drawn[moved] = draw_back(there, previous.position[moved], in_reach(there))
         position = _note(flags, Limited.REACH, position, drawn)
         tangents[:, moved.ravel()] = half_tangents(position[moved])
     legs = angles_from_half_tangents(tangents).reshape(*flags.shape, 6)
@@ -162,28 +154,18 @@ class _Bounds(NamedTuple):
     """By how much a velocity may change."""
     half_change: Array
     lead: Array
-    easy_centre: Array
-    easy_share: Array
-    """Of a radius, a unit; 0 for what no leg feels."""
 
 
 @lru_cache(maxsize=4)
 def _bounds(profile: LimitsProfile, hz: float, shape: tuple[int, ...]) -> _Bounds:
     change = profile.acceleration / hz
-    centre, share = np.zeros(9), np.zeros(9)
-    centre[: YAW + 1], share[: YAW + 1] = _EASY_CENTRE, 1 / _EASY_RADII
-    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead, centre, share)
+    rows = (profile.low, profile.high, profile.speed, -profile.speed, change, change / 2, profile.lead)
     return _Bounds(*(np.broadcast_to(row, shape).copy() for row in rows))
 
 
 def _clip(values: Array, low: Array, high: Array) -> Array:
     """np.clip without its overhead; the limiter runs at every tick of every robot."""
     return np.asarray(np.minimum(np.maximum(values, low), high))
-
-
-def _all(flags: npt.NDArray[np.bool_]) -> bool:
-    """As ``flags.all()``, which takes four times as long."""
-    return bool(np.count_nonzero(flags) == flags.size)
 
 
 def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.bool_]) -> None:
@@ -204,7 +186,7 @@ def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Arr
 def _clip_relative_yaw(goal: Array, most: float) -> Array:
     yaw, body = goal[..., YAW], goal[..., BODY_YAW]
     clipped = _clip(yaw, body - most, body + most)
-    if _all(np.asarray(clipped == yaw)):
+    if all_true(np.asarray(clipped == yaw)):
         return goal
     result = goal.copy()
     result[..., YAW] = clipped
@@ -214,7 +196,7 @@ def _clip_relative_yaw(goal: Array, most: float) -> Array:
 def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
     """Keep head and body together on their way: whichever widens the angle beyond the limit waits."""
     relative = position[..., YAW] - position[..., BODY_YAW]
-    if _all(np.asarray(np.abs(relative) <= most)):
+    if all_true(np.asarray(np.abs(relative) <= most)):
         return position
     allowed = np.maximum(most, np.abs(previous[..., YAW] - previous[..., BODY_YAW]))
     excess = relative - _clip(relative, -allowed, allowed)
@@ -230,36 +212,6 @@ def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
     return held
 
 
-def _neutral_over(goal: Array) -> Array:
-    """Neutral head pose above the goal's body yaw, the antennas as they are: reachable at any body yaw."""
-    neutral = goal.copy()
-    neutral[..., :YAW] = NEUTRAL[:YAW]
-    neutral[..., YAW] = goal[..., BODY_YAW]
-    return neutral
-
-
-def _draw_back(goal: Array, refuge: Array, inside: npt.NDArray[np.bool_]) -> Array:
-    """The last reachable point on the way from a refuge to the goal; the goal itself where the refuge is out of reach.
-
-    Only the elements in need, those not ``inside``, are searched.
-    """
-    if _all(inside):
-        return goal
-    out_of_reach = ~inside
-    goals, refuges = goal[out_of_reach], refuge[out_of_reach]
-    low: Array = np.zeros(len(goals))
-    high: Array = np.ones(len(goals))
-    for _ in range(REACH_HALVINGS):
-        middle = (low + high) / 2
-        inside = _in_reach(refuges + middle[:, None] * (goals - refuges))
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    drawn = refuges + low[:, None] * (goals - refuges)
-    drawn[:, ANTENNAS] = goals[:, ANTENNAS]  # no leg holds them
-    result = goal.copy()
-    result[out_of_reach] = np.where(_in_reach(refuges)[:, None], drawn, goals)
-    return result
-
-
 def _slide(
     position: Array, goal: Array, previous: Array, profile: LimitsProfile, hz: float, inside: npt.NDArray[np.bool_]
 ) -> Array:
@@ -273,25 +225,11 @@ def _slide(
     head = np.abs(way[:, : ANTENNAS.start]) * hz**2 / profile.acceleration[: ANTENNAS.start]
     way[:, : ANTENNAS.start] /= np.maximum(head.max(axis=-1), 1.0)[:, None]
     step = start + way
-    step = _draw_back(step, _neutral_over(step), _in_reach(step))
+    step = draw_back(step, neutral_over(step), in_reach(step))
     step = _clip(step, start - profile.speed / hz, start + profile.speed / hz)
     result = position.copy()
     result[blocked, : ANTENNAS.start] = step[:, : ANTENNAS.start]
     return result
-
-
-def _in_reach(vector: Array, bounds: _Bounds | None = None) -> npt.NDArray[np.bool_]:
-    """Whether the legs reach (..., 9), (...,); with bounds, kinematics are computed only outside the easy ellipsoid."""
-    if bounds is None:
-        return half_tangents_inside_limits(half_tangents(vector)).reshape(vector.shape[:-1])
-    ease = vector - bounds.easy_centre
-    ease[..., YAW] -= vector[..., BODY_YAW]
-    ease *= bounds.easy_share
-    inside = np.asarray(np.einsum("...k,...k", ease, ease) <= 1.0)
-    if not _all(inside):
-        doubtful = ~inside
-        inside[doubtful] = _in_reach(vector[doubtful])
-    return inside
 
 
 def _approach(flags: npt.NDArray[np.int64], goal: Array, previous: Motion, bounds: _Bounds, hz: float) -> Array:
@@ -324,7 +262,7 @@ def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> A
     An axis whose measurement is not a number waits (fmin and fmax pass over it).
     """
     ahead = position - state
-    if _all(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
+    if all_true(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
         return position
     low = np.fmin(state - lead, previous)
     high = np.fmax(state + lead, previous)

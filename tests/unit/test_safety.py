@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reachy_kit.runtime import safety
+from reachy_kit.runtime import reach
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
 from reachy_kit.runtime.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reachable
@@ -113,7 +113,7 @@ def test_what_passes_without_asking_the_legs_keeps_two_degrees_from_every_limit(
     way /= np.linalg.norm(way, axis=1, keepdims=True)
     way[::3] *= rng.random((100_000, 1))  # inside; the others on the surface
     pose = np.zeros((len(way), 9))
-    pose[:, :6] = safety._EASY_CENTRE + safety._EASY_RADII * way
+    pose[:, :6] = reach.EASY_CENTRE + reach.EASY_RADII * way
     pose[:, BODY_YAW] = rng.uniform(-2.7, 2.7, len(way))
     pose[:, YAW] += pose[:, BODY_YAW]
     turned = pose[:, BODY_YAW]

@@ -23,16 +23,16 @@ def swings(seed, count, ticks=150):
     return way
 
 
-def follow(platform, pose):
-    platform.follow(inverse_of_vector(pose), pose[:, 6])
+def follow(tracker, pose):
+    tracker.follow(inverse_of_vector(pose), pose[:, 6])
 
 
-def errors(platform, pose):
+def errors(tracker, pose):
     """rad and m, the largest of any entry of the rotations and of the positions."""
     wanted = pose_from_vector(pose)
     return (
-        np.abs(platform.rotation - wanted[:, :3, :3]).max(axis=(1, 2)),
-        np.abs(platform.position - wanted[:, :3, 3]).max(axis=1),
+        np.abs(tracker.rotation - wanted[:, :3, :3]).max(axis=(1, 2)),
+        np.abs(tracker.position - wanted[:, :3, 3]).max(axis=1),
     )
 
 
@@ -41,11 +41,11 @@ def errors(platform, pose):
 def test_it_stays_on_the_head_along_any_smooth_way(seed):
     way = swings(seed, 12)
     assert reachable(pose_from_vector(way), way[..., 6]).all()
-    platform = HeadTracker(12)
-    platform.reset(np.arange(12), way[0])
+    tracker = HeadTracker(12)
+    tracker.reset(np.arange(12), way[0])
     for pose in way[1:]:
-        follow(platform, pose)
-        turned, moved = errors(platform, pose)
+        follow(tracker, pose)
+        turned, moved = errors(tracker, pose)
         assert turned.max() < 1e-3
         assert moved.max() < 1e-4
 
@@ -53,43 +53,43 @@ def test_it_stays_on_the_head_along_any_smooth_way(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_it_finds_the_head_again_after_a_jump(seed):
     way = swings(seed, 50)
-    platform = HeadTracker(50)
-    platform.reset(np.arange(50), way[0])
+    tracker = HeadTracker(50)
+    tracker.reset(np.arange(50), way[0])
     for tick in (0, 70, 20, 140, 5):  # from anywhere to anywhere, with a while of rest
         for _ in range(4):
-            follow(platform, way[tick])
-        turned, moved = errors(platform, way[tick])
+            follow(tracker, way[tick])
+        turned, moved = errors(tracker, way[tick])
         assert turned.max() < 1e-3
         assert moved.max() < 1e-4
 
 
 def test_a_head_that_rests_is_exactly_where_the_legs_hold_it():
     pose = swings(1, 8)[40]
-    platform = HeadTracker(8)
-    platform.reset(np.arange(8), swings(1, 8)[38])
+    tracker = HeadTracker(8)
+    tracker.reset(np.arange(8), swings(1, 8)[38])
     for _ in range(6):
-        follow(platform, pose)
+        follow(tracker, pose)
     exact = forward(inverse_of_vector(pose), pose[:, 6])
-    np.testing.assert_allclose(platform.rotation, exact[:, :3, :3], atol=1e-6)
-    np.testing.assert_allclose(platform.position, exact[:, :3, 3], atol=1e-7)
+    np.testing.assert_allclose(tracker.rotation, exact[:, :3, :3], atol=1e-6)
+    np.testing.assert_allclose(tracker.position, exact[:, :3, 3], atol=1e-7)
 
 
 def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour():
     way = swings(2, 3)
-    platform, undisturbed = HeadTracker(3), HeadTracker(3)
-    for one in (platform, undisturbed):
+    tracker, undisturbed = HeadTracker(3), HeadTracker(3)
+    for one in (tracker, undisturbed):
         one.reset(np.arange(3), way[0])
     for pose in way[1:20]:
         legs = inverse_of_vector(pose)
         undisturbed.follow(legs, pose[:, 6])
         torn = legs.copy()
         torn[1] = [1.3, -1.3, -0.8, 0.8, 1.3, -1.3]
-        platform.follow(torn, pose[:, 6])
-        assert np.isfinite(platform.rotation).all()
-    np.testing.assert_array_equal(platform.rotation[[0, 2]], undisturbed.rotation[[0, 2]])
+        tracker.follow(torn, pose[:, 6])
+        assert np.isfinite(tracker.rotation).all()
+    np.testing.assert_array_equal(tracker.rotation[[0, 2]], undisturbed.rotation[[0, 2]])
     for _ in range(4):
-        follow(platform, way[20])
-    assert errors(platform, way[20])[0].max() < 1e-3
+        follow(tracker, way[20])
+    assert errors(tracker, way[20])[0].max() < 1e-3
 
 
 @pytest.mark.parametrize("count", [1, 3, 1_100])

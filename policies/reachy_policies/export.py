@@ -3,7 +3,6 @@
 Try it: reachy-kit export runs/look_at --out look_at.bundle
 """
 
-import contextlib
 import io
 import warnings
 from pathlib import Path
@@ -17,10 +16,11 @@ from torch import Tensor, nn
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.runtime.inference.onnx_policy import IMAGES, OnnxPredictor, OnnxResidual
-from reachy_policies.data.demonstrations import Windows
+from reachy_policies.data.windows import Windows, past, steps_around
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual import ReachyResidualPolicy
-from reachy_policies.runs.run import MODEL, Run
+from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
+from reachy_policies.runs.run import Run
 
 PARITY_TOLERANCE = 1e-4
 """rad and m: a hundredth of a degree, far below what the robot can carry out."""
@@ -45,7 +45,7 @@ def export(run: Run, out: Path) -> Manifest:
         graphs = [_chunk_graph(chunk, run), _step_graph(residual, run)]
         files = {_GRAPH: model, _CORRECTION: correction}
     else:
-        policy = run.load()
+        policy = load_chunk_policy(run)
         model = to_onnx(policy)
         error, graphs, files = parity_error(policy, model, examples), [_chunk_graph(policy, run)], {_GRAPH: model}
     if not error <= PARITY_TOLERANCE:
@@ -69,14 +69,8 @@ def export(run: Run, out: Path) -> Manifest:
 
 
 def _residual(run: Run) -> ReachyResidualPolicy:
-    try:
-        # LeRobot prints as it loads; standard output belongs to our results.
-        with contextlib.redirect_stdout(io.StringIO()):
-            policy = ReachyResidualPolicy.from_pretrained(run.path / MODEL, strict=True)
-    except RefusedError:
-        raise
-    except Exception as error:  # draccus, safetensors and torch each raise their own
-        raise RefusedError(f"{run.path / MODEL} cannot be loaded ({error}). Train it again") from error
+    policy, _ = load_policy(run)
+    assert isinstance(policy, ReachyResidualPolicy)
     kind = policy.base.policy.name
     if kind != ReachyChunkPolicy.name:
         raise RefusedError(
@@ -129,10 +123,10 @@ def to_onnx(policy: ReachyChunkPolicy) -> bytes:
 def _chunk_inputs(policy: ReachyChunkPolicy) -> dict[str, Tensor]:
     """Zeros by the names of a chunk graph's inputs."""
     config, network = policy.config, policy.network
-    steps, shape = network.sensed_steps, config.input_features[config.senses].shape
+    steps, shape = network.sensed_steps, config.input_features[config.sensed_key].shape
     return {
         "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
-        "environment_state" if config.picture is None else IMAGES: torch.zeros(1, steps, *shape),
+        "environment_state" if config.image_shape is None else IMAGES: torch.zeros(1, steps, *shape),
         "last_action": torch.zeros(1, network.action_dim),
         "noise": torch.zeros(1, config.chunk_size, network.action_dim),
     }
@@ -174,7 +168,7 @@ def parity_error(policy: ReachyChunkPolicy, model: bytes, examples: Windows) -> 
     config = policy.config
     noise = torch.zeros(1, config.chunk_size, policy.network.action_dim)
     predict = OnnxPredictor(model, config.chunk_size)
-    rows = _rows(examples, config.n_obs_steps, picture=config.picture)
+    rows = _rows(examples, config.n_obs_steps, image_shape=config.image_shape)
     return max(_difference(predict(*_arrays(row)), policy.network, *row, noise) for row in rows)
 
 
@@ -185,12 +179,14 @@ def residual_parity_error(policy: ReachyResidualPolicy, model: bytes, examples: 
     return max(_difference(correct(*_arrays(row)), policy.network, *row) for row in rows)
 
 
-def _rows(examples: Windows, history: int, *more: Tensor, picture: tuple[int, ...] | None = None) -> list[list[Tensor]]:
+def _rows(
+    examples: Windows, n_obs_steps: int, *more: Tensor, image_shape: tuple[int, ...] | None = None
+) -> list[list[Tensor]]:
     """Single examples of the given history: what is longer is cut, what is shorter begins with its first again."""
-    length = examples.state.shape[1]
-    seen = (torch.arange(length - history, length)).clamp_min(0)
-    sensed = examples.environment_state
-    sensed = sensed[:, seen] if picture is None else sensed.reshape(len(sensed), -1, *picture).float()
+    end = torch.tensor([examples.state.shape[1] - 1])
+    (seen,), _ = steps_around(end, past(n_obs_steps), 0, end)
+    sensed = examples.sensed
+    sensed = sensed[:, seen] if image_shape is None else sensed.reshape(len(sensed), -1, *image_shape).float()
     parts = examples.state[:, seen], sensed, examples.last_action, *more
     rows = np.unique(np.linspace(0, len(examples.state) - 1, PARITY_OBSERVATIONS).round().astype(int))
     return [[part[row : row + 1] for part in parts] for row in rows]

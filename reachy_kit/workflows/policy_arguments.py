@@ -64,6 +64,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
         return LoadedPolicy(argument, scripted, SCRIPTED_HZ, None)
     path = Path(argument)
     if (path / "card.json").is_file():
+        from reachy_policies.runs.policy_loader import single_policy
         from reachy_policies.runs.run import open_run
 
         run = open_run(path)
@@ -71,7 +72,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
             raise RefusedError(
                 f"{path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}"
             )
-        return LoadedPolicy(path.name, run.policy(), run.card.policy_hz, run.card.task)
+        return LoadedPolicy(path.name, single_policy(run), run.card.policy_hz, run.card.task)
     if not path.exists():
         raise WrongUseError(
             f"{argument} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train "
@@ -167,7 +168,7 @@ class _RandomBatch:
     def __init__(self, hz: int, seeds: Sequence[int]) -> None:
         self._hz, self._seeds = hz, seeds
 
-    def begin(self, observation: Mapping[str, "npt.NDArray[Any]"]) -> None:
+    def reset(self) -> None:
         from reachy_sim.tasks.expert import RandomPolicy
 
         self._policies = [RandomPolicy(self._hz, seed) for seed in self._seeds]

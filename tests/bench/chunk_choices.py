@@ -17,8 +17,8 @@ from reachy_kit.workflows.sim_factory import make_envs
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy, make_reachy_chunk_pre_post_processors
-from reachy_policies.models.lerobot.inference import BatchActing
-from reachy_policies.rollouts.episode_batch import play
+from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy
+from reachy_policies.rollouts.episode_batch import run_episodes
 
 WIDE = {"hidden": 256}
 """Twice the default: the differences between the other choices are clearer."""
@@ -37,7 +37,7 @@ def judge(policy: ReachyChunkPolicy, way: dict[str, float], episodes: int) -> tu
     policy.config = replace(policy.config, **{"temporal_ensemble_coeff": None, **way})
     envs = make_envs("track", episodes, variant="hard", tier="kinematic")
     processors = make_reachy_chunk_pre_post_processors(policy.config)
-    played = play(envs, BatchActing(policy, processors, "track"), BENCH_SEEDS.start)
+    played = run_episodes(envs, LeRobotBatchPolicy(policy, processors, "track"), BENCH_SEEDS.start)
     envs.close()
     return float(played.success.mean()), float(np.rad2deg(played.mean_error.mean()))
 

@@ -45,10 +45,10 @@ def imitation_plateau() -> tuple[str, float, str, float]:
 def expert_error(task: str, variant: str, count: int = 200) -> float:
     """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
     from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
-    from reachy_policies.rollouts.episode_batch import play
+    from reachy_policies.rollouts.episode_batch import run_episodes
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
-    played = play(envs, BatchExpert(task, 25, range(count)), 0)
+    played = run_episodes(envs, BatchExpert(task, 25, range(count)), 0)
     envs.close()
     return float(played.mean_error.mean())
 
@@ -58,8 +58,8 @@ def to_the_goal() -> tuple[str, float, str, float]:
 
     Median of five seeds, as training saw it every five rounds on episodes kept aside; limit 60 s.
     """
-    from reachy_kit.workflows.training.train_imitation import train_imitation
     from reachy_kit.workflows.training.train_rl import train_rl
+    from reachy_kit.workflows.training.train_imitation import train_imitation
 
     dataset, goal = demonstrations("track", "hard"), RATIO * expert_error("track", "hard")
     reached = []
@@ -100,13 +100,13 @@ def seconds_a_decision(settings: dict[str, int]) -> float:
     """s of collecting and updating for a decision of one environment, median of five rounds."""
     from reachy_kit.workflows.sim_factory import make_envs
     from reachy_policies.reinforcement.curriculum import Curriculum
-    from reachy_policies.reinforcement.initialization import untrained
+    from reachy_policies.reinforcement.initialization import make_untrained
     from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner
     from reachy_policies.reinforcement.reinforce_config import ReinforceConfig, explored_axes
 
     config = ReinforceConfig(**settings, warmup=0, kl_stop=1e9)  # type: ignore[arg-type]
     envs = make_envs("track", config.num_envs, tier="kinematic", variant="hard")
-    start = untrained(envs, config.chunk, config.n_obs_steps, config.hidden, 0)
+    start = make_untrained(envs, config.chunk, config.n_obs_steps, config.hidden, 0)
     torch.set_num_threads(config.threads)
     learner = PPOLearner(start, Curriculum(envs), explored_axes(config, "track"), config)
     learner.round(1)

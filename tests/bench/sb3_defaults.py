@@ -19,7 +19,8 @@ from stable_baselines3 import PPO
 from reachy_kit.runtime.seeds import round_seeds
 from reachy_kit.workflows.sim_factory import make_envs
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
-from reachy_policies.rollouts.episode_batch import EpisodeBatch, Observations, play
+from reachy_policies.rollouts.episode_batch import EpisodeBatch, run_episodes
+from reachy_policies.rollouts.network_inputs import Observations
 from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 
 KEYS = ("agent_pos", "environment_state", "last_action")
@@ -67,7 +68,7 @@ class Acting:
     def __init__(self, model: PPO, env: Flat) -> None:
         self._model, self._env = model, env
 
-    def begin(self, observation: Observations) -> None:
+    def reset(self) -> None:
         """Nothing to forget."""
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
@@ -94,7 +95,7 @@ def judge(model: PPO, env: Flat, task: str, variant: str, episodes: int) -> Epis
     """On the episodes that ``reachy-kit eval`` plays."""
     envs = make_envs(task, episodes, tier="kinematic", variant=variant)
     try:
-        return play(envs, Acting(model, env), 0)
+        return run_episodes(envs, Acting(model, env), 0)
     finally:
         envs.close()
 

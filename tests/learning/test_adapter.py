@@ -1,4 +1,4 @@
-"""LeRobot's own policies train on our datasets, go on exactly where they were cut short, and act."""
+"""LeRobot's own policies train on our datasets, resume exactly where they were cut short, and act."""
 
 import csv
 import json
@@ -10,20 +10,23 @@ import torch
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
+from reachy_kit.workflows.policy_arguments import load_policy
+from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.policy_arguments import load_policy
-from reachy_kit.workflows.training.train_imitation import train_imitation
-from reachy_policies.data.demonstrations import load_demonstrations, windows
+from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.frames import Frames
+from reachy_policies.data.windows import cut_windows
 from reachy_policies.export import export
-from reachy_policies.imitation.supervised import LAST
-from reachy_policies.models.lerobot import AdapterConfig, batch_policy_of, fit_lerobot, read_policy_config
-from reachy_policies.runs.run import MODEL, open_run
+from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
+from reachy_policies.models.lerobot.lerobot_config import read_policy_config, set_features
+from reachy_policies.runs.layout import MODEL, TRAINING
+from reachy_policies.runs.policy_loader import lerobot_batch_policy, single_policy
+from reachy_policies.runs.run import open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.world import GeometricPerception, SimWorld
@@ -56,14 +59,14 @@ def run(request, recorded_dataset, tmp_path_factory):
 
 
 def fit_act(demonstrations, root, out=None, on_progress=lambda progress: None, **config):
-    chosen = AdapterConfig(**{**BRIEF, "max_steps": 20, "checkpoint_every": 3, **config})
+    chosen = LeRobotTrainConfig(**{**BRIEF, "max_steps": 20, "checkpoint_every": 3, **config})
     return fit_lerobot(demonstrations, root, read_policy_config("act", dict(TINY_ACT)), chosen, on_progress, out)
 
 
 def test_a_policy_of_lerobots_leaves_a_whole_run(run, recorded_dataset):
     opened = open_run(run.path)
     assert (opened.card.task, opened.card.method, opened.card.episodes) == ("look_at", "imitation", 8)
-    assert not (run.path / LAST.parent).exists()
+    assert not (run.path / TRAINING).exists()
     with (run.path / "curve.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["5", "10"]
     config = json.loads((run.path / MODEL / "config.json").read_text())
@@ -94,7 +97,8 @@ def test_the_batched_policy_decides_as_the_single_one(run, demonstrations):
 def require_batch_as_single(run, demonstrations):
     """Two environments at once, each fed another stretch of the demonstrations."""
     starts, steps = (10, 60), 12
-    batch = batch_policy_of(run)
+    batch = lerobot_batch_policy(run)
+    batch.reset()
     decided = []
     for step in range(steps):
         rows = [start + step for start in starts]
@@ -103,10 +107,8 @@ def require_batch_as_single(run, demonstrations):
             "environment_state": demonstrations.environment_state[rows].numpy(),
             "last_action": demonstrations.last_action[rows].numpy(),
         }
-        if not step:
-            batch.begin(observation)
         decided.append(batch.act(observation))
-    single = run.policy()
+    single = single_policy(run)
     for index, start in enumerate(starts):
         single.reset()
         for step in range(steps):
@@ -125,8 +127,8 @@ def test_a_run_of_lerobots_is_not_exported_and_says_which_are(run, tmp_path):
         export(run, tmp_path / "look_at.bundle")
 
 
-def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations, recorded_dataset, tmp_path):
-    """Cut after a look, and off the beat of the looks: dropout, the batches and the optimizer go on as they were."""
+def test_training_that_was_cut_short_is_resumed_to_the_same_weights(demonstrations, recorded_dataset, tmp_path):
+    """Dropout, the batches and the optimizer continue as they were, though checkpoints are not at evaluations alone."""
     whole = fit_act(demonstrations, recorded_dataset)
 
     def cut(progress):
@@ -135,9 +137,9 @@ def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations,
 
     with pytest.raises(KeyboardInterrupt):
         fit_act(demonstrations, recorded_dataset, tmp_path, cut)
-    told = []
-    again = fit_act(demonstrations, recorded_dataset, tmp_path, told.append)
-    assert [progress.step for progress in told] == [5, 10, 15, 20]
+    points = []
+    again = fit_act(demonstrations, recorded_dataset, tmp_path, points.append)
+    assert [progress.step for progress in points] == [5, 10, 15, 20]
     for one, other in zip(whole.policy.state_dict().values(), again.policy.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     with pytest.raises(RefusedError, match=r"another batch_size"):
@@ -146,11 +148,9 @@ def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations,
 
 def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recorded_dataset):
     config = read_policy_config("diffusion", {"horizon": 8, "down_dims": [8, 16], "n_action_steps": 4})
-    from reachy_policies.models.lerobot.lerobot_config import set_features
-
     set_features(config, "state", demonstrations.layout, 0)
     frames = Frames(demonstrations, recorded_dataset, config, augment=False)
-    made = windows(demonstrations, demonstrations.episodes, n_obs_steps=2, chunk_size=7)
+    made = cut_windows(demonstrations, demonstrations.episodes, n_obs_steps=2, chunk_size=7)
     for row in (0, 5, len(frames) - 1):
         item = frames[row]
         assert torch.equal(item["observation.state"], made.state[row])
@@ -170,11 +170,11 @@ def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
     assert config["input_features"][IMAGE]["shape"] == [3, 32, round(32 * width / height)]
     blind = Observation(state=np.zeros(9), capture_time=0.0, environment_state=np.zeros(5))
     with pytest.raises(WrongUseError, match="camera"):
-        run.policy().act(blind)
+        single_policy(run).act(blind)
 
     def shown(brightness):
         picture = np.full((height, width, 3), brightness, dtype=np.uint8)
-        policy = run.policy()
+        policy = single_policy(run)
         policy.reset()
         return policy.act(Observation(state=np.zeros(9), capture_time=0.0, images={CAMERA: picture}))
 
@@ -187,7 +187,7 @@ def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "settings", "match"),
     [
-        ("bct", {}, "there are chunk, and LeRobot's act, diffusion"),
+        ("bct", {}, "the kinds are chunk, and LeRobot's act, diffusion"),
         ("act", {"chunk_sise": 3}, "no setting is called chunk_sise; there are .*chunk_size"),
         ("act", {"n_action_steps": "many"}, "n_action_steps does not fit"),
         ("act", {"n_action_steps": 200}, "chunk size is the upper bound"),
@@ -206,4 +206,4 @@ def test_a_damaged_run_is_refused(run, tmp_path):
     copy = shutil.copytree(run.path, tmp_path / "run")
     (copy / MODEL / "policy_preprocessor.json").unlink()
     with pytest.raises(RefusedError, match="Train it again"):
-        open_run(copy).policy()
+        single_policy(open_run(copy))

@@ -14,7 +14,7 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_policies.data.demonstrations import load_demonstrations
-from reachy_policies.imitation.dagger import Corrected, Corrections, best_of
+from reachy_policies.imitation.dagger import DaggerIteration, ExpertRelabeler, best_of
 from reachy_policies.runs.run import open_run
 
 BRIEF = {"max_steps": 40, "eval_every": 20, "hidden": 16}
@@ -43,8 +43,8 @@ def test_the_copy_grows_and_the_demonstrations_stay(corrected, recorded_dataset)
     run, rounds, before = corrected
     assert digest(recorded_dataset) == before
     assert len(load_demonstrations(rounds / "dataset").episodes) == SHOWN + ADDED
-    assert open_run(rounds / "round-0").card.episodes == SHOWN
-    assert open_run(rounds / "round-1").card.episodes == SHOWN + ADDED
+    assert open_run(rounds / "iteration-0").card.episodes == SHOWN
+    assert open_run(rounds / "iteration-1").card.episodes == SHOWN + ADDED
     assert run.card.method == "dagger"
     rows = list(csv.DictReader((run.path / "dagger.csv").open()))
     assert [int(row["episodes"]) for row in rows] == [SHOWN, SHOWN + ADDED]
@@ -90,7 +90,7 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(corrected, recorded_dat
     train_dagger(recorded_dataset, tmp_path / "run", **options, settings=dict(BRIEF))
     assert saved == [SHOWN + 1, SHOWN + 2]
     ours, theirs = (
-        (rounds / "round-1" / "pretrained_model" / "model.safetensors").read_bytes()
+        (rounds / "iteration-1" / "pretrained_model" / "model.safetensors").read_bytes()
         for rounds in (tmp_path / "run.dagger", corrected[1])
     )
     assert ours == theirs
@@ -134,7 +134,7 @@ class Kept:
 def test_an_answer_asks_for_no_more_than_the_robot_would_be_let():
     far, kept = NEUTRAL.copy(), Kept()
     far[5] = 1.0
-    corrections = Corrections(kept, lambda seed: Teacher(far), 25, 50)
+    corrections = ExpertRelabeler(kept, lambda seed: Teacher(far), 25, 50)
     corrections.on_episode_start(0)
     seen = Observation(NEUTRAL, 0.0, last_action=NEUTRAL)
     corrections.on_step(Step(0, seen, NEUTRAL, None, seen))
@@ -143,9 +143,10 @@ def test_an_answer_asks_for_no_more_than_the_robot_would_be_let():
     assert np.array_equal(np.delete(answer, 5), np.delete(NEUTRAL, 5))
 
 
-def test_the_best_round_is_kept_not_the_last():
-    rounds = [Corrected(0, 5, 0.5, 4.0, 1.0), Corrected(1, 7, 0.9, 3.0, 1.0), Corrected(2, 9, 0.9, 3.5, 1.0)]
-    assert best_of(rounds).round == 1
+def test_the_best_iteration_is_kept_not_the_last():
+    rows = (0, 5, 0.5, 4.0, 1.0), (1, 7, 0.9, 3.0, 1.0), (2, 9, 0.9, 3.5, 1.0)
+    iterations = [DaggerIteration(*row) for row in rows]
+    assert best_of(iterations).iteration == 1
 
 
 def altered(dataset, folder, **changes):
@@ -193,12 +194,12 @@ def test_a_copy_that_was_cut_short_is_made_again(recorded_dataset, corrected, tm
     assert sorted(path.name for path in (tmp_path / "run.dagger").iterdir()) == [
         "dagger.json",
         "dataset",
-        "round-0",
-        "round-1",
+        "iteration-0",
+        "iteration-1",
     ]
 
 
 def test_the_card_tells_of_the_dataset_that_the_kept_round_was_fitted_to(corrected):
     run, rounds, _ = corrected
-    kept = open_run(rounds / f"round-{run.card.result['dagger_round']}").card
+    kept = open_run(rounds / f"iteration-{run.card.result['dagger_iteration']}").card
     assert (run.card.episodes, run.card.dataset_sha256) == (kept.episodes, kept.dataset_sha256)

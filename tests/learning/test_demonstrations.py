@@ -10,12 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reachy_kit.workflows.record import record_episodes
+from reachy_kit.workflows.session import open_session
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
-from reachy_kit.workflows.record import record_episodes
-from reachy_kit.workflows.session import open_session
-from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations, windows
+from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
+from reachy_policies.data.windows import cut_windows
 from reachy_sim.tasks import variant_by_name
 
 FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")
@@ -55,7 +56,7 @@ def test_the_last_action_is_the_one_applied_the_step_before(demonstrations):
 
 
 def test_windows_never_reach_into_the_next_episode():
-    made = windows(counting([4, 3]), [0, 1], n_obs_steps=2, chunk_size=3)
+    made = cut_windows(counting([4, 3]), [0, 1], n_obs_steps=2, chunk_size=3)
     assert made.state[:, :, 0].tolist() == [[0, 0], [0, 1], [1, 2], [2, 3], [4, 4], [4, 5], [5, 6]]
     assert made.action[:, :, 0].tolist() == [
         [0, 1, 2],
@@ -73,7 +74,7 @@ def test_windows_never_reach_into_the_next_episode():
 def test_every_frame_gives_one_window_of_its_own_episode(lengths, n_obs_steps, chunk_size, data):
     demonstrations = counting(lengths)
     chosen = data.draw(st.lists(st.sampled_from(range(len(lengths))), min_size=1, unique=True))
-    made = windows(demonstrations, chosen, n_obs_steps, chunk_size)
+    made = cut_windows(demonstrations, chosen, n_obs_steps, chunk_size)
     frames = torch.nonzero(torch.isin(demonstrations.episode, torch.tensor(chosen))).squeeze(-1)
     assert made.state[:, -1, 0].tolist() == made.last_action[:, 0].tolist() == made.action[:, 0, 0].tolist()
     assert made.last_action[:, 0].tolist() == frames.tolist()
@@ -85,7 +86,7 @@ def test_every_frame_gives_one_window_of_its_own_episode(lengths, n_obs_steps, c
 
 
 def test_only_the_chosen_episodes_are_cut():
-    made = windows(counting([4, 3]), [1], n_obs_steps=2, chunk_size=3)
+    made = cut_windows(counting([4, 3]), [1], n_obs_steps=2, chunk_size=3)
     assert made.last_action[:, 0].tolist() == [4, 5, 6]
 
 
@@ -96,7 +97,7 @@ def test_frames_before_the_teacher_moves_are_left_out_unless_nothing_is_to_be_se
     visible = torch.zeros(6, 5)
     visible[2:, 3] = 1.0  # sees the target from the third on
     waiting = Demonstrations(still.layout, still.state, visible, torch.zeros(6, 9), action, still.episode)
-    kept = windows(waiting, [0], n_obs_steps=2, chunk_size=2, trim_idle=0.5)
+    kept = cut_windows(waiting, [0], n_obs_steps=2, chunk_size=2, trim_idle=0.5)
     assert kept.state[:, -1, 0].tolist() == [0, 1, 4, 5]
 
 
@@ -139,5 +140,5 @@ def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path):
-    with pytest.raises(WrongUseError, match="no dataset"):
+    with pytest.raises(WrongUseError, match="not a reachy-kit dataset"):
         load_demonstrations(tmp_path)

@@ -11,11 +11,12 @@ from reachy_kit.runtime.interface import Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_policies import export as exporting
 from reachy_policies.data.demonstrations import load_demonstrations
+from reachy_policies.runs.policy_loader import single_policy
 
 
 def test_the_bundle_acts_as_the_run_does(trained_run, bundle_path, recorded_dataset):
     demonstrations = load_demonstrations(recorded_dataset)
-    bundled, trained = load_policy(read_bundle(bundle_path), TARGET_FEATURES), trained_run.policy()
+    bundled, trained = load_policy(read_bundle(bundle_path), TARGET_FEATURES), single_policy(trained_run)
     for row in range(40):
         observation = Observation(
             demonstrations.state[row].double().numpy(),

@@ -13,17 +13,20 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
+from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
 from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.training.train_imitation import train_imitation
-from reachy_policies.data.demonstrations import load_demonstrations, windows
+from reachy_policies.data.demonstrations import load_demonstrations
+from reachy_policies.data.windows import cut_windows
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
-from reachy_policies.imitation.supervised import LAST
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.runs.run import MODEL, dataset_digest, open_run, undo_broken_replacement
+from reachy_policies.runs.durable_files import undo_broken_replacement
+from reachy_policies.runs.layout import BEST, LAST, MODEL, TRAINING
+from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
+from reachy_policies.runs.run import dataset_digest, open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.variants import Variant
@@ -72,10 +75,10 @@ def test_some_episodes_are_held_out_and_some_are_left_whatever_the_share(share):
     assert (len(kept), len(aside)) == (1, 1)
 
 
-@pytest.mark.parametrize(("steps", "looks"), [(7, [7]), (50, [20, 40, 50]), (60, [20, 40, 60])])
-def test_the_last_step_is_looked_at_even_between_two_looks(demonstrations, steps, looks):
+@pytest.mark.parametrize(("steps", "evaluated"), [(7, [7]), (50, [20, 40, 50]), (60, [20, 40, 60])])
+def test_the_last_step_is_evaluated_even_between_two_evaluations(demonstrations, steps, evaluated):
     history = fit(demonstrations, None, ImitationConfig(max_steps=steps, eval_every=20)).history
-    assert [progress.step for progress in history] == looks
+    assert [progress.step for progress in history] == evaluated
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_the_weights_that_did_best_are_kept_and_plan_as_well_as_they_did_then(de
     fitted = fit(demonstrations, ReachyChunkConfig(lr=0.02), replace(BRIEF, eval_every=25))
     assert fitted.best.held_out_loss < fitted.history[-1].held_out_loss
     policy, config = fitted.policy, fitted.policy.config
-    test = windows(demonstrations, fitted.held_out, config.n_obs_steps, config.chunk_size, BRIEF.trim_idle)
+    test = cut_windows(demonstrations, fitted.held_out, config.n_obs_steps, config.chunk_size, BRIEF.trim_idle)
     batch = {OBS_STATE: test.state, OBS_ENV_STATE: test.environment_state, OBS_LAST_ACTION: test.last_action}
     with torch.no_grad():
         plans = policy.predict_action_chunk(batch)
@@ -148,7 +151,7 @@ def test_lerobot_loads_the_run_and_chooses_what_our_runner_chooses(trained_run, 
     assert isinstance(config, ReachyChunkConfig)
     policy = ReachyChunkPolicy.from_pretrained(trained_run.path / MODEL)
     before, after = make_pre_post_processors(config, pretrained_path=str(trained_run.path / MODEL))
-    ours = trained_run.policy()
+    ours = single_policy(trained_run)
     for observation in observations(demonstrations, range(20)):
         batch = {
             OBS_STATE: torch.from_numpy(observation.state).float(),
@@ -184,11 +187,11 @@ def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recor
 def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_dataset, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "leftover").touch()
-    examples = windows(demonstrations, demonstrations.episodes, 2, 8)
+    examples = cut_windows(demonstrations, demonstrations.episodes, 2, 8)
     run = save_imitation(tmp_path / "run", fitted, demonstrations.layout, recorded_dataset, examples, BRIEF)
     assert not (run.path / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    for one, other in zip(fitted.policy.parameters(), run.load().parameters(), strict=True):
+    for one, other in zip(fitted.policy.parameters(), load_chunk_policy(run).parameters(), strict=True):
         assert torch.equal(one, other)
 
 
@@ -201,7 +204,7 @@ def test_a_datasets_digest_changes_with_its_content(recorded_dataset, tmp_path):
 
 
 def test_reset_forgets_the_episode_before(trained_run, demonstrations):
-    policy = trained_run.policy()
+    policy = single_policy(trained_run)
     first, *rest = observations(demonstrations, range(30, 34))
     fresh = policy.act(first)
     for observation in rest:
@@ -215,11 +218,11 @@ def test_a_run_with_damaged_weights_is_refused(trained_run, tmp_path):
     weights = copy / MODEL / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(RefusedError, match="Train it again"):
-        open_run(copy).load()
+        load_chunk_policy(open_run(copy))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(WrongUseError, match="no run"):
+    with pytest.raises(WrongUseError, match="not a reachy-kit run"):
         open_run(tmp_path)
 
 
@@ -229,7 +232,7 @@ def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed)
     twin, listener = SimWorld(never), Poses()
     rollout(
         SimRobot(),
-        trained_run.policy(),
+        single_policy(trained_run),
         seconds=3.0,
         policy_hz=trained_run.card.policy_hz,
         seed=seed,
@@ -248,7 +251,7 @@ def same_weights(one, other) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations, tmp_path):
+def test_training_that_was_cut_short_is_resumed_to_the_same_weights(demonstrations, tmp_path):
     whole = fit(demonstrations, None, STEPS)
 
     def cut(progress):
@@ -265,13 +268,13 @@ def test_training_that_was_cut_short_goes_on_to_the_same_weights(demonstrations,
 
 def test_an_unfinished_training_is_never_replaced_by_another_in_silence(demonstrations, tmp_path):
     fit(demonstrations, None, STEPS, out=tmp_path)
-    kept = (tmp_path / LAST).read_bytes()
+    kept = (tmp_path / TRAINING / LAST).read_bytes()
     with pytest.raises(RefusedError, match=r"another hidden, seed.*--fresh"):
         fit(demonstrations, ReachyChunkConfig(hidden=32), replace(STEPS, seed=1), out=tmp_path)
     changed = replace(demonstrations, action=demonstrations.action + 0.001)
     with pytest.raises(RefusedError, match="another dataset"):
         fit(changed, None, STEPS, out=tmp_path)
-    assert (tmp_path / LAST).read_bytes() == kept
+    assert (tmp_path / TRAINING / LAST).read_bytes() == kept
 
 
 def test_a_full_disk_ends_training_with_a_message_and_keeps_the_checkpoint_before(demonstrations, tmp_path):
@@ -287,14 +290,14 @@ def test_a_full_disk_ends_training_with_a_message_and_keeps_the_checkpoint_befor
             fit(demonstrations, None, STEPS, fill, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [path.name for path in (tmp_path / LAST).parent.iterdir()] == [LAST.name]
+    assert {path.name for path in (tmp_path / TRAINING).iterdir()} == {BEST, LAST}
     assert same_weights(whole.policy, fit(demonstrations, None, STEPS, out=tmp_path).policy)
 
 
 def test_a_damaged_checkpoint_is_refused(demonstrations, tmp_path):
     fit(demonstrations, None, STEPS, out=tmp_path)
-    content = (tmp_path / LAST).read_bytes()
-    (tmp_path / LAST).write_bytes(content[: len(content) // 2])
+    content = (tmp_path / TRAINING / LAST).read_bytes()
+    (tmp_path / TRAINING / LAST).write_bytes(content[: len(content) // 2])
     with pytest.raises(RefusedError, match="damaged"):
         fit(demonstrations, None, STEPS, out=tmp_path)
 
@@ -304,6 +307,7 @@ import os, signal, sys
 from pathlib import Path
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
+from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
 
 def kill(progress):
     if progress.step == 40:
@@ -315,7 +319,7 @@ fit(load_demonstrations(Path(sys.argv[1])), None, ImitationConfig(max_steps=80, 
 
 
 @pytest.mark.long
-def test_the_same_command_goes_on_with_a_killed_run(demonstrations, recorded_dataset, tmp_path):
+def test_the_same_command_resumes_a_killed_run(demonstrations, recorded_dataset, tmp_path):
     out = tmp_path / "run"
     killed = subprocess.run([sys.executable, "-c", KILLED, str(recorded_dataset), str(out)], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -323,20 +327,20 @@ def test_the_same_command_goes_on_with_a_killed_run(demonstrations, recorded_dat
     with pytest.raises(RefusedError, match="another hidden"):
         train_imitation(recorded_dataset, out, seed=0, settings={**settings, "hidden": 32})
     run = train_imitation(recorded_dataset, out, seed=0, settings=settings)
-    assert same_weights(run.load(), fit(demonstrations, None, STEPS).policy)
-    assert not (out / LAST.parent).exists()
+    assert same_weights(load_chunk_policy(run), fit(demonstrations, None, STEPS).policy)
+    assert not (out / TRAINING).exists()
     assert [row.split(",")[0] for row in (out / "curve.csv").read_text().split()[1:]] == ["20", "40", "60", "80"]
 
 
-def test_fresh_begins_anew_and_a_finished_run_is_replaced(recorded_dataset, tmp_path):
+def test_fresh_begins_again_and_a_finished_run_is_replaced(recorded_dataset, tmp_path):
     brief = {"max_steps": 10, "eval_every": 10}
     first = train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=brief)
-    (first.path / LAST.parent).mkdir()
-    (first.path / LAST).write_bytes(b"an unfinished training of something else")
+    (first.path / TRAINING).mkdir()
+    (first.path / TRAINING / LAST).write_bytes(b"an unfinished training of something else")
     with pytest.raises(RefusedError, match="damaged"):
         train_imitation(recorded_dataset, first.path, seed=1, settings=brief)
     second = train_imitation(recorded_dataset, first.path, seed=1, fresh=True, settings=brief)
-    assert not (second.path / LAST).exists()
+    assert not (second.path / TRAINING / LAST).exists()
     assert open_run(second.path).card.seed == 1
 
 
@@ -364,7 +368,7 @@ def test_a_policy_that_ensembles_acts_the_same_in_lerobot_and_in_our_runner(demo
     settings = {**brief, "temporal_ensemble_coeff": 0.01}
     run = train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=settings)
     plain = train_imitation(recorded_dataset, tmp_path / "plain", seed=0, settings=brief)
-    theirs, ours, without = run.load(), run.policy(), plain.policy()
+    theirs, ours, without = load_chunk_policy(run), single_policy(run), single_policy(plain)
     differences = []
     for observation in observations(demonstrations, range(20)):
         batch = {

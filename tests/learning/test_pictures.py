@@ -8,19 +8,19 @@ import torch
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
+from reachy_kit.workflows.training.train_rl import train_rl
+from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
-from reachy_kit.workflows.training.train_imitation import train_imitation
-from reachy_kit.workflows.training.train_rl import train_rl
-from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
-from reachy_policies.data.image_tensors import SMALL, fitted
+from reachy_policies.data.demonstrations import load_demonstrations, load_images
+from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE, resize_images
 from reachy_policies.export import export
 from reachy_policies.models.chunk import ReachyChunkConfig
-from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
-from reachy_policies.models.lerobot import batch_policy_of
+from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
+from reachy_policies.runs.policy_loader import batch_policy, lerobot_batch_policy, load_chunk_policy, single_policy
 from reachy_policies.runs.run import open_run
 
 BRIEF = {"obs_type": "pixels", "max_steps": 10, "eval_every": 5, "checkpoint_every": 5, "batch_size": 16}
@@ -57,7 +57,7 @@ def scratch(tmp_path_factory):
 
 
 def weights(run):
-    return open_run(run.path).load().state_dict()
+    return load_chunk_policy(open_run(run.path)).state_dict()
 
 
 def same(one, other):
@@ -66,7 +66,7 @@ def same(one, other):
 
 def picture(right=0.0, down=0.0, background=200):
     """A grey wall with a green ball of 3 × 3 pixels, its place in halves of the picture."""
-    _, rows, columns = SMALL
+    _, rows, columns = CHUNK_IMAGE_SHAPE
     made = np.full((rows, columns, 3), background, dtype=np.uint8)
     row, column = round((down + 1) / 2 * (rows - 3)), round((right + 1) / 2 * (columns - 3))
     made[row : row + 3, column : column + 3] = (20, 230, 40)
@@ -74,29 +74,29 @@ def picture(right=0.0, down=0.0, background=200):
 
 
 def test_of_a_square_the_middle_rows_are_seen_and_of_the_robots_stream_everything():
-    _, rows, columns = SMALL
+    _, rows, columns = CHUNK_IMAGE_SHAPE
     square = np.random.default_rng(0).integers(0, 256, (2, columns, columns, 3), dtype=np.uint8)
     above = (columns - rows) // 2
-    seen = fitted(square, (rows, columns))
+    seen = resize_images(square, (rows, columns))
     assert torch.equal(seen, torch.from_numpy(square[:, above : above + rows]).permute(0, 3, 1, 2))
     stream = np.zeros((180, 320, 3), dtype=np.uint8)
     stream[:, :160] = 255
-    halves = fitted(stream, (rows, columns))
-    assert halves.shape == SMALL
+    halves = resize_images(stream, (rows, columns))
+    assert halves.shape == CHUNK_IMAGE_SHAPE
     assert (halves[:, :, : columns // 2 - 1] == 255).all()
     assert (halves[:, :, columns // 2 + 1 :] == 0).all()
 
 
 def test_a_picture_that_is_wider_than_the_trained_ones_is_refused():
     with pytest.raises(WrongUseError, match="wide as high"):
-        fitted(np.zeros((100, 320, 3), dtype=np.uint8), SMALL[1:])
+        resize_images(np.zeros((100, 320, 3), dtype=np.uint8), CHUNK_IMAGE_SHAPE[1:])
 
 
 def test_the_eye_learns_where_a_small_ball_is():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     config = ReachyChunkConfig()
-    network = VisionChunkNetwork(config, action_dim=9, shape=SMALL, env_dim=2)
+    network = VisionChunkNetwork(config, action_dim=9, shape=CHUNK_IMAGE_SHAPE, env_dim=2)
     rng = np.random.default_rng(0)
     places = rng.uniform(-0.9, 0.9, (512, 2)).astype(np.float32)
     pictures = np.stack([picture(*place, background=int(rng.integers(120, 240))) for place in places])
@@ -120,9 +120,9 @@ def test_the_eye_learns_where_a_small_ball_is():
 
 def test_an_imitation_looks_at_pictures_and_not_at_features(seeing_run):
     config = json.loads((seeing_run.path / "pretrained_model" / "config.json").read_text())
-    assert config["input_features"][IMAGE]["shape"] == list(SMALL)
+    assert config["input_features"][IMAGE]["shape"] == list(CHUNK_IMAGE_SHAPE)
     assert "observation.environment_state" not in config["input_features"]
-    policy = seeing_run.policy()
+    policy = single_policy(seeing_run)
 
     def shown(right, features=0.0):
         policy.reset()
@@ -137,17 +137,12 @@ def test_an_imitation_looks_at_pictures_and_not_at_features(seeing_run):
 
 
 def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(seeing_run):
-    from reachy_policies.evaluation.groups import batch_policy
-
     rng = np.random.default_rng(0)
-    single, batch, lerobots = seeing_run.policy(), batch_policy(seeing_run), batch_policy_of(seeing_run)
+    single, batch, lerobots = single_policy(seeing_run), batch_policy(seeing_run), lerobot_batch_policy(seeing_run)
     single.reset()
     for step in range(6):
         state, last, pixels = rng.normal(0, 0.1, 9), rng.normal(0, 0.1, 9), picture(rng.uniform(-0.9, 0.9))
         seen = {"agent_pos": state[None].astype("f4"), "last_action": last[None].astype("f4"), "pixels": pixels[None]}
-        if step == 0:
-            batch.begin(seen)
-            lerobots.begin(seen)
         alone = single.act(Observation(state, step / 10, last_action=last, images={CAMERA: pixels}))
         assert np.allclose(batch.act(seen)[0], alone, atol=1e-5)
         assert np.allclose(lerobots.act(seen)[0], alone, atol=1e-5)
@@ -156,7 +151,7 @@ def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(see
 def test_the_videos_are_read_frame_by_frame(image_dataset):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    read = with_pictures(load_demonstrations(image_dataset), image_dataset, (180, 320)).pictures
+    read = load_images(load_demonstrations(image_dataset), image_dataset, (180, 320)).images
     dataset = LeRobotDataset("local/seen", root=image_dataset, video_backend="pyav")
     for frame in (0, 7, len(dataset) // 2, len(dataset) - 1):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
@@ -177,8 +172,8 @@ def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(se
 
 
 def test_exploring_from_pictures_changes_the_eye_and_keeps_its_looks(explored_run, seeing_run):
-    start, end = weights(seeing_run), open_run(explored_run.path / "checkpoints" / "2").load().state_dict()
-    assert any(not torch.equal(start[name], end[name]) for name in start if name.startswith("network.eye."))
+    start, end = weights(seeing_run), load_chunk_policy(open_run(explored_run.path / "checkpoints" / "2")).state_dict()
+    assert any(not torch.equal(start[name], end[name]) for name in start if name.startswith("network.image_encoder."))
     assert (explored_run.card.method, explored_run.card.policy_hz) == ("ppo", 10)  # as its start
     assert explored_run.card.settings["obs_type"] == "pixels"
 
@@ -187,14 +182,14 @@ def test_exploring_from_pictures_goes_on_where_it_was_interrupted(
     explored_run, seeing_run, tmp_path, train_interrupted
 ):
     options = {"task": "look_at", "init": seeing_run.path}
-    train_interrupted(tmp_path / "run", after_round=1, **options, settings=dict(TINY))
+    train_interrupted(tmp_path / "run", after_iteration=1, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     assert same(weights(resumed), weights(explored_run))
 
 
 @pytest.mark.parametrize("method", ["bc-continue", "filtered-bc", "residual"])
 def test_what_needs_features_refuses_a_policy_that_looks_at_pictures(method, seeing_run, tmp_path):
-    with pytest.raises((WrongUseError, RefusedError), match=r"pictures|observation\.images"):
+    with pytest.raises((WrongUseError, RefusedError), match=r"images|observation\.images"):
         train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, method=method, settings=dict(TINY))
 
 
@@ -217,8 +212,8 @@ def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
 def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
     manifest = export(seeing_run, tmp_path / "seeing.bundle")
     assert manifest.parity_error < 1e-4
-    assert manifest.graphs[0].inputs["pictures"] == [1, 2, *SMALL]
-    robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), seeing_run.policy()
+    assert manifest.graphs[0].inputs["pictures"] == [1, 2, *CHUNK_IMAGE_SHAPE]
+    robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), single_policy(seeing_run)
     robots.reset()
     runs.reset()
     rng = np.random.default_rng(0)
@@ -231,7 +226,7 @@ def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
 
 
 def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
-    assert scratch.load().config.picture == SMALL
+    assert load_chunk_policy(scratch).config.image_shape == CHUNK_IMAGE_SHAPE
     words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
     told = CliRunner().invoke(app, words, catch_exceptions=False)
     assert {group["name"] for group in json.loads(told.stdout)["groups"]} >= {"scratch", "expert"}

@@ -1,4 +1,4 @@
-"""Learning by exploring: what it changes, what it leaves alone, and that nothing interrupts it for good."""
+"""Reinforcement learning: what it changes, what it leaves alone, and that it is resumed after every interruption."""
 
 import csv
 import json
@@ -18,10 +18,14 @@ from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.evaluation.groups import open_group
+from reachy_policies.reinforcement.methods.reinforce import make_curriculum
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
-from reachy_policies.reinforcement.reinforce import ReinforceSpec, stages_of
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
-from reachy_policies.runs.checkpoint import read_checkpoint
+from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec
+from reachy_policies.runs.checkpoint import read_checkpoint, tensors_of
+from reachy_policies.runs.layout import BEST, LAST, TRAINING
+from reachy_policies.runs.policy_loader import load_chunk_policy
+from reachy_policies.runs.resumable import all_finite
 from reachy_policies.runs.run import open_run
 
 TINY = {
@@ -49,14 +53,14 @@ STEPS = 88
 
 
 def weights(run):
-    return open_run(run.path).load().state_dict()
+    return load_chunk_policy(open_run(run.path)).state_dict()
 
 
 def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def looks(run):
+def evaluations(run):
     return list(csv.DictReader((run.path / "curve.csv").open()))
 
 
@@ -69,12 +73,12 @@ def reinforced(trained_run, tmp_path_factory):
 
 @given(st.integers(1, 8), st.lists(st.integers(0, 8), min_size=1, max_size=4, unique=True), st.integers(0, 2**31))
 def test_a_variation_is_recovered_from_the_chunk_and_touches_only_its_axes(chunk, axes, seed):
-    directions = ChunkNoiseBasis(chunk, axes, 9)
-    latent = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, directions.size))).float()
-    varied = directions.varied(latent)
-    assert torch.allclose(directions.latent(varied), latent, atol=1e-5)
+    basis = ChunkNoiseBasis(chunk, axes, 9)
+    latent = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, basis.size))).float()
+    varied = basis.variation(latent)
+    assert torch.allclose(basis.latent(varied), latent, atol=1e-5)
     assert varied[..., [axis for axis in range(9) if axis not in axes]].abs().max() == 0
-    assert torch.allclose(directions.latent(directions.beside(varied + 1.0)), torch.zeros_like(latent), atol=1e-5)
+    assert torch.allclose(basis.latent(basis.residue(varied + 1.0)), torch.zeros_like(latent), atol=1e-5)
 
 
 def test_a_reinforced_run_says_where_it_comes_from_and_keeps_its_start(reinforced, trained_run):
@@ -97,51 +101,53 @@ def test_a_reinforced_run_says_where_it_comes_from_and_keeps_its_start(reinforce
     assert "| method | ppo |" in (reinforced.path / "README.md").read_text()
 
 
-def test_its_curve_has_a_row_for_every_look(reinforced):
-    rows = looks(reinforced)
+def test_its_curve_has_a_row_for_every_evaluation(reinforced):
+    rows = evaluations(reinforced)
     assert [int(row["iteration"]) for row in rows] == [0, 2, 4]
     assert [int(row["env_steps"]) for row in rows] == [0, 2 * 16 * STEPS, 4 * 16 * STEPS]
     assert float(rows[-1]["kl_to_start"]) >= 0
     assert float(rows[-1]["kl_from_start"]) >= 0
 
 
-def test_every_look_is_kept_as_a_run_that_eval_finds(reinforced, trained_run):
+def test_every_evaluation_is_kept_as_a_run_that_eval_finds(reinforced, trained_run):
     group = open_group("rl", reinforced.path, "look_at", reinforced.card.environment_state)
     earlier = group.checkpoints(0)
     assert [one.name for one in earlier] == ["rl at 0", "rl at 2", "rl at 4"]
     kept = next(one.runs[0] for one in earlier if one.runs[0].card.steps == reinforced.card.steps)
     assert same(weights(kept), weights(reinforced))
-    assert earlier[0].runs[0].card.result["success"] == float(looks(reinforced)[0]["success"])
+    assert earlier[0].runs[0].card.result["success"] == float(evaluations(reinforced)[0]["success"])
     inputs = [getattr(trained_run.examples(), name) for name in ("state", "environment_state", "last_action")]
     with torch.inference_mode():
-        start, first = (run.load().network.plan(*inputs)[:, :5] for run in (trained_run, earlier[0].runs[0]))
+        start, first = (
+            load_chunk_policy(run).network.plan(*inputs)[:, :5] for run in (trained_run, earlier[0].runs[0])
+        )
     assert torch.allclose(start, first, atol=1e-6)
 
 
-def test_a_full_disk_ends_exploration_with_a_message_and_keeps_the_checkpoint_before(
+def test_a_full_disk_ends_training_with_a_message_and_keeps_the_checkpoint_before(
     reinforced, trained_run, tmp_path, monkeypatch
 ):
     """A limit on the size of files fails at the same call as a disk without room."""
-    from reachy_policies.reinforcement import training
+    from reachy_policies.runs import resumable
 
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    save = training.write_checkpoint
+    write = resumable.write_checkpoint
 
-    def filling(path, checkpoint):
-        if checkpoint.numbers["iteration"] == 3:
+    def filling(path, state):
+        if path.name == LAST and state["state"]["iteration"] == 3:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        save(path, checkpoint)
+        write(path, state)
 
     options = {"task": "look_at", "init": trained_run.path}
-    monkeypatch.setattr(training, "write_checkpoint", filling)
+    monkeypatch.setattr(resumable, "write_checkpoint", filling)
     try:
         with pytest.raises(KitError, match=r"cannot be written.*make room"):
             train_rl(tmp_path / "run", **options, settings=dict(TINY))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     monkeypatch.undo()
-    assert read_checkpoint(tmp_path / "run" / "training" / "last.safetensors").numbers["iteration"] == 2
+    assert read_checkpoint(tmp_path / "run" / TRAINING / LAST)["state"]["iteration"] == 2
     assert same(weights(train_rl(tmp_path / "run", **options, settings=dict(TINY))), weights(reinforced))
 
 
@@ -161,12 +167,12 @@ def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced
         pytest.param("bc-continue", marks=pytest.mark.long),
     ],
 )
-def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
+def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
     trained_run, reinforced, tmp_path, train_interrupted, method
 ):
     options = {"task": "look_at", "method": method, "init": None if method == "scratch" else trained_run.path}
     whole = reinforced if method == "ppo" else train_rl(tmp_path / "whole", **options, settings=dict(TINY))
-    train_interrupted(tmp_path / "run", after_round=3, **options, settings=dict(TINY))
+    train_interrupted(tmp_path / "run", after_iteration=3, **options, settings=dict(TINY))
     assert not (tmp_path / "run" / "card.json").exists()
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     assert same(weights(resumed), weights(whole))
@@ -185,17 +191,17 @@ def test_a_finished_run_is_never_replaced_by_another_training(reinforced, traine
         train_rl(reinforced.path, task="look_at", init=trained_run.path, settings={**TINY, "epochs": 3})
 
 
-def test_a_folder_that_is_no_run_is_left_alone(trained_run, tmp_path):
+def test_a_folder_that_is_not_a_run_is_left_alone(trained_run, tmp_path):
     (tmp_path / "thesis.txt").write_text("three years")
-    with pytest.raises(RefusedError, match="no run"):
+    with pytest.raises(RefusedError, match="not a run"):
         train_rl(tmp_path, task="look_at", init=trained_run.path, settings=dict(TINY))
     assert (tmp_path / "thesis.txt").read_text() == "three years"
 
 
 def test_a_damaged_checkpoint_is_refused_not_restarted(trained_run, tmp_path):
-    folder = tmp_path / "run" / "training"
+    folder = tmp_path / "run" / TRAINING
     folder.mkdir(parents=True)
-    (folder / "last.safetensors").write_bytes(b"half a file")
+    (folder / LAST).write_bytes(b"half a file")
     with pytest.raises(RefusedError, match="damaged"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=dict(TINY))
 
@@ -221,7 +227,7 @@ def test_other_features_are_refused(trained_run, tmp_path):
         ({"method": "prayer"}, {}, "there are ppo"),
         ({}, {"chunk": 0}, "chunk must be at least 1"),
         ({}, {"chunk": 9}, "plans 8 decisions, fewer than chunk=9"),
-        ({}, {"explore": "nose"}, "nose is no axis"),
+        ({}, {"explore": "nose"}, "nose is not an axis"),
         ({}, {"colour": 3}, "no setting is called colour"),
         ({"tier": "astral"}, {}, "astral"),
         ({"variant": "astral"}, {}, "astral"),
@@ -235,35 +241,35 @@ def test_wrong_use_says_what_to_do(trained_run, tmp_path, options, settings, say
 
 
 @pytest.mark.long
-def test_a_killed_command_goes_on_from_its_checkpoint(trained_run, tmp_path):
+def test_a_killed_command_is_resumed_from_its_checkpoint(trained_run, tmp_path):
     settings = [f"--set={name}={value}" for name, value in TINY.items() if name != "iterations"]
     words = ["train", "rl", "--init", str(trained_run.path), "--task", "look_at", "--iterations", "30", *settings]
     command = [str(Path(sys.executable).parent / "reachy-kit"), *words, "--out", str(tmp_path / "run")]
-    last = tmp_path / "run" / "training" / "last.safetensors"
+    last = tmp_path / "run" / TRAINING / LAST
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         while not last.is_file() and process.poll() is None:
             os.sched_yield()
         process.kill()
     assert not (tmp_path / "run" / "card.json").exists()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "going on from its last checkpoint" in done.stderr
+    assert "resuming from its last checkpoint" in done.stderr
     assert open_run(tmp_path / "run").card.steps <= 30
 
 
 def test_a_diverging_training_returns_to_good_weights_then_gives_up_with_a_remedy(trained_run, tmp_path):
     settings = {**TINY, "lr": 1e30, "critic_lr": 1e30}
-    with pytest.raises(KitError, match=r"diverged in round 1.*smaller rate"):
+    with pytest.raises(KitError, match=r"diverged in iteration 1.*smaller rate"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
-    kept = read_checkpoint(tmp_path / "run" / "training" / "best.safetensors")
-    assert all(value.isfinite().all() for value in kept.tensors.values())
+    kept = read_checkpoint(tmp_path / "run" / TRAINING / BEST)
+    assert all_finite(tensor for _, tensor in tensors_of(kept))
 
 
 def test_what_does_not_explore_stays_near_the_imitation(reinforced, trained_run):
     examples = trained_run.examples()
     inputs = examples.state, examples.environment_state, examples.last_action
     with torch.inference_mode():
-        before = trained_run.load().network.plan(*inputs)[:, :5]
-        after = reinforced.load().network.plan(*inputs)
+        before = load_chunk_policy(trained_run).network.plan(*inputs)[:, :5]
+        after = load_chunk_policy(reinforced).network.plan(*inputs)
     moved = (after - before).abs().mean(dim=(0, 1))
     still = [ACTION_NAMES.index(name) for name in ("head_x.pos", "head_y.pos", "head_z.pos")]
     assert moved[still].max() < 2e-3
@@ -286,22 +292,22 @@ def test_physics_finishes_where_that_is_asked_for(trained_run, tmp_path):
     assert run.card.env_steps == 2 * 4 * STEPS
 
 
-def test_a_curriculum_spends_as_many_rounds_in_each_variant_and_is_judged_in_the_last():
+def test_a_curriculum_spends_as_many_iterations_in_each_variant():
     envs = [Opened() for _ in range(4)]
-    assignment = ReinforceSpec("look_at", "training,late,worn", "both", "dense", "off", "ppo", None, 25, 50, ())
+    spec = ReinforceSpec("look_at", "training,late,worn", "both", "dense", "off", "ppo", None, 25, 50, ())
     asked = []
 
     def made(tier, variant, count):
         asked.append((tier, variant, count))
         return envs[len(asked) - 1]
 
-    stages = stages_of(assignment, ReinforceConfig(iterations=9, finish=2, num_envs=3), made)
+    curriculum = make_curriculum(spec, ReinforceConfig(iterations=9, finish=2, num_envs=3), made)
     assert asked == [
         *(("kinematic", variant, 3) for variant in ("training", "late", "worn")),
         ("physics", "worn", 3),
     ]
-    assert [envs.index(stages.at(iteration)) for iteration in range(1, 10)] == [0, 0, 0, 1, 1, 1, 2, 3, 3]
-    stages.close()
+    assert [envs.index(curriculum.at(iteration)) for iteration in range(1, 10)] == [0, 0, 0, 1, 1, 1, 2, 3, 3]
+    curriculum.close()
     assert all(one.closed for one in envs)
 
 
@@ -314,10 +320,10 @@ def test_a_curriculum_is_learned_from_the_command_line(trained_run, tmp_path):
 
 
 @pytest.mark.long
-def test_exploration_beats_the_imitation_it_came_from(trained_run, tmp_path):
+def test_reinforcement_learning_beats_the_imitation_it_came_from(trained_run, tmp_path):
     settings = {"iterations": 12, "num_envs": 128, "eval_every": 4}
     run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=settings)
-    rows = looks(run)
+    rows = evaluations(run)
     assert float(rows[-1]["error"]) < 0.8 * float(rows[0]["error"])
     assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
 

@@ -1,4 +1,4 @@
-"""A residual begins as its base, corrects only what it may, and nothing interrupts its training for good."""
+"""A residual begins as its base, corrects only what it may, and its training is resumed after every interruption."""
 
 import csv
 import shutil
@@ -15,14 +15,15 @@ from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.export import export
-from reachy_policies.models.lerobot import batch_policy_of
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.reinforcement.curriculum import Curriculum
-from reachy_policies.reinforcement.residual.replay_memory import Episodes, Memory
+from reachy_policies.reinforcement.residual.replay_memory import Episodes, ReplayMemory
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
 from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
-from reachy_policies.rollouts.episode_batch import play
-from reachy_policies.runs.run import MODEL, open_run
+from reachy_policies.rollouts.episode_batch import run_episodes
+from reachy_policies.runs.layout import MODEL
+from reachy_policies.runs.policy_loader import lerobot_batch_policy
+from reachy_policies.runs.run import open_run
 
 TINY = {
     "num_envs": 8,
@@ -30,7 +31,7 @@ TINY = {
     "iterations": 3,
     "eval_every": 3,
     "warmup": 1,
-    "taught": 1,
+    "demonstrations": 1,
     "updates": 10,
     "batch_size": 64,
     "memory": 12,
@@ -42,10 +43,10 @@ STEPS = 88
 
 
 def weights(run):
-    return batch_policy_of(run)._policy.state_dict()
+    return lerobot_batch_policy(run).policy.state_dict()
 
 
-def teacher(seed):
+def expert(seed):
     return BatchExpert("look_at", 25, range(seed, seed + 8))
 
 
@@ -66,26 +67,26 @@ def corrected(trained_run, tmp_path_factory):
 
 def test_an_untrained_residual_acts_exactly_as_its_base(trained_run, envs):
     base = FrozenBase.load(trained_run.path / MODEL)
-    learner = TD3Learner(base, Curriculum(envs), teacher, [PITCH, YAW], ResidualConfig(num_envs=8))
-    ours, theirs = play(envs, learner.acting(), 0), play(envs, batch_policy_of(trained_run), 0)
+    learner = TD3Learner(base, Curriculum(envs), expert, [PITCH, YAW], ResidualConfig(num_envs=8))
+    policies = learner.eval_policy(), lerobot_batch_policy(trained_run)
+    ours, theirs = (run_episodes(envs, policy, 0) for policy in policies)
     np.testing.assert_array_equal(ours.commands, theirs.commands)
 
 
 def test_only_the_explored_axes_are_corrected_and_by_no_more_than_alpha(corrected, envs):
-    """The policy asks its base about what itself brings about, so the base is asked along.
+    """The base is asked in the states that the residual gets into, so its answers are recorded as it is asked.
 
     The last weights: the best ones may be those that correct nothing.
     """
     last = open_run(corrected.path / "checkpoints" / "3")
-    policy = batch_policy_of(last)._policy
+    acting = lerobot_batch_policy(last)
+    policy = acting.policy
     observation, _ = envs.reset(seed=0)
     policy.reset()
     largest = np.zeros(9)
     act = policy.base.act
     wanted = []
     policy.base.act = lambda batch: wanted.append(act(batch)) or wanted[-1]
-    acting = batch_policy_of(last)
-    acting._policy = policy
     for _ in range(STEPS - 1):
         action = acting.act(observation)
         largest = np.maximum(largest, np.abs(action - wanted[-1].numpy()).max(axis=0))
@@ -103,24 +104,24 @@ def test_a_saved_residual_brings_its_base_and_its_card_along(corrected, trained_
     assert theirs.read_bytes() == ours.read_bytes()
 
 
-def test_the_curve_tells_of_every_look(corrected):
+def test_the_curve_has_a_row_for_every_evaluation(corrected):
     rows = list(csv.DictReader((corrected.path / "curve.csv").open()))
     assert [int(row["iteration"]) for row in rows] == [0, 3]
     assert 0 < float(rows[-1]["acting_share"]) <= 1
 
 
-def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_happened(
+def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
     corrected, trained_run, tmp_path, train_interrupted
 ):
     options = {"task": "look_at", "method": "residual", "init": trained_run.path}
-    train_interrupted(tmp_path / "run", after_round=2, **options, settings=dict(TINY))
+    train_interrupted(tmp_path / "run", after_iteration=2, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
     one, other = weights(resumed), weights(corrected)
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_it_learns_without_a_teacher_too(trained_run, tmp_path):
-    settings = {**TINY, "taught": 0, "iterations": 1, "warmup": 0}
+def test_it_learns_without_demonstrations_too(trained_run, tmp_path):
+    settings = {**TINY, "demonstrations": 0, "iterations": 1, "warmup": 0}
     run = train_rl(tmp_path / "run", task="look_at", init=trained_run.path, method="residual", settings=settings)
     assert run.card.env_steps == 2 * 8 * STEPS
 
@@ -133,10 +134,10 @@ def test_a_drawn_decision_counts_the_rewards_that_followed_it_and_no_others(
 ):
     """Rewards are the decision's own number; features are the number of the step and of those before it."""
     steps = torch.arange(length + 1.0).expand(count, -1)[..., None]
-    memory = Memory(keep, history, n_step, gamma, 0.5)
-    memory.keep(Episodes(steps, steps, steps, steps, steps[:, :-1], steps[:, :-1, 0]))
+    memory = ReplayMemory(keep, history, n_step, gamma, 0.5)
+    memory.add(Episodes(steps, steps, steps, steps, steps[:, :-1], steps[:, :-1, 0]))
     assert len(memory.own) == min(count, keep)
-    batch = memory.draw(32, lambda state, environment_state, last_action, base_action: state[..., 0])
+    batch = memory.sample(32, lambda state, environment_state, last_action, base_action: state[..., 0])
     for row in range(32):
         now = int(batch.correction[row])
         after = range(now, min(now + n_step, length))
@@ -149,7 +150,7 @@ def test_a_drawn_decision_counts_the_rewards_that_followed_it_and_no_others(
     ("settings", "says"),
     [
         ({"alpha": 0.0}, "alpha"),
-        ({"demonstrated": 1.0}, "demonstrated must lie"),
+        ({"demonstration_share": 1.0}, "demonstration_share must lie"),
         ({"critics": 0}, "critics must be at least 1"),
         ({"colour": 3}, "no setting is called colour"),
     ],
@@ -171,14 +172,14 @@ def test_a_damaged_base_is_refused(corrected, tmp_path):
     base = copy / MODEL / "base" / "model.safetensors"
     base.write_bytes(base.read_bytes()[:100])
     with pytest.raises(RefusedError, match="base cannot be loaded"):
-        batch_policy_of(open_run(copy))
+        lerobot_batch_policy(open_run(copy))
 
 
 def test_every_axis_has_a_name_that_can_be_corrected(trained_run, envs):
     """Positions move by a tenth of what angles do."""
     base = FrozenBase.load(trained_run.path / MODEL)
     axes = list(range(9))
-    learner = TD3Learner(base, Curriculum(envs), teacher, axes, ResidualConfig(num_envs=8, alpha=0.2))
+    learner = TD3Learner(base, Curriculum(envs), expert, axes, ResidualConfig(num_envs=8, alpha=0.2))
     policy = learner.policy()
     assert policy.config.axes == list(ACTION_NAMES)
     np.testing.assert_allclose(policy.network.reach, np.diag([0.02] * 3 + [0.2] * 6), rtol=1e-6)
@@ -197,9 +198,9 @@ def test_any_policy_of_lerobots_can_be_corrected_but_only_ours_exports(recorded_
     settings = {**TINY, "iterations": 1, "eval_every": 1}  # the critics alone learn: the correction stays at zero
     run = train_rl(tmp_path / "run", task="look_at", init=base.path, method="residual", settings=settings)
     commands = []
-    for policy in [batch_policy_of(one) for one in (base, run)]:
+    for policy in [lerobot_batch_policy(one) for one in (base, run)]:
         torch.manual_seed(0)  # diffusion draws its noise
-        commands.append(play(envs, policy, 0).commands)
+        commands.append(run_episodes(envs, policy, 0).commands)
     np.testing.assert_array_equal(*commands)
     with pytest.raises(RefusedError, match=f"kind {kind}, which has no graph"):
         export(run, tmp_path / "x.bundle")

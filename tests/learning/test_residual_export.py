@@ -17,7 +17,9 @@ from reachy_policies import export as exporting
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.models.residual import ReachyResidualConfig, ReachyResidualPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
-from reachy_policies.runs.run import MODEL, open_run, save_run
+from reachy_policies.runs.layout import MODEL
+from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
+from reachy_policies.runs.run import open_run, save_run
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,8 @@ def residual_run(trained_run, tmp_path_factory):
     base = FrozenBase.load(trained_run.path / MODEL)
     theirs = base.policy.config
     features = {"input_features": theirs.input_features, "output_features": theirs.output_features}
-    policy = ReachyResidualPolicy(ReachyResidualConfig(n_obs_steps=3, **features), base)
     torch.manual_seed(0)
+    policy = ReachyResidualPolicy(ReachyResidualConfig(n_obs_steps=3, **features), base)
     torch.nn.init.normal_(policy.network.body[-1].weight)
     card = {**vars(trained_run.card), "policy": policy.name, "method": "residual"}
     out = tmp_path_factory.mktemp("residual") / "run"
@@ -50,7 +52,7 @@ def observations(dataset, count):
 
 
 def test_the_bundle_acts_as_the_run_does_and_not_as_its_base(bundle, residual_run, trained_run, recorded_dataset):
-    policies = load_policy(bundle, TARGET_FEATURES), residual_run.policy(), trained_run.policy()
+    policies = load_policy(bundle, TARGET_FEATURES), single_policy(residual_run), single_policy(trained_run)
     for episode in range(2):
         for policy in policies:
             policy.reset()
@@ -106,7 +108,7 @@ def test_graphs_that_do_not_fit_together_are_refused(bundle, tmp_path, change):
     else:
         manifest["graphs"][1]["hz"] = 50
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(RefusedError, match=r"graphs|does not fit"):
+    with pytest.raises(RefusedError, match=r"graphs|does not fit|decides at 25, 50 Hz"):
         read_bundle(copy)
     assert len(load_policy(read_bundle(tmp_path / "whole"), TARGET_FEATURES).act(_seen())) == len(ACTION_NAMES)
 
@@ -123,10 +125,13 @@ def _seen():
 
 
 def test_a_run_of_overlapping_plans_keeps_them_in_its_bundle(trained_run, recorded_dataset, tmp_path):
-    policy = trained_run.load()
+    policy = load_chunk_policy(trained_run)
     policy.config.n_action_steps, policy.config.temporal_ensemble_coeff = 1, 0.1
     run = save_run(tmp_path / "run", policy, trained_run.card, trained_run.examples(), {})
     exporting.export(run, tmp_path / "x.bundle")
-    bundled, trained = load_policy(read_bundle(tmp_path / "x.bundle"), TARGET_FEATURES), open_run(run.path).policy()
+    bundled, trained = (
+        load_policy(read_bundle(tmp_path / "x.bundle"), TARGET_FEATURES),
+        single_policy(open_run(run.path)),
+    )
     for observation in observations(recorded_dataset, 20):
         np.testing.assert_allclose(bundled.act(observation), trained.act(observation), atol=exporting.PARITY_TOLERANCE)

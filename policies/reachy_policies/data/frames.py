@@ -1,4 +1,4 @@
-"""Recorded frames as LeRobot's policies are fed: each with the steps before and after it that a policy asks for."""
+"""Recorded frames as LeRobot's policies take them: each with the steps around it that a policy asks for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +12,20 @@ from torch import Tensor
 
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
-from reachy_policies.data.image_tensors import augmentation, shrink
+from reachy_policies.data.image_tensors import make_augmentation, resize_image_tensors
+from reachy_policies.data.windows import episode_edges, steps_around
 
 
 class Frames(torch.utils.data.Dataset[dict[str, Any]]):
     """A dataset's frames by their index.
 
-    Numbers come from memory, for LeRobot's tables take 8 ms a frame; pictures come through LeRobot from its videos.
+    Numbers come from memory, for LeRobot's tables take 8 ms per frame; images come through LeRobot from its videos.
 
     Args:
         demonstrations: the numbers.
         root: the dataset's folder.
         config: of the policy, complete.
-        augment: whether to change the pictures at random.
+        augment: whether to change the images at random.
     """
 
     def __init__(self, demonstrations: Demonstrations, root: Path, config: PreTrainedConfig, *, augment: bool) -> None:
@@ -42,7 +43,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
                 f"local/{root.name}", root=root, video_backend="pyav", delta_timestamps=deltas, return_uint8=True
             )
             self._size = list(inputs[IMAGE].shape[1:])
-        self._augment = augmentation() if augment and self._videos is not None else None
+        self._augment = make_augmentation() if augment and self._videos is not None else None
 
     def __len__(self) -> int:
         return len(self._episode)
@@ -55,17 +56,14 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
             item[key] = column[rows] if self._before is not None else column[frame]
             item[f"{key}_is_pad"] = outside
         if self._videos is not None:
-            picture = shrink(self._videos[frame][IMAGE], self._size)
-            item[IMAGE] = picture if self._augment is None else self._augment(picture)
+            image = resize_image_tensors(self._videos[frame][IMAGE], self._size)
+            item[IMAGE] = image if self._augment is None else self._augment(image)
             item[f"{IMAGE}_is_pad"] = outside
         rows, item[f"{ACTION}_is_pad"] = self._steps(frame, self._after)
         item[ACTION] = self._action[rows]
         return item
 
-    def _steps(self, frame: int, deltas: Sequence[int]) -> tuple[Tensor, Tensor]:
-        episode = self._episode[frame]
-        first = int(torch.searchsorted(self._episode, episode, side="left"))
-        last = int(torch.searchsorted(self._episode, episode, side="right")) - 1
-        wanted = frame + torch.tensor(list(deltas))
-        inside = wanted.clamp(first, last)
-        return inside, inside != wanted
+    def _steps(self, frame: int, offsets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        frames = torch.tensor([frame])
+        rows, outside = steps_around(frames, offsets, *episode_edges(self._episode, frames))
+        return rows[0], outside[0]

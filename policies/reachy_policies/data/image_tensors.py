@@ -1,4 +1,4 @@
-"""Pictures on their way into a network: made small and, in training, changed at random."""
+"""Images on their way into a network: resized and, in training, changed at random."""
 
 from collections.abc import Sequence
 
@@ -10,37 +10,37 @@ from torch import Tensor
 
 from reachy_kit.runtime.perception.images import resize_image
 
-SMALL = (3, 36, 64)
-"""Channels, rows and columns that the chunk policy looks at: the robot's 16:9 stream at a twentieth of 1280 × 720, 1.4°
-a pixel. The environments draw the square of the same width around it."""
+CHUNK_IMAGE_SHAPE = (3, 36, 64)
+"""Channels, rows and columns of the chunk policy's images: the robot's 16:9 stream at a twentieth of 1280 × 720, 1.4°
+per pixel. The environments draw the square of the same width around it."""
 _GEOMETRIC = ("affine",)
-"""Transforms that move what is seen: the action would no longer be the right one."""
+"""Transforms that move the content of an image: the recorded action would no longer fit it."""
 
 
-def fitted(pixels: npt.NDArray[np.uint8], size: Sequence[int]) -> Tensor:
-    """Pictures as a policy sees them.
+def resize_images(images: npt.NDArray[np.uint8], size: Sequence[int]) -> Tensor:
+    """Images as a policy takes them.
 
     Args:
-        pixels: (…, H, W, 3) uint8, with the camera's whole width.
+        images: (…, H, W, 3) uint8, with the camera's whole width.
         size: rows and columns wanted.
 
     Returns:
         (…, 3, *size) uint8.
 
     Raises:
-        WrongUseError: they are wider than what is wanted.
+        WrongUseError: their width over height exceeds what is wanted.
     """
     rows, columns = size
-    each = [resize_image(one, rows, columns) for one in pixels.reshape(-1, *pixels.shape[-3:])]
-    return torch.from_numpy(np.stack(each)).movedim(-1, -3).reshape(*pixels.shape[:-3], 3, rows, columns)
+    each = [resize_image(image, rows, columns) for image in images.reshape(-1, *images.shape[-3:])]
+    return torch.from_numpy(np.stack(each)).movedim(-1, -3).reshape(*images.shape[:-3], 3, rows, columns)
 
 
-def shrink(pictures: Tensor, size: Sequence[int]) -> Tensor:
-    """``fitted`` of pictures that have their channels first, (…, 3, H, W)."""
-    return fitted(pictures.movedim(-3, -1).numpy(), size)
+def resize_image_tensors(images: Tensor, size: Sequence[int]) -> Tensor:
+    """``resize_images`` of images that have their channels first, (…, 3, H, W)."""
+    return resize_images(images.movedim(-3, -1).numpy(), size)
 
 
-def augmentation() -> ImageTransforms:
+def make_augmentation() -> ImageTransforms:
     """LeRobot's random changes of brightness, contrast, colour and sharpness."""
     config = ImageTransformsConfig(enable=True)
     config.tfs = {name: transform for name, transform in config.tfs.items() if name not in _GEOMETRIC}

@@ -17,7 +17,7 @@ from reachy_policies.evaluation.matching import MatchedPairs, match_returns
 from reachy_policies.evaluation.statistics.score_comparison import ScoreComparison, compare_scores, paired_trainings
 from reachy_policies.evaluation.statistics.scores import Scores, join_variants
 from reachy_policies.evaluation.statistics.training_seeds import MARGIN
-from reachy_policies.rollouts.episode_batch import EpisodeBatch, play
+from reachy_policies.rollouts.episode_batch import EpisodeBatch, run_episodes
 
 type MakeEnvs = Callable[[str, int, int], VectorEnv[Any, Any, Any]]
 """Makes environments without autoreset; takes the variant, the decisions per second and the number of environments."""
@@ -165,6 +165,6 @@ class _VariantEvaluator:
             key = (group.hz, len(block))
             if key not in self._envs:
                 self._envs[key] = self._make_envs(self._variant, *key)
-            parts.append(play(self._envs[key], group.policies[row](block), block))
+            parts.append(run_episodes(self._envs[key], group.policies[row](block), block))
         names = ("success", "error", "reward", "commands")
         return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_policies.models.chunk import ReachyChunkPolicy
-from reachy_policies.models.lerobot import batch_policy_of
-from reachy_policies.rollouts.episode_batch import BatchPolicy, ChunkBatch
-from reachy_policies.runs.run import CARD, CHECKPOINTS, Run, open_run, weights_digest
+from reachy_policies.rollouts.episode_batch import BatchPolicy
+from reachy_policies.runs.layout import CHECKPOINTS, numbered_runs, run_folders
+from reachy_policies.runs.policy_loader import batch_policy
+from reachy_policies.runs.run import Run, open_run, weights_digest
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ class TrainingGroup:
         """Groups of the earlier weights of one training, given by its index, earliest first."""
         if not self.runs:
             return []
-        folder = self.runs[training].path / CHECKPOINTS
-        paths = [card.parent for card in folder.glob(f"*/{CARD}")]
-        paths.sort(key=lambda path: (len(path.name), path.name))  # 5 before 10
+        paths = numbered_runs(self.runs[training].path / CHECKPOINTS, "*")
         return [_group(f"{self.name} at {path.name}", [open_run(path)]) for path in paths]
 
     def summary(self) -> dict[str, Any]:
@@ -60,27 +58,6 @@ class TrainingGroup:
                 for run in self.runs
             ],
         }
-
-
-def batch_policy(run: Run) -> BatchPolicy:
-    """Load a run's policy for a batch of environments.
-
-    Raises:
-        RefusedError: the run's files are damaged.
-    """
-    if run.card.policy == ReachyChunkPolicy.name:
-        policy = run.load()
-        if policy.config.temporal_ensemble_coeff is None:
-            return ChunkBatch(policy.network, policy.config)
-    return batch_policy_of(run)
-
-
-def run_folders(path: Path) -> list[Path]:
-    """Folders of a group's runs: the folder itself, or its seed-0, seed-1 …; empty where it holds none."""
-    if (path / CARD).is_file():
-        return [path]
-    folders = [card.parent for card in path.glob(f"seed-*/{CARD}")]
-    return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
 
 
 def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> TrainingGroup:

@@ -1,8 +1,9 @@
-"""A training of one of LeRobot's policies: its features, normalisation and optimizer, our looks and checkpoints."""
+"""Training of one of LeRobot's policies: its features, normalisation and optimizer, our evaluations and checkpoints."""
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,84 +20,128 @@ from torch.utils.data import DataLoader
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.recording.schema import IMAGE
-from reachy_policies.data.demonstrations import Demonstrations, learned_frames
+from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.frames import Frames
-from reachy_policies.imitation.behavior_cloning import Processors, TrainResult, drawn, identity_of, split_episodes
-from reachy_policies.imitation.supervised import Batch, OnProgress, TrainState, descend
-from reachy_policies.models.lerobot.lerobot_config import AdapterConfig, observed, set_features
+from reachy_policies.data.windows import episode_edges, select_frames
+from reachy_policies.imitation.behavior_cloning import TrainResult, draw_rows, identity_of, split_episodes
+from reachy_policies.imitation.supervised import Batch, OnProgress, SupervisedConfig, TrainState, train
+from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, choose_obs_type, set_features
+from reachy_policies.models.pretrained import Processors
 
 _TINY = 5e-3
 """Floor of a deviation or of half a range, m, rad or s, as in the chunk policy: what hardly varies in the
 demonstrations must not blow up later."""
 
 
+@dataclass(frozen=True)
+class LeRobotTrainConfig(SupervisedConfig):
+    """How one of LeRobot's policies is trained."""
+
+    batch_size: int = 32
+    max_steps: int = 20_000
+    eval_every: int = 500
+    obs_type: str = ""
+    """state, pixels or pixels_state. If not given: pixels for a dataset with a camera, else state."""
+    image_height: int = 96
+    """px; images are resized to this height, of the same shape. 0 keeps them as recorded."""
+    augment: bool = True
+    """Change brightness, contrast, colour and sharpness of training images at random, with LeRobot's transforms."""
+    held_out_frames: int = 512
+    """Frames of the held-out episodes that an evaluation takes at most, evenly over them."""
+    workers: int = 0
+    """Processes that read images. With any, training that is resumed after a crash is not the same bit for bit."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.obs_type not in ("", *OBS_TYPES):
+            raise ValueError(f"obs_type must be one of {', '.join(OBS_TYPES)}, got {self.obs_type}")
+        if self.held_out_frames < 1 or self.workers < 0 or self.image_height < 0:
+            raise ValueError("held_out_frames must be at least 1, workers and image_height at least 0")
+
+
 def fit_lerobot(
     demonstrations: Demonstrations,
     root: Path,
     policy_config: PreTrainedConfig,
-    config: AdapterConfig,
+    config: LeRobotTrainConfig,
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    on_note: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Train a policy of LeRobot's as its own ``lerobot-train`` would; the weights best on held-out episodes are kept.
 
     Args:
         demonstrations: the dataset's numbers.
-        root: its folder, for pictures and LeRobot's metadata.
+        root: its folder, for images and LeRobot's metadata.
         policy_config: of ``read_policy_config``.
         config: of the training.
-        on_progress: told of each look.
-        out: folder of the run, for checkpoints; a training that was cut short goes on from there.
-        say: told what goes in.
+        on_progress: called after each evaluation.
+        out: folder of the run, for checkpoints; an unfinished training there is resumed.
+        on_note: called with lines for people about the policy's inputs.
 
     Raises:
         WrongUseError: the policy does not fit the dataset, or lacks a package.
-        KitError: the loss is no longer a number, or a checkpoint cannot be written.
+        KitError: the loss is infinite or NaN, or a checkpoint cannot be written.
         RefusedError: ``out`` holds another unfinished training.
     """
     torch.set_num_threads(config.threads)
     set_seed(config.seed)
-    set_features(policy_config, observed(config, demonstrations.layout), demonstrations.layout, config.image_height)
+    layout = demonstrations.layout
+    set_features(policy_config, choose_obs_type(config.obs_type, layout), layout, config.image_height)
     identity = identity_of(demonstrations, policy_config, config)
     policy, processors, metadata = _make(policy_config, root)
-    say(f"{policy_config.type} sees {', '.join(policy_config.input_features)}; observation.last_action is not used")
+    on_note(f"{policy_config.type} takes {', '.join(policy_config.input_features)}; observation.last_action is unused")
     if IMAGE in policy_config.input_features:
-        say("its image network starts untrained: no pretrained weights are fetched")
+        on_note("its image network starts untrained: pretrained weights are not fetched")
     kept, held_out = split_episodes(demonstrations.episodes, config)
-    train_rows = learned_frames(demonstrations, kept, config.trim_idle)
+    state = _train_state(policy, processors, config, _Split(demonstrations, root, kept, held_out))
+    with contextlib.suppress(AttributeError):
+        del policy_config._runtime_dataset_meta  # LeRobot's note to itself
+    history, best = train(state, config, on_progress, out, identity)
+    del metadata
+    return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), processors)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A dataset and which of its episodes are trained on and held out."""
+
+    demonstrations: Demonstrations
+    root: Path
+    kept: list[int]
+    held_out: list[int]
+
+
+def _train_state(
+    policy: PreTrainedPolicy, processors: Processors, config: LeRobotTrainConfig, split: _Split
+) -> TrainState:
+    demonstrations, policy_config = split.demonstrations, policy.config
+    train_rows = select_frames(demonstrations, split.kept, config.trim_idle)
     train_rows = _not_last(train_rows, demonstrations, getattr(policy_config, "drop_n_last_frames", 0))
-    test_rows = _some(learned_frames(demonstrations, held_out, config.trim_idle), config.held_out_frames)
-    train = Frames(demonstrations, root, policy_config, augment=config.augment)
-    test = Frames(demonstrations, root, policy_config, augment=False)
-    before, after = processors
+    test_rows = _spread(select_frames(demonstrations, split.held_out, config.trim_idle), config.held_out_frames)
+    training = Frames(demonstrations, split.root, policy_config, augment=config.augment)
+    test = Frames(demonstrations, split.root, policy_config, augment=False)
     preset = policy_config.get_optimizer_preset()
     optimizer = preset.build(policy.get_optim_params())
     schedule = policy_config.get_scheduler_preset()
     scheduler = None if schedule is None else schedule.build(optimizer, config.max_steps)
 
     def batches(done: int) -> Iterator[Batch]:
-        rows = (train_rows[drawn_rows].tolist() for drawn_rows in drawn(len(train_rows), config, done))
-        for batch in _loader(train, rows, config.workers):
-            yield before(_floats(batch))
+        rows = (train_rows[drawn].tolist() for drawn in draw_rows(len(train_rows), config, done))
+        for batch in _loader(training, rows, config.workers):
+            yield processors[0](_float_images(batch))
 
-    def look() -> tuple[float, float]:
+    def evaluate() -> tuple[float, float]:
         rows = (part.tolist() for part in test_rows.split(config.batch_size))
-        with torch.no_grad(), _random_numbers_of_its_own(config.seed):
-            return _judge(policy, processors, _loader(test, rows, 0))
+        with torch.no_grad(), _own_random_numbers(config.seed):
+            return _evaluate(policy, processors, _loader(test, rows, 0))
 
-    clip = preset.grad_clip_norm or math.inf
-    trainee = TrainState(policy, optimizer, scheduler, clip, batches, look)
-    with contextlib.suppress(AttributeError):
-        del policy_config._runtime_dataset_meta  # LeRobot's note to itself
-    history, best = descend(trainee, config, on_progress, out, identity)
-    del metadata
-    return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), (before, after))
+    return TrainState(policy, optimizer, scheduler, preset.grad_clip_norm or math.inf, batches, evaluate)
 
 
 def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Processors, LeRobotDatasetMetadata]:
     metadata = LeRobotDatasetMetadata(f"local/{root.name}", root=root)
-    metadata.stats = steady(metadata.stats)
+    metadata.stats = _steady(metadata.stats)
     try:
         config.validate_features()
         policy = make_policy(config, ds_meta=metadata)
@@ -108,9 +153,9 @@ def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Proce
     return policy, processors, metadata
 
 
-def steady(stats: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Tensor]]:
-    """A dataset's statistics with deviations and ranges of at least ``_TINY``; pictures' stay as they are."""
-    made = {}
+def _steady(stats: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Tensor]]:
+    """A dataset's statistics with deviations and ranges of at least ``_TINY``; those of images stay as they are."""
+    table = {}
     for key, given in stats.items():
         numbers = {name: torch.as_tensor(np.asarray(value)) for name, value in given.items()}
         if key == ACTION or (key.startswith(OBS_PREFIX) and key != IMAGE):
@@ -118,16 +163,16 @@ def steady(stats: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Tensor
             middle = (numbers["max"] + numbers["min"]) / 2
             numbers["min"] = torch.minimum(numbers["min"], middle - _TINY)
             numbers["max"] = torch.maximum(numbers["max"], middle + _TINY)
-        made[key] = numbers
-    return made
+        table[key] = numbers
+    return table
 
 
-def _judge(policy: PreTrainedPolicy, processors: Processors, batches: DataLoader[Any]) -> tuple[float, float]:
+def _evaluate(policy: PreTrainedPolicy, processors: Processors, batches: DataLoader[Any]) -> tuple[float, float]:
     """Mean loss, and mean error of the plans in m and rad."""
     before, after = processors
     losses, errors, examples = 0.0, 0.0, 0
     for raw in batches:
-        batch = before(_floats(raw))
+        batch = before(_float_images(raw))
         count = len(batch[ACTION])
         losses += policy.forward(batch)[0].item() * count
         errors += _plan_error(policy, batch, raw, after) * count
@@ -138,9 +183,9 @@ def _judge(policy: PreTrainedPolicy, processors: Processors, batches: DataLoader
 def _plan_error(policy: PreTrainedPolicy, batch: Batch, raw: Batch, after: Any) -> float:
     """Mean distance of a plan's actions from the demonstrated ones; NaN where a policy plans only step by step."""
     policy.reset()
-    seen = {key: value for key, value in batch.items() if key != ACTION and not key.endswith("_is_pad")}
+    inputs = {key: value for key, value in batch.items() if key != ACTION and not key.endswith("_is_pad")}
     try:
-        plan = after(policy.predict_action_chunk(seen)).cpu()
+        plan = after(policy.predict_action_chunk(inputs)).cpu()
     except (NotImplementedError, KeyError, AssertionError, RuntimeError, ValueError):
         return math.nan
     finally:
@@ -151,17 +196,17 @@ def _plan_error(policy: PreTrainedPolicy, batch: Batch, raw: Batch, after: Any) 
 
 
 def _loader(frames: Frames, rows: Iterator[list[int]], workers: int) -> DataLoader[Any]:
-    # A generator of its own: DataLoader would otherwise draw from the numbers that training is to repeat.
+    # A generator of its own: DataLoader would otherwise draw from the random numbers that training must repeat.
     return DataLoader(
         frames,
-        batch_sampler=_Listed(rows),
+        batch_sampler=_BatchList(rows),
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         generator=torch.Generator().manual_seed(0),
     )
 
 
-class _Listed:
+class _BatchList:
     """Batches of rows as DataLoader takes them."""
 
     def __init__(self, rows: Iterator[list[int]]) -> None:
@@ -171,8 +216,8 @@ class _Listed:
         return self._rows
 
 
-def _floats(batch: Batch) -> Batch:
-    """Pictures in [0, 1], as LeRobot's training makes them."""
+def _float_images(batch: Batch) -> Batch:
+    """A batch with its images in [0, 1], as LeRobot's training makes them."""
     return {
         key: value.float() / 255 if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
         for key, value in batch.items()
@@ -180,19 +225,19 @@ def _floats(batch: Batch) -> Batch:
 
 
 @contextlib.contextmanager
-def _random_numbers_of_its_own(seed: int) -> Iterator[None]:
-    """The same at every look: a policy that draws (diffusion) is then judged by the same draws."""
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    """The same random numbers at every evaluation, for a policy that draws (diffusion); training keeps its own."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
 
-def _some(rows: Tensor, most: int) -> Tensor:
+def _spread(rows: Tensor, most: int) -> Tensor:
     return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).round().long()]
 
 
 def _not_last(rows: Tensor, demonstrations: Demonstrations, count: int) -> Tensor:
     """Without the last frames of each episode, where a policy asks for that; all if that would leave none."""
-    last = torch.searchsorted(demonstrations.episode, demonstrations.episode[rows], side="right") - 1
+    _, last = episode_edges(demonstrations.episode, rows)
     inner = rows[rows <= last - count]
     return inner if len(inner) else rows

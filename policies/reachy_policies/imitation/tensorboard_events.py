@@ -12,8 +12,8 @@ from reachy_policies.imitation.supervised import OnProgress, Progress
 
 
 @contextlib.contextmanager
-def events(out: Path) -> Iterator[OnProgress]:
-    """Write each look at held-out episodes to ``tensorboard/<name of the run>`` beside the run.
+def write_events(out: Path) -> Iterator[OnProgress]:
+    """Write each evaluation to ``tensorboard/<name of the run>`` beside the run.
 
     Raises:
         WrongUseError: TensorBoard is not installed.
@@ -25,7 +25,7 @@ def events(out: Path) -> Iterator[OnProgress]:
             "--track needs TensorBoard: pip install 'reachy-kit[track]'. Without it the run has curve.csv and curve.png"
         ) from error
     folder = out.parent / "tensorboard" / out.name
-    with SummaryWriter(str(folder), purge_step=0) as writer:  # a training that goes on tells its looks again
+    with SummaryWriter(str(folder), purge_step=0) as writer:  # a training that is resumed repeats its evaluations
 
         def on_progress(progress: Progress) -> None:
             for name in ("train_loss", "held_out_loss", "held_out_error"):

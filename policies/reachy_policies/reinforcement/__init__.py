@@ -1,1 +1,1 @@
-"""Reinforcement: let a policy that imitates explore, and keep what pays. Chunked PPO from an imitation checkpoint."""
+"""Reinforcement learning in the simulator: chunked PPO from an imitation, and the methods that it is compared with."""

@@ -1,25 +1,21 @@
-"""The environments of a training's rounds: the same throughout, or a curriculum, one kind after another."""
+"""The environments of a training's iterations: the same throughout, or a curriculum, one kind after another."""
 
-from typing import Any
-
-from gymnasium.vector import VectorEnv
-
-type Envs = VectorEnv[Any, Any, Any]
+from reachy_policies.rollouts.episode_batch import Envs
 
 
 class Curriculum:
-    """N environments for each round, without autoreset.
+    """N environments for each iteration, without autoreset.
 
     Args:
-        first: those of the first rounds.
-        later: the round from which others are used, and these; in the order of the rounds.
+        first: those of the first iterations.
+        later: the iteration from which others are used, and these; in the order of the iterations.
     """
 
     def __init__(self, first: Envs, *later: tuple[int, Envs]) -> None:
         self.first, self._later = first, later
 
     def at(self, iteration: int) -> Envs:
-        """The environments of a round."""
+        """The environments of an iteration."""
         begun = [envs for begin, envs in self._later if iteration >= begin]
         return begun[-1] if begun else self.first
 

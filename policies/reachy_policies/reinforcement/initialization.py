@@ -1,33 +1,36 @@
-"""Where learning by exploration starts: the network of an imitation run, or one that has seen nobody do the task."""
+"""Where reinforcement learning starts: the network of an imitation, or an untrained one."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from gymnasium.vector import VectorEnv
 from torch import nn
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_policies.data.demonstrations import Windows
-from reachy_policies.data.image_tensors import SMALL
+from reachy_kit.runtime.inference.history import ObservationHistory
+from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE
+from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
-from reachy_policies.rollouts.batch_history import Window
+from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
+from reachy_policies.rollouts.episode_batch import Envs, transitions
+from reachy_policies.rollouts.network_inputs import Observations, batch_inputs
 
 REACH = 0.1
 """rad and m of an action for one unit of an untrained network's output."""
-_GLANCE = 25
+_RENDERED_DECISIONS = 25
 _WANDER = 0.05
-"""rad, standard deviation of the steps by which an untrained policy's normalisation looks about."""
+"""rad, standard deviation of the random steps from which an untrained policy's normalisation is taken."""
 
 
-def shortened(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
+def shorten_chunk(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
     """A copy that plans ``chunk`` decisions and carries all of them out.
 
     Raises:
-        RefusedError: it plans fewer.
+        RefusedError: the policy plans fewer.
     """
     if policy.config.chunk_size < chunk:
         raise RefusedError(
@@ -37,41 +40,40 @@ def shortened(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
     config = copy.deepcopy(policy.config)
     config.chunk_size = config.n_action_steps = chunk
     short = ReachyChunkPolicy(config)
-    theirs, ours = policy.network, short.network
-    numbers = chunk * ours.action_dim
-    weights = theirs.state_dict()
-    for name, value in ours.state_dict().items():
-        first = numbers if name.startswith(_last_layer(theirs)) else len(value)
-        value.copy_(weights[name][:first])
+    numbers = chunk * short.network.action_dim
+    weights = policy.network.state_dict()
+    for name, value in short.network.state_dict().items():
+        rows = numbers if name.startswith(_last_layer(policy.network)) else len(value)
+        value.copy_(weights[name][:rows])
     return short.eval()
 
 
-def untrained(
-    envs: VectorEnv[Any, Any, Any], chunk: int, n_obs_steps: int, hidden: int, seed: int, *, picture: bool = False
+def make_untrained(
+    envs: Envs, chunk: int, n_obs_steps: int, hidden: int, seed: int, *, images: bool = False
 ) -> ReachyChunkPolicy:
-    """A network that keeps the robot where it is; its normalisation comes from looking about at random.
+    """A policy that keeps the robot where it is; its normalisation comes from random movements.
 
     Args:
-        envs: whose observations it gets used to.
+        envs: whose observations it is normalised to.
         chunk: decisions it plans and carries out.
-        n_obs_steps: observations it looks at.
+        n_obs_steps: observations it takes.
         hidden: width of its layers.
-        seed: of weights and looking about.
-        picture: look at pictures, and not at features.
+        seed: of weights and movements.
+        images: take images instead of features.
     """
     spaces: Any = envs.single_observation_space
     config = ReachyChunkConfig(n_obs_steps=n_obs_steps, chunk_size=chunk, n_action_steps=chunk, hidden=hidden)
-    config.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, SMALL if picture else None)
+    shape = CHUNK_IMAGE_SHAPE if images else None
+    config.declare_features(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, shape)
     torch.manual_seed(seed)
     policy = ReachyChunkPolicy(config)
-    seen = collect_random(envs, config, seed)
-    policy.network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
-    if isinstance(policy.network, VisionChunkNetwork):
-        assert seen.named is not None
-        policy.network.fit_auxiliary_features(seen.named)
-    policy.network.offset_mean.zero_()
-    policy.network.offset_std.fill_(REACH)
-    last = policy.network.body[-1]
+    network, windows = policy.network, collect_random(envs, config, seed)
+    network.fit_normalisation(windows.state, windows.environment_state, windows.last_action, windows.action)
+    if isinstance(network, VisionChunkNetwork):
+        network.fit_auxiliary_features(windows.environment_state[:, -1])
+    network.offset_mean.zero_()
+    network.offset_std.fill_(REACH)
+    last = network.body[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
         last.weight *= 0.01
@@ -79,51 +81,75 @@ def untrained(
     return policy.eval()
 
 
-def informed(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
-    """What scales the features that a critic is told, where its actor looks at pictures; nothing in it learns."""
+def make_privileged(envs: Envs, config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
+    """Normalises the features for the privileged critic of an actor that takes images; nothing in it learns."""
     spaces: Any = envs.single_observation_space
-    told = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
-    told.look_at(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
-    network = ReachyChunkPolicy(told).network
-    seen = collect_random(envs, told, seed)
-    network.fit_normalisation(seen.state, seen.environment_state, seen.last_action, seen.action)
+    privileged = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
+    privileged.declare_features(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
+    network = ReachyChunkPolicy(privileged).network
+    windows = collect_random(envs, privileged, seed)
+    network.fit_normalisation(windows.state, windows.environment_state, windows.last_action, windows.action)
     return network
 
 
-def collect_random(envs: VectorEnv[Any, Any, Any], config: ReachyChunkConfig, seed: int) -> Windows:
-    """What there is to observe while the head wanders.
+def collect_random(envs: Envs, config: ReachyChunkConfig, seed: int) -> Windows:
+    """Observations while the head wanders at random.
 
     Args:
-        envs: drawn by any of them; with pictures for no longer than ``_GLANCE`` decisions, for they take their time.
-        config: what to look at.
-        seed: of the wandering.
+        envs: with rendered images for no longer than ``_RENDERED_DECISIONS`` decisions, for rendering takes time.
+        config: what to observe.
+        seed: of the movements.
 
     Returns:
-        (N·S, …) windows, of a whole episode in each environment where nothing is drawn.
+        (N·S, …) windows, of a whole episode in each environment where nothing is rendered.
     """
-    window, rng = Window(config.n_obs_steps, config.picture), np.random.default_rng(seed)
-    drawn = "pixels" in envs.single_observation_space  # type: ignore[operator]
-    observation, _ = envs.reset(seed=seed)
-    window.begin(observation)
-    seen, named = [window.parts()], [observation["environment_state"]]
-    over = False
-    while not over:
-        step = rng.normal(0.0, _WANDER, observation["last_action"].shape)
-        step[:, :4] *= 0.1  # the head hardly shifts or rolls in any task
-        observation, _, _, truncated, _ = envs.step(observation["last_action"] + step)
-        window.note(observation)
-        seen.append(window.parts())
-        named.append(observation["environment_state"])
-        over = bool(truncated.any()) or (drawn and len(seen) > _GLANCE)
-    state, features, last = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    features, images = ObservationHistory(config.n_obs_steps), ObservationHistory(config.n_obs_steps, images=True)
+    windows: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]] = []
+
+    def append(observation: Observations) -> None:
+        features.append(*batch_inputs(observation, None))
+        if config.image_shape is None:
+            windows.append((*features.inputs(), None))
+        else:
+            images.append(*batch_inputs(observation, config.image_shape))
+            windows.append((*features.inputs(), images.inputs()[1]))
+
+    rendered = "pixels" in envs.single_observation_space  # type: ignore[operator]
+    for transition in transitions(envs, _RandomWalk(seed), seed):
+        append(transition.observation)
+        if rendered and len(windows) == _RENDERED_DECISIONS:
+            break
+    append(transition.next_observation)
+    states, environment_states, last_actions, pixels = zip(*windows, strict=True)
+    state, environment_state, last = (_joined(parts) for parts in (states, environment_states, last_actions))
     return Windows(
-        state,
-        features,
-        last,
-        last[:, None].expand(-1, config.chunk_size, -1),
-        torch.zeros(len(last), config.chunk_size, dtype=torch.bool),
-        None if config.picture is None else torch.from_numpy(np.concatenate(named)),
+        state=state,
+        environment_state=environment_state,
+        last_action=last,
+        action=last[:, None].expand(-1, config.chunk_size, -1),
+        is_pad=torch.zeros(len(last), config.chunk_size, dtype=torch.bool),
+        images=None if config.image_shape is None else _joined(pixels).unflatten(-1, config.image_shape),
     )
+
+
+class _RandomWalk:
+    """A ``BatchPolicy`` that moves by small random steps."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def act(self, observation: Observations) -> npt.NDArray[Any]:
+        """(N, 9) the action in force and a step."""
+        step = self._rng.normal(0.0, _WANDER, observation["last_action"].shape)
+        step[:, :4] *= 0.1  # the head hardly shifts or rolls in any task
+        return np.asarray(observation["last_action"] + step)
+
+
+def _joined(parts: Sequence[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def _last_layer(network: ChunkNetwork) -> str:

@@ -1,4 +1,4 @@
-"""How exploration is done; every number is one that `reachy-kit train rl --set` changes."""
+"""Settings of reinforcement learning; `reachy-kit train rl --set` changes each of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ class ReinforceConfig:
 
     seed: int = 0
     iterations: int = 25
-    """Rounds of collecting whole episodes and learning from them."""
+    """How often whole episodes are collected and learned from."""
     max_seconds: float = 0.0
     """Stop after this much wall time; 0 means after ``iterations``."""
     finish: int = 3
-    """Of them, the last in physics, with ``--tier both``."""
+    """Last iterations, which are in physics with ``--tier both``."""
     num_envs: int = 256
     chunk: int = 5
-    """Decisions that a plan lasts, and that it is carried out for without looking again."""
+    """Decisions of a plan, all carried out before the next plan."""
     hidden: int = 128
-    """Width of an untrained network's layers; an imitation brings its own."""
+    """Width of an untrained network's layers; an imitation has its own."""
     n_obs_steps: int = 4
-    """Observations that an untrained network looks at."""
+    """Observations that an untrained network takes."""
     explore: str = ""
     """Axes that explore, comma-separated, such as ``head_pitch.pos,head_yaw.pos``; empty means the task's own."""
     sigma: float = 0.08
@@ -40,10 +40,10 @@ class ReinforceConfig:
     epochs: int = 5
     batch_size: int = 1280
     lr: float = 1e-3
-    """Of the actor."""
+    """Learning rate of the actor."""
     critic_lr: float = 1e-3
     gamma: float = 0.9
-    """Discount from one chunk to the next: looking is rewarded at once, so two seconds ahead are enough."""
+    """Discount from one chunk to the next. The reward is immediate, so two seconds ahead are enough."""
     gae_lambda: float = 0.9
     clip: float = 0.2
     kl_stop: float = 0.06
@@ -51,20 +51,20 @@ class ReinforceConfig:
     kl: float = 0.0
     """Weight of the KL from the policy to the imitation it came from, on its own states."""
     anchor: float = 1.0
-    """Weight of staying near the imitation in all that does not explore."""
+    """Weight of staying near the imitation on the axes that do not explore."""
     smooth: float = 0.02
     """Weight of the plan's jerk, in multiples of the demonstrations' spread."""
-    name: float = 1.0
-    """Weight of naming the features, for a policy that looks at pictures."""
+    feature_loss: float = 1.0
+    """Weight of the loss of the predicted features, for a policy on images."""
     warmup: int = 3
     """Iterations in which only the critic learns: an untrained one would destroy a good start."""
     eval_every: int = 5
     """Iterations between evaluations on fixed held-out episodes; the best checkpoint is chosen by them."""
     eval_episodes: int = 128
     checkpoints: bool = True
-    """Keep the weights of every evaluation, a run each: comparisons at equal return choose among them."""
+    """Keep the weights of every evaluation as a run: comparisons at equal return choose among them."""
     threads: int = 1
-    """Of torch. With another job on the machine two were 14–32 times slower."""
+    """Threads of torch. With another job on the machine two were 14–32 times slower."""
 
     def __post_init__(self) -> None:
         counts = ("iterations", "num_envs", "chunk", "epochs", "batch_size", "eval_every", "eval_episodes", "threads")
@@ -72,19 +72,19 @@ class ReinforceConfig:
         if small:
             raise ValueError(f"{', '.join(small)} must be at least 1")
         if not 0 < self.sigma_low <= self.sigma <= self.sigma_high:
-            raise ValueError("0 < sigma_low ≤ sigma ≤ sigma_high is wanted")
+            raise ValueError("sigma must satisfy 0 < sigma_low ≤ sigma ≤ sigma_high")
         unknown = [name for name in self.explore.split(",") if name and name not in ACTION_NAMES]
         if unknown:
-            raise ValueError(f"explore: {', '.join(unknown)} is no axis; there are {', '.join(ACTION_NAMES)}")
+            raise ValueError(f"explore: {', '.join(unknown)} is not an axis; the axes are {', '.join(ACTION_NAMES)}")
 
 
 PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"num_envs": 64, "batch_size": 320, "epochs": 4, "eval_episodes": 32}
 )
-"""Where the defaults differ for a policy that looks at pictures: drawing and seeing one takes two milliseconds."""
+"""Where the defaults differ for a policy on images: to render and encode one takes two milliseconds."""
 
 
 def explored_axes(config: ReinforceConfig, task: str) -> list[int]:
-    """Places in ``ACTION_NAMES`` of the axes that explore."""
+    """Indices in ``ACTION_NAMES`` of the axes that explore."""
     names = [name for name in config.explore.split(",") if name] or task_spec(task).explored_axes
     return [ACTION_NAMES.index(name) for name in names]

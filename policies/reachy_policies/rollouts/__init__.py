@@ -1,1 +1,1 @@
-"""Episodes in batches of environments."""
+"""Episodes in batches of environments, through Gymnasium."""

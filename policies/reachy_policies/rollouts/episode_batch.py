@@ -1,35 +1,44 @@
-"""Many episodes at once in the batched simulator, through Gymnasium: what training and statistics judge by.
+"""Many episodes at once in the batched simulator, through Gymnasium: the one loop of training and of evaluation.
 
-The control loop of the robot itself is judged by episodes.py, one episode after another.
+The control loop of the robot itself, one episode after another, is reachy_kit/runtime/rollout.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from gymnasium.vector import VectorEnv
 
 from reachy_kit.runtime.interface import Array
-from reachy_policies.models.chunk.chunk_network import ChunkNetwork
-from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
-from reachy_policies.rollouts.batch_history import Window
+from reachy_policies.rollouts.network_inputs import Observations
 
-type Observations = Mapping[str, npt.NDArray[Any]]
+type Envs = VectorEnv[Any, Any, Any]
 
 
 class BatchPolicy(Protocol):
     """Decides for N environments at once."""
 
-    def begin(self, observation: Observations) -> None:
-        """New episodes in all environments."""
+    def reset(self) -> None:
+        """Forget the episodes before."""
         ...
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """(N, 9) targets; called once a decision, first with what ``begin`` was given."""
+        """(N, 9) targets; called once per decision."""
         ...
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One decision in each of N environments."""
+
+    observation: Observations
+    """On which it was made."""
+    next_observation: Observations
+    reward: npt.NDArray[Any]
+    """(N,)."""
+    info: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,11 @@ class EpisodeBatch:
     error: Array
     """(N, S) rad, the task's error after each decision."""
     reward: Array
-    """(N,) mean a decision: the return that arms are matched by."""
+    """(N,) mean per decision: the return that groups are matched by."""
     commands: Array
-    """(N, S, 9) m and rad, what was carried out."""
+    """(N, S, 9) m and rad, the actions that were carried out."""
     hz: int
-    """Decisions a second."""
+    """Decisions per second."""
 
     @property
     def mean_error(self) -> Array:
@@ -64,68 +73,44 @@ class EpisodeBatch:
         return np.asarray(np.abs(np.diff(self.commands[:, :, 3:], axis=1)).sum(axis=2).mean(axis=1) * self.hz)
 
     def distance(self, other: "EpisodeBatch") -> Array:
-        """(N,) rad, root mean square between two ways of playing the same episodes, over the commanded angles and time.
+        """(N,) rad, root mean square of the difference of the commanded angles in the same episodes.
 
-        NaN if one decides more often than the other.
+        NaN if the numbers of decisions per second differ.
         """
         if self.hz != other.hz:
             return np.full(len(self.commands), np.nan)
-        between = self.commands[:, :, 3:] - other.commands[:, :, 3:]
-        return np.asarray(np.sqrt(np.square(between).mean(axis=(1, 2))))
+        difference = self.commands[:, :, 3:] - other.commands[:, :, 3:]
+        return np.asarray(np.sqrt(np.square(difference).mean(axis=(1, 2))))
 
 
-def play(envs: VectorEnv[Any, Any, Any], policy: BatchPolicy, seeds: int | Sequence[int]) -> EpisodeBatch:
-    """One whole episode in each environment.
+def transitions(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> Iterator[Transition]:
+    """Step through one whole episode in each environment.
 
     Args:
-        envs: without autoreset, or with one that the episode's end alone would cause.
-        policy: of as many environments.
+        envs: N, without autoreset, or with one that only the episode's end causes.
+        policy: of as many environments; it is reset first.
         seeds: one for each environment, or the first of as many successive ones.
     """
     observation, _ = envs.reset(seed=seeds if isinstance(seeds, int) else list(seeds))
-    policy.begin(observation)
+    policy.reset()
+    ended = False
+    while not ended:
+        next_observation, reward, _, truncated, info = envs.step(policy.act(observation))
+        yield Transition(observation, next_observation, reward, info)
+        observation, ended = next_observation, bool(np.asarray(truncated).any())
+
+
+def run_episodes(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> EpisodeBatch:
+    """Run one whole episode in each environment and keep what evaluations measure; arguments as of ``transitions``."""
     errors, rewards, commands = [], [], []
-    over = False
-    info: dict[str, Any] = {}
-    while not over:
-        observation, reward, _, truncated, info = envs.step(policy.act(observation))
-        errors.append(info["error"])
-        rewards.append(reward)
-        commands.append(observation["last_action"])
-        over = bool(np.asarray(truncated).any())
+    for transition in transitions(envs, policy, seeds):
+        errors.append(transition.info["error"])
+        rewards.append(transition.reward)
+        commands.append(transition.next_observation["last_action"])
     return EpisodeBatch(
-        np.asarray(info["is_success"]),
+        np.asarray(transition.info["is_success"]),
         np.stack(errors, axis=1),
         np.mean(rewards, axis=0),
         np.stack(commands, axis=1).astype(np.float64),
         int(envs.metadata["render_fps"]),
     )
-
-
-class ChunkBatch:
-    """A chunk network that acts on its mean.
-
-    Args:
-        network: plans.
-        config: of its policy.
-    """
-
-    def __init__(self, network: ChunkNetwork, config: ReachyChunkConfig) -> None:
-        self._network, self._execute = network, config.n_action_steps
-        self._window = Window(config.n_obs_steps, config.picture)
-
-    def begin(self, observation: Observations) -> None:
-        """Forget the episodes before."""
-        self._window.begin(observation)
-        self._decided = 0
-
-    def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """The next of the planned actions."""
-        place = self._decided % self._execute
-        if self._decided:
-            self._window.note(observation)
-        if place == 0:
-            with torch.inference_mode():
-                self._plan = self._network.plan(*self._window.parts()).numpy()
-        self._decided += 1
-        return np.asarray(self._plan[:, place])

@@ -1,8 +1,11 @@
-"""Checkpoints: one safetensors file each, with its numbers as JSON inside; written whole or not at all."""
+"""Checkpoints: a training's state as one safetensors file, tensors as such and the rest as JSON; written whole or not.
+
+A *state* is a dictionary by name whose leaves are tensors, or values that JSON knows; its parts may be dictionaries of
+the same kind.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +15,97 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reachy_kit.runtime.errors import KitError, RefusedError
-from reachy_policies.runs.run import sync
+from reachy_policies.runs.durable_files import sync
+from reachy_policies.runs.layout import CHECKPOINT_SCHEMA
+
+type State = Mapping[str, Any]
+_SEPARATOR = "/"
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything from which a training goes on."""
-
-    tensors: Mapping[str, Tensor]
-    numbers: Mapping[str, Any]
-    """JSON."""
-
-
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: Path, state: State) -> None:
     """Write, have the disk keep it, then take the old one's place.
 
     Raises:
         KitError: it cannot be written; the old one is still there.
     """
-    making = path.with_suffix(".making")
+    temporary = path.with_suffix(".making")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: value.detach().contiguous().clone() for name, value in checkpoint.tensors.items()}
-        save_file(tensors, making, {"numbers": json.dumps(checkpoint.numbers)})
-        sync(making)
-        making.replace(path)
+        tensors = {name: value.detach().contiguous().clone() for name, value in tensors_of(state)}
+        save_file(tensors, temporary, {"schema": str(CHECKPOINT_SCHEMA), "values": json.dumps(_without_tensors(state))})
+        sync(temporary)
+        temporary.replace(path)
         sync(path.parent)
     except Exception as error:  # safetensors raises its own for a full disk
-        making.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise KitError(
             f"the checkpoint {path} cannot be written ({error}). The one before it is kept: make room, then give "
             "the same command again"
         ) from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read what ``write_checkpoint`` wrote.
 
     Raises:
-        RefusedError: it is damaged.
+        RefusedError: it is damaged, or of another version of this kit.
     """
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-            return Checkpoint(tensors, json.loads(file.metadata()["numbers"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            metadata = file.metadata()
+        schema, values = metadata.get("schema"), json.loads(metadata.get("values", "{}"))
     except Exception as error:  # safetensors raises its own
-        raise RefusedError(f"{path} is damaged ({error}). Delete its folder to train anew") from error
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The moments of an Adam, by parameter."""
-    return {
-        f"optimizer.{index}.{name}": value
-        for index, moments in optimizer.state_dict()["state"].items()
-        for name, value in moments.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` took out; rates stay as they are."""
-    state: dict[int, dict[str, Tensor]] = {}
+        raise RefusedError(f"{path} is damaged ({error}). Delete its folder to train again") from error
+    if schema != str(CHECKPOINT_SCHEMA):
+        raise RefusedError(f"{path} is of another version of this kit. Delete its folder to train again")
+    state: dict[str, Any] = values
     for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, moment = name.split(".")
-            state.setdefault(int(index), {})[moment] = value.clone()
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        *folders, leaf = name.split(_SEPARATOR)
+        part = state
+        for folder in folders:
+            part = part.setdefault(folder, {})
+        part[leaf] = value
+    return state
+
+
+def tensors_of(state: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors of a state, each with the names on its path."""
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        elif isinstance(value, Mapping):
+            yield from tensors_of(value, f"{prefix}{name}{_SEPARATOR}")
+
+
+def copy_state(state: State) -> dict[str, Any]:
+    """A copy of a state with tensors of its own."""
+    return {name: _copy(value) for name, value in state.items()}
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Moments, by parameter, and learning rates of an Adam, as a state."""
+    moments = {str(index): dict(part) for index, part in optimizer.state_dict()["state"].items()}
+    return {"moments": moments, "rates": [group["lr"] for group in optimizer.param_groups]}
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Put back what ``optimizer_state`` gave."""
+    moments = {int(index): _copy(part) for index, part in state["moments"].items()}
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    for group, rate in zip(optimizer.param_groups, state["rates"], strict=True):
+        group["lr"] = rate
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return copy_state(value)
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _without_tensors(state: State) -> dict[str, Any]:
+    return {
+        name: _without_tensors(value) if isinstance(value, Mapping) else value
+        for name, value in state.items()
+        if not isinstance(value, Tensor)
+    }

@@ -1,4 +1,4 @@
-"""What a run says about itself: how it was learned, from what, and how well it did; for machines and for people."""
+"""A run's card: how it was trained, from what, and how well it did; for machines and for people."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ class RunCard:
 
     task: str
     policy: str
-    """LeRobot's name of its kind."""
+    """LeRobot's name of the policy's kind."""
     policy_hz: int
     control_hz: int
     environment_state: tuple[str, ...]
@@ -28,7 +28,7 @@ class RunCard:
     dataset: str = ""
     """Folder; empty where nothing was imitated."""
     dataset_sha256: str = ""
-    """Over the dataset's tables and its layout."""
+    """SHA-256 over the dataset's tables and its layout."""
     episodes: int = 0
     held_out: list[int] = field(default_factory=list)
     held_out_loss: float | None = None
@@ -37,17 +37,17 @@ class RunCard:
     start: str = ""
     """Folder of the run that it was improved from."""
     start_sha256: str = ""
-    """Of that run's weights."""
+    """SHA-256 of that run's weights."""
     start_seconds: float = 0.0
     """Wall time of the trainings before it."""
     tier: str = ""
-    """Simulator's tier it explored in."""
+    """Simulator's tier of reinforcement learning."""
     variant: str = ""
     env_steps: int = 0
     """Decisions of all environments together."""
     settings: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
-    """Of the kept weights on the episodes that chose them; the error in the unit of ``error_heading``."""
+    """Results of the kept weights on the episodes that chose them; the error in the unit of ``error_heading``."""
     error_heading: str = ""
     """Name and unit of the task's error."""
 
@@ -62,7 +62,7 @@ class RunCard:
         return self.start_seconds + self.seconds
 
     def provenance(self) -> dict[str, Any]:
-        """What a bundle keeps of it: names and hashes, not the folders of whoever trained."""
+        """What a bundle keeps of it: names and hashes, not the folders of the computer that trained."""
         names = {"dataset": self.dataset_path.name, "start": Path(self.start).name}
         return {**asdict(self), **names}
 
@@ -71,11 +71,11 @@ class RunCard:
         rows = [
             ("task", self.task),
             ("method", self.method),
-            ("policy", f"{self.policy}, {self.policy_hz} decisions a second"),
+            ("policy", f"{self.policy}, {self.policy_hz} decisions per second"),
             ("improved from", Path(self.start).name),
             ("demonstrations", f"{self.episodes} episodes of {self.dataset_path.name}" if self.dataset else ""),
             (
-                "explored in",
+                "simulator",
                 f"{self.tier} tier, variant {self.variant}, {self.env_steps:,} decisions" if self.env_steps else "",
             ),
             ("training", f"{self.seconds:.0f} s, {self.total_seconds:.0f} s with what it builds on; seed {self.seed}"),
@@ -89,8 +89,8 @@ class RunCard:
             "---\nlibrary_name: lerobot\ntags: [robotics, reachy-mini, reachy_kit]\n---\n\n"
             f"# {self.task}, by {self.method}\n\n"
             f"| | |\n|---|---|\n{table}\n\n"
-            "Results are those of the episodes by which these weights were chosen: they flatter. Judge it on others:\n"
+            "These results are from the episodes that chose the weights, and too good therefore. Evaluate on others:\n"
             f"`reachy-kit eval RUN --task {self.task} --episodes 200`.\n\n"
-            "Trained for a Reachy Mini under reachy_kit's limiter; it knows nothing of people and must not run "
-            "without it.\n"
+            "Trained for a Reachy Mini under reachy_kit's limiter. It does not know of people and must not run without "
+            "the limiter.\n"
         )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 
-_TINY = 5e-3
+TINY = 5e-3
 """Floor of a standard deviation, in m, rad or s: what hardly varies in the demonstrations must not blow up later."""
 
 
@@ -21,6 +21,11 @@ class ChunkNetwork(nn.Module):
         action_dim: A, also the size of the state.
         env_dim: K, features of ``environment_state``.
     """
+
+    input_mean: Tensor
+    input_std: Tensor
+    offset_mean: Tensor
+    offset_std: Tensor
 
     def __init__(self, config: ReachyChunkConfig, action_dim: int, env_dim: int) -> None:
         super().__init__()
@@ -43,7 +48,7 @@ class ChunkNetwork(nn.Module):
         self.sensed_steps = config.n_obs_steps
 
     def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """What the network looks at: the latest observation, its changes since earlier ones, and the command's lead.
+        """The latest observation, its changes since earlier ones, and the command's lead over the pose.
 
         Changes stand beside values because a change of a thousandth of a radian drowns in the value's own range.
 
@@ -64,9 +69,9 @@ class ChunkNetwork(nn.Module):
         features = self.features(state, environment_state, last_action)
         offsets = action - state[:, -1:]
         self.input_mean.copy_(features.mean(0))
-        self.input_std.copy_(features.std(0).clamp_min(_TINY))
+        self.input_std.copy_(features.std(0).clamp_min(TINY))
         self.offset_mean.copy_(offsets.mean(0))
-        self.offset_std.copy_(offsets.std(0).clamp_min(_TINY))
+        self.offset_std.copy_(offsets.std(0).clamp_min(TINY))
 
     def normalised(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
         """``features`` in the demonstrations' standard deviations."""
@@ -78,15 +83,15 @@ class ChunkNetwork(nn.Module):
         return self._from_pose(state[:, -1:], mean)
 
     def plan_from(self, inputs: Tensor, pose: Tensor) -> Tensor:
-        """``plan`` of what the body is fed, (B, inputs), and poses, (B, A)."""
+        """``plan`` from the body's inputs, (B, inputs), and poses, (B, A)."""
         return self._from_pose(pose[:, None], self.body(inputs).unflatten(-1, (self.chunk_size, self.action_dim)))
 
     def inputs_from(self, normalised: Tensor) -> Tensor:
-        """What the body is fed."""
+        """The body's inputs; here the normalised features themselves."""
         return normalised
 
     def auxiliary_feature_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:
-        """How wrong a network that looks at pictures is about the features; 0 for one that is told them."""
+        """Error of a vision network's predicted features; 0 here, where the features are inputs."""
         return inputs.new_zeros(())
 
     def _from_pose(self, pose: Tensor, offsets: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ class ChunkNetwork(nn.Module):
         return self.gaussian_from(self.inputs_from(self.normalised(state, environment_state, last_action)))
 
     def gaussian_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """``gaussian`` of what the body is fed, (B, inputs)."""
+        """``gaussian`` from the body's inputs, (B, inputs)."""
         if self.training:
             latest, motion = features.split([self.latest, features.shape[-1] - self.latest], dim=-1)
             features = torch.cat([latest, motion + self.motion_noise * torch.randn_like(motion)], dim=-1)

@@ -22,24 +22,24 @@ class ReachyChunkConfig(PreTrainedConfig):
     """
 
     n_obs_steps: int = 4
-    """Observations the policy sees: the latest and those before it."""
+    """Observations the policy takes: the latest and those before it."""
     chunk_size: int = 8
     """Actions it plans."""
     n_action_steps: int = 2
-    """Actions it carries out before it plans anew."""
+    """Actions it carries out before it plans again."""
     temporal_ensemble_coeff: float | None = None
-    """Average what the overlapping plans say of a step, with ACT's weights (``TemporalEnsembler``). It plans
-    at every step, so ``n_action_steps`` must be 1."""
+    """Average what the overlapping plans want at a step, with ACT's weights (``TemporalEnsembler``). A plan is made at
+    every step, so ``n_action_steps`` must be 1."""
     hidden: int = 128
     """Width of the two hidden layers. With 256 the imitation of hard ``track`` alone succeeds a little more often, and
-    imitation and exploration together take half as long again (policies/RESULTS.md)."""
+    imitation and reinforcement learning together take half as long again (policies/RESULTS.md)."""
     motion_noise: float = 1.0
-    """Noise added in training to the inputs that tell of motion, in their standard deviations. They foretell the next
-    command so well that a policy leans on them and forgets to look (causal confusion: de Haan et al. 2019). Measured
-    on ``look_at`` with 20 demonstrations, 2 seeds × 30 episodes: 100 % with it, 88 % without; with twice the actuation
-    delay 100 % and 78 %."""
-    named: int = 0
-    """Of a policy that looks at pictures: features that its eye learns to name on the side."""
+    """Noise added in training to the inputs that show motion, in their standard deviations. They predict the next
+    command so well that a policy relies on them and ignores the target (causal confusion: de Haan et al. 2019).
+    Measured on ``look_at`` with 20 demonstrations, 2 seeds × 30 episodes: 100 % with it, 88 % without; with twice the
+    actuation delay 100 % and 78 %."""
+    auxiliary_features: int = 0
+    """Features that the image encoder of a policy on images learns to predict beside the plan."""
     min_log_std: float = -4.0
     """Floor of the Gaussian's spread, in standard deviations of the demonstrated offsets."""
     lr: float = 1e-3
@@ -70,34 +70,34 @@ class ReachyChunkConfig(PreTrainedConfig):
             ValueError: one is missing.
         """
         have = set(self.input_features or {}) | set(self.output_features or {})
-        missing = {OBS_STATE, self.senses, OBS_LAST_ACTION, ACTION} - have
+        missing = {OBS_STATE, self.sensed_key, OBS_LAST_ACTION, ACTION} - have
         if missing:
             raise ValueError(f"the chunk policy needs {', '.join(sorted(missing))}, which the dataset does not have")
 
     @property
-    def senses(self) -> str:
-        """What it looks at besides the pose: perception's features, or the camera's pictures."""
+    def sensed_key(self) -> str:
+        """LeRobot's name of what it takes besides the pose: perception's features, or the camera's images."""
         return IMAGE if IMAGE in (self.input_features or {}) else OBS_ENV_STATE
 
     @property
-    def picture(self) -> tuple[int, ...] | None:
-        """Channels, rows and columns of the pictures that it looks at; None if it looks at features."""
-        return tuple(self.input_features[IMAGE].shape) if self.senses == IMAGE else None
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Channels, rows and columns of its images; None if it takes features."""
+        return tuple(self.input_features[IMAGE].shape) if self.sensed_key == IMAGE else None
 
-    def look_at(self, action_dim: int, env_dim: int, picture: tuple[int, ...] | None) -> None:
-        """Say what goes in and out.
+    def declare_features(self, action_dim: int, env_dim: int, image_shape: tuple[int, ...] | None) -> None:
+        """Set the input and output features.
 
         Args:
             action_dim: A, numbers of a pose and of an action.
             env_dim: K, features of ``environment_state``.
-            picture: channels, rows and columns, if it looks at pictures and not at features.
+            image_shape: channels, rows and columns, for a policy that takes images instead of features.
         """
         sensed = (
             (OBS_ENV_STATE, PolicyFeature(FeatureType.ENV, (env_dim,)))
-            if picture is None
-            else (IMAGE, PolicyFeature(FeatureType.VISUAL, tuple(picture)))
+            if image_shape is None
+            else (IMAGE, PolicyFeature(FeatureType.VISUAL, tuple(image_shape)))
         )
-        self.named = env_dim if picture else 0
+        self.auxiliary_features = env_dim if image_shape else 0
         pose = PolicyFeature(FeatureType.STATE, (action_dim,))
         self.input_features = {OBS_STATE: pose, sensed[0]: sensed[1], OBS_LAST_ACTION: pose}
         self.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, (action_dim,))}
@@ -114,7 +114,7 @@ class ReachyChunkConfig(PreTrainedConfig):
 
     @property
     def reward_delta_indices(self) -> None:
-        """No rewards in imitation."""
+        """None: imitation has no rewards."""
         return None
 
     def get_optimizer_preset(self) -> AdamWConfig:

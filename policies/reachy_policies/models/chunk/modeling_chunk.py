@@ -9,14 +9,15 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor, nn
 
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
+from reachy_kit.runtime.inference.history import ObservationHistory
 from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
-from reachy_policies.models.chunk.image_encoder import VisionChunkNetwork
+from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
 
 
 class ReachyChunkPolicy(PreTrainedPolicy):
-    """The network behind LeRobot's policy interface."""
+    """The chunk network, behind LeRobot's policy interface."""
 
     config_class = ReachyChunkConfig
     name = "reachy_chunk"
@@ -24,24 +25,24 @@ class ReachyChunkPolicy(PreTrainedPolicy):
     def __init__(self, config: ReachyChunkConfig, **kwargs: Any) -> None:
         super().__init__(config)
         config.validate_features()
-        (actions,), sensed = config.output_features[ACTION].shape, config.input_features[config.senses]
+        (actions,), sensed = config.output_features[ACTION].shape, config.input_features[config.sensed_key]
         self.network = (
-            VisionChunkNetwork(config, actions, sensed.shape, config.named)
-            if config.senses == IMAGE
+            VisionChunkNetwork(config, actions, sensed.shape, config.auxiliary_features)
+            if config.sensed_key == IMAGE
             else ChunkNetwork(config, actions, sensed.shape[0])
         )
         self.reset()
 
     def get_optim_params(self) -> list[nn.Parameter]:
-        """Everything learns."""
+        """All parameters: everything learns."""
         return list(self.parameters())
 
     def reset(self) -> None:
         """Forget the episode before."""
-        self._seen: deque[dict[str, Tensor]] = deque(maxlen=self.config.n_obs_steps)
+        self._history = ObservationHistory(self.config.n_obs_steps, images=self.config.sensed_key == IMAGE)
         self._plan: deque[Tensor] = deque()
         coefficient = self.config.temporal_ensemble_coeff
-        self._ensemble = None if coefficient is None else TemporalEnsembler(coefficient, self.config.chunk_size)
+        self._ensembler = None if coefficient is None else TemporalEnsembler(coefficient, self.config.chunk_size)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Negative log-likelihood of the demonstrated chunk, per number; padding past an episode's end does not count.
@@ -59,8 +60,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         weight = (real / (real.sum() * wanted.shape[-1]))[..., None]
         error = (wanted - mean).detach().abs() * network.offset_std
         total = (loss * weight).sum()
-        if (named := batch.get(OBS_ENV_STATE)) is not None:
-            total = total + network.auxiliary_feature_loss(inputs, named[:, -1] if named.ndim == 3 else named)
+        if (features := batch.get(OBS_ENV_STATE)) is not None:
+            total = total + network.auxiliary_feature_loss(inputs, features[:, -1] if features.ndim == 3 else features)
         return total, {"error": (error * weight).sum().item()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
@@ -72,20 +73,20 @@ class ReachyChunkPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
-        """(B, A) the next action; plans anew every ``n_action_steps``. Call it once a step with single observations."""
-        keys = OBS_STATE, self.config.senses
-        self._seen.append({key: batch[key] for key in keys})
+        """(B, A) the next action; it plans every ``n_action_steps``. Call it once per step, with (B, …) inputs."""
+        keys = OBS_STATE, self.config.sensed_key, OBS_LAST_ACTION
+        self._history.append(*(batch[key].cpu().numpy() for key in keys))
         if not self._plan:
-            seen = [self._seen[0]] * (self.config.n_obs_steps - len(self._seen)) + list(self._seen)
-            window = {key: torch.stack([one[key] for one in seen], dim=1) for key in keys}
-            chunk = self.predict_action_chunk({**window, OBS_LAST_ACTION: batch[OBS_LAST_ACTION]}, **kwargs)
-            if self._ensemble is not None:
-                return torch.from_numpy(self._ensemble.update(chunk.cpu().numpy())).to(chunk.device)
+            device = batch[OBS_STATE].device
+            inputs = (torch.from_numpy(part).to(device) for part in self._history.inputs())
+            chunk = self.predict_action_chunk(dict(zip(keys, inputs, strict=True)), **kwargs)
+            if self._ensembler is not None:
+                return torch.from_numpy(self._ensembler.update(chunk.cpu().numpy())).to(chunk.device)
             self._plan.extend(chunk[:, : self.config.n_action_steps].unbind(1))
         return self._plan.popleft()
 
     def _inputs(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        last, sensed = batch[OBS_LAST_ACTION], batch[self.config.senses]
-        if self.config.senses == IMAGE:  # LeRobot's pictures lie between 0 and 1
+        last, sensed = batch[OBS_LAST_ACTION], batch[self.config.sensed_key]
+        if self.config.sensed_key == IMAGE:  # LeRobot's images lie between 0 and 1
             sensed = 255 * sensed[:, :: sensed.shape[1] - 1].flatten(2)
         return batch[OBS_STATE], sensed, last[:, -1] if last.ndim == 3 else last

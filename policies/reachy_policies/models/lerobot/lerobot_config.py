@@ -1,9 +1,8 @@
-"""Which of LeRobot's policies there are, what they start from here, and how settings reach them."""
+"""LeRobot's kinds of policies, our defaults for them, and how settings reach them."""
 
 import dataclasses
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -17,12 +16,11 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import IMAGE
-from reachy_policies.imitation.supervised import FittingConfig
 from reachy_policies.models.chunk import ReachyChunkConfig
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        # LeRobot's are for 50 Hz bimanual work: a plan of two seconds, carried out blind.
+        # LeRobot's are for 50 Hz bimanual work: a plan of two seconds, carried out without observing.
         "act": {
             "chunk_size": 16,
             "n_action_steps": 4,
@@ -44,44 +42,18 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Where ours differ: sizes for two cores, and plans short enough to answer a moving target."""
 OBS_TYPES = ("state", "pixels", "pixels_state")
-"""As the environments call them: perception's features, the camera's picture, or both; the pose is always in."""
-
-
-@dataclass(frozen=True)
-class AdapterConfig(FittingConfig):
-    """How one of LeRobot's policies is fitted."""
-
-    batch_size: int = 32
-    max_steps: int = 20_000
-    eval_every: int = 500
-    obs_type: str = ""
-    """state, pixels or pixels_state. If not given: pixels for a dataset with a camera, else state."""
-    image_height: int = 96
-    """px; pictures are made this small, of the same shape. 0 keeps them as recorded."""
-    augment: bool = True
-    """Change brightness, contrast, colour and sharpness of training pictures at random, with LeRobot's transforms."""
-    held_out_frames: int = 512
-    """At most so many frames of the held-out episodes are looked at, evenly over them."""
-    workers: int = 0
-    """Processes that read pictures. With any, training that went on after a crash is no longer the same bit for bit."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.obs_type not in ("", *OBS_TYPES):
-            raise ValueError(f"obs_type must be one of {', '.join(OBS_TYPES)}, got {self.obs_type}")
-        if self.held_out_frames < 1 or self.workers < 0 or self.image_height < 0:
-            raise ValueError("held_out_frames must be at least 1, workers and image_height at least 0")
+"""As the environments call them: perception's features, the camera's image, or both; the pose is always an input."""
 
 
 def policy_config_class(kind: str) -> type[PreTrainedConfig]:
     """The dataclass of a kind of policy.
 
     Raises:
-        WrongUseError: there is no such kind.
+        WrongUseError: the kind does not exist.
     """
     kinds = sorted(set(PreTrainedConfig.get_known_choices()) - {ReachyChunkConfig.get_choice_name(ReachyChunkConfig)})
     if kind not in kinds:
-        raise WrongUseError(f"--policy {kind} does not exist; there are chunk, and LeRobot's {', '.join(kinds)}")
+        raise WrongUseError(f"--policy {kind} does not exist; the kinds are chunk, and LeRobot's {', '.join(kinds)}")
     return typing.cast(type[PreTrainedConfig], PreTrainedConfig.get_choice_class(kind))
 
 
@@ -89,7 +61,7 @@ def read_policy_config(kind: str, settings: dict[str, Any]) -> PreTrainedConfig:
     """A policy's configuration; the settings it knows are taken out of the dictionary.
 
     Raises:
-        WrongUseError: there is no such kind, or a value does not fit.
+        WrongUseError: the kind does not exist, or a value does not fit.
     """
     options = policy_config_class(kind)
     types = typing.get_type_hints(options)
@@ -109,26 +81,26 @@ def read_policy_config(kind: str, settings: dict[str, Any]) -> PreTrainedConfig:
         raise WrongUseError(f"--policy {kind}: {error}") from error
 
 
-def observed(config: AdapterConfig, layout: DatasetLayout) -> str:
-    """The kind of observation to train on.
+def choose_obs_type(wanted: str, layout: DatasetLayout) -> str:
+    """The kind of observation to train on: ``wanted``, or images where the dataset has them.
 
     Raises:
         WrongUseError: it needs a camera that the dataset lacks.
     """
-    chosen = config.obs_type or ("pixels" if layout.image_shape else "state")
+    chosen = wanted or ("pixels" if layout.image_shape else "state")
     if chosen != "state" and not layout.image_shape:
-        raise WrongUseError(f"obs_type {chosen} needs pictures, and the dataset has none. Record it with --camera")
+        raise WrongUseError(f"obs_type {chosen} needs images, and the dataset has none. Record it with --camera")
     return chosen
 
 
 def set_features(policy: PreTrainedConfig, obs_type: str, layout: DatasetLayout, image_height: int) -> None:
-    """Say what goes in and out. The last action is left out: LeRobot's policies have no place for it.
+    """Set the input and output features. The last action is left out: LeRobot's policies have no input for it.
 
     Args:
         policy: to be completed.
         obs_type: one of ``OBS_TYPES``.
         layout: of the dataset.
-        image_height: px, 0 for as recorded.
+        image_height: px; 0 keeps the images as recorded.
     """
     inputs = {OBS_STATE: PolicyFeature(FeatureType.STATE, (len(layout.action),))}
     if obs_type != "pixels":
@@ -140,7 +112,7 @@ def set_features(policy: PreTrainedConfig, obs_type: str, layout: DatasetLayout,
         inputs[IMAGE] = PolicyFeature(FeatureType.VISUAL, (3, small, round(width * small / height)))
     policy.input_features = inputs
     policy.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, (len(layout.action),))}
-    # LeRobot's defaults leave the environment's state as it is; ages in seconds beside bearings want the same scale.
+    # LeRobot's defaults leave the environment's state as it is; ages in s and bearings in rad need the same scale.
     policy.normalization_mapping.setdefault(
         "ENV", policy.normalization_mapping.get("STATE", NormalizationMode.MEAN_STD)
     )

@@ -2,9 +2,9 @@
 
     a = a_base + α · tanh π(o, a_base)
 
-The base runs as it was trained, once a chunk; the correction runs at every decision.
+The base runs as it was trained, once per chunk; the correction runs at every decision.
 
-Source: ResFiT (arXiv 2509.19301) and Policy Decorator (arXiv 2412.13630), written anew from the papers.
+Source: ResFiT (arXiv 2509.19301) and Policy Decorator (arXiv 2412.13630), implemented from the papers.
 """
 
 from reachy_policies.models.residual.configuration_residual import ReachyResidualConfig

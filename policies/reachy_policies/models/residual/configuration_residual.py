@@ -20,7 +20,7 @@ class ReachyResidualConfig(PreTrainedConfig):
     """
 
     n_obs_steps: int = 4
-    """Observations the correction looks at: the latest and those before it."""
+    """Observations the correction takes: the latest and those before it."""
     hidden: int = 128
     """Width of the two hidden layers."""
     alpha: float = 0.15
@@ -63,18 +63,18 @@ class ReachyResidualConfig(PreTrainedConfig):
 
     @property
     def action_delta_indices(self) -> list[int]:
-        """One action at a time."""
+        """Now alone: one action at a time."""
         return [0]
 
     @property
     def reward_delta_indices(self) -> None:
-        """It is not trained from datasets."""
+        """None: a residual is not trained from datasets."""
         return None
 
     def get_optimizer_preset(self) -> AdamWConfig:
-        """LeRobot asks for one; training in the simulator brings its own."""
+        """AdamW, because LeRobot asks for a preset; training in the simulator has its own optimizer."""
         return AdamWConfig()
 
     def get_scheduler_preset(self) -> None:
-        """None."""
+        """None: the rate is constant."""
         return None

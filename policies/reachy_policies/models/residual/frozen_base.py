@@ -1,70 +1,55 @@
-"""The frozen policy underneath: any LeRobot policy, with its own processors, for one robot or a batch of them."""
+"""The frozen policy under a residual: any LeRobot policy with its processors, for one robot or a batch of them."""
 
-import contextlib
-import io
 from pathlib import Path
-from typing import Any
 
 import torch
-from lerobot.configs import PreTrainedConfig
-from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
-import reachy_policies.models.chunk  # noqa: F401  (LeRobot learns the kind's name)
+import reachy_policies.models.chunk  # noqa: F401  (registers the kind)
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
+from reachy_policies.models.pretrained import Processors, load_pretrained, save_pretrained
 
 type Batch = dict[str, Tensor]
 
 
 class FrozenBase:
-    """Acts as it was trained to; nothing about it changes.
+    """A trained policy that no longer changes.
 
-    LeRobot's policies queue the actions of a chunk themselves, so a slow one runs once a chunk.
+    LeRobot's policies queue the actions of a chunk themselves, so a slow one runs once per chunk.
 
     Args:
         policy: LeRobot's.
-        before: what its observations go through.
-        after: what its actions go through.
+        processors: before and after it.
 
     Raises:
-        RefusedError: it needs what these robots do not observe.
+        RefusedError: it needs what a residual does not observe.
     """
 
-    def __init__(self, policy: PreTrainedPolicy, before: Any, after: Any) -> None:
+    def __init__(self, policy: PreTrainedPolicy, processors: Processors) -> None:
         missing = sorted(set(policy.config.input_features or {}) - {OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION})
         if missing:
             raise RefusedError(
-                f"a residual sees state and perception; the policy underneath wants {', '.join(missing)} as well. "
+                f"a residual takes state and perception; the policy under it needs {', '.join(missing)} as well. "
                 "Train one without: reachy-kit train imitation"
             )
         self.policy = policy.eval().requires_grad_(False)
-        self._before, self._after = before, after
+        self._before, self._after = processors
 
     @classmethod
     def load(cls, folder: Path) -> "FrozenBase":
         """From a ``pretrained_model`` folder.
 
         Raises:
-            RefusedError: it is damaged, or no policy of LeRobot's.
+            RefusedError: it is damaged, or not a policy of LeRobot's.
         """
-        try:
-            # LeRobot prints as it loads; standard output belongs to our results.
-            with contextlib.redirect_stdout(io.StringIO()):
-                config = PreTrainedConfig.from_pretrained(folder, local_files_only=True)
-                policy = get_policy_class(config.type).from_pretrained(folder, config=config, strict=True)
-                before, after = make_pre_post_processors(config, pretrained_path=str(folder))
-        except Exception as error:  # draccus, safetensors and torch each raise their own
-            raise RefusedError(f"{folder} cannot be loaded ({error}). Train it again") from error
-        return cls(policy, before, after)
+        return cls(*load_pretrained(folder))
 
     def save(self, folder: Path) -> None:
         """As a ``pretrained_model`` folder."""
-        self.policy.save_pretrained(folder)
-        self._before.save_pretrained(folder)
-        self._after.save_pretrained(folder)
+        save_pretrained(folder, self.policy, (self._before, self._after))
 
     def reset(self) -> None:
         """Forget the episode before."""
@@ -74,7 +59,7 @@ class FrozenBase:
 
     @torch.no_grad()
     def act(self, batch: Batch) -> Tensor:
-        """(B, A) m and rad; call it once a decision with the single observations (B, ·) of that decision."""
-        known = {key: batch[key] for key in (OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION)}
-        action: Tensor = self._after(self.policy.select_action(self._before(known)))
+        """(B, A) m and rad; call it once per decision, with that decision's (B, …) observations."""
+        inputs = {key: batch[key] for key in (OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION)}
+        action: Tensor = self._after(self.policy.select_action(self._before(inputs)))
         return action

@@ -1,4 +1,4 @@
-"""Actor and critic as stable-baselines3 wants them: the chunk policy's network, its frozen start, and a value."""
+"""Actor and critic for stable-baselines3: the chunk policy's network, its frozen start, and a value."""
 
 from typing import Any, NamedTuple
 
@@ -9,29 +9,28 @@ from torch import Tensor, nn
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
-from reachy_policies.rollouts.batch_history import parts_of
+from reachy_policies.rollouts.network_inputs import split_window
 
 _LOG_2PI = 1.8378770664093453
 
 
-class Seen(NamedTuple):
-    """Windows as the networks want them; B of them."""
+class PolicyInputs(NamedTuple):
+    """B windows as the networks take them."""
 
     inputs: Tensor
     """(B, inputs) normalised."""
     pose: Tensor
     """(B, A) the latest."""
-    last: Tensor
+    last_action: Tensor
     """(B, A) the action in force."""
-    told: Tensor | None
-    """(B, M) the critic's inputs where the actor looks at pictures: the features in their place. None: the same."""
+    privileged: Tensor | None
+    """(B, M) the critic's inputs where the actor takes images: the features in their place. None: the same."""
+    features: Tensor | None
+    """(B, K) the latest features, which an actor that takes images learns to predict beside the plan."""
 
-    named: Tensor | None
-    """(B, K) the latest features, which an actor that looks at pictures learns to name on the side."""
-
-    def at(self, rows: Tensor) -> "Seen":
-        """Some of them."""
-        return Seen(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
+    def select(self, rows: Tensor) -> "PolicyInputs":
+        """Some of the windows."""
+        return PolicyInputs(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class ChunkActorCritic(BasePolicy):
@@ -43,9 +42,9 @@ class ChunkActorCritic(BasePolicy):
         lr_schedule: stable-baselines3's; the rates come from the configuration.
         actor: learns.
         prior: the imitation it came from, frozen.
-        directions: along which it explores.
+        basis: directions along which it explores.
         n_obs_steps: T.
-        informed: scales the features for the critic of an actor that looks at pictures; None where both see the same.
+        privileged: normalises the features for the critic of an actor that takes images; None where both take the same.
         config: rates and spreads.
     """
 
@@ -57,19 +56,19 @@ class ChunkActorCritic(BasePolicy):
         *,
         actor: ChunkNetwork,
         prior: ChunkNetwork,
-        directions: ChunkNoiseBasis,
+        basis: ChunkNoiseBasis,
         n_obs_steps: int,
-        informed: ChunkNetwork | None = None,
+        privileged: ChunkNetwork | None = None,
         config: ReinforceConfig,
         **unused: Any,
     ) -> None:
         super().__init__(observation_space, action_space)
         self.actor, self.prior = actor.eval(), prior.eval().requires_grad_(False)
-        self._directions, self._n_obs_steps, self._config = directions, n_obs_steps, config
-        self.log_sigma = nn.Parameter(torch.full((directions.size,), config.sigma).log())
-        self.informed = None if informed is None else informed.requires_grad_(False)
-        inputs, hidden = (informed or actor).input_mean.shape[0], 128
-        self._told = inputs
+        self._basis, self._n_obs_steps, self._config = basis, n_obs_steps, config
+        self.log_sigma = nn.Parameter(torch.full((basis.size,), config.sigma).log())
+        self.privileged = None if privileged is None else privileged.requires_grad_(False)
+        inputs, hidden = (privileged or actor).input_mean.shape[0], 128
+        self._critic_inputs = inputs
         self.critic = nn.Sequential(
             nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1)
         )
@@ -87,44 +86,44 @@ class ChunkActorCritic(BasePolicy):
         """(L,) rad, within its bounds."""
         return self.log_sigma.exp().clamp(self._config.sigma_low, self._config.sigma_high)
 
-    def seen(self, flat: Tensor) -> Seen:
-        """What actor, prior and critic share of (B, width) windows: their normalisation is the start's."""
+    def policy_inputs(self, flat: Tensor) -> PolicyInputs:
+        """Inputs that actor, prior and critic share, of (B, width) rows: their normalisation is the start's."""
         steps, actions = self._n_obs_steps, self.actor.action_dim
-        told = named = None
-        if self.informed is not None:
-            flat, features = flat.split([flat.shape[1] - self._told, self._told], dim=1)
-            parts = parts_of(features, steps, steps, actions)
-            told, named = self.informed.normalised(*parts), parts[1][:, -1]
-        state, sensed, last = parts_of(flat, steps, self.actor.sensed_steps, actions)
-        inputs = self.actor.normalised(state, sensed, last)
-        return Seen(inputs, state[:, -1], last, told, named)
+        privileged = latest = None
+        if self.privileged is not None:
+            flat, rest = flat.split([flat.shape[1] - self._critic_inputs, self._critic_inputs], dim=1)
+            state, features, last = split_window(rest, steps, steps, actions)
+            privileged, latest = self.privileged.normalised(state, features, last), features[:, -1]
+        state, sensed, last = split_window(flat, steps, self.actor.sensed_steps, actions)
+        return PolicyInputs(self.actor.normalised(state, sensed, last), state[:, -1], last, privileged, latest)
 
-    def plan(self, seen: Seen) -> Tensor:
+    def plan(self, windows: PolicyInputs) -> Tensor:
         """(B, C, A) the mean plan, absolute targets."""
-        return self.actor.plan_from(self.actor.inputs_from(seen.inputs), seen.pose)
+        return self.actor.plan_from(self.actor.inputs_from(windows.inputs), windows.pose)
 
-    def values(self, seen: Seen) -> Tensor:
-        """(B,) what is to be gained from here on."""
-        value: Tensor = self.critic(seen.inputs if seen.told is None else seen.told).squeeze(-1)
+    def values(self, windows: PolicyInputs) -> Tensor:
+        """(B,) expected discounted rewards from here on."""
+        value: Tensor = self.critic(windows.inputs if windows.privileged is None else windows.privileged).squeeze(-1)
         return value
 
-    def auxiliary_feature_loss(self, inputs: Tensor, seen: Seen) -> Tensor:
-        """How wrong an actor that looks at pictures is about the features; 0 for one that is told them."""
-        return inputs.new_zeros(()) if seen.named is None else self.actor.auxiliary_feature_loss(inputs, seen.named)
+    def auxiliary_feature_loss(self, inputs: Tensor, windows: PolicyInputs) -> Tensor:
+        """Error of the features that an actor predicts from images; 0 for an actor that takes features."""
+        features = windows.features
+        return inputs.new_zeros(()) if features is None else self.actor.auxiliary_feature_loss(inputs, features)
 
     def predict_values(self, obs: Tensor) -> Tensor:
-        """(B, 1), as stable-baselines3 asks for them."""
-        return self.values(self.seen(obs)).unsqueeze(-1)
+        """(B, 1) ``values``, as stable-baselines3 asks for them."""
+        return self.values(self.policy_inputs(obs)).unsqueeze(-1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Sample: (B, L + C·A) latent and chunk, (B, 1) values, (B,) log-probabilities."""
-        seen = self.seen(obs)
-        plan = self.plan(seen)
-        mean, sigma = self._directions.latent(plan), self.sigma
+        windows = self.policy_inputs(obs)
+        plan = self.plan(windows)
+        mean, sigma = self._basis.latent(plan), self.sigma
         noise = torch.zeros_like(mean) if deterministic else torch.randn_like(mean)
-        chunk = plan + self._directions.varied(sigma * noise)
+        chunk = plan + self._basis.variation(sigma * noise)
         action = torch.cat([mean + sigma * noise, chunk.flatten(1)], dim=1)
-        return action, self.values(seen).unsqueeze(-1), log_probability(noise, sigma)
+        return action, self.values(windows).unsqueeze(-1), log_probability(noise, sigma)
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]

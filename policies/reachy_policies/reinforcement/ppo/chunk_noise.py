@@ -1,6 +1,6 @@
 """Smooth exploration: a chunk is varied along few directions only, an offset and a slope for each axis that explores.
 
-The policy's probability is that of these few numbers, the *latent*; all else about a plan follows its mean.
+The policy's probability is that of these few numbers, the *latent*; the rest of a plan follows its mean.
 """
 
 import torch
@@ -12,7 +12,7 @@ class ChunkNoiseBasis:
 
     Args:
         chunk: C, decisions in a plan.
-        axes: places of the axes that explore.
+        axes: indices of the axes that explore.
         action_dim: A.
     """
 
@@ -21,9 +21,9 @@ class ChunkNoiseBasis:
         if chunk > 1:
             shapes.append(torch.linspace(-1.0, 1.0, chunk))
         basis = torch.zeros(len(axes) * len(shapes), chunk, action_dim)
-        for place, axis in enumerate(axes):
+        for row, axis in enumerate(axes):
             for kind, shape in enumerate(shapes):
-                basis[place * len(shapes) + kind, :, axis] = shape
+                basis[row * len(shapes) + kind, :, axis] = shape
         self.size = len(basis)
         self._shape = (chunk, action_dim)
         self._basis = basis.flatten(1)
@@ -33,10 +33,10 @@ class ChunkNoiseBasis:
         """(B, C, A) rad and m → (B, L) its components along the directions."""
         return chunk.flatten(1) @ self._onto
 
-    def varied(self, latent: Tensor) -> Tensor:
-        """(B, L) → (B, C, A) the variation that these components are."""
+    def variation(self, latent: Tensor) -> Tensor:
+        """(B, L) components → (B, C, A) the variation that they make."""
         return (latent @ self._basis).unflatten(1, self._shape)
 
-    def beside(self, chunk: Tensor) -> Tensor:
-        """(B, C, A) what of a chunk no direction touches."""
-        return chunk - self.varied(self.latent(chunk))
+    def residue(self, chunk: Tensor) -> Tensor:
+        """(B, C, A) the part of a chunk that does not vary: it is orthogonal to all directions."""
+        return chunk - self.variation(self.latent(chunk))

@@ -1,7 +1,7 @@
 """The batched environments as stable-baselines3 wants them, a chunk of decisions at a time.
 
-Each round begins with fresh episodes whose seeds follow from the run's seed and the round: what an environment would
-have to remember from one round to the next is the round's number.
+Each iteration begins with fresh episodes whose seeds follow from the run's seed and the iteration: its number is all
+that an environment must remember from one iteration to the next.
 """
 
 import math
@@ -13,64 +13,64 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
+from reachy_kit.runtime.inference.history import ObservationHistory
 from reachy_kit.runtime.seeds import round_seeds
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
-from reachy_policies.models.chunk.image_encoder import PICTURES
+from reachy_policies.models.chunk.vision_network import IMAGE_STEPS
 from reachy_policies.reinforcement.curriculum import Curriculum
-from reachy_policies.rollouts.batch_history import Window
+from reachy_policies.rollouts.network_inputs import Observations, batch_inputs, flat_window
 
 type Floats = npt.NDArray[np.float32]
-
 _FAR = 1e3
-"""rad and m: no bound, but stable-baselines3 wants a finite one. The limiter bounds what is carried out."""
+"""rad and m: not a real bound, but stable-baselines3 needs a finite one. The limiter bounds what is carried out."""
 
 
 class BatchedVecEnv(VecEnv):
-    """What stable-baselines3 wants to know of single environments, answered for a batch that has none."""
+    """What stable-baselines3 asks of single environments, answered for a batch that has none."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """An attribute, once for each environment."""
         return [getattr(self, attr_name, None)] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Environments of one batch share their attributes."""
+        """Refused: environments of one batch share their attributes."""
         raise NotImplementedError
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Nothing to call on single environments."""
+        """Refused: a batch has no single environments."""
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No environment of a batch has wrappers of its own."""
+        """False for each: environments of a batch have no wrappers of their own."""
         return [False] * self.num_envs
 
 
 class ChunkedEnvs(BatchedVecEnv):
     """N environments whose action is a latent and the (C, A) chunk that it stands for; only the chunk is carried out.
 
-    The reward is the chunk's mean. Observations are a ``Window``'s flat rows; behind those of a
-    policy that looks at pictures stand those of the features, for its critic.
+    The reward is the chunk's mean. Observations are the rows of ``flat_window``. Where the policy takes images, those
+    of the features follow, for its privileged critic.
 
     Args:
-        stages: Gymnasium's vector environments, without autoreset.
-        config: of the policy that acts: what it looks at, and C.
+        curriculum: Gymnasium's vector environments, without autoreset.
+        config: of the policy that acts: its inputs, and C.
         latent: L numbers before the chunk in an action.
     """
 
-    def __init__(self, stages: Curriculum, config: ReachyChunkConfig, latent: int) -> None:
-        envs: Any = stages.first
+    def __init__(self, curriculum: Curriculum, config: ReachyChunkConfig, latent: int) -> None:
+        envs: Any = curriculum.first
         chunk = config.chunk_size
-        self._stages, self._envs, self._chunk, self._latent = stages, envs, chunk, latent
+        self._curriculum, self._envs, self._chunk, self._latent = curriculum, envs, chunk, latent
         self._episode_steps = int(envs.get_attr("_max_episode_steps")[0])
         spaces = envs.single_observation_space
         self.action_dim = spaces["agent_pos"].shape[0]
-        features = Window(config.n_obs_steps)
         width = config.n_obs_steps * (self.action_dim + spaces["environment_state"].shape[0]) + self.action_dim
-        self._windows = [features]
-        if config.picture is not None:
-            # A critic is not taken to the robot: it learns from the features what the actor must see for itself.
-            self._windows = [Window(config.n_obs_steps, config.picture), features]
-            width += (config.n_obs_steps + 1) * self.action_dim + PICTURES * math.prod(config.picture)
+        self._histories: list[tuple[ObservationHistory, tuple[int, ...] | None]] = []
+        if config.image_shape is not None:
+            # The critic is not needed on the robot: it takes the features that the actor must find in the images.
+            self._histories.append((ObservationHistory(config.n_obs_steps, images=True), config.image_shape))
+            width += (config.n_obs_steps + 1) * self.action_dim + IMAGE_STEPS * math.prod(config.image_shape)
+        self._histories.append((ObservationHistory(config.n_obs_steps), None))
         anything = {"low": -_FAR, "high": _FAR, "dtype": np.float32}
         super().__init__(
             envs.num_envs,
@@ -81,7 +81,7 @@ class ChunkedEnvs(BatchedVecEnv):
         self.steps = 0
         """Decisions of all environments so far."""
         self.mean_reward = 0.0
-        """A decision's, since the last reset."""
+        """Per decision, since the last reset."""
 
     @property
     def chunks(self) -> int:
@@ -89,20 +89,21 @@ class ChunkedEnvs(BatchedVecEnv):
         return -(-self._episode_steps // self._chunk)
 
     def begin(self, seed: int, iteration: int) -> None:
-        """Decide with which episodes the next reset begins."""
-        self._envs = self._stages.at(iteration)
+        """Choose the episodes with which the next reset begins."""
+        self._envs = self._curriculum.at(iteration)
         self._next = round_seeds(seed, iteration, self.num_envs).start
 
     def reset(self) -> Floats:
         """Fresh episodes; (N, width)."""
         observation, _ = self._envs.reset(seed=self._next)
-        for window in self._windows:
-            window.begin(observation)
+        for history, _ in self._histories:
+            history.reset()
+        self._observe(observation)
         self._done_steps, self._rewards = 0, 0.0
         return self._flat()
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
-        """Take note of (N, L + C·A) actions."""
+        """Take (N, L + C·A) actions."""
         self._chunks = actions[:, self._latent :].reshape(self.num_envs, self._chunk, self.action_dim)
 
     def step_wait(self) -> tuple[Floats, Floats, npt.NDArray[np.bool_], list[dict[str, Any]]]:
@@ -111,24 +112,27 @@ class ChunkedEnvs(BatchedVecEnv):
         count = min(self._chunk, self._episode_steps - self._done_steps)
         for decision in range(count):
             observation, reward, _, _, _ = self._envs.step(self._chunks[:, decision])
-            for window in self._windows:
-                window.note(observation)
+            self._observe(observation)
             rewards += reward
         self._done_steps += count
         self.steps += count * self.num_envs
         self._rewards += float(rewards.mean())
         self.mean_reward = self._rewards / self._done_steps
-        # Time runs out, but nothing ends: what would have come after is worth what the critic says.
+        # Time runs out, but the task does not end: the critic's value stands for what would have followed.
         never: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)
         return self._flat(), (rewards / count).astype(np.float32), never, [{}] * self.num_envs
 
+    def _observe(self, observation: Observations) -> None:
+        for history, image_shape in self._histories:
+            history.append(*batch_inputs(observation, image_shape))
+
     def _flat(self) -> Floats:
-        return np.concatenate([window.flat() for window in self._windows], axis=1)
+        return np.concatenate([flat_window(history) for history, _ in self._histories], axis=1)
 
     def close(self) -> None:
         """Free the environments."""
-        self._stages.close()
+        self._curriculum.close()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seeds follow from ``begin``."""
+        """None for each: seeds follow from ``begin``."""
         return [None] * self.num_envs

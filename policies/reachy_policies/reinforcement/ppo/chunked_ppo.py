@@ -1,17 +1,25 @@
-"""stable-baselines3's PPO with our loss: what explores is rewarded, the rest stays near the imitation and smooth."""
+"""stable-baselines3's PPO with our loss: axes that explore follow the reward, the rest stays near the imitation."""
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from stable_baselines3 import PPO
 from torch import Tensor
 
-from reachy_policies.reinforcement.ppo.actor_critic import ChunkActorCritic, kl_divergence, log_probability
+from reachy_policies.reinforcement.ppo.actor_critic import (
+    ChunkActorCritic,
+    PolicyInputs,
+    kl_divergence,
+    log_probability,
+)
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
+
+type Gaussian = tuple[Tensor, Tensor]
+"""(B, L) means and (L,) spreads of latents."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,34 @@ class Losses:
     kl: float
     """To the collecting policy, at the end."""
     kl_to_start: float
-    """KL[π‖π0] on own states."""
+    """KL[π‖π0] on the policy's own states."""
     kl_from_start: float
-    """KL[π0‖π] on own states."""
+    """KL[π0‖π] on the policy's own states."""
     epochs: int
     sigma: float
     """rad, the mean spread."""
+
+
+class _Rollout(NamedTuple):
+    """B collected chunks."""
+
+    windows: PolicyInputs
+    latent: Tensor
+    """(B, L) as drawn."""
+    log_probability: Tensor
+    """(B,) of the latent, when it was drawn."""
+    advantages: Tensor
+    """(B,)."""
+    returns: Tensor
+    """(B,)."""
+    start: Tensor
+    """(B, C, A) plans of the imitation."""
+    start_latent: Tensor
+    """(B, L)."""
+
+    def select(self, rows: Tensor) -> "_Rollout":
+        """Some of the chunks."""
+        return _Rollout(*(part.select(rows) if isinstance(part, PolicyInputs) else part[rows] for part in self))
 
 
 class ChunkedPPO(PPO):
@@ -38,15 +68,15 @@ class ChunkedPPO(PPO):
 
     Args:
         config: ours; stable-baselines3's arguments follow from it.
-        directions: along which chunks are varied.
+        basis: directions along which chunks are varied.
         env: ``ChunkedEnvs``, maybe inside ``VecNormalize``.
         arguments: further ones of stable-baselines3's PPO.
     """
 
     policy: ChunkActorCritic
 
-    def __init__(self, config: ReinforceConfig, directions: ChunkNoiseBasis, env: Any, **arguments: Any) -> None:
-        self.reinforce, self._directions = config, directions
+    def __init__(self, config: ReinforceConfig, basis: ChunkNoiseBasis, env: Any, **arguments: Any) -> None:
+        self.reinforce, self._basis = config, basis
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You have specified a mini-batch size")  # the last may be shorter
             super().__init__(
@@ -62,71 +92,94 @@ class ChunkedPPO(PPO):
             )
 
     def learn_from_rollout(self, *, critic_only: bool) -> Losses:
-        """What ``train`` is in stable-baselines3: several epochs over the buffer."""
-        config, policy, buffer = self.reinforce, self.policy, self.rollout_buffer
-        noise_size = self._directions.size
-        latent = torch.from_numpy(buffer.swap_and_flatten(buffer.actions))[:, :noise_size]
-        old_log_probability = torch.from_numpy(buffer.swap_and_flatten(buffer.log_probs)).squeeze(-1)
-        advantages = torch.from_numpy(buffer.swap_and_flatten(buffer.advantages)).squeeze(-1)
-        returns = torch.from_numpy(buffer.swap_and_flatten(buffer.returns)).squeeze(-1)
-        with torch.no_grad():
-            seen = policy.seen(torch.from_numpy(buffer.swap_and_flatten(buffer.observations)))
-            start = policy.prior.plan_from(policy.prior.inputs_from(seen.inputs), seen.pose)
-            start_latent = self._directions.latent(start)
-            old_mean, old_sigma = self._directions.latent(policy.plan(seen)), policy.sigma.clone()
-        start_sigma = torch.full_like(old_sigma, config.sigma)
-        spread = policy.actor.offset_std
+        """Several epochs over the buffer; what ``train`` is in stable-baselines3."""
+        config, rollout = self.reinforce, self._rollout()
+        collecting = self._gaussian(rollout)
+        start = rollout.start_latent, torch.full_like(collecting[1], config.sigma)
         sums: dict[str, list[float]] = {name: [] for name in ("policy", "value", "anchor", "smooth")}
         divergence = 0.0
-        for epochs in range(1, config.epochs + 1):  # noqa: B007  (told below)
-            for rows in torch.randperm(len(returns)).split(config.batch_size):
-                some = seen.at(rows)
-                value_loss = (policy.values(some) - returns[rows]).square().mean()
-                loss = 0.5 * value_loss
-                sums["value"].append(value_loss.item())
-                if not critic_only:
-                    inputs = policy.actor.inputs_from(some.inputs)
-                    plan = policy.actor.plan_from(inputs, some.pose)
-                    mean, sigma = self._directions.latent(plan), policy.sigma
-                    ratio = (log_probability((latent[rows] - mean) / sigma, sigma) - old_log_probability[rows]).exp()
-                    gain = advantages[rows]
-                    gain = (gain - gain.mean()) / (gain.std() + 1e-8)
-                    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-                    policy_loss = -torch.minimum(gain * ratio, gain * clipped).mean()
-                    anchor = (self._directions.beside(plan - start[rows]) / spread).square().mean()
-                    smooth = jerk_penalty(plan, some.last, spread)
-                    loss = loss + policy_loss + config.anchor * anchor + config.smooth * smooth
-                    loss = loss + config.name * policy.auxiliary_feature_loss(inputs, some)
-                    if config.kl:
-                        loss = loss + config.kl * kl_divergence(mean, sigma, start_latent[rows], start_sigma).mean()
-                    for name, part in (("policy", policy_loss), ("anchor", anchor), ("smooth", smooth)):
-                        sums[name].append(part.item())
-                policy.optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(policy.parameters(), 0.5)
-                policy.optimizer.step()
+        for epochs in range(1, config.epochs + 1):  # noqa: B007  (reported below)
+            for rows in torch.randperm(len(rollout.returns)).split(config.batch_size):
+                self._update(rollout.select(rows), start[1], sums, critic_only=critic_only)
             if critic_only:
                 continue
-            with torch.no_grad():
-                mean = self._directions.latent(policy.plan(seen))
-                divergence = kl_divergence(old_mean, old_sigma, mean, policy.sigma).mean().item()
+            divergence = _mean_divergence(collecting, self._gaussian(rollout))
             if divergence > config.kl_stop:
                 break
-        with torch.no_grad():
-            now, begun = (self._directions.latent(policy.plan(seen)), policy.sigma), (start_latent, start_sigma)
-            ahead, behind = (kl_divergence(*a, *b).mean().item() for a, b in ((now, begun), (begun, now)))
+        now = self._gaussian(rollout)
         return Losses(
             **{name: float(np.mean(values)) if values else 0.0 for name, values in sums.items()},
             kl=divergence,
-            kl_to_start=ahead,
-            kl_from_start=behind,
+            kl_to_start=_mean_divergence(now, start),
+            kl_from_start=_mean_divergence(start, now),
             epochs=epochs,
-            sigma=policy.sigma.mean().item(),
+            sigma=self.policy.sigma.mean().item(),
         )
 
+    @torch.no_grad()
+    def _rollout(self) -> _Rollout:
+        buffer, policy = self.rollout_buffer, self.policy
+        names = ("observations", "actions", "log_probs", "advantages", "returns")
+        parts = (torch.from_numpy(buffer.swap_and_flatten(getattr(buffer, name))) for name in names)
+        observations, actions, log_probabilities, advantages, returns = parts
+        windows = policy.policy_inputs(observations)
+        start = policy.prior.plan_from(policy.prior.inputs_from(windows.inputs), windows.pose)
+        return _Rollout(
+            windows,
+            actions[:, : self._basis.size],
+            log_probabilities.squeeze(-1),
+            advantages.squeeze(-1),
+            returns.squeeze(-1),
+            start,
+            self._basis.latent(start),
+        )
 
-def jerk_penalty(plan: Tensor, last: Tensor, spread: Tensor) -> Tensor:
-    """Mean squared third difference of a plan that goes on from the action in force, in multiples of the spread."""
-    path = torch.cat([last[:, None], plan], dim=1)
+    @torch.no_grad()
+    def _gaussian(self, rollout: _Rollout) -> Gaussian:
+        """The policy's distribution of latents as it is now."""
+        return self._basis.latent(self.policy.plan(rollout.windows)), self.policy.sigma.clone()
+
+    def _update(self, batch: _Rollout, start_sigma: Tensor, sums: dict[str, list[float]], *, critic_only: bool) -> None:
+        """One step of the optimizer; the losses' parts go to ``sums``."""
+        policy = self.policy
+        value_loss = (policy.values(batch.windows) - batch.returns).square().mean()
+        loss = 0.5 * value_loss
+        sums["value"].append(value_loss.item())
+        if not critic_only:
+            loss = loss + self._actor_loss(batch, start_sigma, sums)
+        policy.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), 0.5)
+        policy.optimizer.step()
+
+    def _actor_loss(self, batch: _Rollout, start_sigma: Tensor, sums: dict[str, list[float]]) -> Tensor:
+        config, policy, basis = self.reinforce, self.policy, self._basis
+        spread = policy.actor.offset_std
+        inputs = policy.actor.inputs_from(batch.windows.inputs)
+        plan = policy.actor.plan_from(inputs, batch.windows.pose)
+        mean, sigma = basis.latent(plan), policy.sigma
+        ratio = (log_probability((batch.latent - mean) / sigma, sigma) - batch.log_probability).exp()
+        gain = (batch.advantages - batch.advantages.mean()) / (batch.advantages.std() + 1e-8)
+        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+        policy_loss = -torch.minimum(gain * ratio, gain * clipped).mean()
+        anchor = (basis.residue(plan - batch.start) / spread).square().mean()
+        smooth = jerk_penalty(plan, batch.windows.last_action, spread)
+        for name, part in (("policy", policy_loss), ("anchor", anchor), ("smooth", smooth)):
+            sums[name].append(part.item())
+        loss = policy_loss + config.anchor * anchor + config.smooth * smooth
+        loss = loss + config.feature_loss * policy.auxiliary_feature_loss(inputs, batch.windows)
+        if config.kl:
+            loss = loss + config.kl * kl_divergence(mean, sigma, batch.start_latent, start_sigma).mean()
+        return loss
+
+
+@torch.no_grad()
+def _mean_divergence(one: Gaussian, other: Gaussian) -> float:
+    return kl_divergence(*one, *other).mean().item()
+
+
+def jerk_penalty(plan: Tensor, last_action: Tensor, spread: Tensor) -> Tensor:
+    """Mean squared third difference of a plan that continues from the action in force, in multiples of the spread."""
+    path = torch.cat([last_action[:, None], plan], dim=1)
     third = path.diff(n=3, dim=1) if path.shape[1] > 3 else path.diff(n=1, dim=1)
     return (third / spread[:1]).square().mean()

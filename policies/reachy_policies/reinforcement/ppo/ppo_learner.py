@@ -1,14 +1,12 @@
-"""Learning by exploring: PPO around the simulator's environments, as a learner of training.py."""
+"""PPO around the simulator's environments, as a ``Learner``."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.vec_env import VecNormalize
-from torch import Tensor
 
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
@@ -17,8 +15,9 @@ from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.ppo.chunked_env import ChunkedEnvs
 from reachy_policies.reinforcement.ppo.chunked_ppo import ChunkedPPO
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
-from reachy_policies.rollouts.episode_batch import BatchPolicy, ChunkBatch
-from reachy_policies.runs.checkpoint import optimizer_tensors, restore_optimizer
+from reachy_policies.rollouts.batch_chunk_policy import BatchChunkPolicy
+from reachy_policies.rollouts.episode_batch import BatchPolicy
+from reachy_policies.runs.checkpoint import State, load_optimizer_state, optimizer_state
 
 
 class PPOLearner:
@@ -26,36 +25,36 @@ class PPOLearner:
 
     Args:
         start: plans and carries out whole chunks; it is kept as the prior.
-        stages: environments to explore in.
-        axes: places of the axes that explore.
+        curriculum: environments to explore in.
+        axes: indices of the axes that explore.
         config: how.
-        informed: with a start that looks at pictures, scales the features that its critic is shown.
+        privileged: with a start that takes images, normalises the features for its critic.
     """
 
     def __init__(
         self,
         start: ReachyChunkPolicy,
-        stages: Curriculum,
+        curriculum: Curriculum,
         axes: list[int],
         config: ReinforceConfig,
-        informed: ChunkNetwork | None = None,
+        privileged: ChunkNetwork | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self._config, self._chunk_config = config, start.config
-        directions = ChunkNoiseBasis(start.config.chunk_size, axes, start.network.action_dim)
-        self._chunked = ChunkedEnvs(stages, start.config, directions.size)
+        basis = ChunkNoiseBasis(start.config.chunk_size, axes, start.network.action_dim)
+        self._chunked = ChunkedEnvs(curriculum, start.config, basis.size)
         self._envs = VecNormalize(self._chunked, norm_obs=False, gamma=config.gamma)
         self._ppo = ChunkedPPO(
             config,
-            directions,
+            basis,
             self._envs,
             n_steps=self._chunked.chunks,
             policy_kwargs={
                 "actor": copy.deepcopy(start.network),
                 "prior": copy.deepcopy(start.network),
-                "directions": directions,
+                "basis": basis,
                 "n_obs_steps": start.config.n_obs_steps,
-                "informed": informed,
+                "privileged": privileged,
                 "config": config,
             },
         )
@@ -63,10 +62,10 @@ class PPOLearner:
 
     @property
     def env_steps(self) -> int:
-        """Decisions so far."""
+        """Decisions of all environments so far."""
         return self._chunked.steps
 
-    def round(self, iteration: int) -> dict[str, float]:
+    def train_iteration(self, iteration: int) -> dict[str, float]:
         """Whole episodes in all environments, then several epochs over them."""
         ppo, chunked = self._ppo, self._chunked
         chunked.begin(self._config.seed, iteration)
@@ -76,9 +75,9 @@ class PPOLearner:
         losses = ppo.learn_from_rollout(critic_only=iteration <= self._config.warmup)
         return {"collected_reward": chunked.mean_reward, **asdict(losses)}
 
-    def acting(self) -> BatchPolicy:
+    def eval_policy(self) -> BatchPolicy:
         """The mean plan."""
-        return ChunkBatch(self._ppo.policy.actor, self._chunk_config)
+        return BatchChunkPolicy(self._ppo.policy.actor, self._chunk_config)
 
     def policy(self) -> ReachyChunkPolicy:
         """A LeRobot policy with the actor's weights."""
@@ -86,29 +85,23 @@ class PPOLearner:
         policy.network.load_state_dict(self._ppo.policy.actor.state_dict())
         return policy.eval()
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Actor, prior, critic, spreads and Adam's moments."""
-        return {**self._ppo.policy.state_dict(), **optimizer_tensors(self._ppo.policy.optimizer)}
-
-    def numbers(self) -> dict[str, Any]:
-        """The running scale of rewards, the steps and the rates."""
-        scale = self._envs.ret_rms
-        rates = [group["lr"] for group in self._ppo.policy.optimizer.param_groups]
+    def state_dict(self) -> dict[str, Any]:
+        """Actor, prior, critic, spreads, Adam's moments and rates, the running scale of rewards, and the decisions."""
+        policy, scale = self._ppo.policy, self._envs.ret_rms
         return {
-            "scale": [float(scale.mean), float(scale.var), float(scale.count)],
+            "actor_critic": policy.state_dict(),
+            "optimizer": optimizer_state(policy.optimizer),
+            "reward_scale": [float(scale.mean), float(scale.var), float(scale.count)],
             "env_steps": self._chunked.steps,
-            "rates": rates,
         }
 
-    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Go back to a checkpoint."""
+    def load_state_dict(self, state: State) -> None:
+        """Return to a checkpoint."""
         policy, scale = self._ppo.policy, self._envs.ret_rms
-        policy.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("optimizer.")})
-        restore_optimizer(policy.optimizer, tensors)
-        scale.mean, scale.var, scale.count = (np.float64(value) for value in numbers["scale"])
-        self._chunked.steps = numbers["env_steps"]
-        for group, rate in zip(policy.optimizer.param_groups, numbers["rates"], strict=True):
-            group["lr"] = rate
+        policy.load_state_dict(state["actor_critic"])
+        load_optimizer_state(policy.optimizer, state["optimizer"])
+        scale.mean, scale.var, scale.count = (np.float64(value) for value in state["reward_scale"])
+        self._chunked.steps = state["env_steps"]
 
     def halve_learning_rates(self) -> None:
         """Halve the rates."""

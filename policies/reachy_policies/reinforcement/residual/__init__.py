@@ -1,1 +1,1 @@
-"""TD3 on a residual over a frozen policy."""
+"""TD3 on the bounded correction of a frozen policy."""

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class Critics(nn.Module):
-    """C critics of a correction, each with layer normalisation, which keeps them from overrating what nobody tried.
+    """C critics of a correction.
+
+    Layer normalisation keeps them from overrating actions that were never tried.
 
     Args:
         count: C.
@@ -32,7 +34,7 @@ class Critics(nn.Module):
         )
 
     def forward(self, normalised: Tensor, correction: Tensor) -> Tensor:
-        """(B, F), (B, axes) → (C, B) value, in rewards a decision."""
+        """(B, F), (B, axes) → (C, B) value, in rewards per decision."""
         inputs = torch.cat([normalised, correction], dim=-1)
         values: Tensor = self.layers(inputs.expand(self._count, -1, -1))
         return values.squeeze(-1)

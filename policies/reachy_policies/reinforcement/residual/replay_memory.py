@@ -1,14 +1,17 @@
-"""What was tried, to learn from again and again: whole episodes, half of each batch from the teacher's.
+"""Replay memory of whole episodes; a share of each batch comes from the expert's.
 
-Episodes are kept as they were observed, step by step; windows of observations are cut when they are drawn:
-windows of four would take four times the room in memory and in checkpoints.
+Episodes are kept as they were observed, step by step, and windows of observations are cut when they are drawn: windows
+of four would take four times the room in memory and in checkpoints.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from reachy_policies.data.windows import past, steps_around
 
 type Features = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """A window's parts → (B, F)."""
@@ -25,7 +28,7 @@ class Episodes:
     last_action: Tensor
     """(E, S+1, A) in force at that observation."""
     base_action: Tensor
-    """(E, S+1, A) what the base wanted then: kept, so that a slow base never runs twice for it."""
+    """(E, S+1, A) the base's action then: kept, so that a slow base never runs twice for it."""
     correction: Tensor
     """(E, S, axes) in [−1, 1], shares of the reach."""
     reward: Tensor
@@ -34,27 +37,26 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.reward)
 
-    def window(self, episode: Tensor, step: Tensor, history: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def window(self, episode: Tensor, step: Tensor, n_obs_steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs of the residual network at (B,) steps of (B,) episodes; an episode's first observation repeats."""
-        steps = (step[:, None] + torch.arange(1 - history, 1)).clamp_min(0)
-        seen = episode[:, None], steps
-        now = episode, step
-        return self.state[seen], self.environment_state[seen], self.last_action[now], self.base_action[now]
+        steps, _ = steps_around(step, past(n_obs_steps), 0, self.state.shape[1] - 1)
+        rows, now = (episode[:, None], steps), (episode, step)
+        return self.state[rows], self.environment_state[rows], self.last_action[now], self.base_action[now]
 
     def latest(self, count: int) -> "Episodes":
-        """The last of them."""
+        """The last ``count`` episodes."""
         return Episodes(**{name: value[-count:] for name, value in vars(self).items()})
 
 
 def joined(first: Episodes, second: Episodes) -> Episodes:
-    """All of both."""
-    return Episodes(**{field.name: torch.cat([getattr(one, field.name) for one in (first, second)])
-                       for field in fields(Episodes)})  # fmt: skip
+    """All episodes of both."""
+    names = [field.name for field in fields(Episodes)]
+    return Episodes(**{name: torch.cat([getattr(first, name), getattr(second, name)]) for name in names})
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B decisions, each with what came of it."""
+    """B decisions with their outcomes."""
 
     now: Tensor
     """(B, F) features."""
@@ -70,49 +72,51 @@ class Batch:
     """(B,) of what comes after."""
 
 
-class Memory:
-    """The teacher's episodes, and the latest of one's own.
+class ReplayMemory:
+    """The expert's episodes, and the latest of the policy's own.
 
     Args:
         capacity: own episodes kept.
-        history: T, observations in a window.
-        n_step: decisions whose rewards count as they were, before the critic's word counts.
+        n_obs_steps: T, observations in a window.
+        n_step: decisions whose rewards count as they were, before the critics' value counts.
         gamma: discount of a decision.
-        demonstrated: share of a batch that is the teacher's.
+        demonstration_share: of a batch, from the expert's episodes.
     """
 
-    def __init__(self, capacity: int, history: int, n_step: int, gamma: float, demonstrated: float) -> None:
-        self._capacity, self._history, self._n_step = capacity, history, n_step
-        self._gamma, self._share = gamma, demonstrated
-        self.taught: Episodes | None = None
+    def __init__(self, capacity: int, n_obs_steps: int, n_step: int, gamma: float, demonstration_share: float) -> None:
+        self._capacity, self._n_obs_steps, self._n_step = capacity, n_obs_steps, n_step
+        self._gamma, self._share = gamma, demonstration_share
+        self.demonstrations: Episodes | None = None
         self.own: Episodes | None = None
 
-    def be_taught(self, episodes: Episodes) -> None:
-        """The teacher's episodes, which stay."""
-        self.taught = joined(self.taught, episodes) if self.taught else episodes
+    def add_demonstrations(self, episodes: Episodes) -> None:
+        """Add the expert's episodes, which stay."""
+        self.demonstrations = joined(self.demonstrations, episodes) if self.demonstrations else episodes
 
-    def keep(self, episodes: Episodes) -> None:
-        """Own episodes; the oldest give way."""
+    def add(self, episodes: Episodes) -> None:
+        """Add the policy's own episodes; the oldest are dropped."""
         self.own = (joined(self.own, episodes) if self.own else episodes).latest(self._capacity)
 
-    def draw(self, count: int, features: Features) -> Batch:
-        """A batch of ``count`` decisions, some of the teacher's."""
+    def sample(self, count: int, features: Features) -> Batch:
+        """A batch of ``count`` decisions, some of the expert's."""
         assert self.own is not None
-        if self.taught is None:
-            return self._drawn(self.own, count, features)
-        taught = round(self._share * count)
-        halves = self._drawn(self.taught, taught, features), self._drawn(self.own, count - taught, features)
-        return Batch(*(torch.cat([getattr(half, field.name) for half in halves]) for field in fields(Batch)))
+        if self.demonstrations is None:
+            return self._sample(self.own, count, features)
+        demonstrated = round(self._share * count)
+        first = self._sample(self.demonstrations, demonstrated, features)
+        second = self._sample(self.own, count - demonstrated, features)
+        names = [field.name for field in fields(Batch)]
+        return Batch(**{name: torch.cat([getattr(first, name), getattr(second, name)]) for name in names})
 
-    def _drawn(self, episodes: Episodes, count: int, features: Features) -> Batch:
+    def _sample(self, episodes: Episodes, count: int, features: Features) -> Batch:
         length = episodes.reward.shape[1]
         episode, step = torch.randint(len(episodes), (count,)), torch.randint(length, (count,))
         ahead = torch.arange(self._n_step)
         steps = step[:, None] + ahead
         rewards = episodes.reward[episode[:, None], steps.clamp_max(length - 1)]
         then = (step + self._n_step).clamp_max(length)
-        looks = torch.cat([step, step + 1, then])
-        now, soon, after = features(*episodes.window(episode.repeat(3), looks, self._history)).chunk(3)
+        windows = episodes.window(episode.repeat(3), torch.cat([step, step + 1, then]), self._n_obs_steps)
+        now, soon, after = features(*windows).chunk(3)
         return Batch(
             now,
             soon,
@@ -122,13 +126,13 @@ class Memory:
             discount=self._gamma ** (then - step).float(),
         )
 
-    def tensors(self) -> dict[str, Tensor]:
-        """All that is kept."""
-        kinds = (("taught", self.taught), ("own", self.own))
-        return {f"{kind}.{name}": value for kind, kept in kinds if kept for name, value in vars(kept).items()}
+    def state_dict(self) -> dict[str, Any]:
+        """All episodes."""
+        kinds = {"demonstrations": self.demonstrations, "own": self.own}
+        return {kind: dict(vars(episodes)) for kind, episodes in kinds.items() if episodes}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what ``tensors`` gave."""
-        for kind in ("taught", "own"):
-            found = {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(kind)}
-            setattr(self, kind, Episodes(**found) if found else None)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what ``state_dict`` gave."""
+        self.demonstrations, self.own = (
+            Episodes(**state[kind]) if kind in state else None for kind in ("demonstrations", "own")
+        )

@@ -1,4 +1,4 @@
-"""How a residual learns; what it shares with the other methods it inherits."""
+"""Settings of learning a residual; those that it shares with the other methods are inherited."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 
 @dataclass(frozen=True)
 class ResidualConfig(ReinforceConfig):
-    """TD3 on the correction of a frozen policy, with the teacher's episodes in the memory.
+    """TD3 on the correction of a frozen policy, with the expert's episodes in the memory.
 
-    Of what exploration knows it uses seed, iterations, max_seconds, finish, num_envs, hidden, n_obs_steps, explore,
+    Of the inherited settings it uses seed, iterations, max_seconds, finish, num_envs, hidden, n_obs_steps, explore,
     sigma, batch_size, lr, critic_lr, gamma, smooth, warmup, eval_every, eval_episodes, checkpoints and threads.
     """
 
@@ -23,16 +23,16 @@ class ResidualConfig(ReinforceConfig):
     """How much of the exploration is left after one decision. Independent noise at each would only shake the head."""
     ramp: int = 100_000
     """Decisions over which the share of environments in which the correction acts grows from none to all."""
-    taught: int = 2
-    """Episodes of the teacher in each environment, before anything else; 0 for none."""
-    demonstrated: float = 0.5
-    """Share of them in each batch."""
+    demonstrations: int = 2
+    """Episodes of the expert in each environment, before anything else; 0 for none."""
+    demonstration_share: float = 0.5
+    """Their share of each batch."""
     memory: int = 1_000
-    """Own episodes kept."""
+    """The policy's own episodes that are kept."""
     n_step: int = 3
     critics: int = 2
     updates: int = 200
-    """Of the critics, each round; every second one also of the actor."""
+    """Updates of the critics per iteration; every second one is also of the actor."""
     batch_size: int = 256
     lr: float = 3e-4
     gamma: float = 0.95
@@ -41,13 +41,13 @@ class ResidualConfig(ReinforceConfig):
     """Share of the critics in the targets at each update."""
     smooth: float = 0.5
     """Weight of the squared change of the correction, in shares of its bound, from one decision to the next. On hard
-    ``track`` the commands' jerk rose from 197 to 210–230 rad/s³ with it; with a tenth of it, in a run of three rounds
-    that had twice the critics and updates, to 453."""
+    ``track`` the commands' jerk rose from 197 to 210–230 rad/s³ with it; with a tenth of it, in a run of three
+    iterations that had twice the critics and updates, to 453."""
     warmup: int = 2
-    """Rounds in which only the critics learn."""
+    """Iterations in which only the critics learn."""
     eval_every: int = 2
     checkpoints: bool = False
-    """Each would hold the frozen policy once more."""
+    """Off: each checkpoint would hold a copy of the frozen policy."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,8 +55,8 @@ class ResidualConfig(ReinforceConfig):
         small = [name for name in counts if getattr(self, name) < 1]
         if small:
             raise ValueError(f"{', '.join(small)} must be at least 1")
-        shares = [name for name in ("fade", "demonstrated") if not 0 <= getattr(self, name) < 1]
+        shares = [name for name in ("fade", "demonstration_share") if not 0 <= getattr(self, name) < 1]
         if shares:
             raise ValueError(f"{', '.join(shares)} must lie in 0 ≤ share < 1")
         if not 0 < self.alpha <= 1:
-            raise ValueError("0 < alpha ≤ 1 rad is wanted")
+            raise ValueError(f"alpha must lie in (0, 1] rad, got {self.alpha}")

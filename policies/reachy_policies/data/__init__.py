@@ -1,0 +1,1 @@
+"""Recorded demonstrations as tensors: whole datasets, windows, frames and images."""

@@ -1,0 +1,38 @@
+"""The learning curve of an imitation, as a table and as a plot."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from reachy_policies.figures import encode_figure
+from reachy_policies.imitation.supervised import Progress
+
+
+def points_csv(points: Sequence[Any]) -> bytes:
+    """Dataclasses as CSV, one per row."""
+    rows = [asdict(point) for point in points]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def plot_learning_curve(history: Sequence[Progress]) -> bytes:
+    """Training and held-out loss over the steps, and the held-out error of the plans; PNG."""
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    steps = [progress.step for progress in history]
+    left.plot(steps, [progress.train_loss for progress in history], label="training")
+    left.plot(steps, [progress.held_out_loss for progress in history], label="held-out episodes")
+    best = min(history, key=lambda progress: progress.held_out_loss)
+    left.axvline(best.step, color="0.6", linestyle=":", label="kept")
+    left.set(xlabel="step", ylabel="loss")
+    left.legend(frameon=False)
+    right.plot(steps, [1e3 * progress.held_out_error for progress in history], color="tab:orange")
+    right.set(xlabel="step", ylabel="held-out error of plans\n(thousandths of m or rad)", ylim=(0, None))
+    return encode_figure(figure)

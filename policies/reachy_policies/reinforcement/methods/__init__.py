@@ -1,0 +1,1 @@
+"""The command's methods: from a start and a method's name to a run on disk."""

@@ -1,0 +1,109 @@
+"""What a training in the simulator is of: task, variant, method and start; and whether a folder holds it already."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
+from reachy_policies.rollouts.episode_batch import BatchPolicy, Envs
+from reachy_policies.runs.layout import TRAINING, is_run
+from reachy_policies.runs.resumable import different_settings
+from reachy_policies.runs.run import Run, open_run, weights_digest
+
+METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc", "residual")
+_NOT_IDENTITY = ("max_seconds", "threads", "checkpoints")
+"""Settings that may change before a training is resumed."""
+
+
+@dataclass(frozen=True)
+class ReinforceSpec:
+    """What is to be learned, where, and from what."""
+
+    task: str
+    variant: str
+    """Or several, separated by commas: a curriculum."""
+    tier: str
+    reward: str
+    randomization: str
+    method: str
+    start: Path | None
+    """The imitation run; None for ``scratch``."""
+    policy_hz: int
+    control_hz: int
+    environment_state: tuple[str, ...]
+    obs_type: str = "state"
+    """What the policy takes: ``state`` for perception's features, ``pixels`` for the camera's images."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants one after another; evaluations are in the last."""
+        return tuple(self.variant.split(","))
+
+
+@dataclass(frozen=True)
+class SimFactory:
+    """What the simulator provides: injected, because learning does not import it."""
+
+    envs: Callable[[str, str, int], Envs]
+    """Environments of a tier and a variant to learn in, without autoreset."""
+    eval_envs: Callable[[int], Envs]
+    """Environments to evaluate in."""
+    expert: Callable[[int, int], BatchPolicy]
+    """The scripted expert for N environments, by the first seed of their episodes."""
+
+
+def open_start(spec: ReinforceSpec) -> Run | None:
+    """The run that a training starts from; None for ``scratch``.
+
+    Raises:
+        WrongUseError: the folder is not a run.
+        RefusedError: it was trained for another task, or on other features.
+    """
+    if spec.start is None:
+        return None
+    run = open_run(spec.start)
+    card = run.card
+    if card.task != spec.task:
+        raise RefusedError(f"{spec.start} was trained for {card.task}, not for {spec.task}")
+    if card.environment_state != spec.environment_state:
+        raise RefusedError(
+            f"{spec.start} was trained on {', '.join(card.environment_state)}; {spec.task} gives "
+            f"{', '.join(spec.environment_state)}"
+        )
+    return run
+
+
+def identity_of(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
+    """What makes a training this one, by the names of its settings; its duration does not."""
+    settings = {name: value for name, value in asdict(config).items() if name not in _NOT_IDENTITY}
+    names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz", "obs_type")
+    own = {name: getattr(spec, name) for name in names}
+    return {**own, "start": weights_digest(start.path) if start else "", **settings}
+
+
+def is_finished(out: Path, spec: ReinforceSpec, config: ReinforceConfig) -> bool:
+    """Whether a folder holds this very training, whole.
+
+    Raises:
+        RefusedError: it holds another one, or something else.
+    """
+    if not is_run(out):
+        if out.is_file() or (out.exists() and {path.name for path in out.iterdir()} - {TRAINING}):
+            raise RefusedError(f"{out} is not a run and not empty. Choose another --out")
+        return False
+    settings, identity = open_run(out).card.settings, identity_of(spec, config, open_start(spec))
+    other = different_settings(identity, {name: settings.get(name) for name in identity})
+    if other:
+        raise RefusedError(
+            f"{out} holds a finished run with another {', '.join(other)}. Choose another --out, or --fresh"
+        )
+    return True
+
+
+def discard(out: Path) -> None:
+    """Delete a run, finished or not."""
+    if is_run(out) or (out / TRAINING).is_dir():
+        shutil.rmtree(out)

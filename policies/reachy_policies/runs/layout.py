@@ -1,0 +1,46 @@
+"""Names and schema versions of a run's files. Imports nothing heavy, so that light code can ask what a folder is.
+
+::
+
+    runs/look_at/
+        pretrained_model/     config.json, model.safetensors, LeRobot's processors
+        card.json  README.md  task, method, rates, features, dataset and its hash, seed, versions, result
+        examples.safetensors  a few observations, by which an exported graph is compared with torch
+        curve.csv  curve.png
+        start/                the pretrained_model of the run that it was improved from
+        checkpoints/          earlier weights, a run each, named by their iteration
+        training/             while it is unfinished: last.safetensors, best.safetensors, checkpoints/
+"""
+
+from pathlib import Path
+
+MODEL, WEIGHTS, CONFIG = "pretrained_model", "model.safetensors", "config.json"
+CARD, README, EXAMPLES = "card.json", "README.md", "examples.safetensors"
+CURVE_CSV, CURVE_PNG = "curve.csv", "curve.png"
+START = "start"
+CHECKPOINTS = "checkpoints"
+TRAINING = "training"
+LAST, BEST = "last.safetensors", "best.safetensors"
+CARD_SCHEMA = 2
+CHECKPOINT_SCHEMA = 2
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a finished run."""
+    return (path / CARD).is_file()
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder holds a training that can be resumed."""
+    return (path / TRAINING / LAST).is_file()
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The folder itself if it is a run, else its runs ``seed-0``, ``seed-1`` …, one for each training seed."""
+    return [path] if is_run(path) else numbered_runs(path, "seed-*")
+
+
+def numbered_runs(path: Path, pattern: str) -> list[Path]:
+    """The runs in a folder whose names fit a pattern, in the order of their numbers: 5 before 10."""
+    runs = [card.parent for card in path.glob(f"{pattern}/{CARD}")]
+    return sorted(runs, key=lambda folder: (len(folder.name), folder.name))

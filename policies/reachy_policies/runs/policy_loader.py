@@ -1,0 +1,90 @@
+"""The one way from a run to its policy: LeRobot's object, a policy of the robot's control loop, or one of many at once.
+
+Try it: reachy-kit eval runs/look_at --task look_at
+"""
+
+import numpy as np
+import torch
+from lerobot.policies.pretrained import PreTrainedPolicy
+
+import reachy_policies.models.residual  # noqa: F401  (registers the kind)
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.inference.chunked import ChunkedPolicy
+from reachy_kit.runtime.inference.history import Floats
+from reachy_kit.runtime.interface import Policy
+from reachy_policies.models.chunk import ReachyChunkPolicy
+from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy, LeRobotPolicy
+from reachy_policies.models.pretrained import Processors, load_pretrained
+from reachy_policies.rollouts.batch_chunk_policy import BatchChunkPolicy
+from reachy_policies.rollouts.episode_batch import BatchPolicy
+from reachy_policies.runs.layout import MODEL
+from reachy_policies.runs.run import Run
+
+
+def load_policy(run: Run) -> tuple[PreTrainedPolicy, Processors]:
+    """A run's policy of any kind, and its processors.
+
+    Raises:
+        RefusedError: its files are missing or damaged.
+    """
+    return load_pretrained(run.path / MODEL)
+
+
+def load_chunk_policy(run: Run) -> ReachyChunkPolicy:
+    """A run's chunk policy.
+
+    Raises:
+        RefusedError: it is a policy of another kind, or its files are missing or damaged.
+    """
+    if run.card.policy != ReachyChunkPolicy.name:
+        raise RefusedError(
+            f"{run.path} is a policy of LeRobot's kind {run.card.policy}, which can be evaluated from torch. "
+            f"Only the chunk policy ({ReachyChunkPolicy.name}) can be exported, or improved by reinforcement"
+        )
+    policy, _ = load_policy(run)
+    assert isinstance(policy, ReachyChunkPolicy)
+    return policy
+
+
+def single_policy(run: Run) -> Policy:
+    """A run's policy for the robot's control loop; the chunk policy with the history and queue of a bundle.
+
+    Raises:
+        RefusedError: its files are missing or damaged.
+    """
+    if run.card.policy != ReachyChunkPolicy.name:
+        return LeRobotPolicy(lerobot_batch_policy(run))
+    policy = load_chunk_policy(run)
+    config = policy.config
+
+    def predict(state: Floats, sensed: Floats, last_action: Floats) -> Floats:
+        noise = torch.zeros(len(state), config.chunk_size, last_action.shape[-1])
+        with torch.no_grad():
+            inputs = (torch.from_numpy(part) for part in (state, sensed, last_action))
+            return np.asarray(policy.network(*inputs, noise).numpy())
+
+    image_size = None if config.image_shape is None else (config.image_shape[1], config.image_shape[2])
+    coefficient = config.temporal_ensemble_coeff
+    return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps, coefficient, image_size)
+
+
+def batch_policy(run: Run) -> BatchPolicy:
+    """A run's policy for many environments at once.
+
+    Raises:
+        RefusedError: its files are missing or damaged.
+    """
+    if run.card.policy == ReachyChunkPolicy.name:
+        policy = load_chunk_policy(run)
+        if policy.config.temporal_ensemble_coeff is None:
+            return BatchChunkPolicy(policy.network, policy.config)
+    return lerobot_batch_policy(run)
+
+
+def lerobot_batch_policy(run: Run) -> LeRobotBatchPolicy:
+    """A run's policy for many environments at once, acting as LeRobot runs it, whatever its kind.
+
+    Raises:
+        RefusedError: its files are missing or damaged.
+    """
+    return LeRobotBatchPolicy(*load_policy(run), run.card.settings.get("instruction", run.card.task))

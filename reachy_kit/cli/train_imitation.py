@@ -114,6 +114,6 @@ def _show(run: "Run", out: Path) -> None:
         if error is None
         else f"; its plans for the held-out episodes are off by {1e3 * error:.1f} thousandths (m and rad)"
     )
-    kept = f"round {card.result['dagger_round']}, " if card.method == "dagger" else ""
+    kept = f"round {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")

@@ -195,18 +195,15 @@ def _draw(episode: "WorstEpisode", task: str, tier: str) -> "list[Image]":
 
 
 def _replay(episode: "WorstEpisode", task: str, tier: str) -> "tuple[list[Array], list[Array]]":
-    """The (9,) state and the (3,) target, m, base frame, before each decision of an episode that is run again."""
+    """The (9,) state and the (3,) target, m, base frame, after each decision of an episode that is run again."""
+    from reachy_policies.rollouts.episode_batch import transitions
+
     group, states, targets = episode.group, [], []
     policy = group.policies[episode.training]([episode.seed])
     options = {"tier": tier, "variant": episode.variant, "policy_hz": group.hz, **_observed([group])}
     with contextlib.closing(make_envs(task, 1, **options)) as envs:
         simulation = envs.unwrapped.simulation
-        observation, _ = envs.reset(seed=episode.seed)
-        policy.begin(observation)
-        over = False
-        while not over:
+        for _ in transitions(envs, policy, episode.seed):
             states.append(simulation.view.state[0].copy())
             targets.append(simulation.target[0].copy())
-            observation, _, _, truncated, _ = envs.step(policy.act(observation))
-            over = bool(np.asarray(truncated).any())
     return states, targets

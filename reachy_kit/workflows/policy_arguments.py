@@ -14,6 +14,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.workflows.sim_factory import BatchExpert
+from reachy_policies.runs.layout import CONFIG, MODEL, is_run, run_folders
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -63,7 +64,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
         scripted = RandomPolicy(SCRIPTED_HZ) if random else single_expert_policy(task, SCRIPTED_HZ, oracle=oracle)
         return LoadedPolicy(argument, scripted, SCRIPTED_HZ, None)
     path = Path(argument)
-    if (path / "card.json").is_file():
+    if is_run(path):
         from reachy_policies.runs.policy_loader import single_policy
         from reachy_policies.runs.run import open_run
 
@@ -93,9 +94,9 @@ def image_width(argument: str) -> int:
     from reachy_kit.runtime.recording.schema import IMAGE
 
     try:
-        if not (Path(argument) / "card.json").is_file():
+        if not is_run(Path(argument)):
             return (image_size(read_bundle(Path(argument))) or (0, 0))[1]
-        inputs = json.loads((Path(argument) / "pretrained_model" / "config.json").read_text())["input_features"]
+        inputs = json.loads((Path(argument) / MODEL / CONFIG).read_text())["input_features"]
         return int(inputs[IMAGE]["shape"][2]) if IMAGE in inputs else 0
     except (KitError, OSError, ValueError, KeyError, TypeError):
         return 0  # a scripted policy, or damaged files: loading them says so
@@ -109,7 +110,7 @@ def takes_images(argument: str) -> bool:
 def is_group(argument: str) -> bool:
     """Whether an argument is NAME=DIR, or a folder of runs, one for each training seed."""
     name, path = _split_name(argument)
-    return name is not None or (not (path / "card.json").is_file() and any(path.glob("seed-*/card.json")))
+    return name is not None or (not is_run(path) and bool(run_folders(path)))
 
 
 def open_groups(arguments: Sequence[str], task: str, features: tuple[str, ...]) -> "list[TrainingGroup]":

@@ -51,7 +51,7 @@ class BatchExpert:
         self._policy = expert_policy(task, hz, len(seeds), oracle=oracle)
         self._seeds = np.array(seeds, dtype=np.uint64)
 
-    def begin(self, observation: Observations) -> None:
+    def reset(self) -> None:
         """Start new episodes in all environments."""
         self._policy.reset(np.arange(len(self._seeds)), self._seeds, np.zeros_like(self._seeds))
 

@@ -58,8 +58,8 @@ def to_the_goal() -> tuple[str, float, str, float]:
 
     Median of five seeds, as training saw it every five rounds on episodes kept aside; limit 60 s.
     """
-    from reachy_kit.workflows.training.train_rl import train_rl
     from reachy_kit.workflows.training.train_imitation import train_imitation
+    from reachy_kit.workflows.training.train_rl import train_rl
 
     dataset, goal = demonstrations("track", "hard"), RATIO * expert_error("track", "hard")
     reached = []

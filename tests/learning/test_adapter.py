@@ -10,14 +10,14 @@ import torch
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
-from reachy_kit.workflows.policy_arguments import load_policy
-from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.policy_arguments import load_policy
+from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.frames import Frames
 from reachy_policies.data.windows import cut_windows

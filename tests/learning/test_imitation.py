@@ -13,12 +13,12 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
 from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.windows import cut_windows
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes

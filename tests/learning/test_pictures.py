@@ -8,13 +8,13 @@ import torch
 from typer.testing import CliRunner
 
 from reachy_kit.cli.main import app
-from reachy_kit.workflows.training.train_rl import train_rl
-from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
+from reachy_kit.workflows.training.train_imitation import train_imitation
+from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.data.demonstrations import load_demonstrations, load_images
 from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE, resize_images
 from reachy_policies.export import export

@@ -22,7 +22,7 @@ from reachy_kit.workflows.sim_factory import make_envs
 from reachy_kit.workflows.training.train_imitation import prepare_run, train_imitation
 
 if TYPE_CHECKING:
-    from reachy_policies.imitation.dagger import Corrected
+    from reachy_policies.imitation.dagger import DaggerIteration
     from reachy_policies.runs.run import Run
     from reachy_sim.tasks.variants import Variant
 
@@ -69,7 +69,7 @@ def train_dagger(
     """
     layout, variant = _correctable(dataset, task)
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.imitation.dagger import save_rounds
+        from reachy_policies.imitation.dagger import save_dagger
         from reachy_policies.runs.run import dataset_digest
     prepare_run(out, fresh=fresh, reporter=reporter)
     given = dict(settings or {})
@@ -86,15 +86,15 @@ def train_dagger(
     growth = _Growth(grown, layout, variant, start, seed, reporter)
     error = variant.task.spec.error
     runs: list[Run] = []
-    table: list[Corrected] = []
+    table: list[DaggerIteration] = []
     for index in range(rounds + 1):
         if index:
             growth.correct(runs[-1], start + index * episodes)
-        runs.append(_fit_once(folder / f"round-{index}", grown, policy, seed, given, reporter))
+        runs.append(_fit_once(folder / f"iteration-{index}", grown, policy, seed, given, reporter))
         table.append(_evaluate(index, runs[-1], variant))
         score = f"success {100 * table[-1].success:.0f} %, {error.name} {error.text(table[-1].error)}"
         reporter.note(f"round {index}: {table[-1].episodes} episodes, {score}")
-    return save_rounds(out, runs, table, error)
+    return save_dagger(out, runs, table, error)
 
 
 def _correctable(dataset: Path, task: str) -> "tuple[DatasetLayout, Variant]":
@@ -146,9 +146,10 @@ def _fit_once(
     folder: Path, dataset: Path, policy: str, seed: int, settings: dict[str, Any], reporter: Reporter
 ) -> "Run":
     """The run of a round, trained unless it is there already."""
+    from reachy_policies.runs.layout import is_run
     from reachy_policies.runs.run import open_run
 
-    if (folder / "card.json").is_file():
+    if is_run(folder):
         return open_run(folder)
     return train_imitation(dataset, folder, policy=policy, seed=seed, settings=settings, reporter=reporter)
 
@@ -167,7 +168,8 @@ class _Growth:
 
     def correct(self, run: "Run", wanted: int) -> None:
         """Let the policy act until the dataset holds ``wanted`` episodes, with the expert's answers as actions."""
-        from reachy_policies.imitation.dagger import Corrections
+        from reachy_policies.imitation.dagger import ExpertRelabeler
+        from reachy_policies.runs.policy_loader import single_policy
         from reachy_sim.tasks import single_expert_policy
 
         with self.reporter.working("opening the dataset"):
@@ -179,13 +181,13 @@ class _Growth:
         perception = self.layout.provenance.get("perception", "geometry")
         with open_session("sim", self.variant, perception, camera=False) as session:
             self._require_features(session)
-            corrections = Corrections(
+            corrections = ExpertRelabeler(
                 recorder, lambda seed: single_expert_policy(task, hz, seed), hz, session.robot.control_hz
             )
             with self.reporter.progress("correcting", total=wanted, done=first) as advance:
                 before = self.demonstrations
                 for episode_seed in dagger_seeds(self.seed)[first - before : wanted - before]:
-                    run_episode(session, self.variant, run.policy(), episode_seed, hz, corrections)
+                    run_episode(session, self.variant, single_policy(run), episode_seed, hz, corrections)
                     advance()
 
     def _require_features(self, session: Session) -> None:
@@ -194,18 +196,18 @@ class _Growth:
             raise RefusedError(f"the dataset holds {there}; the perception gives {here}. Record it again with this kit")
 
 
-def _evaluate(index: int, run: "Run", variant: "Variant") -> "Corrected":
+def _evaluate(index: int, run: "Run", variant: "Variant") -> "DaggerIteration":
     """Evaluate a round on the episodes that are the same for each."""
-    from reachy_policies.evaluation.groups import batch_policy
-    from reachy_policies.imitation.dagger import Corrected
-    from reachy_policies.rollouts.episode_batch import play
+    from reachy_policies.imitation.dagger import DaggerIteration
+    from reachy_policies.rollouts.episode_batch import run_episodes
+    from reachy_policies.runs.policy_loader import batch_policy
 
     envs = make_envs(
         variant.task.name, EVAL_EPISODES, tier="kinematic", variant=variant.name, policy_hz=run.card.policy_hz
     )
     try:
-        batch = play(envs, batch_policy(run), VALIDATION_SEEDS.start)
+        batch = run_episodes(envs, batch_policy(run), VALIDATION_SEEDS.start)
     finally:
         envs.close()
     success, error = float(batch.success.mean()), float(batch.mean_error.mean())
-    return Corrected(index, run.card.episodes, success, error, run.card.seconds)
+    return DaggerIteration(index, run.card.episodes, success, error, run.card.seconds)

@@ -18,6 +18,7 @@ from reachy_kit.workflows.reporter import SILENT, Reporter
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
+from reachy_policies.runs.layout import is_run
 
 type Method = Literal["imitation", "dagger", "rl"]
 _TRAININGS: dict[str, Callable[..., Any]] = {"imitation": train_imitation, "dagger": train_dagger, "rl": train_rl}
@@ -49,7 +50,7 @@ def train_seeds(
 
     def train(seed: int) -> str | None:
         own = _arguments_of_seed(arguments, folders[seed], seed)
-        if method != "rl" and not own.get("fresh") and (folders[seed] / "card.json").is_file():
+        if method != "rl" and not own.get("fresh") and is_run(folders[seed]):
             return None  # reinforcement learning itself checks that a finished run is this very one
         folders[seed].parent.mkdir(parents=True, exist_ok=True)
         process = _start(method, own)

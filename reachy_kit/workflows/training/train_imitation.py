@@ -18,7 +18,7 @@ from reachy_kit.workflows.training.build_config import build_config, refuse_rest
 if TYPE_CHECKING:
     from reachy_policies.data.demonstrations import Demonstrations
     from reachy_policies.imitation.behavior_cloning import TrainResult
-    from reachy_policies.imitation.supervised import FittingConfig, OnProgress, Progress
+    from reachy_policies.imitation.supervised import OnProgress, Progress, SupervisedConfig
     from reachy_policies.runs.run import Run
 
 
@@ -59,17 +59,17 @@ def train_imitation(
     """
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.data.demonstrations import windows
+        from reachy_policies.data.windows import cut_windows
         from reachy_policies.imitation.behavior_cloning import save_imitation
-        from reachy_policies.imitation.tensorboard_events import events
+        from reachy_policies.imitation.tensorboard_events import write_events
     prepare_run(out, fresh=fresh, reporter=reporter)
     with contextlib.ExitStack() as stack:
-        tracked = stack.enter_context(events(out)) if track else None
+        tracked = stack.enter_context(write_events(out)) if track else None
         fit = _Fit(dataset, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
         fitted, config, demonstrations = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
     steps = fitted.policy.config
     sizes = steps.n_obs_steps, len(steps.action_delta_indices)
-    examples = windows(demonstrations, demonstrations.episodes, *sizes)
+    examples = cut_windows(demonstrations, demonstrations.episodes, *sizes)
     return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
 
 
@@ -84,16 +84,16 @@ def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
     Raises:
         RefusedError: the folder holds something that is not a run.
     """
-    from reachy_policies.imitation.supervised import LAST
-    from reachy_policies.runs.run import CARD, undo_broken_replacement
+    from reachy_policies.runs.durable_files import undo_broken_replacement
+    from reachy_policies.runs.layout import TRAINING, is_run, is_unfinished
 
     undo_broken_replacement(out)
-    run = (out / CARD).is_file() or {path.name for path in out.glob("*")} == {LAST.parent.name}
+    run = is_run(out) or {path.name for path in out.glob("*")} == {TRAINING}
     if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
         raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
     if fresh:
-        shutil.rmtree(out / LAST.parent, ignore_errors=True)
-    elif (out / LAST).is_file():
+        shutil.rmtree(out / TRAINING, ignore_errors=True)
+    elif is_unfinished(out):
         reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
 
 
@@ -109,10 +109,10 @@ class _Fit:
     on_progress: "tuple[OnProgress | None, ...]"
     reporter: Reporter
 
-    def chunk(self) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
+    def chunk(self) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
         """Fit the chunk policy."""
-        from reachy_policies.data.demonstrations import load_demonstrations, with_pictures
-        from reachy_policies.data.image_tensors import SMALL
+        from reachy_policies.data.demonstrations import load_demonstrations, load_images
+        from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE
         from reachy_policies.imitation.behavior_cloning import PIXEL_DEFAULTS, ImitationConfig, fit
         from reachy_policies.models.chunk import ReachyChunkConfig
 
@@ -125,19 +125,20 @@ class _Fit:
         demonstrations = load_demonstrations(self.dataset)
         if fit_config.obs_type == "pixels":
             with self.reporter.working("reading the videos"):
-                demonstrations = with_pictures(demonstrations, self.dataset, SMALL[1:])
+                demonstrations = load_images(demonstrations, self.dataset, CHUNK_IMAGE_SHAPE[1:])
         with self._evaluations(fit_config) as on_progress:
             return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config, demonstrations
 
-    def lerobot(self, kind: str) -> "tuple[TrainResult, FittingConfig, Demonstrations]":
+    def lerobot(self, kind: str) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
         """Fit a policy of LeRobot's."""
         from reachy_policies.data.demonstrations import load_demonstrations
-        from reachy_policies.models.lerobot import AdapterConfig, fit_lerobot, policy_config_class, read_policy_config
+        from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
+        from reachy_policies.models.lerobot.lerobot_config import policy_config_class, read_policy_config
 
         options = policy_config_class(kind)
-        fit_config = build_config(self.settings, AdapterConfig, seed=self.seed)
+        fit_config = build_config(self.settings, LeRobotTrainConfig, seed=self.seed)
         policy_config = read_policy_config(kind, self.settings)
-        refuse_rest(self.settings, AdapterConfig, options)
+        refuse_rest(self.settings, LeRobotTrainConfig, options)
         demonstrations = load_demonstrations(self.dataset)
         with self._evaluations(fit_config) as on_progress:
             fitted = fit_lerobot(
@@ -146,7 +147,7 @@ class _Fit:
         return fitted, fit_config, demonstrations
 
     @contextlib.contextmanager
-    def _evaluations(self, config: "FittingConfig") -> "Iterator[OnProgress]":
+    def _evaluations(self, config: "SupervisedConfig") -> "Iterator[OnProgress]":
         """A progress that advances with each evaluation on the held-out episodes."""
         with self.reporter.progress("training", total=config.max_steps // config.eval_every) as advance:
 

@@ -15,9 +15,9 @@ from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
 from reachy_kit.workflows.training.build_config import build_config, refuse_rest
 
 if TYPE_CHECKING:
-    from reachy_policies.reinforcement.reinforce import ReinforceSpec, SimFactory
+    from reachy_policies.reinforcement.eval_point import EvalPoint
     from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
-    from reachy_policies.reinforcement.training import EvalPoint
+    from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec, SimFactory
     from reachy_policies.runs.run import Run
     from reachy_sim.tasks.variants import Variant
 
@@ -72,19 +72,21 @@ def train_rl(
     if observed == "pixels" and final.task.features != TARGET_FEATURES:
         raise WrongUseError(f"the head camera does not show what {task} is about: learn it with --obs-type state")
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.reinforcement import reinforce as methods
+        from reachy_policies.reinforcement import reinforce_spec
+        from reachy_policies.reinforcement.methods.reinforce import reinforce
+        from reachy_policies.runs.layout import is_unfinished
         from reachy_policies.runs.run import open_run
     config = _config(method, observed, seed, dict(settings or {}))
     hz = open_run(init).card.policy_hz if init else SCRIPTED_HZ
-    spec = methods.ReinforceSpec(
+    spec = reinforce_spec.ReinforceSpec(
         task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, final.task.features, observed
     )
     if fresh:
-        methods.discard(out)
-    if methods.finished(out, spec, config):
+        reinforce_spec.discard(out)
+    if reinforce_spec.is_finished(out, spec, config):
         reporter.note(f"{out} holds this very run already; --fresh trains it again")
         return open_run(out)
-    if (out / methods.TRAINING / "last.safetensors").is_file():
+    if is_unfinished(out):
         reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
     with reporter.progress(method, total=config.iterations) as advance:
         done = 0
@@ -95,7 +97,7 @@ def train_rl(
                 advance()
                 done += 1
 
-        return methods.reinforce(out, spec, config, sim_factory(spec), on_iteration)
+        return reinforce(out, spec, config, sim_factory(spec), on_iteration)
 
 
 def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
@@ -107,8 +109,8 @@ def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
     Returns:
         Functions that make its environments and its expert.
     """
-    from reachy_policies.data.image_tensors import SMALL
-    from reachy_policies.reinforcement.reinforce import SimFactory
+    from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE
+    from reachy_policies.reinforcement.reinforce_spec import SimFactory
 
     options: dict[str, Any] = {
         "tier": "physics" if spec.tier == "both" else spec.tier,
@@ -117,13 +119,13 @@ def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
         "policy_hz": spec.policy_hz,
     }
     if spec.obs_type == "pixels":
-        options |= {"obs_type": "pixels_state", "image_size": SMALL[-1]}
+        options |= {"obs_type": "pixels_state", "image_size": CHUNK_IMAGE_SHAPE[-1]}
     return SimFactory(
         envs=lambda tier, variant, count: make_envs(
             spec.task, count, **{**options, "tier": tier, "variant": variant, "randomization": spec.randomization}
         ),
         eval_envs=lambda count: make_envs(spec.task, count, **options),
-        teacher=lambda count, seed: BatchExpert(spec.task, spec.policy_hz, range(seed, seed + count)),
+        expert=lambda count, seed: BatchExpert(spec.task, spec.policy_hz, range(seed, seed + count)),
     )
 
 
@@ -136,24 +138,27 @@ def _final_variant(task: str, variants: str) -> "Variant":
 
 def _check_start(init: Path | None, method: str) -> None:
     """Refuse a method without its start, and a start that is not a run."""
+    from reachy_policies.runs.layout import is_run
+
     if (init is None) != (method == "scratch"):
         raise WrongUseError(
             "--method scratch starts from nothing; leave out --init"
             if method == "scratch"
             else f"--method {method} starts from an imitation: give its run with --init"
         )
-    if init is not None and not (init / "card.json").is_file():
+    if init is not None and not is_run(init):
         raise WrongUseError(f"{init} is not a run. Train one: reachy-kit train imitation --out {init}")
 
 
 def _config(method: str, obs_type: str, seed: int, settings: dict[str, Any]) -> "ReinforceConfig":
     """Build the method's configuration from its settings."""
-    from reachy_policies.reinforcement.reinforce import METHODS, settings_of
+    from reachy_policies.reinforcement.methods.reinforce import config_class
     from reachy_policies.reinforcement.reinforce_config import PIXEL_DEFAULTS
+    from reachy_policies.reinforcement.reinforce_spec import METHODS
 
     if method not in METHODS:
         raise WrongUseError(f"--method {method} does not exist; there are {', '.join(METHODS)}")
-    kind = settings_of(method)
+    kind = config_class(method)
     if obs_type == "pixels":
         settings = {**PIXEL_DEFAULTS, **settings}
     config = build_config(settings, kind, seed=seed)

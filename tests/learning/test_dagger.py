@@ -180,7 +180,7 @@ def test_a_folder_that_holds_no_rounds_is_left_alone(recorded_dataset, tmp_path,
     diary = tmp_path / "run.dagger" / "diary.txt"
     diary.parent.mkdir()
     diary.write_text("mine")
-    with pytest.raises(RefusedError, match="no rounds of --dagger"):
+    with pytest.raises(RefusedError, match="other than rounds of --dagger"):
         train_dagger(recorded_dataset, tmp_path / "run", rounds=1, episodes=1, fresh=fresh, settings={})
     assert diary.read_text() == "mine"
 

@@ -101,6 +101,6 @@ def trained_run(recorded_dataset: Path, make_once):
 @pytest.fixture(scope="session")
 def bundle_path(trained_run, make_once) -> Path:
     """The run's bundle, a zip."""
-    from reachy_policies.export import export
+    from reachy_policies.onnx_export import export_bundle
 
-    return make_once("exported/look_at.bundle", lambda path: export(trained_run, path))
+    return make_once("exported/look_at.bundle", lambda path: export_bundle(trained_run, path))

@@ -40,6 +40,6 @@ def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> Exported
         KitError: ONNX and torch differ, or the bundle cannot be written.
     """
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.export import PARITY_TOLERANCE, export
+        from reachy_policies.onnx_export import PARITY_TOLERANCE, export_bundle
         from reachy_policies.runs.run import open_run
-    return ExportedBundle(out, export(open_run(run), out), PARITY_TOLERANCE)
+    return ExportedBundle(out, export_bundle(open_run(run), out), PARITY_TOLERANCE)

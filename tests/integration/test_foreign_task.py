@@ -109,7 +109,7 @@ def test_a_broken_package_stops_its_own_task_only(kit):
 def heard_bundle(make_once):
     """The bundle of a task that is heard, barely trained."""
     from reachy_kit.workflows.training.train_rl import train_rl
-    from reachy_policies.export import export
+    from reachy_policies.onnx_export import export_bundle
     from reachy_policies.runs.run import open_run
 
     settings = {"iterations": 1, "num_envs": 4, "eval_episodes": 4, "batch_size": 16}
@@ -119,7 +119,7 @@ def heard_bundle(make_once):
             f"heard/{task}",
             lambda path: train_rl(path, task=task, init=None, method="scratch", settings=dict(settings)),
         )
-        return make_once(f"exported/{task}.bundle", lambda path: export(open_run(run), path))
+        return make_once(f"exported/{task}.bundle", lambda path: export_bundle(open_run(run), path))
 
     return make
 

@@ -22,7 +22,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: F401
 import reachy_kit.cli.main
 import reachy_kit.runtime.robots.daemon
 import reachy_policies.evaluation.report.demo_report
-import reachy_policies.export  # noqa: F401
+import reachy_policies.onnx_export  # noqa: F401
 
 reachy_kit.runtime.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
 

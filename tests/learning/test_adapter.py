@@ -21,9 +21,9 @@ from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.frames import Frames
 from reachy_policies.data.windows import cut_windows
-from reachy_policies.export import export
 from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
 from reachy_policies.models.lerobot.lerobot_config import read_policy_config, set_features
+from reachy_policies.onnx_export import export_bundle
 from reachy_policies.runs.layout import MODEL, TRAINING
 from reachy_policies.runs.policy_loader import lerobot_batch_policy, single_policy
 from reachy_policies.runs.run import open_run
@@ -124,7 +124,7 @@ def require_batch_as_single(run, demonstrations):
 
 def test_a_run_of_lerobots_is_not_exported_and_says_which_are(run, tmp_path):
     with pytest.raises(RefusedError, match="Only the chunk policy"):
-        export(run, tmp_path / "look_at.bundle")
+        export_bundle(run, tmp_path / "look_at.bundle")
 
 
 def test_training_that_was_cut_short_is_resumed_to_the_same_weights(demonstrations, recorded_dataset, tmp_path):

@@ -17,9 +17,9 @@ from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.data.demonstrations import load_demonstrations, load_images
 from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE, resize_images
-from reachy_policies.export import export
 from reachy_policies.models.chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
+from reachy_policies.onnx_export import export_bundle
 from reachy_policies.runs.policy_loader import batch_policy, lerobot_batch_policy, load_chunk_policy, single_policy
 from reachy_policies.runs.run import open_run
 
@@ -210,7 +210,7 @@ def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
 
 
 def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
-    manifest = export(seeing_run, tmp_path / "seeing.bundle")
+    manifest = export_bundle(seeing_run, tmp_path / "seeing.bundle")
     assert manifest.parity_error < 1e-4
     assert manifest.graphs[0].inputs["pictures"] == [1, 2, *CHUNK_IMAGE_SHAPE]
     robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), single_policy(seeing_run)
@@ -233,7 +233,7 @@ def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
 
 
 def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):
-    export(scratch, tmp_path / "scratch.bundle")
+    export_bundle(scratch, tmp_path / "scratch.bundle")
     command = ["run", str(tmp_path / "scratch.bundle"), "--robot", "sim", "--seconds", "0.5", "--json"]
     told = CliRunner().invoke(app, command, catch_exceptions=False)
     assert len(json.loads(told.stdout)["successes"]) == 1

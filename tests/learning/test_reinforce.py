@@ -278,9 +278,9 @@ def test_what_does_not_explore_stays_near_the_imitation(reinforced, trained_run)
 
 def test_a_reinforced_run_exports_and_acts_as_its_bundle(reinforced, tmp_path):
     from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_policies.export import export
+    from reachy_policies.onnx_export import export_bundle
 
-    manifest = export(reinforced, tmp_path / "rl.bundle")
+    manifest = export_bundle(reinforced, tmp_path / "rl.bundle")
     assert manifest.graphs[0].n_action_steps == 5
     assert read_bundle(tmp_path / "rl.bundle").manifest.provenance["method"] == "ppo"
 

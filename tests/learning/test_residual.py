@@ -14,8 +14,8 @@ from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.workflows.sim_factory import BatchExpert, make_envs
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
-from reachy_policies.export import export
 from reachy_policies.models.residual.frozen_base import FrozenBase
+from reachy_policies.onnx_export import export_bundle
 from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.residual.replay_memory import Episodes, ReplayMemory
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
@@ -203,7 +203,7 @@ def test_any_policy_of_lerobots_can_be_corrected_but_only_ours_exports(recorded_
         commands.append(run_episodes(envs, policy, 0).commands)
     np.testing.assert_array_equal(*commands)
     with pytest.raises(RefusedError, match=f"kind {kind}, which has no graph"):
-        export(run, tmp_path / "x.bundle")
+        export_bundle(run, tmp_path / "x.bundle")
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""A residual's bundle is two graphs that act as the run does, or it is not written."""
+"""Export of a residual policy: two graphs that act as the run does, or the bundle is not written."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
-from reachy_policies import export as exporting
+from reachy_policies import onnx_export
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.models.residual import ReachyResidualConfig, ReachyResidualPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
@@ -24,10 +24,10 @@ from reachy_policies.runs.run import open_run, save_run
 
 @pytest.fixture(scope="module")
 def residual_run(trained_run, tmp_path_factory):
-    """A residual over the trained run whose correction is large and means nothing."""
+    """A residual over the trained run with a large, arbitrary correction."""
     base = FrozenBase.load(trained_run.path / MODEL)
-    theirs = base.policy.config
-    features = {"input_features": theirs.input_features, "output_features": theirs.output_features}
+    config = base.policy.config
+    features = {"input_features": config.input_features, "output_features": config.output_features}
     torch.manual_seed(0)
     policy = ReachyResidualPolicy(ReachyResidualConfig(n_obs_steps=3, **features), base)
     torch.nn.init.normal_(policy.network.body[-1].weight)
@@ -39,7 +39,7 @@ def residual_run(trained_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(residual_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "residual.bundle"
-    exporting.export(residual_run, path)
+    onnx_export.export_bundle(residual_run, path)
     return read_bundle(path)
 
 
@@ -58,24 +58,26 @@ def test_the_bundle_acts_as_the_run_does_and_not_as_its_base(bundle, residual_ru
             policy.reset()
         for observation in observations(recorded_dataset, 20 + episode):
             bundled, trained, base = (policy.act(observation) for policy in policies)
-            np.testing.assert_allclose(bundled, trained, atol=exporting.PARITY_TOLERANCE)
+            np.testing.assert_allclose(bundled, trained, atol=onnx_export.PARITY_TOLERANCE)
             assert 0.01 < np.abs(bundled - base)[[4, 5]].max() <= 0.15 + 1e-6
             np.testing.assert_allclose(np.delete(bundled, [4, 5]), np.delete(base, [4, 5]), atol=1e-6)
 
 
-def test_the_manifest_says_what_both_graphs_take(bundle):
+def test_the_manifest_describes_both_graphs(bundle):
     assert [graph.role for graph in bundle.manifest.graphs] == ["chunk", "step"]
     assert [graph.n_obs_steps for graph in bundle.manifest.graphs] == [4, 3]
     for graph in bundle.manifest.graphs:
         model = onnx.load_from_string(bundle.read(graph.file))
         onnx.checker.check_model(model)
-        inputs = {one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in model.graph.input}
+        inputs = {
+            entry.name: [dim.dim_value for dim in entry.type.tensor_type.shape.dim] for entry in model.graph.input
+        }
         assert inputs == graph.inputs
-    assert bundle.manifest.parity_error <= exporting.PARITY_TOLERANCE
+    assert bundle.manifest.parity_error <= onnx_export.PARITY_TOLERANCE
 
 
 def test_a_correction_that_differs_from_torch_is_not_written(residual_run, tmp_path, monkeypatch):
-    faithful = exporting.residual_to_onnx
+    faithful = onnx_export.residual_to_onnx
 
     def nudged(policy):
         policy.network.body[-1].bias.data += 0.01
@@ -83,25 +85,25 @@ def test_a_correction_that_differs_from_torch_is_not_written(residual_run, tmp_p
         policy.network.body[-1].bias.data -= 0.01
         return model
 
-    monkeypatch.setattr(exporting, "residual_to_onnx", nudged)
+    monkeypatch.setattr(onnx_export, "residual_to_onnx", nudged)
     with pytest.raises(RefusedError, match="differ"):
-        exporting.export(residual_run, tmp_path / "wrong.bundle")
+        onnx_export.export_bundle(residual_run, tmp_path / "wrong.bundle")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_base_that_has_no_graph_is_refused_by_its_kind(residual_run, tmp_path):
-    """A residual over a residual: its base is no chunk policy."""
+def test_a_base_without_a_graph_is_refused_by_its_kind(residual_run, tmp_path):
+    """A residual over a residual: its base is not a chunk policy."""
     inner = FrozenBase.load(residual_run.path / MODEL)
     policy = ReachyResidualPolicy(inner.policy.config, inner)
     run = save_run(tmp_path / "run", policy, residual_run.card, residual_run.examples(), {})
     with pytest.raises(RefusedError, match="kind reachy_residual, which has no graph"):
-        exporting.export(run, tmp_path / "run.bundle")
+        onnx_export.export_bundle(run, tmp_path / "run.bundle")
     assert not (tmp_path / "run.bundle").exists()
 
 
 @pytest.mark.parametrize("change", ["roles", "rates"])
 def test_graphs_that_do_not_fit_together_are_refused(bundle, tmp_path, change):
-    copy = shutil.copytree(_unpacked(bundle, tmp_path / "whole"), tmp_path / "other")
+    copy = shutil.copytree(_unpack(bundle, tmp_path / "whole"), tmp_path / "other")
     manifest = json.loads((copy / "manifest.json").read_text())
     if change == "roles":
         manifest["graphs"].reverse()
@@ -110,28 +112,32 @@ def test_graphs_that_do_not_fit_together_are_refused(bundle, tmp_path, change):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(RefusedError, match=r"graphs|does not fit|decides at 25, 50 Hz"):
         read_bundle(copy)
-    assert len(load_policy(read_bundle(tmp_path / "whole"), TARGET_FEATURES).act(_seen())) == len(ACTION_NAMES)
+    assert len(load_policy(read_bundle(tmp_path / "whole"), TARGET_FEATURES).act(_zero_observation())) == len(
+        ACTION_NAMES
+    )
 
 
-def _unpacked(bundle, folder):
+def _unpack(bundle, folder):
     folder.mkdir()
     for name, content in bundle.files.items():
         (folder / name).write_bytes(content)
     return folder
 
 
-def _seen():
+def _zero_observation():
     return Observation(np.zeros(9), 0.0, np.zeros(len(TARGET_FEATURES)), np.zeros(9))
 
 
-def test_a_run_of_overlapping_plans_keeps_them_in_its_bundle(trained_run, recorded_dataset, tmp_path):
+def test_a_bundle_keeps_temporal_ensembling(trained_run, recorded_dataset, tmp_path):
     policy = load_chunk_policy(trained_run)
     policy.config.n_action_steps, policy.config.temporal_ensemble_coeff = 1, 0.1
     run = save_run(tmp_path / "run", policy, trained_run.card, trained_run.examples(), {})
-    exporting.export(run, tmp_path / "x.bundle")
+    onnx_export.export_bundle(run, tmp_path / "x.bundle")
     bundled, trained = (
         load_policy(read_bundle(tmp_path / "x.bundle"), TARGET_FEATURES),
         single_policy(open_run(run.path)),
     )
     for observation in observations(recorded_dataset, 20):
-        np.testing.assert_allclose(bundled.act(observation), trained.act(observation), atol=exporting.PARITY_TOLERANCE)
+        np.testing.assert_allclose(
+            bundled.act(observation), trained.act(observation), atol=onnx_export.PARITY_TOLERANCE
+        )

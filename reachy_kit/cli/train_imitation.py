@@ -1,5 +1,6 @@
 """``reachy-kit train imitation``: learn from what was recorded."""
 
+from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,11 +109,11 @@ def show_seeds(out: Path, seeds: int, *, json: bool) -> None:
 
 def _show(run: "Run", out: Path) -> None:
     card = run.card
-    error = card.held_out_error
+    position, angle = card.held_out_position_error, card.held_out_angle_error
     plans = (
         ""
-        if error is None
-        else f"; its plans for the held-out episodes are off by {1e3 * error:.1f} thousandths (m and rad)"
+        if position is None or angle is None
+        else f"; its plans for the held-out episodes are off by {1e3 * position:.1f} mm and {degrees(angle):.1f}°"
     )
     kept = f"round {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")

@@ -46,6 +46,8 @@ ACTION_NAMES: tuple[str, ...] = (
     "left_antenna.pos",
 )
 ACTION_UNITS: tuple[str, ...] = ("m", "m", "m", "rad", "rad", "rad", "rad", "rad", "rad")
+POSITION_AXES, ANGLE_AXES = slice(0, 3), slice(3, 9)
+"""Places of the metres and of the radians in an action."""
 HEAD = slice(0, 6)
 ROLL, PITCH, YAW, BODY_YAW = 3, 4, 5, 6
 ANTENNAS = slice(7, 9)

@@ -23,7 +23,15 @@ from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.image_tensors import make_augmentation
 from reachy_policies.data.windows import Windows, cut_windows
 from reachy_policies.imitation.learning_curve import plot_learning_curve, points_csv
-from reachy_policies.imitation.supervised import Batch, OnProgress, Progress, SupervisedConfig, TrainState, train
+from reachy_policies.imitation.supervised import (
+    Batch,
+    HeldOutScore,
+    OnProgress,
+    Progress,
+    SupervisedConfig,
+    TrainState,
+    train,
+)
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
 from reachy_policies.models.pretrained import Processors
@@ -106,10 +114,10 @@ def fit(
     optimizer = torch.optim.AdamW(policy.get_optim_params(), lr=preset.lr, weight_decay=preset.weight_decay, fused=True)
     scheduler = policy.config.get_scheduler_preset().build(optimizer, config.max_steps)
 
-    def evaluate() -> tuple[float, float]:
+    def evaluate() -> HeldOutScore:
         with torch.no_grad():
             loss, metrics = policy.forward(_as_batch(test))
-        return loss.item(), metrics["error"]
+        return HeldOutScore(loss.item(), **metrics)
 
     state = TrainState(policy, optimizer, scheduler, 1.0, lambda done: _batches(training, config, done), evaluate)
     history, best = train(state, config, on_progress, out, identity_of(demonstrations, policy.config, config))
@@ -155,7 +163,8 @@ def save_imitation(
         seed=config.seed,
         steps=trained.best.step,
         held_out_loss=trained.best.held_out_loss,
-        held_out_error=None if math.isnan(trained.best.held_out_error) else trained.best.held_out_error,
+        held_out_position_error=_number(trained.best.held_out_position_error),
+        held_out_angle_error=_number(trained.best.held_out_angle_error),
         seconds=trained.history[-1].seconds,
         versions=versions(),
         settings={**asdict(config), "instruction": layout.instruction},
@@ -171,6 +180,11 @@ def draw_rows(examples: int, config: SupervisedConfig, done: int) -> Iterator[to
         torch.randint(examples, (config.batch_size,), generator=generator)
     while True:
         yield torch.randint(examples, (config.batch_size,), generator=generator)
+
+
+def _number(value: float) -> float | None:
+    """A value for JSON, which has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def _batches(training: Windows, config: ImitationConfig, done: int) -> Iterator[Batch]:

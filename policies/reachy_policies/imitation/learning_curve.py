@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -23,7 +24,7 @@ def points_csv(points: Sequence[Any]) -> bytes:
 
 
 def plot_learning_curve(history: Sequence[Progress]) -> bytes:
-    """Training and held-out loss over the steps, and the held-out error of the plans; PNG."""
+    """Training and held-out loss over the steps, and the held-out errors of the plans; PNG."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     steps = [progress.step for progress in history]
@@ -33,6 +34,8 @@ def plot_learning_curve(history: Sequence[Progress]) -> bytes:
     left.axvline(best.step, color="0.6", linestyle=":", label="kept")
     left.set(xlabel="step", ylabel="loss")
     left.legend(frameon=False)
-    right.plot(steps, [1e3 * progress.held_out_error for progress in history], color="tab:orange")
-    right.set(xlabel="step", ylabel="held-out error of plans\n(thousandths of m or rad)", ylim=(0, None))
+    right.plot(steps, [math.degrees(progress.held_out_angle_error) for progress in history], label="angles, degrees")
+    right.plot(steps, [1e3 * progress.held_out_position_error for progress in history], label="head position, mm")
+    right.set(xlabel="step", ylabel="held-out error of plans", ylim=(0, None))
+    right.legend(frameon=False)
     return encode_figure(figure)

@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.frames import Frames
 from reachy_policies.data.windows import episode_edges, select_frames
 from reachy_policies.imitation.behavior_cloning import TrainResult, draw_rows, identity_of, split_episodes
-from reachy_policies.imitation.supervised import Batch, OnProgress, SupervisedConfig, TrainState, train
+from reachy_policies.imitation.supervised import Batch, HeldOutScore, OnProgress, SupervisedConfig, TrainState, train
 from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, choose_obs_type, set_features
 from reachy_policies.models.pretrained import Processors
 
@@ -131,7 +132,7 @@ def _train_state(
         for batch in _loader(training, rows, config.workers):
             yield processors[0](_float_images(batch))
 
-    def evaluate() -> tuple[float, float]:
+    def evaluate() -> HeldOutScore:
         rows = (part.tolist() for part in test_rows.split(config.batch_size))
         with torch.no_grad(), _own_random_numbers(config.seed):
             return _evaluate(policy, processors, _loader(test, rows, 0))
@@ -167,32 +168,32 @@ def _steady(stats: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Tenso
     return table
 
 
-def _evaluate(policy: PreTrainedPolicy, processors: Processors, batches: DataLoader[Any]) -> tuple[float, float]:
-    """Mean loss, and mean error of the plans in m and rad."""
+def _evaluate(policy: PreTrainedPolicy, processors: Processors, batches: DataLoader[Any]) -> HeldOutScore:
     before, after = processors
-    losses, errors, examples = 0.0, 0.0, 0
+    sums, examples = np.zeros(3), 0
     for raw in batches:
         batch = before(_float_images(raw))
         count = len(batch[ACTION])
-        losses += policy.forward(batch)[0].item() * count
-        errors += _plan_error(policy, batch, raw, after) * count
+        loss = policy.forward(batch)[0].item()
+        sums += count * np.array([loss, *_plan_errors(policy, batch, raw, after)])
         examples += count
-    return losses / examples, errors / examples
+    return HeldOutScore(*(sums / examples).tolist())
 
 
-def _plan_error(policy: PreTrainedPolicy, batch: Batch, raw: Batch, after: Any) -> float:
-    """Mean distance of a plan's actions from the demonstrated ones; NaN where a policy plans only step by step."""
+def _plan_errors(policy: PreTrainedPolicy, batch: Batch, raw: Batch, after: Any) -> tuple[float, float]:
+    """Mean absolute errors of plans, m and rad; NaN where a policy plans only step by step."""
     policy.reset()
     inputs = {key: value for key, value in batch.items() if key != ACTION and not key.endswith("_is_pad")}
     try:
         plan = after(policy.predict_action_chunk(inputs)).cpu()
     except (NotImplementedError, KeyError, AssertionError, RuntimeError, ValueError):
-        return math.nan
+        return math.nan, math.nan
     finally:
         policy.reset()
     now = policy.config.action_delta_indices.index(0)
     wanted, past_end = (raw[key][:, now : now + plan.shape[1]] for key in (ACTION, f"{ACTION}_is_pad"))
-    return float((plan[:, : wanted.shape[1]] - wanted).abs()[~past_end].mean())
+    error = (plan[:, : wanted.shape[1]] - wanted).abs()[~past_end]
+    return float(error[:, POSITION_AXES].mean()), float(error[:, ANGLE_AXES].mean())
 
 
 def _loader(frames: Frames, rows: Iterator[list[int]], workers: int) -> DataLoader[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
@@ -61,10 +61,22 @@ class Progress:
     """The policy's own loss, mean since the evaluation before; of the chunk policy the negative log-likelihood per
     number."""
     held_out_loss: float
-    held_out_error: float
-    """Mean absolute error of the planned actions, m and rad mixed; NaN for a policy that cannot plan from a batch."""
+    held_out_position_error: float
+    """Mean absolute error of the head's planned position, m; NaN for a policy that cannot plan from a batch."""
+    held_out_angle_error: float
+    """Mean absolute error of the planned angles, rad; NaN likewise."""
     seconds: float
     """Wall time of training so far, without pauses."""
+
+
+class HeldOutScore(NamedTuple):
+    """Score of a policy on the held-out episodes."""
+
+    loss: float
+    position_error: float
+    """Mean absolute error of the plans, m."""
+    angle_error: float
+    """Mean absolute error of the plans, rad."""
 
 
 type OnProgress = Callable[[Progress], None]
@@ -81,8 +93,8 @@ class TrainState:
     """Norm of the gradient above which it is scaled down."""
     batches: Callable[[int], Iterator[Batch]]
     """Endless, the same every time, from the given number of batches on."""
-    evaluate: Callable[[], tuple[float, float]]
-    """Held-out loss and error, the policy in evaluation mode."""
+    evaluate: Callable[[], HeldOutScore]
+    """Called with the policy in evaluation mode."""
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -181,11 +193,11 @@ def train(
 def _evaluate(state: TrainState, began: float) -> Progress:
     """An evaluation; the losses since the one before are used up."""
     state.policy.eval()
-    loss, error = state.evaluate()
+    score = state.evaluate()
     state.policy.train()
     train_loss = sum(state.losses) / len(state.losses)
     state.losses.clear()
-    return Progress(state.step, train_loss, loss, error, time.perf_counter() - began)
+    return Progress(state.step, train_loss, *score, time.perf_counter() - began)
 
 
 def _merit(progress: Progress) -> float:

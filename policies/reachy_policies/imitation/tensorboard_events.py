@@ -28,7 +28,7 @@ def write_events(out: Path) -> Iterator[OnProgress]:
     with SummaryWriter(str(folder), purge_step=0) as writer:  # a training that is resumed repeats its evaluations
 
         def on_progress(progress: Progress) -> None:
-            for name in ("train_loss", "held_out_loss", "held_out_error"):
+            for name in ("train_loss", "held_out_loss", "held_out_position_error", "held_out_angle_error"):
                 writer.add_scalar(name, getattr(progress, name), progress.step)
 
         yield on_progress

@@ -32,8 +32,10 @@ class RunCard:
     episodes: int = 0
     held_out: list[int] = field(default_factory=list)
     held_out_loss: float | None = None
-    held_out_error: float | None = None
-    """m and rad mixed, mean of the plans for held-out episodes."""
+    held_out_position_error: float | None = None
+    """Mean error of the head's planned position on held-out episodes, m."""
+    held_out_angle_error: float | None = None
+    """Mean error of the planned angles on held-out episodes, rad."""
     start: str = ""
     """Folder of the run that it was improved from."""
     start_sha256: str = ""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.inference.history import ObservationHistory
+from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES
 from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
@@ -62,7 +63,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         total = (loss * weight).sum()
         if (features := batch.get(OBS_ENV_STATE)) is not None:
             total = total + network.auxiliary_feature_loss(inputs, features[:, -1] if features.ndim == 3 else features)
-        return total, {"error": (error * weight).sum().item()}
+        errors = {"position_error": error[..., POSITION_AXES], "angle_error": error[..., ANGLE_AXES]}
+        return total, {name: _mean_of_real(part, real) for name, part in errors.items()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """(B, chunk, A) absolute actions; the mean, unless noise (B, chunk, A) is given."""
@@ -90,3 +92,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         if self.config.sensed_key == IMAGE:  # LeRobot's images lie between 0 and 1
             sensed = 255 * sensed[:, :: sensed.shape[1] - 1].flatten(2)
         return batch[OBS_STATE], sensed, last[:, -1] if last.ndim == 3 else last
+
+
+def _mean_of_real(values: Tensor, real: Tensor) -> float:
+    """Mean over the values (B, chunk, A) of the steps that are real (B, chunk), not padding."""
+    return float((values * real[..., None]).sum().item() / (real.sum().item() * values.shape[-1]))

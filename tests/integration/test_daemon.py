@@ -15,7 +15,9 @@ from reachy_kit.runtime.robots.daemon import daemon_status, simulated_daemon
 
 def our_daemons():
     return {
-        one.pid for one in psutil.Process().children() if any("reachy-mini-daemon" in part for part in one.cmdline())
+        child.pid
+        for child in psutil.Process().children()
+        if any("reachy-mini-daemon" in part for part in child.cmdline())
     }
 
 
@@ -70,7 +72,7 @@ def test_a_daemon_that_cannot_start_says_why(no_other_daemon, monkeypatch, tmp_p
 
 
 @pytest.mark.long
-def test_the_daemon_dies_in_the_middle_of_a_recording_which_then_goes_on(kit, until):
+def test_the_daemon_dies_in_the_middle_of_a_recording_which_is_then_resumed(kit, until):
     data = kit.folder / "data"
 
     def saved():

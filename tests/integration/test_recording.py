@@ -1,4 +1,4 @@
-"""Recording into LeRobot datasets: what was saved stays saved, whatever happens, and the same command goes on."""
+"""Recording into LeRobot datasets: what was saved stays saved, whatever happens, and the same command resumes."""
 
 import contextlib
 import json
@@ -66,7 +66,7 @@ def data(kit):
     return kit.folder / "data"
 
 
-def test_a_killed_recording_keeps_every_saved_episode_and_goes_on_as_if_nothing_had_happened(
+def test_a_killed_recording_keeps_every_saved_episode_and_is_resumed_as_if_nothing_had_happened(
     kit, data, recorded_dataset, until
 ):
     record = ("record", "--robot", "sim", "--episodes", 6, "--out", data)
@@ -108,8 +108,8 @@ def two_episodes(warm, tmp_path_factory):
     from reachy_sim.tasks import variant_by_name
 
     look_at = variant_by_name("look_at")
-    with open_session("sim", look_at, camera=False) as stage:
-        record_episodes(stage, look_at, root, episodes=2, hz=25, seed=0, camera=False)
+    with open_session("sim", look_at, camera=False) as session:
+        record_episodes(session, look_at, root, episodes=2, hz=25, seed=0, camera=False)
     return root
 
 
@@ -160,7 +160,7 @@ shutil.copy2 = copy
         pytest.param(WHILE_THE_JOURNAL_IS_REMOVED, 3, id="while-the-journal-is-removed"),
     ],
 )
-def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_episodes, recorded_dataset):
+def test_a_recording_killed_while_it_saves_is_resumed(moment, kept, kit, data, two_episodes, recorded_dataset):
     shutil.copytree(two_episodes, data)
     killed = kit.run("record", "--episodes", 3, "--out", data, before=KILL + moment)
     assert killed.code == -signal.SIGKILL, killed
@@ -175,7 +175,7 @@ def test_a_recording_killed_while_it_saves_goes_on(moment, kept, kit, data, two_
 
 
 @pytest.mark.long
-def test_a_recording_killed_while_it_undoes_a_save_goes_on(kit, data, two_episodes, recorded_dataset):
+def test_a_recording_killed_while_it_undoes_a_save_is_resumed(kit, data, two_episodes, recorded_dataset):
     shutil.copytree(two_episodes, data)
     record = ("record", "--episodes", 3, "--out", data)
     assert kit.run(*record, before=KILL + BEFORE_THE_FILES_ARE_CLOSED).code == -signal.SIGKILL
@@ -203,7 +203,7 @@ LeRobotDatasetMetadata.save_episode = lambda *arguments: (os.kill(os.getpid(), s
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_recording_killed_again_and_again_gets_there(kit, data, recorded_dataset):
+def test_a_recording_killed_again_and_again_is_finished(kit, data, recorded_dataset):
     """Killed at random, wherever that happens to be; with each start it gets at least as far as before."""
     rng, kills, before = random.Random(0), 0, 0
     while True:
@@ -229,7 +229,7 @@ def test_a_recording_killed_again_and_again_gets_there(kit, data, recorded_datas
 
 @pytest.fixture
 def small_disk(kit):
-    """A disk of 700 kB that can be made larger."""
+    """A disk of 700 kB that can grow."""
     disk = kit.folder / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], check=True)
@@ -306,7 +306,7 @@ def record_random(sink, seed, count):
     rng, recorder, zero = np.random.default_rng(seed), EpisodeRecorder(sink), np.zeros(1)
     recorder.on_episode_start(seed)
     for index in range(count):
-        seen = Observation(
+        observation = Observation(
             rng.normal(size=9),
             index / 25 + 0.003,
             environment_state=rng.normal(size=2),
@@ -314,16 +314,16 @@ def record_random(sink, seed, count):
             images={"head": rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)},
             image_times={"head": index / 25},
         )
-        recorder.on_step(Step(index, seen, rng.normal(size=9), None, seen))
+        recorder.on_step(Step(index, observation, rng.normal(size=9), None, observation))
     recorder.on_episode_end(Episode(seed, count, None, None, None, zero, zero))
 
 
 def pixels(root):
-    found = []
+    images = []
     for path in sorted(root.glob("videos/**/*.mp4")):
         with av.open(path) as video:
-            found += [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-    return np.stack(found)
+            images += [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    return np.stack(images)
 
 
 def test_episode_files_become_the_dataset_that_would_have_been_recorded(tmp_path):

@@ -89,23 +89,25 @@ json.dump(
 """
 
 
-def requirements_of(found: Distribution) -> list[Requirement]:
-    parsed = [Requirement(line) for line in found.requires or []]
-    return [one for one in parsed if not one.marker or one.marker.evaluate({"extra": ""})]
+def requirements_of(installed: Distribution) -> list[Requirement]:
+    parsed = [Requirement(line) for line in installed.requires or []]
+    return [needed for needed in parsed if not needed.marker or needed.marker.evaluate({"extra": ""})]
 
 
 def link_with_requirements(requirement: Requirement, site: Path, linked: set[str]) -> None:
     """Make an installed distribution visible in another environment, with what it needs in turn."""
-    found = distribution(requirement.name)
-    assert requirement.specifier.contains(found.version, prereleases=True), f"{requirement} against {found.version}"
-    if found.name in linked:
+    installed = distribution(requirement.name)
+    assert requirement.specifier.contains(installed.version, prereleases=True), (
+        f"{requirement} against {installed.version}"
+    )
+    if installed.name in linked:
         return
-    linked.add(found.name)
+    linked.add(installed.name)
     source = Path(sysconfig.get_path("purelib"))
-    for name in {file.parts[0] for file in found.files or [] if file.parts[0] != ".."}:
+    for name in {file.parts[0] for file in installed.files or [] if file.parts[0] != ".."}:
         if not (site / name).exists():
             (site / name).symlink_to(source / name)
-    for needed in requirements_of(found):
+    for needed in requirements_of(installed):
         link_with_requirements(needed, site, linked)
 
 

@@ -97,7 +97,7 @@ class TestConnected:
 
 
 def glance(daemon, until):
-    """Body yaw that the daemon chooses for a head at 80° over a body told to stay at 0."""
+    """Body yaw that the daemon chooses for a head at 80° over a body that is commanded to stay at 0."""
     daemon.post("move/goto", {"head_pose": {"z": 0.0}, "body_yaw": 0.0, "duration": 0.5})
     until(lambda: daemon.is_up and not daemon.get("move/running"))
     head = {"x": 0, "y": 0, "z": 0, "roll": 0, "pitch": 0, "yaw": 80 * DEGREE}
@@ -119,7 +119,7 @@ def test_a_daemon_that_dies_is_noticed_and_leaving_it_raises_nothing(no_other_da
     with simulated_daemon() as address:
         robot = sdk_robot(address)
         robot.connect()
-        [process] = [one for one in psutil.Process().children() if str(address.port) in one.cmdline()]
+        [process] = [child for child in psutil.Process().children() if str(address.port) in child.cmdline()]
         process.kill()
         with pytest.raises(NoRobotError, match="lost the robot"):
             until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None, within=5)

@@ -295,7 +295,7 @@ def test_a_graph_that_does_not_run_is_refused_before_the_robot_moves(content, tm
         load_policy(bundle, TARGET_FEATURES)
 
 
-def test_a_bundle_acts_on_the_latest_state_and_plans_anew_when_its_plan_is_used_up(tmp_path):
+def test_a_bundle_acts_on_the_latest_state_and_plans_again_when_its_plan_is_used_up(tmp_path):
     policy = load_policy(read_bundle(written(tmp_path / "x.bundle")), TARGET_FEATURES)
     actions = [policy.act(observed(yaw=0.01 * step))[YAW] for step in range(7)]
     np.testing.assert_allclose(actions, [0.1, 0.1, 0.1, 0.13, 0.13, 0.13, 0.16], atol=1e-6)
@@ -329,8 +329,8 @@ def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
     from reachy_sim.world import GeometricPerception, SimWorld
 
     policy = load_policy(read_bundle(written(tmp_path / "x.bundle", onnx_graph(step=np.nan))), TARGET_FEATURES)
-    robot, twin = SimRobot(), SimWorld(variant_by_name("look_at"))
+    robot, world = SimRobot(), SimWorld(variant_by_name("look_at"))
     robot.connect()
     with pytest.raises(RefusedError, match=f"not a number for {ACTION_NAMES[0]}"):
-        rollout(robot, policy, seconds=1, policy_hz=25, perception=GeometricPerception(twin), world=twin)
+        rollout(robot, policy, seconds=1, policy_hz=25, perception=GeometricPerception(world), world=world)
     assert robot.get_observation().capture_time == 0.0

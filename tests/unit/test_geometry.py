@@ -70,7 +70,7 @@ def test_body_and_antennas_do_not_move_the_head_pose():
 @pytest.mark.parametrize(
     ("aside", "right_and_below"),
     [((0, 0.2, 0), (-1, 0)), ((0, -0.2, 0), (1, 0)), ((0, 0, 0.3), (0, -1)), ((0, 0, -0.3), (0, 1))],
-    ids=["left of the robot", "right of the robot", "above the eye", "below the eye"],
+    ids=["left of the robot", "right of the robot", "above the camera", "below the camera"],
 )
 def test_bearings_grow_to_the_right_and_downwards(aside, right_and_below):
     np.testing.assert_array_equal(np.sign(bearing(target_in_camera(NEUTRAL_POSE, AHEAD + aside))), right_and_below)
@@ -92,8 +92,8 @@ def test_bearings_are_the_angles_of_a_direction(right, below, distance):
 )
 def test_positive_yaw_looks_left_and_positive_pitch_looks_down(vector, off_axis):
     far_ahead = np.array([1e6, 0.0, 0.0])
-    seen = bearing(target_in_camera(pose_from_vector(np.array(vector, dtype=float)), far_ahead))
-    np.testing.assert_allclose(seen, off_axis, atol=1e-6)
+    direction = bearing(target_in_camera(pose_from_vector(np.array(vector, dtype=float)), far_ahead))
+    np.testing.assert_allclose(direction, off_axis, atol=1e-6)
 
 
 @given(targets, positions)

@@ -199,12 +199,12 @@ def test_forward_undoes_inverse_for_a_thousand_poses_at_once():
 def test_far_poses_come_back_exactly_or_as_another_that_the_same_angles_hold():
     poses, body_yaw = random_reachable_poses(12_000)
     stewart = inverse(poses, body_yaw)
-    found = forward(stewart, body_yaw)
-    exact = np.abs(found - poses).max(axis=(-2, -1)) < 1e-8
+    solved = forward(stewart, body_yaw)
+    exact = np.abs(solved - poses).max(axis=(-2, -1)) < 1e-8
     assert exact.mean() > 0.85
-    held = np.isfinite(found[:, 0, 0])
+    held = np.isfinite(solved[:, 0, 0])
     assert held.mean() > 0.999
-    np.testing.assert_allclose(inverse(found[held], body_yaw[held]), stewart[held], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(inverse(solved[held], body_yaw[held]), stewart[held], rtol=0, atol=1e-8)
 
 
 def test_a_pose_beyond_the_singularity_needs_a_guess_near_it():
@@ -237,19 +237,19 @@ def test_angles_that_no_pose_fits_are_nan_and_spoil_no_neighbour():
     pose = head_pose(z=0.01)
     good = inverse(pose, 0.0)
     impossible = STEWART_LIMITS[:, 1]  # odd motors up, even motors down
-    found = forward([good, impossible, np.full(6, np.nan), good], 0.0)
-    np.testing.assert_allclose(found[[0, 3]], [pose, pose], rtol=0, atol=1e-8)
-    assert np.isnan(found[1:3]).all()
+    solved = forward([good, impossible, np.full(6, np.nan), good], 0.0)
+    np.testing.assert_allclose(solved[[0, 3]], [pose, pose], rtol=0, atol=1e-8)
+    assert np.isnan(solved[1:3]).all()
 
 
 def test_every_pose_that_forward_finds_is_upright_and_fits_the_rods():
     rng = np.random.default_rng(4)
     stewart = rng.uniform(-np.pi, np.pi, (4_000, 6))  # some end where the rods fit best, but not quite
     pose = forward(stewart, 0.0)
-    found = np.isfinite(pose).all(axis=(-2, -1))
-    assert 0.1 < found.mean() < 0.9
-    assert np.isnan(pose[~found]).all()
-    pose, arms = pose[found], kinematics.MOTOR_ARM_LENGTH * np.exp(1j * stewart[found])
+    solved = np.isfinite(pose).all(axis=(-2, -1))
+    assert 0.1 < solved.mean() < 0.9
+    assert np.isnan(pose[~solved]).all()
+    pose, arms = pose[solved], kinematics.MOTOR_ARM_LENGTH * np.exp(1j * stewart[solved])
     tips_in_motor = np.stack([arms.real, arms.imag, np.zeros_like(arms.real)], axis=-1)
     rotation, shift = kinematics.MOTOR_FROM_BODY[..., :3], kinematics.MOTOR_FROM_BODY[..., 3]
     branch = np.einsum("nij,lj->nli", pose[:, :3, :3], kinematics.BRANCH_POINTS) + pose[:, None, :3, 3]
@@ -285,9 +285,9 @@ def test_one_robot_and_a_thousand_take_the_same_path():
     guess = head_pose(z=-0.01, yaw=body_yaw)
     stewart = inverse(poses, body_yaw)
     whole = forward(stewart, body_yaw, guess)
-    for one in range(0, 1_000, 20):
-        np.testing.assert_array_equal(inverse(poses[one], body_yaw[one]), stewart[one])
-        np.testing.assert_array_equal(forward(stewart[one], body_yaw[one], guess[one]), whole[one])
+    for row in range(0, 1_000, 20):
+        np.testing.assert_array_equal(inverse(poses[row], body_yaw[row]), stewart[row])
+        np.testing.assert_array_equal(forward(stewart[row], body_yaw[row], guess[row]), whole[row])
 
 
 def test_memory_layout_does_not_matter():

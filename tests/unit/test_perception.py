@@ -18,12 +18,12 @@ ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
 points = st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(0.3, 3)).map(np.array)
 
 
-def picture(*patches):
+def image(*patches):
     """An image of a wall with coloured patches: (mask, colour) each."""
-    image = np.full((HEIGHT, WIDTH, 3), WALL, dtype=np.uint8)
+    wall = np.full((HEIGHT, WIDTH, 3), WALL, dtype=np.uint8)
     for mask, colour in patches:
-        image[mask] = colour
-    return image
+        wall[mask] = colour
+    return wall
 
 
 def disc(column, row, radius):
@@ -81,7 +81,7 @@ def test_a_balls_apparent_radius_is_the_same_wherever_it_stands_in_the_image(off
 @pytest.mark.parametrize("radius", [2, 5, 20, 60])
 @pytest.mark.parametrize("place", [(160, 90), (70, 60), (255.5, 110.25)])
 def test_a_disc_of_the_colour_is_a_ball(place, radius):
-    ball = find_ball(picture((disc(*place, radius), GREEN)), BallColour())
+    ball = find_ball(image((disc(*place, radius), GREEN)), BallColour())
     assert (ball.column, ball.row) == pytest.approx(place, abs=0.5)
     assert ball.area == disc(*place, radius).sum()
 
@@ -114,7 +114,7 @@ def test_a_disc_of_the_colour_is_a_ball(place, radius):
     ],
 )
 def test_a_disc_of_another_colour_is_not(colour):
-    assert find_ball(picture((disc(160, 90, 25), colour)), BallColour()) is None
+    assert find_ball(image((disc(160, 90, 25), colour)), BallColour()) is None
 
 
 @pytest.mark.parametrize(
@@ -129,33 +129,33 @@ def test_a_disc_of_another_colour_is_not(colour):
     ids=["strip", "pole", "book", "ring", "speck"],
 )
 def test_a_patch_of_the_colour_that_is_not_round_is_not_a_ball(patch):
-    assert find_ball(picture((patch, GREEN)), BallColour()) is None
+    assert find_ball(image((patch, GREEN)), BallColour()) is None
 
 
 def test_a_ball_is_found_beside_a_larger_thing_of_its_colour():
-    ball = find_ball(picture((box(0, 150, 320, 30), GREEN), (disc(200, 60, 10), GREEN)), BallColour())
+    ball = find_ball(image((box(0, 150, 320, 30), GREEN), (disc(200, 60, 10), GREEN)), BallColour())
     assert (ball.column, ball.row) == pytest.approx((200, 60), abs=0.5)
 
 
 def test_of_two_balls_the_larger_counts():
-    ball = find_ball(picture((disc(60, 60, 8), GREEN), (disc(250, 100, 14), GREEN)), BallColour())
+    ball = find_ball(image((disc(60, 60, 8), GREEN), (disc(250, 100, 14), GREEN)), BallColour())
     assert ball.column == pytest.approx(250, abs=0.5)
 
 
 def test_a_ball_cut_off_by_the_images_edge_is_still_a_ball():
-    assert find_ball(picture((disc(8, 90, 20), GREEN)), BallColour()) is not None
+    assert find_ball(image((disc(8, 90, 20), GREEN)), BallColour()) is not None
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 20), (255, 0, 0), (255, 25, 0)], ids=["crimson", "red", "vermilion"])
 def test_a_red_ball_is_found_although_red_lies_at_both_ends_of_the_hue_scale(colour):
-    assert find_ball(picture((disc(160, 90, 20), colour)), BallColour(hue=0)) is not None
-    assert find_ball(picture((disc(160, 90, 20), GREEN)), BallColour(hue=0)) is None
+    assert find_ball(image((disc(160, 90, 20), colour)), BallColour(hue=0)) is not None
+    assert find_ball(image((disc(160, 90, 20), GREEN)), BallColour(hue=0)) is None
 
 
 # The detector
 
 
-def seen(image, now, captured=None):
+def observation(image, now, captured=None):
     images = {} if image is None else {CAMERA: image}
     times = {} if captured is None else {CAMERA: captured}
     return Observation(NEUTRAL, now, images=images, image_times=times)
@@ -163,7 +163,7 @@ def seen(image, now, captured=None):
 
 def test_the_detector_reports_where_the_ball_is_how_large_and_how_long_ago():
     detector = BallDetector()
-    features = detector.perceive(seen(picture((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
+    features = detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
     assert features[RIGHT] == pytest.approx(np.arctan(80.5 / SIM_CAMERA.focal), abs=0.01)
     assert features[BELOW] < 0
     assert features[SIZE] == pytest.approx(12 / SIM_CAMERA.focal, rel=0.3)
@@ -171,11 +171,11 @@ def test_the_detector_reports_where_the_ball_is_how_large_and_how_long_ago():
     assert features[AGE] == pytest.approx(0.04)
 
 
-@pytest.mark.parametrize("blind", [picture(), None], ids=["no ball in the image", "no image"])
+@pytest.mark.parametrize("blind", [image(), None], ids=["no ball in the image", "no image"])
 def test_a_lost_ball_keeps_its_place_while_its_age_grows(blind):
     detector = BallDetector()
-    last = detector.perceive(seen(picture((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
-    lost = detector.perceive(seen(blind, now=10.3))
+    last = detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
+    lost = detector.perceive(observation(blind, now=10.3))
     np.testing.assert_array_equal(lost[: SIZE + 1], last[: SIZE + 1])
     assert lost[VISIBLE] == 0
     assert lost[AGE] == pytest.approx(0.34)
@@ -183,9 +183,9 @@ def test_a_lost_ball_keeps_its_place_while_its_age_grows(blind):
 
 def test_a_new_episode_knows_nothing_of_the_last_ones_ball():
     detector = BallDetector()
-    detector.perceive(seen(picture((disc(240, 50, 12), GREEN)), now=10.0))
+    detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0))
     detector.reset(seed=1)
-    np.testing.assert_array_equal(detector.perceive(seen(None, now=10.1)), [0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(detector.perceive(observation(None, now=10.1)), [0, 0, 0, 0, 1])
 
 
 # The memory

@@ -228,7 +228,7 @@ def test_antennas_go_their_way_whatever_head_and_body_are_asked_to_do(storm):
         np.testing.assert_array_equal(alone[:, ANTENNAS], storm.positions[tick + 1][:, ANTENNAS])
 
 
-def test_a_hand_that_holds_the_head_is_not_fought_and_the_robot_goes_on_when_it_lets_go():
+def test_a_hand_that_holds_the_head_is_not_resisted_and_the_robot_continues_when_it_lets_go():
     request = NEUTRAL.copy()
     request[[YAW, BODY_YAW]] = 1.5
     motion, flags = AT_REST, 0
@@ -294,11 +294,11 @@ def test_a_batch_gives_bit_for_bit_what_one_by_one_gives(storm):
     for tick in range(0, 200, 40):
         state, previous, request = storm.states[tick], storm.motions[tick], storm.requests[tick]
         together, flags = limit(state, previous, request)
-        for one in range(0, 200, 7):
-            alone, flag = limit(state[one], Motion(previous.position[one], previous.velocity[one]), request[one])
-            np.testing.assert_array_equal(alone.position, together.position[one])
-            np.testing.assert_array_equal(alone.velocity, together.velocity[one])
-            assert flag == flags[one]
+        for row in range(0, 200, 7):
+            alone, flag = limit(state[row], Motion(previous.position[row], previous.velocity[row]), request[row])
+            np.testing.assert_array_equal(alone.position, together.position[row])
+            np.testing.assert_array_equal(alone.velocity, together.velocity[row])
+            assert flag == flags[row]
 
 
 def test_leading_axes_of_any_shape_go_through(storm):

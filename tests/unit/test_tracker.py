@@ -77,8 +77,8 @@ def test_a_head_that_rests_is_exactly_where_the_legs_hold_it():
 def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour():
     way = swings(2, 3)
     tracker, undisturbed = HeadTracker(3), HeadTracker(3)
-    for one in (tracker, undisturbed):
-        one.reset(np.arange(3), way[0])
+    for each in (tracker, undisturbed):
+        each.reset(np.arange(3), way[0])
     for pose in way[1:20]:
         legs = inverse_of_vector(pose)
         undisturbed.follow(legs, pose[:, 6])

@@ -89,7 +89,7 @@ class TestConnected:
     ):
         shared_daemon.process.send_signal(signal.SIGSTOP)
         try:
-            with pytest.raises(NoRobotError, match="no measurements"):
+            with pytest.raises(NoRobotError, match="stopped sending measurements"):
                 until(lambda: robot.get_observation() is None, within=5)
         finally:
             shared_daemon.process.send_signal(signal.SIGCONT)

@@ -42,7 +42,7 @@ bench: setup ## measure; the numbers go to runs/bench.json
 	@mkdir -p runs
 	@.venv/bin/python tests/bench/run.py --json runs/bench.json $(ARGS)
 
-constraints: ## pin the dependencies anew in constraints.txt; ARGS=--upgrade moves to newer versions
+constraints: ## pin the dependencies again in constraints.txt; ARGS=--upgrade moves to newer versions
 	@.ci/setup --constraints $(ARGS)
 
 clean: ## remove .venv and every cache; runs/ and data/ stay

@@ -1,0 +1,39 @@
+"""The shape of the house: what ARCHITECTURE.md says of files and folders holds."""
+
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("reachy_kit", "sim/reachy_sim", "policies/reachy_policies")
+LONGEST = 500
+MODULES_IN_A_FOLDER = 12
+
+
+def modules() -> list[Path]:
+    """Every module of the three packages, relative to the checkout; the plugin is a distribution of its own."""
+    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return [path.relative_to(ROOT) for path in paths if "lerobot_plugin" not in path.parts]
+
+
+def test_a_stranger_finds_a_module_by_its_name_alone():
+    folders = defaultdict(set)
+    for module in modules():
+        folders[module.stem].add(module.parent.as_posix())
+    command_and_workflow = {"reachy_kit/cli", "reachy_kit/workflows"}
+    twice = {stem: where for stem, where in folders.items() if len(where) > 1 and not where <= command_and_workflow}
+    assert set(twice) == {"__init__"}, f"the same name twice: {twice}"
+
+
+def test_no_module_is_long():
+    lines = {module.as_posix(): (ROOT / module).read_text().count("\n") for module in modules()}
+    assert [name for name, count in lines.items() if count > LONGEST] == []
+
+
+def test_no_folder_is_crowded():
+    counts: dict[str, int] = defaultdict(int)
+    for module in modules():
+        counts[module.parent.as_posix()] += module.stem != "__init__"
+    crowded = {folder: count for folder, count in counts.items() if count > MODULES_IN_A_FOLDER}
+    # One thin file for each verb: their number is the command line's, not a lack of rooms.
+    crowded.pop("reachy_kit/cli", None)
+    assert crowded == {}

@@ -62,8 +62,8 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
 
 
 def record_look_at(path: Path, *, episodes: int, hz: int, camera: bool) -> None:
+    from reachy_kit.workflows.inputs.session import open_session
     from reachy_kit.workflows.record import record_episodes
-    from reachy_kit.workflows.session import open_session
     from reachy_sim.tasks import variant_by_name
 
     look_at = variant_by_name("look_at")

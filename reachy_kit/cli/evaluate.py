@@ -75,7 +75,7 @@ def evaluate(
     """
     from reachy_kit.workflows.evaluate import evaluate_policies, require_simulated
     from reachy_kit.workflows.group_comparison import check_writable, compare_policies, write_comparison
-    from reachy_kit.workflows.policy_arguments import is_group
+    from reachy_kit.workflows.inputs.policy_arguments import is_group
 
     require_simulated(robot, against)
     batched = variants is not None or tier is not None or html is not None or any(is_group(name) for name in policies)

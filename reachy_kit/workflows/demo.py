@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.errors import KitError, RefusedError
 from reachy_kit.workflows.evaluate import evaluate_policy
 from reachy_kit.workflows.export import export_run
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.record import record_episodes
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import open_session
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 

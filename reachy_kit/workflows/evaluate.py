@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
-from reachy_kit.workflows.policy_arguments import load_policy, takes_images
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.inputs.policy_arguments import load_policy, takes_images
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
 
 if TYPE_CHECKING:
     from reachy_policies.evaluation.policy_evaluation import Evaluation

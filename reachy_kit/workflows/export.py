@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.inference.bundle import Manifest

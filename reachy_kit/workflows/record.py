@@ -14,13 +14,11 @@ from reachy_kit.runtime.interface import POLICY_RATES
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.seeds import recording_seeds
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Policy, Subscriber
     from reachy_sim.tasks.variants import Variant
 
 
@@ -135,31 +133,6 @@ def record_episodes(
             run_episode(session, variant, expert, episode_seed, hz, recorder)
             advance()
     return recorder.episodes
-
-
-def run_episode(
-    session: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
-) -> None:
-    """Run one whole episode of a task.
-
-    Args:
-        session: where to run it.
-        variant: of the task; its length is the task's own.
-        policy: decides.
-        seed: of the initial state and of perception's noise.
-        hz: decisions per second.
-        subscriber: receives the steps.
-    """
-    rollout(
-        session.robot,
-        policy,
-        seconds=variant.task.seconds,
-        policy_hz=hz,
-        seed=seed,
-        perception=session.perception,
-        world=session.world,
-        subscribers=[subscriber],
-    )
 
 
 def _layout(session: Session, variant: "Variant", hz: int, camera: bool) -> DatasetLayout:

@@ -11,8 +11,8 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import open_session, simulated_variant
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import open_session, simulated_variant
 
 HARDWARE_SECONDS = 10.0
 """Length of an episode on a real robot, s: it has no task with a length of its own."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import CONTROL_HZ
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status, is_simulated
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import SIMULATED, open_session, simulated_variant
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.sysid.identification import IdentifiedMotors

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import Session, open_session, simulated_variant
+from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import Session, open_session, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant

@@ -103,8 +103,8 @@ def test_the_recording_that_is_already_there_is_enough(kit, recorded_dataset):
 def two_episodes(warm, tmp_path_factory):
     """Two saved episodes, to be copied."""
     root = tmp_path_factory.mktemp("two") / "data"
+    from reachy_kit.workflows.inputs.session import open_session
     from reachy_kit.workflows.record import record_episodes
-    from reachy_kit.workflows.session import open_session
     from reachy_sim.tasks import variant_by_name
 
     look_at = variant_by_name("look_at")

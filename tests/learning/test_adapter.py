@@ -16,7 +16,7 @@ from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.policy_arguments import load_policy
+from reachy_kit.workflows.inputs.policy_arguments import load_policy
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.frames import Frames

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.record import record_episodes
-from reachy_kit.workflows.session import open_session
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
 from reachy_policies.data.windows import cut_windows
 from reachy_sim.tasks import variant_by_name

@@ -7,8 +7,8 @@ import pytest
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.group_comparison import compare_policies
+from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
 from reachy_kit.workflows.run import run_bundle
-from reachy_kit.workflows.training.build_config import build_config, refuse_rest
 from reachy_kit.workflows.training.sweep import train_seeds
 
 

@@ -15,10 +15,9 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
-from reachy_kit.workflows.record import run_episode
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.session import Session, open_session
-from reachy_kit.workflows.sim_factory import make_envs
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
+from reachy_kit.workflows.inputs.sim_factory import make_envs
 from reachy_kit.workflows.training.train_imitation import prepare_run, train_imitation
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interrupts import terminate_like_interrupt
-from reachy_kit.workflows.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl

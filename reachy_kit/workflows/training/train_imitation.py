@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.layout import read_layout
-from reachy_kit.workflows.reporter import SILENT, Reporter
-from reachy_kit.workflows.training.build_config import build_config, refuse_rest
+from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from reachy_policies.data.demonstrations import Demonstrations

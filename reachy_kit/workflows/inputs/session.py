@@ -12,10 +12,11 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
 from reachy_kit.runtime.perception.selection import PerceptionName, select_perception
 from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import PROFILES
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Perception, Robot, World
+    from reachy_kit.runtime.interface import Perception, Policy, Robot, Subscriber, World
     from reachy_sim.tasks.variants import Variant
     from reachy_sim.world import SimWorld
 
@@ -79,6 +80,31 @@ def open_session(
         opened = _hardware_session(robot, camera, limits)
     with opened as session:
         yield session
+
+
+def run_episode(
+    session: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
+) -> None:
+    """Run one whole episode of a task.
+
+    Args:
+        session: where to run it.
+        variant: of the task; its length is the task's own.
+        policy: decides.
+        seed: of the initial state and of perception's noise.
+        hz: decisions per second.
+        subscriber: receives the steps.
+    """
+    rollout(
+        session.robot,
+        policy,
+        seconds=variant.task.seconds,
+        policy_hz=hz,
+        seed=seed,
+        perception=session.perception,
+        world=session.world,
+        subscribers=[subscriber],
+    )
 
 
 def simulated_variant(robot: str, task: str, variant: str = "training") -> "Variant | None":

@@ -13,7 +13,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
-from reachy_kit.workflows.sim_factory import BatchExpert
+from reachy_kit.workflows.inputs.sim_factory import BatchExpert
 from reachy_policies.runs.layout import CONFIG, MODEL, is_run, run_folders
 
 if TYPE_CHECKING:

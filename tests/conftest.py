@@ -87,9 +87,9 @@ def image_dataset(make_once) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_run(recorded_dataset: Path, make_once):
-    """A run (reachy_policies.runs.run.Run) of the chunk policy: trained briefly, so it works but not well."""
+    """A run (reachy_policies.runs.saved_run.Run) of the chunk policy: trained briefly, so it works but not well."""
     from reachy_kit.workflows.training.train_imitation import train_imitation
-    from reachy_policies.runs.run import open_run
+    from reachy_policies.runs.saved_run import open_run
 
     path = make_once(
         "trained/look_at",

@@ -21,7 +21,7 @@ from reachy_policies.data.windows import Windows, past, steps_around
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual import ReachyResidualPolicy
 from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
-from reachy_policies.runs.run import Run
+from reachy_policies.runs.saved_run import Run
 
 PARITY_TOLERANCE = 1e-4
 """Largest accepted difference between ONNX and torch, rad and m: far below what the robot can carry out."""

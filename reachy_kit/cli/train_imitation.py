@@ -11,7 +11,7 @@ from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOpt
 from reachy_kit.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
 
 
 def imitation(

@@ -21,7 +21,7 @@ from reachy_kit.workflows.training.train_rl import train_rl
 if TYPE_CHECKING:
     from reachy_policies.evaluation.policy_evaluation import Evaluation
     from reachy_policies.evaluation.statistics.intervals import PairedDifference
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
 IMITATION, REINFORCEMENT = "imitation", "reinforcement learning"

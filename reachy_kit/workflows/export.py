@@ -41,5 +41,5 @@ def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> Exported
     """
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.onnx_export import PARITY_TOLERANCE, export_bundle
-        from reachy_policies.runs.run import open_run
+        from reachy_policies.runs.saved_run import open_run
     return ExportedBundle(out, export_bundle(open_run(run), out), PARITY_TOLERANCE)

@@ -86,7 +86,7 @@ def compare_policies(
     held_out = _held_out(task, variant, variants)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.evaluation.comparison import ComparisonConfig, compare_groups, count_evaluations
-        from reachy_policies.runs.run import versions
+        from reachy_policies.runs.saved_run import versions
     config = ComparisonConfig(chosen.task.spec.error, variant, held_out, episodes, seed, margin, match)
     groups = open_groups(policies, task, chosen.task.features)
     observed = _observed(groups)

@@ -110,7 +110,7 @@ def heard_bundle(make_once):
     """The bundle of a task that is heard, barely trained."""
     from reachy_kit.workflows.training.train_rl import train_rl
     from reachy_policies.onnx_export import export_bundle
-    from reachy_policies.runs.run import open_run
+    from reachy_policies.runs.saved_run import open_run
 
     settings = {"iterations": 1, "num_envs": 4, "eval_episodes": 4, "batch_size": 16}
 

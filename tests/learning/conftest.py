@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reachy_kit.workflows.training.train_rl import train_rl
-from reachy_policies.runs.layout import LAST
+from reachy_policies.runs.run_files import LAST
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from reachy_policies.data.windows import cut_windows
 from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
 from reachy_policies.models.lerobot.lerobot_config import read_policy_config, set_features
 from reachy_policies.onnx_export import export_bundle
-from reachy_policies.runs.layout import MODEL, TRAINING
 from reachy_policies.runs.policy_loader import lerobot_batch_policy, single_policy
-from reachy_policies.runs.run import open_run
+from reachy_policies.runs.run_files import MODEL, TRAINING
+from reachy_policies.runs.saved_run import open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks import variant_by_name
 from reachy_sim.world import GeometricPerception, SimWorld

@@ -15,7 +15,7 @@ from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.imitation.dagger import DaggerIteration, ExpertRelabeler, best_of
-from reachy_policies.runs.run import open_run
+from reachy_policies.runs.saved_run import open_run
 
 BRIEF = {"max_steps": 40, "eval_every": 20, "hidden": 16}
 SHOWN, ADDED = 8, 2

@@ -24,9 +24,9 @@ from reachy_policies.data.windows import cut_windows
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.runs.durable_files import undo_broken_replacement
-from reachy_policies.runs.layout import BEST, LAST, MODEL, TRAINING
 from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
-from reachy_policies.runs.run import dataset_digest, open_run
+from reachy_policies.runs.run_files import BEST, LAST, MODEL, TRAINING
+from reachy_policies.runs.saved_run import dataset_digest, open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.variants import Variant

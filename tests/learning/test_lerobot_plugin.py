@@ -14,7 +14,7 @@ from lerobot.envs.factory import make_env_config
 from lerobot.utils.import_utils import register_third_party_plugins
 
 from reachy_kit.runtime.tasks.task_registry import own_task_names
-from reachy_policies.runs.layout import MODEL
+from reachy_policies.runs.run_files import MODEL
 
 
 @pytest.fixture(scope="module", autouse=True)

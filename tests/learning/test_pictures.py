@@ -21,7 +21,7 @@ from reachy_policies.models.chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
 from reachy_policies.onnx_export import export_bundle
 from reachy_policies.runs.policy_loader import batch_policy, lerobot_batch_policy, load_chunk_policy, single_policy
-from reachy_policies.runs.run import open_run
+from reachy_policies.runs.saved_run import open_run
 
 BRIEF = {"obs_type": "pixels", "max_steps": 10, "eval_every": 5, "checkpoint_every": 5, "batch_size": 16}
 TINY = {

@@ -23,10 +23,10 @@ from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec
 from reachy_policies.runs.checkpoint import read_checkpoint, tensors_of
-from reachy_policies.runs.layout import BEST, LAST, TRAINING
 from reachy_policies.runs.policy_loader import load_chunk_policy
 from reachy_policies.runs.resumable import all_finite
-from reachy_policies.runs.run import open_run
+from reachy_policies.runs.run_files import BEST, LAST, TRAINING
+from reachy_policies.runs.saved_run import open_run
 
 TINY = {
     "num_envs": 16,

@@ -21,9 +21,9 @@ from reachy_policies.reinforcement.residual.replay_memory import Episodes, Repla
 from reachy_policies.reinforcement.residual.residual_config import ResidualConfig
 from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
 from reachy_policies.rollouts.episode_batch import run_episodes
-from reachy_policies.runs.layout import MODEL
 from reachy_policies.runs.policy_loader import lerobot_batch_policy
-from reachy_policies.runs.run import open_run
+from reachy_policies.runs.run_files import MODEL
+from reachy_policies.runs.saved_run import open_run
 
 TINY = {
     "num_envs": 8,

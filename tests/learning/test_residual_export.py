@@ -17,9 +17,9 @@ from reachy_policies import onnx_export
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.models.residual import ReachyResidualConfig, ReachyResidualPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
-from reachy_policies.runs.layout import MODEL
 from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
-from reachy_policies.runs.run import open_run, save_run
+from reachy_policies.runs.run_files import MODEL
+from reachy_policies.runs.saved_run import open_run, save_run
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_policies.rollouts.episode_batch import BatchPolicy
-from reachy_policies.runs.layout import CHECKPOINTS, numbered_runs, run_folders
 from reachy_policies.runs.policy_loader import batch_policy
-from reachy_policies.runs.run import Run, open_run, weights_digest
+from reachy_policies.runs.run_files import CHECKPOINTS, numbered_runs, run_folders
+from reachy_policies.runs.saved_run import Run, open_run, weights_digest
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ from reachy_policies.imitation.supervised import (
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
 from reachy_policies.models.pretrained import Processors
-from reachy_policies.runs.layout import CURVE_CSV, CURVE_PNG
-from reachy_policies.runs.run import Run, dataset_digest, save_run, versions
 from reachy_policies.runs.run_card import RunCard
+from reachy_policies.runs.run_files import CURVE_CSV, CURVE_PNG
+from reachy_policies.runs.saved_run import Run, dataset_digest, save_run, versions
 
 OBS_TYPES = ("state", "pixels")
 

@@ -18,9 +18,9 @@ from reachy_kit.runtime.interpolation import interpolate
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_policies.figures import encode_figure
 from reachy_policies.imitation.learning_curve import points_csv
-from reachy_policies.runs.layout import CURVE_CSV, CURVE_PNG
 from reachy_policies.runs.policy_loader import load_policy
-from reachy_policies.runs.run import Run, save_run
+from reachy_policies.runs.run_files import CURVE_CSV, CURVE_PNG
+from reachy_policies.runs.saved_run import Run, save_run
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from reachy_kit.runtime.errors import RefusedError
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.episode_batch import BatchPolicy, Envs
-from reachy_policies.runs.layout import TRAINING, is_run
 from reachy_policies.runs.resumable import different_settings
-from reachy_policies.runs.run import Run, open_run, weights_digest
+from reachy_policies.runs.run_files import TRAINING, is_run
+from reachy_policies.runs.saved_run import Run, open_run, weights_digest
 
 METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc", "residual")
 _NOT_IDENTITY = ("max_seconds", "threads", "checkpoints")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reachy_kit.runtime.errors import KitError, RefusedError
 from reachy_policies.runs.durable_files import sync
-from reachy_policies.runs.layout import CHECKPOINT_SCHEMA
+from reachy_policies.runs.run_files import CHECKPOINT_SCHEMA
 
 type State = Mapping[str, Any]
 _SEPARATOR = "/"

@@ -17,8 +17,8 @@ from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy, LeRobot
 from reachy_policies.models.pretrained import Processors, load_pretrained
 from reachy_policies.rollouts.batch_chunk_policy import BatchChunkPolicy
 from reachy_policies.rollouts.episode_batch import BatchPolicy
-from reachy_policies.runs.layout import MODEL
-from reachy_policies.runs.run import Run
+from reachy_policies.runs.run_files import MODEL
+from reachy_policies.runs.saved_run import Run
 
 
 def load_policy(run: Run) -> tuple[PreTrainedPolicy, Processors]:

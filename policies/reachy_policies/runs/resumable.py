@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_policies.runs.checkpoint import State, copy_state, read_checkpoint, write_checkpoint
-from reachy_policies.runs.layout import BEST, LAST, TRAINING
+from reachy_policies.runs.run_files import BEST, LAST, TRAINING
 
 
 class TrainingRecord[Point: Any]:

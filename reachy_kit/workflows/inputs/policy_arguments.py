@@ -14,7 +14,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.workflows.inputs.sim_factory import BatchExpert
-from reachy_policies.runs.layout import CONFIG, MODEL, is_run, run_folders
+from reachy_policies.runs.run_files import CONFIG, MODEL, is_run, run_folders
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -66,7 +66,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
     path = Path(argument)
     if is_run(path):
         from reachy_policies.runs.policy_loader import single_policy
-        from reachy_policies.runs.run import open_run
+        from reachy_policies.runs.saved_run import open_run
 
         run = open_run(path)
         if run.card.environment_state != features:

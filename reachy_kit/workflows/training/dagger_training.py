@@ -22,7 +22,7 @@ from reachy_kit.workflows.training.train_imitation import prepare_run, train_imi
 
 if TYPE_CHECKING:
     from reachy_policies.imitation.dagger import DaggerIteration
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
 EVAL_EPISODES = 100
@@ -69,7 +69,7 @@ def train_dagger(
     layout, variant = _correctable(dataset, task)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.imitation.dagger import save_dagger
-        from reachy_policies.runs.run import dataset_digest
+        from reachy_policies.runs.saved_run import dataset_digest
     prepare_run(out, fresh=fresh, reporter=reporter)
     given = dict(settings or {})
     identity = {
@@ -145,8 +145,8 @@ def _fit_once(
     folder: Path, dataset: Path, policy: str, seed: int, settings: dict[str, Any], reporter: Reporter
 ) -> "Run":
     """The run of a round, trained unless it is there already."""
-    from reachy_policies.runs.layout import is_run
-    from reachy_policies.runs.run import open_run
+    from reachy_policies.runs.run_files import is_run
+    from reachy_policies.runs.saved_run import open_run
 
     if is_run(folder):
         return open_run(folder)

@@ -18,7 +18,7 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
-from reachy_policies.runs.layout import is_run
+from reachy_policies.runs.run_files import is_run
 
 type Method = Literal["imitation", "dagger", "rl"]
 _TRAININGS: dict[str, Callable[..., Any]] = {"imitation": train_imitation, "dagger": train_dagger, "rl": train_rl}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reachy_policies.data.demonstrations import Demonstrations
     from reachy_policies.imitation.behavior_cloning import TrainResult
     from reachy_policies.imitation.supervised import OnProgress, Progress, SupervisedConfig
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
 
 
 def train_imitation(
@@ -85,7 +85,7 @@ def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
         RefusedError: the folder holds something that is not a run.
     """
     from reachy_policies.runs.durable_files import undo_broken_replacement
-    from reachy_policies.runs.layout import TRAINING, is_run, is_unfinished
+    from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
 
     undo_broken_replacement(out)
     run = is_run(out) or {path.name for path in out.glob("*")} == {TRAINING}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reachy_policies.reinforcement.eval_point import EvalPoint
     from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
     from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec, SimFactory
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
 
@@ -74,8 +74,8 @@ def train_rl(
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.reinforcement import reinforce_spec
         from reachy_policies.reinforcement.methods.reinforce import reinforce
-        from reachy_policies.runs.layout import is_unfinished
-        from reachy_policies.runs.run import open_run
+        from reachy_policies.runs.run_files import is_unfinished
+        from reachy_policies.runs.saved_run import open_run
     config = _config(method, observed, seed, dict(settings or {}))
     hz = open_run(init).card.policy_hz if init else SCRIPTED_HZ
     spec = reinforce_spec.ReinforceSpec(
@@ -138,7 +138,7 @@ def _final_variant(task: str, variants: str) -> "Variant":
 
 def _check_start(init: Path | None, method: str) -> None:
     """Refuse a method without its start, and a start that is not a run."""
-    from reachy_policies.runs.layout import is_run
+    from reachy_policies.runs.run_files import is_run
 
     if (init is None) != (method == "scratch"):
         raise WrongUseError(

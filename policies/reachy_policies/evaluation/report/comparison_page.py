@@ -18,7 +18,7 @@ from reachy_policies.evaluation.report.page import (
     plot,
 )
 from reachy_policies.evaluation.report.report_plots import errors_over_time_plot, intervals_plot
-from reachy_policies.runs.run import Run
+from reachy_policies.runs.saved_run import Run
 
 
 @dataclass(frozen=True)

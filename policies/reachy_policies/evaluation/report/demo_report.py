@@ -25,7 +25,7 @@ from reachy_policies.evaluation.report.report_plots import error_over_time_plot
 from reachy_policies.evaluation.report.tables import evaluation_table
 
 if TYPE_CHECKING:
-    from reachy_policies.runs.run import Run
+    from reachy_policies.runs.saved_run import Run
 
 FRAMES = 6
 

@@ -32,10 +32,10 @@ from reachy_policies.reinforcement.residual.residual_config import ResidualConfi
 from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
 from reachy_policies.reinforcement.training import OnIteration, ReinforceResult, train
 from reachy_policies.rollouts.episode_batch import Envs
-from reachy_policies.runs.layout import CHECKPOINTS, CURVE_CSV, CURVE_PNG, MODEL, START, TRAINING
 from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
-from reachy_policies.runs.run import Run, save_run, versions, weights_digest
 from reachy_policies.runs.run_card import RunCard
+from reachy_policies.runs.run_files import CHECKPOINTS, CURVE_CSV, CURVE_PNG, MODEL, START, TRAINING
+from reachy_policies.runs.saved_run import Run, save_run, versions, weights_digest
 
 
 def config_class(method: str) -> type[ReinforceConfig]:

@@ -44,9 +44,8 @@ def test_the_command_line_itself_loads_next_to_nothing(tmp_path):
     ("package", "absent"),
     [
         ("reachy_kit.runtime", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies"}),
-        ("reachy_kit.workflows", {"typer"}),
         ("reachy_kit.dataset", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies", "datasets", "av"}),
-        ("reachy_kit.workflows", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies"}),
+        ("reachy_kit.workflows", {"typer", "rich", "reachy_mini", "reachy_sim"}),
     ],
 )
 def test_no_module_loads_what_its_layer_does_without(package, absent, tmp_path):

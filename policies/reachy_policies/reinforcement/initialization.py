@@ -45,7 +45,8 @@ def shorten_chunk(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
     for name, value in short.network.state_dict().items():
         rows = numbers if name.startswith(_last_layer(policy.network)) else len(value)
         value.copy_(weights[name][:rows])
-    return short.eval()
+    short.eval()
+    return short
 
 
 def make_untrained(
@@ -64,7 +65,7 @@ def make_untrained(
     spaces: Any = envs.single_observation_space
     config = ReachyChunkConfig(n_obs_steps=n_obs_steps, chunk_size=chunk, n_action_steps=chunk, hidden=hidden)
     shape = CHUNK_IMAGE_SHAPE if images else None
-    config.declare_features(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, shape)
+    config.declare_features(spaces["agent_pos"].shape[0], spaces["environment_state"].shape[0], shape)
     torch.manual_seed(seed)
     policy = ReachyChunkPolicy(config)
     network, windows = policy.network, collect_random(envs, config, seed)
@@ -78,14 +79,15 @@ def make_untrained(
     with torch.no_grad():
         last.weight *= 0.01
         last.bias.zero_()
-    return policy.eval()
+    policy.eval()
+    return policy
 
 
 def make_privileged(envs: Envs, config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
     """Normalises the features for the privileged critic of an actor that takes images; nothing in it learns."""
     spaces: Any = envs.single_observation_space
     privileged = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
-    privileged.declare_features(*spaces["agent_pos"].shape, *spaces["environment_state"].shape, None)
+    privileged.declare_features(spaces["agent_pos"].shape[0], spaces["environment_state"].shape[0], None)
     network = ReachyChunkPolicy(privileged).network
     windows = collect_random(envs, privileged, seed)
     network.fit_normalisation(windows.state, windows.environment_state, windows.last_action, windows.action)
@@ -114,7 +116,7 @@ def collect_random(envs: Envs, config: ReachyChunkConfig, seed: int) -> Windows:
             images.append(*batch_inputs(observation, config.image_shape))
             windows.append((*features.inputs(), images.inputs()[1]))
 
-    rendered = "pixels" in envs.single_observation_space  # type: ignore[operator]
+    rendered = "pixels" in envs.single_observation_space
     for transition in transitions(envs, _RandomWalk(seed), seed):
         append(transition.observation)
         if rendered and len(windows) == _RENDERED_DECISIONS:

@@ -91,7 +91,8 @@ def transitions(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> 
         policy: of as many environments; it is reset first.
         seeds: one for each environment, or the first of as many successive ones.
     """
-    observation, _ = envs.reset(seed=seeds if isinstance(seeds, int) else list(seeds))
+    each: Any = seeds if isinstance(seeds, int) else list(seeds)  # Gymnasium takes both, and declares only the first
+    observation, _ = envs.reset(seed=each)
     policy.reset()
     ended = False
     while not ended:

@@ -71,7 +71,8 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         state, env, last = self._inputs(batch)
         if noise is None:
             noise = state.new_zeros(len(state), self.config.chunk_size, self.network.action_dim)
-        return self.network(state, env, last, noise)
+        chunk: Tensor = self.network(state, env, last, noise)
+        return chunk
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:

@@ -51,7 +51,8 @@ class VisionChunkNetwork(ChunkNetwork):
         """
         predicted = self.feature_head(inputs[:, self.action_dim : self.latest])
         wanted = (environment_state - self.feature_mean) / self.feature_std
-        return (predicted - wanted).square().mean()
+        loss: Tensor = (predicted - wanted).square().mean()
+        return loss
 
     def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
         """The parent's, of poses alone."""

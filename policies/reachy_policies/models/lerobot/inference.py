@@ -85,7 +85,7 @@ class LeRobotPolicy:
             WrongUseError: an input of the policy is missing.
         """
         last_action = observation.state if observation.last_action is None else observation.last_action
-        inputs = {"agent_pos": observation.state, "last_action": last_action}
+        inputs: dict[str, npt.NDArray[Any]] = {"agent_pos": observation.state, "last_action": last_action}
         if observation.environment_state is not None:
             inputs["environment_state"] = np.asarray(observation.environment_state)
         if CAMERA in observation.images:

@@ -74,7 +74,8 @@ class ReachyResidualPolicy(PreTrainedPolicy):
     def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
         """(B, A) the next action. Call it once per decision, with (B, …) inputs."""
         base_action = self.base.act(batch)
-        return self.network(*self.observe(batch), base_action)
+        action: Tensor = self.network(*self.observe(batch), base_action)
+        return action
 
     def observe(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Add the latest observation; (B, T, A), (B, T, K) and (B, A) inputs of the network."""

@@ -104,7 +104,9 @@ class BCLearner:
 
     def policy(self) -> ReachyChunkPolicy:
         """A LeRobot policy with these weights."""
-        return copy.deepcopy(self._policy).eval()
+        policy = copy.deepcopy(self._policy)
+        policy.eval()
+        return policy
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, Adam's moments and rate, the episodes kept, and the decisions."""

@@ -35,7 +35,8 @@ class ChunkNoiseBasis:
 
     def variation(self, latent: Tensor) -> Tensor:
         """(B, L) components → (B, C, A) the variation that they make."""
-        return (latent @ self._basis).unflatten(1, self._shape)
+        variation: Tensor = (latent @ self._basis).unflatten(1, self._shape)
+        return variation
 
     def residue(self, chunk: Tensor) -> Tensor:
         """(B, C, A) the part of a chunk that does not vary: it is orthogonal to all directions."""

@@ -71,12 +71,8 @@ class ChunkedEnvs(BatchedVecEnv):
             self._histories.append((ObservationHistory(config.n_obs_steps, images=True), config.image_shape))
             width += (config.n_obs_steps + 1) * self.action_dim + IMAGE_STEPS * math.prod(config.image_shape)
         self._histories.append((ObservationHistory(config.n_obs_steps), None))
-        anything = {"low": -_FAR, "high": _FAR, "dtype": np.float32}
-        super().__init__(
-            envs.num_envs,
-            gymnasium.spaces.Box(shape=(width,), **anything),  # type: ignore[arg-type]
-            gymnasium.spaces.Box(shape=(latent + chunk * self.action_dim,), **anything),  # type: ignore[arg-type]
-        )
+        sizes = width, latent + chunk * self.action_dim
+        super().__init__(envs.num_envs, *(gymnasium.spaces.Box(-_FAR, _FAR, (size,), np.float32) for size in sizes))
         self._next = 0
         self.steps = 0
         """Decisions of all environments so far."""

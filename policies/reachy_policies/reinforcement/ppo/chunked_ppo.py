@@ -60,7 +60,9 @@ class _Rollout(NamedTuple):
 
     def select(self, rows: Tensor) -> "_Rollout":
         """Some of the chunks."""
-        return _Rollout(*(part.select(rows) if isinstance(part, PolicyInputs) else part[rows] for part in self))
+        windows, *tensors = self
+        assert isinstance(windows, PolicyInputs)
+        return _Rollout(windows.select(rows), *(tensor[rows] for tensor in tensors))
 
 
 class ChunkedPPO(PPO):

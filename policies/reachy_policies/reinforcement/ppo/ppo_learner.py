@@ -69,7 +69,7 @@ class PPOLearner:
         """Whole episodes in all environments, then several epochs over them."""
         ppo, chunked = self._ppo, self._chunked
         chunked.begin(self._config.seed, iteration)
-        ppo._last_obs = self._envs.reset()  # type: ignore[assignment]
+        ppo._last_obs = self._envs.reset()
         ppo._last_episode_starts = np.ones(chunked.num_envs, dtype=np.bool_)
         ppo.collect_rollouts(self._envs, self._callback, ppo.rollout_buffer, chunked.chunks)
         losses = ppo.learn_from_rollout(critic_only=iteration <= self._config.warmup)
@@ -83,7 +83,8 @@ class PPOLearner:
         """A LeRobot policy with the actor's weights."""
         policy = ReachyChunkPolicy(self._chunk_config)
         policy.network.load_state_dict(self._ppo.policy.actor.state_dict())
-        return policy.eval()
+        policy.eval()
+        return policy
 
     def state_dict(self) -> dict[str, Any]:
         """Actor, prior, critic, spreads, Adam's moments and rates, the running scale of rewards, and the decisions."""

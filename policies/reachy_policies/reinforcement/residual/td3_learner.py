@@ -60,7 +60,8 @@ class TD3Learner:
     ) -> None:
         torch.manual_seed(config.seed)
         self._curriculum, self._expert, self._config = curriculum, expert, config
-        self._policy = ReachyResidualPolicy(_policy_config(curriculum.first, axes, config), base).eval()
+        self._policy = ReachyResidualPolicy(_policy_config(curriculum.first, axes, config), base)
+        self._policy.eval()
         self._actor = self._policy.network
         self._critics = Critics(config.critics, self._actor.inputs, len(axes), config.hidden)
         self._targets = copy.deepcopy(self._critics).requires_grad_(False)
@@ -108,8 +109,9 @@ class TD3Learner:
             self._memory.add_demonstrations(episodes)
         first = round_seeds(config.seed, 0, envs.num_envs).start
         seen = self._memory.demonstrations or self._collect(envs, self._exploring(envs.num_envs, 0.0), first)[0]
-        everything = torch.cartesian_prod(torch.arange(len(seen)), torch.arange(seen.reward.shape[1])).unbind(1)
-        self._actor.fit_normalisation(self._actor.features(*seen.window(*everything, config.n_obs_steps)))
+        pairs = torch.cartesian_prod(torch.arange(len(seen)), torch.arange(seen.reward.shape[1]))
+        window = seen.window(pairs[:, 0], pairs[:, 1], config.n_obs_steps)
+        self._actor.fit_normalisation(self._actor.features(*window))
 
     def _imitating(self, expert: BatchPolicy) -> Choose:
         """Corrections that bring about the expert's action, as far as they reach."""
@@ -158,7 +160,7 @@ class TD3Learner:
             pair = later[torch.randperm(config.critics)[:2]].amin(0)
             # Values are in rewards per decision, so that weights and rates do not depend on the discount.
             target = (1 - config.gamma) * batch.reward + batch.discount * pair
-        loss = (critics(now, batch.correction) - target).square().mean(1).sum()
+        loss: Tensor = (critics(now, batch.correction) - target).square().mean(1).sum()
         self._descend(loss, list(critics.parameters()))
         with torch.no_grad():
             torch._foreach_lerp_(list(self._targets.parameters()), list(critics.parameters()), config.polyak)
@@ -182,7 +184,8 @@ class TD3Learner:
         """A LeRobot policy with these weights, over the same base."""
         policy = ReachyResidualPolicy(self._policy.config, self._policy.base)
         policy.network.load_state_dict(self._actor.state_dict())
-        return policy.eval()
+        policy.eval()
+        return policy
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, Adam's moments and rates, the decisions, and the memory, which could not be collected again."""

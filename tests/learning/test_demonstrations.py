@@ -16,7 +16,7 @@ from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.record import record_episodes
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
-from reachy_policies.data.windows import cut_windows
+from reachy_policies.data.windows import cut_windows, steps_around
 from reachy_sim.tasks import variant_by_name
 
 FEATURES = ("target_right", "target_below", "target_size", "target_visible", "target_age")
@@ -83,6 +83,15 @@ def test_every_frame_gives_one_window_of_its_own_episode(lengths, n_obs_steps, c
     assert (demonstrations.episode[made.action[..., 0].long()] == own).all()
     steps = made.action[:, 1:, 0] - made.action[:, :-1, 0]
     assert torch.equal(steps == 0, made.is_pad[:, 1:])
+
+
+@given(st.integers(1, 9), st.lists(st.integers(-5, 5), min_size=1, max_size=4), st.data())
+def test_steps_around_others_stay_within_their_episode(length, offsets, data):
+    first = data.draw(st.integers(0, 20))
+    step = data.draw(st.integers(first, first + length - 1))
+    steps, outside = steps_around(torch.tensor([step]), offsets, first, first + length - 1)
+    assert steps[0].tolist() == [min(max(step + offset, first), first + length - 1) for offset in offsets]
+    assert outside[0].tolist() == [not first <= step + offset < first + length for offset in offsets]
 
 
 def test_only_the_chosen_episodes_are_cut():

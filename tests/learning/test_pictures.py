@@ -194,9 +194,9 @@ def test_what_needs_features_refuses_a_policy_that_looks_at_pictures(method, see
 
 
 def test_what_the_start_looks_at_cannot_be_changed(seeing_run, trained_run, tmp_path):
-    with pytest.raises(WrongUseError, match="looks at pixels"):
+    with pytest.raises(WrongUseError, match="takes pixels"):
         train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, obs_type="state", settings=dict(TINY))
-    with pytest.raises(WrongUseError, match="looks at state"):
+    with pytest.raises(WrongUseError, match="takes state"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, obs_type="pixels", settings=dict(TINY))
     with pytest.raises(WrongUseError, match="state and pixels"):
         train_rl(tmp_path / "run", task="look_at", init=None, method="scratch", obs_type="smell", settings=dict(TINY))
@@ -212,7 +212,7 @@ def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
 def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
     manifest = export_bundle(seeing_run, tmp_path / "seeing.bundle")
     assert manifest.parity_error < 1e-4
-    assert manifest.graphs[0].inputs["pictures"] == [1, 2, *CHUNK_IMAGE_SHAPE]
+    assert manifest.graphs[0].inputs["images"] == [1, 2, *CHUNK_IMAGE_SHAPE]
     robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), single_policy(seeing_run)
     robots.reset()
     runs.reset()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.workflows.inputs.reporter import SilentReporter
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.evaluation.groups import open_group
 from reachy_policies.reinforcement.methods.reinforce import make_curriculum
@@ -179,11 +180,30 @@ def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_what_is_finished_is_not_done_again(reinforced, trained_run, capsys):
-    before = (reinforced.path / "card.json").stat().st_mtime_ns
-    train_rl(reinforced.path, task="look_at", init=trained_run.path, settings=dict(TINY))
+class Notes(SilentReporter):
+    """A reporter that keeps the notes."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_what_is_finished_is_not_done_again(reinforced, trained_run):
+    before, reporter = (reinforced.path / "card.json").stat().st_mtime_ns, Notes()
+    train_rl(reinforced.path, task="look_at", init=trained_run.path, settings=dict(TINY), reporter=reporter)
     assert (reinforced.path / "card.json").stat().st_mtime_ns == before
-    assert "already" in capsys.readouterr().err
+    assert len(reporter.notes) == 1
+    assert "already" in reporter.notes[0]
+
+
+def test_a_run_of_another_version_is_refused(trained_run, tmp_path):
+    copy = shutil.copytree(trained_run.path, tmp_path / "copy")
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps({**card, "schema": 1}))
+    with pytest.raises(RefusedError, match="another version.*Train it again"):
+        open_run(copy)
 
 
 def test_a_finished_run_is_never_replaced_by_another_training(reinforced, trained_run):

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from reachy_policies.runs.layout import BEST, LAST, TRAINING
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_policies.runs import checkpoint
 from reachy_policies.runs.checkpoint import read_checkpoint, write_checkpoint
-from reachy_policies.runs.layout import BEST, LAST, TRAINING
 from reachy_policies.runs.resumable import TrainingRecord
 
 IDENTITY = {"seed": 1, "chunk": [1, 2], "share": float("nan")}

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from reachy_policies.evaluation.groups import open_group
 from reachy_policies.evaluation.matching import match_returns
 from reachy_policies.evaluation.statistics.score_comparison import compare_scores, paired_trainings
 from reachy_policies.evaluation.statistics.scores import Scores, join_variants
+from reachy_policies.runs.run_files import CARD
 
 FAST = ("--task", "look_at", "--tier", "kinematic", "--episodes", 3)
 
@@ -30,7 +31,8 @@ def kit_eval(*arguments):
 def copy_run(run, folder: Path, **changes):
     """Copy a run and change its card."""
     shutil.copytree(run.path, folder)
-    (folder / "card.json").write_text(json.dumps(asdict(run.card) | changes))
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | changes))
     return folder
 
 
@@ -212,13 +214,13 @@ def refuse(*arguments):
     ("arguments", "words"),
     [
         (("expert", "--variants", "dark"), "look_at has no variant 'dark'; there are training"),
-        (("expert", "--variants", ","), "--variants names none; there are held-out"),
+        (("expert", "--variants", ","), "--variants is empty; there are held-out"),
         (("expert", "--tier", "dream"), "--tier dream does not exist"),
         (("expert", "--html", "no/such/folder/x.html"), "there is no folder"),
         (("expert", "--variants", "all", "--robot", "daemon"), "need --robot sim"),
         (("expert", "expert", "--variants", "late"), "two policies are called expert"),
         (("a=nowhere",), "a=nowhere is neither a run nor a folder of runs"),
-        (("=nowhere",), "an arm is NAME=DIR"),
+        (("=nowhere",), "a group of runs is given as NAME=DIR"),
         (("unknown", "--variants", "late"), "unknown is neither a run"),
     ],
 )

@@ -1,9 +1,11 @@
 """The one loop over vector environments: whole episodes, a fresh policy, and what each decision was made on."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-
 from reachy_kit.workflows.sim_factory import make_envs
+
 from reachy_policies.rollouts.episode_batch import run_episodes, transitions
 
 
@@ -31,7 +33,7 @@ def test_each_transition_begins_where_the_one_before_ended(envs):
     steps = list(transitions(envs, policy, 0))
     assert len(steps) == envs.get_attr("_max_episode_steps")[0]
     assert policy.resets == 1
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         assert after.observation is before.next_observation
 
 

@@ -202,7 +202,7 @@ def test_a_run_of_another_version_is_refused(trained_run, tmp_path):
     copy = shutil.copytree(trained_run.path, tmp_path / "copy")
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps({**card, "schema": 1}))
-    with pytest.raises(RefusedError, match="another version.*Train it again"):
+    with pytest.raises(RefusedError, match=r"another version.*Train it again"):
         open_run(copy)
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from reachy_policies.runs.layout import BEST, LAST, TRAINING
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_policies.runs import checkpoint
 from reachy_policies.runs.checkpoint import read_checkpoint, write_checkpoint
 from reachy_policies.runs.resumable import TrainingRecord
+from reachy_policies.runs.run_files import BEST, LAST, TRAINING
 
 IDENTITY = {"seed": 1, "chunk": [1, 2], "share": float("nan")}
 

@@ -260,6 +260,12 @@ def test_training_over_something_that_is_not_a_run(out, kit, dataset):
     assert {path: after.get(path) for path in before} == before
 
 
+def test_tracking_more_than_one_fit(kit, recorded_dataset):
+    command = ("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--dagger", 1, "--track")
+    kit.run(*command).says(2, "--track follows one fit")
+    assert not (kit.folder / "run").exists()
+
+
 def test_exporting_what_is_not_a_run(kit, recorded_dataset):
     kit.run("export", recorded_dataset, "--out", "x.bundle").says(2, "is no run of reachy-kit", "reachy-kit train")
     assert not (kit.folder / "x.bundle").exists()

@@ -7,15 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from reachy_kit.cli.main import app
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.inputs.policy_arguments import load_policy
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
@@ -180,8 +179,8 @@ def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
 
     assert shown(0).shape == (9,)
     assert not np.array_equal(shown(0), shown(255))
-    told = CliRunner().invoke(app, ["eval", str(run.path), "--episodes", "1", "--json"], catch_exceptions=False)
-    assert json.loads(told.stdout)["evaluations"][0]["episodes"] == 1  # the camera is on where it is looked at
+    (evaluation,) = evaluate_policies([str(run.path)], episodes=1).results
+    assert len(evaluation.episodes) == 1  # the camera is on where a policy takes its images
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from reachy_kit.cli.main import app
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
 from reachy_kit.workflows.training.dagger_training import train_dagger
@@ -166,13 +164,6 @@ def test_a_dataset_that_cannot_be_driven_is_refused_with_the_reason(recorded_dat
     with pytest.raises(WrongUseError, match=words):
         train_dagger(dataset, tmp_path / "run", rounds=1, episodes=1, settings={})
     assert not (tmp_path / "run.dagger").exists()
-
-
-def test_tracking_is_of_one_fit(recorded_dataset, tmp_path):
-    words = ["train", "imitation", "--dataset", str(recorded_dataset), "--out", str(tmp_path / "x"), "--dagger", "1"]
-    done = CliRunner().invoke(app, [*words, "--track"])
-    assert isinstance(done.exception, WrongUseError)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from reachy_kit.cli.main import app
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
+from reachy_kit.workflows.group_comparison import compare_policies
+from reachy_kit.workflows.run import run_bundle
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.data.demonstrations import load_demonstrations, load_images
@@ -38,10 +38,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def seeing_run(image_dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp("seeing") / "run"
-    settings = [word for name, value in BRIEF.items() if name != "obs_type" for word in ("--set", f"{name}={value}")]
-    command = ["train", "imitation", "--dataset", str(image_dataset), "--out", str(out), "--obs-type", "pixels"]
-    assert CliRunner().invoke(app, [*command, *settings], catch_exceptions=False).exit_code == 0
-    return open_run(out)
+    return train_imitation(image_dataset, out, settings=dict(BRIEF))
 
 
 @pytest.fixture(scope="module")
@@ -227,15 +224,14 @@ def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
 
 def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
     assert load_chunk_policy(scratch).config.image_shape == CHUNK_IMAGE_SHAPE
-    words = f"eval {scratch.path} expert --tier kinematic --episodes 3 --variants dim_light --json".split()
-    told = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert {group["name"] for group in json.loads(told.stdout)["groups"]} >= {"scratch", "expert"}
+    policies = [str(scratch.path), "expert"]
+    result = compare_policies(policies, task="look_at", tier="kinematic", episodes=3, variants="dim_light")
+    assert list(result.comparison.scores["dim_light"]) == ["scratch", "expert"]
 
 
 def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):
     export_bundle(scratch, tmp_path / "scratch.bundle")
-    command = ["run", str(tmp_path / "scratch.bundle"), "--robot", "sim", "--seconds", "0.5", "--json"]
-    told = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert len(json.loads(told.stdout)["successes"]) == 1
+    options = {"robot": "sim", "seconds": 0.5}
+    assert len(run_bundle(tmp_path / "scratch.bundle", **options).episodes) == 1
     with pytest.raises(WrongUseError, match="--no-camera"):
-        CliRunner().invoke(app, [*command, "--no-camera"], catch_exceptions=False)
+        run_bundle(tmp_path / "scratch.bundle", **options, camera=False)

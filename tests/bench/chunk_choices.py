@@ -32,7 +32,7 @@ WAYS = [*({"n_action_steps": steps} for steps in (1, 2, 4)), {"n_action_steps": 
 """How a trained policy is carried out."""
 
 
-def judge(policy: ReachyChunkPolicy, way: dict[str, float], episodes: int) -> tuple[float, float]:
+def evaluate(policy: ReachyChunkPolicy, way: dict[str, float], episodes: int) -> tuple[float, float]:
     """Success, and mean error in degrees."""
     policy.config = replace(policy.config, **{"temporal_ensemble_coeff": None, **way})
     envs = make_envs("track", episodes, variant="hard", tier="kinematic")
@@ -51,9 +51,9 @@ def rows(demonstrations: Demonstrations, seeds: int, episodes: int) -> None:
         for seed in range(seeds):
             config = ReachyChunkConfig(**(WIDE | size))
             fits.append(fit(demonstrations, config, ImitationConfig(seed=seed)))
-        seconds = np.mean([one.history[-1].seconds for one in fits])
+        seconds = np.mean([result.history[-1].seconds for result in fits])
         for way in WAYS:
-            results = [judge(one.policy, way, episodes) for one in fits]
+            results = [evaluate(result.policy, way, episodes) for result in fits]
             success, error = np.mean(results, axis=0)
             spread = " ".join(f"{100 * one:.0f}" for one, _ in results)
             config = fits[0].policy.config

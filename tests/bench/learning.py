@@ -48,15 +48,15 @@ def expert_error(task: str, variant: str, count: int = 200) -> float:
     from reachy_policies.rollouts.episode_batch import run_episodes
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
-    played = run_episodes(envs, BatchExpert(task, 25, range(count)), 0)
+    batch = run_episodes(envs, BatchExpert(task, 25, range(count)), 0)
     envs.close()
-    return float(played.mean_error.mean())
+    return float(batch.mean_error.mean())
 
 
 def to_the_goal() -> tuple[str, float, str, float]:
     """Hard track: seconds of imitation and exploration until >= 95 % success at <= 0.7 of the expert's error.
 
-    Median of five seeds, as training saw it every five rounds on episodes kept aside; limit 60 s.
+    Median of five seeds, as training measured it every five iterations on held-out episodes; limit 60 s.
     """
     from reachy_kit.workflows.training.train_imitation import train_imitation
     from reachy_kit.workflows.training.train_rl import train_rl
@@ -78,7 +78,7 @@ def to_the_goal() -> tuple[str, float, str, float]:
 
 
 def seconds_to(curve: Path, error: float, success: float = 0.95) -> float:
-    """s of training at the first look that met both; infinite if none did."""
+    """s of training at the first evaluation that met both; infinite if none did."""
     for row in csv.DictReader(curve.open()):
         if float(row["success"]) >= success and float(row["error"]) <= error:
             return float(row["seconds"])
@@ -86,7 +86,7 @@ def seconds_to(curve: Path, error: float, success: float = 0.95) -> float:
 
 
 def throughput() -> tuple[str, float, str, float]:
-    """A decision: 1,024 environments, chunks of 5, 3 epochs, batches of 5,120, two threads; limit 50,000 a second."""
+    """A decision: 1,024 environments, chunks of 5, 3 epochs, batches of 5,120, two threads; limit 50,000 per second."""
     settings = {"num_envs": 1024, "epochs": 3, "batch_size": 5120, "threads": 2}
     return "a decision, collected and learned from", seconds_a_decision(settings), "a limit of", 1 / 50_000
 
@@ -97,7 +97,7 @@ def throughput_of_defaults() -> tuple[str, float, str, float]:
 
 
 def seconds_a_decision(settings: dict[str, int]) -> float:
-    """s of collecting and updating for a decision of one environment, median of five rounds."""
+    """s of collecting and updating for a decision of one environment, median of five iterations."""
     from reachy_kit.workflows.inputs.sim_factory import make_envs
     from reachy_policies.reinforcement.curriculum import Curriculum
     from reachy_policies.reinforcement.initialization import make_untrained
@@ -109,12 +109,12 @@ def seconds_a_decision(settings: dict[str, int]) -> float:
     start = make_untrained(envs, config.chunk, config.n_obs_steps, config.hidden, 0)
     torch.set_num_threads(config.threads)
     learner = PPOLearner(start, Curriculum(envs), explored_axes(config, "track"), config)
-    learner.round(1)
-    rounds, before = [], learner.env_steps
+    learner.train_iteration(1)
+    seconds, before = [], learner.env_steps
     for iteration in range(2, 7):
         began = time.perf_counter()
-        learner.round(iteration)
-        rounds.append(time.perf_counter() - began)
-    each = (learner.env_steps - before) / len(rounds)
+        learner.train_iteration(iteration)
+        seconds.append(time.perf_counter() - began)
+    each = (learner.env_steps - before) / len(seconds)
     envs.close()
-    return float(np.median(rounds)) / each
+    return float(np.median(seconds)) / each

@@ -1,4 +1,4 @@
-"""The row of the table of methods that nobody tuned: stable-baselines3's PPO as it comes, on the same environments.
+"""The untuned row of the table of methods: stable-baselines3's PPO with its defaults, on the same environments.
 
 Its own policy (two tanh layers of 64), its own numbers, a decision at a time and independent noise on all nine axes;
 actions are rescaled to [-1, 1], as its documentation asks for. Run, about ten minutes; JSON goes to stdout:
@@ -50,20 +50,20 @@ class Flat(BatchedVecEnv):
     def step_wait(self) -> tuple[Any, ...]:
         observation, reward, _, over, _ = self.envs.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        seen = flat(observation)
+        rows = flat(observation)
         if over.any():  # all end together
             for index in range(self.num_envs):
-                infos[index] = {"TimeLimit.truncated": True, "terminal_observation": seen[index]}
+                infos[index] = {"TimeLimit.truncated": True, "terminal_observation": rows[index]}
             observation, _ = self.envs.reset()
-            seen = flat(observation)
-        return seen, reward.astype(np.float32), over, infos
+            rows = flat(observation)
+        return rows, reward.astype(np.float32), over, infos
 
     def close(self) -> None:
         self.envs.close()
 
 
-class Acting:
-    """What was learned, without noise."""
+class MeanPolicy:
+    """The trained policy, without noise."""
 
     def __init__(self, model: PPO, env: Flat) -> None:
         self._model, self._env = model, env
@@ -91,11 +91,11 @@ def train(task: str, variant: str, reward: str, decisions: int, seed: int, count
     return model, env, time.perf_counter() - began
 
 
-def judge(model: PPO, env: Flat, task: str, variant: str, episodes: int) -> EpisodeBatch:
+def evaluate(model: PPO, env: Flat, task: str, variant: str, episodes: int) -> EpisodeBatch:
     """On the episodes that ``reachy-kit eval`` plays."""
     envs = make_envs(task, episodes, tier="kinematic", variant=variant)
     try:
-        return run_episodes(envs, Acting(model, env), 0)
+        return run_episodes(envs, MeanPolicy(model, env), 0)
     finally:
         envs.close()
 
@@ -113,13 +113,13 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for seed in range(given.seeds):
         model, env, seconds = train(given.task, given.variant, given.reward, given.decisions, seed, given.envs)
-        played = judge(model, env, given.task, given.variant, given.episodes)
+        batch = evaluate(model, env, given.task, given.variant, given.episodes)
         env.close()
         row = {
             "seed": seed,
             "seconds": round(seconds),
-            "success": float(played.success.mean()),
-            "error_deg": float(np.rad2deg(played.mean_error.mean())),
-            "jerk": float(played.jerk.mean()),
+            "success": float(batch.success.mean()),
+            "error_deg": float(np.rad2deg(batch.mean_error.mean())),
+            "jerk": float(batch.jerk.mean()),
         }
         print(json.dumps(row), flush=True)

@@ -158,7 +158,7 @@ def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recor
         assert torch.equal(item["action_is_pad"][1:], made.is_pad[row])
 
 
-def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
+def test_a_policy_that_takes_images_trains_and_acts(image_dataset, tmp_path):
     settings = {**BRIEF, **TINY_ACT, "max_steps": 2, "eval_every": 1, "batch_size": 2, "held_out_frames": 2}
     run = train_imitation(
         image_dataset, tmp_path / "run", policy="act", seed=0, settings={**settings, "image_height": 32}
@@ -172,10 +172,10 @@ def test_a_policy_that_sees_pictures_trains_and_acts(image_dataset, tmp_path):
         single_policy(run).act(blind)
 
     def shown(brightness):
-        picture = np.full((height, width, 3), brightness, dtype=np.uint8)
+        image = np.full((height, width, 3), brightness, dtype=np.uint8)
         policy = single_policy(run)
         policy.reset()
-        return policy.act(Observation(state=np.zeros(9), capture_time=0.0, images={CAMERA: picture}))
+        return policy.act(Observation(state=np.zeros(9), capture_time=0.0, images={CAMERA: image}))
 
     assert shown(0).shape == (9,)
     assert not np.array_equal(shown(0), shown(255))

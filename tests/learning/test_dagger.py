@@ -1,4 +1,4 @@
-"""DAgger: the teacher answers to where the policy went, the demonstrations stay, and nothing is done twice."""
+"""DAgger: the expert answers to where the policy went, the demonstrations stay, and nothing is done twice."""
 
 import csv
 import hashlib
@@ -31,7 +31,7 @@ def digest(root):
 
 @pytest.fixture(scope="module")
 def corrected(recorded_dataset, tmp_path_factory):
-    """A run of one round, its folder of rounds, and the digest of the demonstrations before."""
+    """A run of one iteration, its folder of iterations, and the digest of the demonstrations before."""
     out, before = tmp_path_factory.mktemp("dagger") / "run", digest(recorded_dataset)
     run = train_dagger(recorded_dataset, out, rounds=1, episodes=ADDED, settings=dict(BRIEF))
     return run, out.with_name("run.dagger"), before
@@ -49,7 +49,7 @@ def test_the_copy_grows_and_the_demonstrations_stay(corrected, recorded_dataset)
     assert (run.path / "dagger.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_action_in_force_is_the_policys_and_the_answer_the_teachers(corrected):
+def test_the_action_in_force_is_the_policys_and_the_answer_the_experts(corrected):
     """A demonstration carries its action out; here the next action in force is another than what was answered."""
     _, rounds, _ = corrected
     whole = load_demonstrations(rounds / "dataset")
@@ -94,13 +94,13 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(corrected, recorded_dat
     assert ours == theirs
 
 
-def test_rounds_of_something_else_are_not_gone_on_with(corrected, recorded_dataset):
+def test_iterations_of_something_else_are_not_resumed(corrected, recorded_dataset):
     run, _, _ = corrected
     with pytest.raises(RefusedError, match=r"another episodes, hidden\. .*--fresh"):
         train_dagger(recorded_dataset, run.path, rounds=1, episodes=3, settings={**BRIEF, "hidden": 8})
 
 
-class Teacher:
+class Expert:
     """Always wants the same, from however far away."""
 
     def __init__(self, wanted):
@@ -132,10 +132,10 @@ class Kept:
 def test_an_answer_asks_for_no_more_than_the_robot_would_be_let():
     far, kept = NEUTRAL.copy(), Kept()
     far[5] = 1.0
-    corrections = ExpertRelabeler(kept, lambda seed: Teacher(far), 25, 50)
+    corrections = ExpertRelabeler(kept, lambda seed: Expert(far), 25, 50)
     corrections.on_episode_start(0)
-    seen = Observation(NEUTRAL, 0.0, last_action=NEUTRAL)
-    corrections.on_step(Step(0, seen, NEUTRAL, None, seen))
+    observation = Observation(NEUTRAL, 0.0, last_action=NEUTRAL)
+    corrections.on_step(Step(0, observation, NEUTRAL, None, observation))
     answer = kept.steps[0].action
     assert 0 < answer[5] < 0.1
     assert np.array_equal(np.delete(answer, 5), np.delete(NEUTRAL, 5))

@@ -99,7 +99,7 @@ def test_only_the_chosen_episodes_are_cut():
     assert made.last_action[:, 0].tolist() == [4, 5, 6]
 
 
-def test_frames_before_the_teacher_moves_are_left_out_unless_nothing_is_to_be_seen():
+def test_frames_before_the_expert_moves_are_left_out_unless_the_target_is_hidden():
     still = counting([6])
     action = torch.zeros(6, 9)
     action[4:] = 1.0  # moves in the fifth frame

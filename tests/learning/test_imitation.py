@@ -263,8 +263,9 @@ def test_training_that_was_cut_short_is_resumed_to_the_same_weights(demonstratio
         fit(demonstrations, None, STEPS, cut, tmp_path)
     again = fit(demonstrations, None, STEPS, out=tmp_path)
     assert same_weights(whole.policy, again.policy)
-    assert [seen.step for seen in again.history] == [20, 40, 60, 80]
-    assert [seen.held_out_loss for seen in again.history] == [seen.held_out_loss for seen in whole.history]
+    assert [progress.step for progress in again.history] == [20, 40, 60, 80]
+    losses = [[progress.held_out_loss for progress in result.history] for result in (again, whole)]
+    assert losses[0] == losses[1]
 
 
 def test_an_unfinished_training_is_never_replaced_by_another_in_silence(demonstrations, tmp_path):

@@ -31,27 +31,27 @@ def test_lerobot_makes_every_task_as_one_batch(task):
     config = make_env_config("reachy_mini", task=task, tier="kinematic")
     env = make_env(config, n_envs=3)["reachy_mini"][0]
     observation, _ = env.reset(seed=[4, 5, 6])
-    seen = preprocess_observation(observation)
+    observed = preprocess_observation(observation)
     expected = {"observation.state", "observation.environment_state", "observation.last_action"}
-    assert set(seen) == expected
-    assert {key: tuple(value.shape) for key, value in seen.items()} == {
+    assert set(observed) == expected
+    assert {key: tuple(value.shape) for key, value in observed.items()} == {
         config.features_map[key]: (3, *feature.shape) for key, feature in config.features.items() if key != "action"
     }
     assert env.call("task_description")[0] == env.get_attr("task_description")[2]
     env.close()
 
 
-def test_pictures_come_under_the_cameras_name_in_the_datasets():
+def test_images_come_under_the_cameras_name_in_the_datasets():
     config = make_env_config("reachy_mini", task="look_at", tier="kinematic", obs_type="pixels")
     env = make_env(config, n_envs=2)["reachy_mini"][0]
-    seen = preprocess_observation(env.reset(seed=[0, 1])[0])
-    assert seen["observation.images.head"].shape == (2, 3, 96, 96)
-    assert seen["observation.images.head"].dtype == torch.float32
+    observed = preprocess_observation(env.reset(seed=[0, 1])[0])
+    assert observed["observation.images.head"].shape == (2, 3, 96, 96)
+    assert observed["observation.images.head"].dtype == torch.float32
     env.close()
 
 
 @pytest.mark.long
-def test_lerobot_eval_judges_a_run(trained_run, tmp_path):
+def test_lerobot_eval_evaluates_a_run(trained_run, tmp_path):
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("lerobot-eval")), "--env.type=reachy_mini", "--env.task=look_at",

@@ -113,8 +113,8 @@ def test_its_curve_has_a_row_for_every_evaluation(reinforced):
 def test_every_evaluation_is_kept_as_a_run_that_eval_finds(reinforced, trained_run):
     group = open_group("rl", reinforced.path, "look_at", reinforced.card.environment_state)
     earlier = group.checkpoints(0)
-    assert [one.name for one in earlier] == ["rl at 0", "rl at 2", "rl at 4"]
-    kept = next(one.runs[0] for one in earlier if one.runs[0].card.steps == reinforced.card.steps)
+    assert [group.name for group in earlier] == ["rl at 0", "rl at 2", "rl at 4"]
+    kept = next(group.runs[0] for group in earlier if group.runs[0].card.steps == reinforced.card.steps)
     assert same(weights(kept), weights(reinforced))
     assert earlier[0].runs[0].card.result["success"] == float(evaluations(reinforced)[0]["success"])
     inputs = [getattr(trained_run.examples(), name) for name in ("state", "environment_state", "last_action")]
@@ -272,7 +272,7 @@ def test_a_killed_command_is_resumed_from_its_checkpoint(trained_run, tmp_path):
         process.kill()
     assert not (tmp_path / "run" / "card.json").exists()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "resuming from its last checkpoint" in done.stderr
+    assert "resuming it from its last checkpoint" in done.stderr
     assert open_run(tmp_path / "run").card.steps <= 30
 
 
@@ -328,7 +328,7 @@ def test_a_curriculum_spends_as_many_iterations_in_each_variant():
     ]
     assert [envs.index(curriculum.at(iteration)) for iteration in range(1, 10)] == [0, 0, 0, 1, 1, 1, 2, 3, 3]
     curriculum.close()
-    assert all(one.closed for one in envs)
+    assert all(env.closed for env in envs)
 
 
 def test_a_curriculum_is_learned_from_the_command_line(trained_run, tmp_path):

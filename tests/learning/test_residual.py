@@ -198,7 +198,7 @@ def test_any_policy_of_lerobots_can_be_corrected_but_only_ours_exports(recorded_
     settings = {**TINY, "iterations": 1, "eval_every": 1}  # the critics alone learn: the correction stays at zero
     run = train_rl(tmp_path / "run", task="look_at", init=base.path, method="residual", settings=settings)
     commands = []
-    for policy in [lerobot_batch_policy(one) for one in (base, run)]:
+    for policy in [lerobot_batch_policy(trained) for trained in (base, run)]:
         torch.manual_seed(0)  # diffusion draws its noise
         commands.append(run_episodes(envs, policy, 0).commands)
     np.testing.assert_array_equal(*commands)

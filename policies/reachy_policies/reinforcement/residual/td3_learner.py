@@ -108,9 +108,9 @@ class TD3Learner:
             episodes, _ = self._collect(envs, self._imitating(self._expert(seeds)), seeds)
             self._memory.add_demonstrations(episodes)
         first = round_seeds(config.seed, 0, envs.num_envs).start
-        seen = self._memory.demonstrations or self._collect(envs, self._exploring(envs.num_envs, 0.0), first)[0]
-        pairs = torch.cartesian_prod(torch.arange(len(seen)), torch.arange(seen.reward.shape[1]))
-        window = seen.window(pairs[:, 0], pairs[:, 1], config.n_obs_steps)
+        episodes = self._memory.demonstrations or self._collect(envs, self._exploring(envs.num_envs, 0.0), first)[0]
+        pairs = torch.cartesian_prod(torch.arange(len(episodes)), torch.arange(episodes.reward.shape[1]))
+        window = episodes.window(pairs[:, 0], pairs[:, 1], config.n_obs_steps)
         self._actor.fit_normalisation(self._actor.features(*window))
 
     def _imitating(self, expert: BatchPolicy) -> Choose:

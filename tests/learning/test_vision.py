@@ -1,4 +1,4 @@
-"""The chunk policy on pictures: what it is shown, that its eye finds things, and that it learns both ways."""
+"""The chunk policy on images: their resizing, that its encoder finds a ball, imitation and reinforcement learning."""
 
 import json
 
@@ -36,20 +36,20 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def seeing_run(image_dataset, tmp_path_factory):
-    out = tmp_path_factory.mktemp("seeing") / "run"
+def vision_run(image_dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("vision") / "run"
     return train_imitation(image_dataset, out, settings=dict(BRIEF))
 
 
 @pytest.fixture(scope="module")
-def explored_run(seeing_run, tmp_path_factory):
-    out = tmp_path_factory.mktemp("explored") / "run"
-    return train_rl(out, task="look_at", init=seeing_run.path, settings=dict(TINY))
+def reinforced_run(vision_run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reinforced") / "run"
+    return train_rl(out, task="look_at", init=vision_run.path, settings=dict(TINY))
 
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory):
-    out, settings = tmp_path_factory.mktemp("untaught") / "scratch", {**TINY, "iterations": 1}
+    out, settings = tmp_path_factory.mktemp("untrained") / "scratch", {**TINY, "iterations": 1}
     return train_rl(out, task="look_at", init=None, method="scratch", obs_type="pixels", settings=settings)
 
 
@@ -61,21 +61,21 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def picture(right=0.0, down=0.0, background=200):
-    """A grey wall with a green ball of 3 × 3 pixels, its place in halves of the picture."""
+def ball_image(right=0.0, down=0.0, background=200):
+    """A grey wall with a green ball of 3 × 3 pixels, its place in halves of the image."""
     _, rows, columns = CHUNK_IMAGE_SHAPE
-    made = np.full((rows, columns, 3), background, dtype=np.uint8)
+    image = np.full((rows, columns, 3), background, dtype=np.uint8)
     row, column = round((down + 1) / 2 * (rows - 3)), round((right + 1) / 2 * (columns - 3))
-    made[row : row + 3, column : column + 3] = (20, 230, 40)
-    return made
+    image[row : row + 3, column : column + 3] = (20, 230, 40)
+    return image
 
 
-def test_of_a_square_the_middle_rows_are_seen_and_of_the_robots_stream_everything():
+def test_of_a_square_image_the_middle_rows_are_kept_and_of_the_robots_stream_everything():
     _, rows, columns = CHUNK_IMAGE_SHAPE
     square = np.random.default_rng(0).integers(0, 256, (2, columns, columns, 3), dtype=np.uint8)
     above = (columns - rows) // 2
-    seen = resize_images(square, (rows, columns))
-    assert torch.equal(seen, torch.from_numpy(square[:, above : above + rows]).permute(0, 3, 1, 2))
+    middle = resize_images(square, (rows, columns))
+    assert torch.equal(middle, torch.from_numpy(square[:, above : above + rows]).permute(0, 3, 1, 2))
     stream = np.zeros((180, 320, 3), dtype=np.uint8)
     stream[:, :160] = 255
     halves = resize_images(stream, (rows, columns))
@@ -84,20 +84,20 @@ def test_of_a_square_the_middle_rows_are_seen_and_of_the_robots_stream_everythin
     assert (halves[:, :, columns // 2 + 1 :] == 0).all()
 
 
-def test_a_picture_that_is_wider_than_the_trained_ones_is_refused():
+def test_an_image_that_is_wider_than_the_trained_ones_is_refused():
     with pytest.raises(WrongUseError, match="wide as high"):
         resize_images(np.zeros((100, 320, 3), dtype=np.uint8), CHUNK_IMAGE_SHAPE[1:])
 
 
-def test_the_eye_learns_where_a_small_ball_is():
+def test_the_image_encoder_learns_where_a_small_ball_is():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     config = ReachyChunkConfig()
     network = VisionChunkNetwork(config, action_dim=9, shape=CHUNK_IMAGE_SHAPE, env_dim=2)
     rng = np.random.default_rng(0)
     places = rng.uniform(-0.9, 0.9, (512, 2)).astype(np.float32)
-    pictures = np.stack([picture(*place, background=int(rng.integers(120, 240))) for place in places])
-    shown = torch.from_numpy(pictures).permute(0, 3, 1, 2).flatten(1)[:, None].expand(-1, 2, -1)
+    images = np.stack([ball_image(*place, background=int(rng.integers(120, 240))) for place in places])
+    shown = torch.from_numpy(images).permute(0, 3, 1, 2).flatten(1)[:, None].expand(-1, 2, -1)
     state, last, wanted = torch.zeros(512, config.n_obs_steps, 9), torch.zeros(512, 9), torch.from_numpy(places)
     network.fit_auxiliary_features(wanted)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
@@ -112,37 +112,41 @@ def test_the_eye_learns_where_a_small_ball_is():
         loss(torch.randint(0, 448, (32,))).backward()
         optimizer.step()
     with torch.no_grad():
-        assert loss(torch.arange(448, 512)) < 0.1  # of the places' variance, on pictures it never saw
+        assert loss(torch.arange(448, 512)) < 0.1  # of the places' variance, on images that were not trained on
 
 
-def test_an_imitation_looks_at_pictures_and_not_at_features(seeing_run):
-    config = json.loads((seeing_run.path / "pretrained_model" / "config.json").read_text())
+def test_an_imitation_takes_images_and_not_features(vision_run):
+    config = json.loads((vision_run.path / "pretrained_model" / "config.json").read_text())
     assert config["input_features"][IMAGE]["shape"] == list(CHUNK_IMAGE_SHAPE)
     assert "observation.environment_state" not in config["input_features"]
-    policy = single_policy(seeing_run)
+    policy = single_policy(vision_run)
 
-    def shown(right, features=0.0):
+    def action(right, features=0.0):
         policy.reset()
-        seen = {CAMERA: picture(right)}
-        return policy.act(Observation(np.zeros(9), 0.0, environment_state=np.full(5, features), images=seen))
+        images = {CAMERA: ball_image(right)}
+        return policy.act(Observation(np.zeros(9), 0.0, environment_state=np.full(5, features), images=images))
 
-    assert np.array_equal(shown(0.5), shown(0.5, features=1.0))
-    assert not np.array_equal(shown(0.5), shown(-0.5))
+    assert np.array_equal(action(0.5), action(0.5, features=1.0))
+    assert not np.array_equal(action(0.5), action(-0.5))
     policy.reset()
     with pytest.raises(WrongUseError, match="camera"):
         policy.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
 
 
-def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(seeing_run):
+def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(vision_run):
     rng = np.random.default_rng(0)
-    single, batch, lerobots = single_policy(seeing_run), batch_policy(seeing_run), lerobot_batch_policy(seeing_run)
+    single, batch, lerobots = single_policy(vision_run), batch_policy(vision_run), lerobot_batch_policy(vision_run)
     single.reset()
     for step in range(6):
-        state, last, pixels = rng.normal(0, 0.1, 9), rng.normal(0, 0.1, 9), picture(rng.uniform(-0.9, 0.9))
-        seen = {"agent_pos": state[None].astype("f4"), "last_action": last[None].astype("f4"), "pixels": pixels[None]}
+        state, last, pixels = rng.normal(0, 0.1, 9), rng.normal(0, 0.1, 9), ball_image(rng.uniform(-0.9, 0.9))
+        observed = {
+            "agent_pos": state[None].astype("f4"),
+            "last_action": last[None].astype("f4"),
+            "pixels": pixels[None],
+        }
         alone = single.act(Observation(state, step / 10, last_action=last, images={CAMERA: pixels}))
-        assert np.allclose(batch.act(seen)[0], alone, atol=1e-5)
-        assert np.allclose(lerobots.act(seen)[0], alone, atol=1e-5)
+        assert np.allclose(batch.act(observed)[0], alone, atol=1e-5)
+        assert np.allclose(lerobots.act(observed)[0], alone, atol=1e-5)
 
 
 def test_the_videos_are_read_frame_by_frame(image_dataset):
@@ -154,45 +158,48 @@ def test_the_videos_are_read_frame_by_frame(image_dataset):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
 
 
-def test_an_interrupted_imitation_goes_on_and_ends_as_if_nothing_had_happened(seeing_run, image_dataset, tmp_path):
-    out, seen = tmp_path / "run", []
+def test_an_interrupted_imitation_is_resumed_and_ends_as_if_nothing_had_happened(vision_run, image_dataset, tmp_path):
+    out, points = tmp_path / "run", []
 
     def once(progress):
-        seen.append(progress)
+        points.append(progress)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_imitation(image_dataset, out, seed=0, settings=dict(BRIEF), on_progress=once)
-    assert [progress.step for progress in seen] == [5]
+    assert [progress.step for progress in points] == [5]
     again = train_imitation(image_dataset, out, seed=0, settings=dict(BRIEF))
-    assert same(weights(again), weights(seeing_run))
+    assert same(weights(again), weights(vision_run))
 
 
-def test_exploring_from_pictures_changes_the_eye_and_keeps_its_looks(explored_run, seeing_run):
-    start, end = weights(seeing_run), load_chunk_policy(open_run(explored_run.path / "checkpoints" / "2")).state_dict()
+def test_reinforcement_learning_changes_the_image_encoder_and_keeps_its_evaluations(reinforced_run, vision_run):
+    start, end = (
+        weights(vision_run),
+        load_chunk_policy(open_run(reinforced_run.path / "checkpoints" / "2")).state_dict(),
+    )
     assert any(not torch.equal(start[name], end[name]) for name in start if name.startswith("network.image_encoder."))
-    assert (explored_run.card.method, explored_run.card.policy_hz) == ("ppo", 10)  # as its start
-    assert explored_run.card.settings["obs_type"] == "pixels"
+    assert (reinforced_run.card.method, reinforced_run.card.policy_hz) == ("ppo", 10)  # as its start
+    assert reinforced_run.card.settings["obs_type"] == "pixels"
 
 
-def test_exploring_from_pictures_goes_on_where_it_was_interrupted(
-    explored_run, seeing_run, tmp_path, train_interrupted
+def test_reinforcement_learning_from_images_is_resumed_where_it_was_interrupted(
+    reinforced_run, vision_run, tmp_path, train_interrupted
 ):
-    options = {"task": "look_at", "init": seeing_run.path}
+    options = {"task": "look_at", "init": vision_run.path}
     train_interrupted(tmp_path / "run", after_iteration=1, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))
-    assert same(weights(resumed), weights(explored_run))
+    assert same(weights(resumed), weights(reinforced_run))
 
 
 @pytest.mark.parametrize("method", ["bc-continue", "filtered-bc", "residual"])
-def test_what_needs_features_refuses_a_policy_that_looks_at_pictures(method, seeing_run, tmp_path):
+def test_what_needs_features_refuses_a_policy_that_takes_images(method, vision_run, tmp_path):
     with pytest.raises((WrongUseError, RefusedError), match=r"images|observation\.images"):
-        train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, method=method, settings=dict(TINY))
+        train_rl(tmp_path / "run", task="look_at", init=vision_run.path, method=method, settings=dict(TINY))
 
 
-def test_what_the_start_looks_at_cannot_be_changed(seeing_run, trained_run, tmp_path):
+def test_what_the_start_observes_cannot_be_changed(vision_run, trained_run, tmp_path):
     with pytest.raises(WrongUseError, match="takes pixels"):
-        train_rl(tmp_path / "run", task="look_at", init=seeing_run.path, obs_type="state", settings=dict(TINY))
+        train_rl(tmp_path / "run", task="look_at", init=vision_run.path, obs_type="state", settings=dict(TINY))
     with pytest.raises(WrongUseError, match="takes state"):
         train_rl(tmp_path / "run", task="look_at", init=trained_run.path, obs_type="pixels", settings=dict(TINY))
     with pytest.raises(WrongUseError, match="state and pixels"):
@@ -201,28 +208,28 @@ def test_what_the_start_looks_at_cannot_be_changed(seeing_run, trained_run, tmp_
         train_rl(tmp_path / "run", task="dance", init=None, method="scratch", obs_type="pixels", settings=dict(TINY))
 
 
-def test_pictures_that_are_not_there_are_asked_for(recorded_dataset, tmp_path):
+def test_images_that_are_missing_are_asked_for(recorded_dataset, tmp_path):
     with pytest.raises(WrongUseError, match="Record it with --camera"):
         train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=dict(BRIEF))
 
 
-def test_its_bundle_sees_on_the_robot_what_the_run_sees(seeing_run, tmp_path):
-    manifest = export_bundle(seeing_run, tmp_path / "seeing.bundle")
+def test_its_bundle_acts_on_the_robot_as_the_run_does(vision_run, tmp_path):
+    manifest = export_bundle(vision_run, tmp_path / "vision.bundle")
     assert manifest.parity_error < 1e-4
     assert manifest.graphs[0].inputs["images"] == [1, 2, *CHUNK_IMAGE_SHAPE]
-    robots, runs = load_policy(read_bundle(tmp_path / "seeing.bundle"), ()), single_policy(seeing_run)
+    robots, runs = load_policy(read_bundle(tmp_path / "vision.bundle"), ()), single_policy(vision_run)
     robots.reset()
     runs.reset()
     rng = np.random.default_rng(0)
     for _ in range(6):
-        large = np.repeat(np.repeat(picture(rng.uniform(-0.9, 0.9)), 5, axis=0), 5, axis=1)
-        seen = Observation(rng.normal(0, 0.1, 9), 0.0, last_action=rng.normal(0, 0.1, 9), images={CAMERA: large})
-        assert np.allclose(robots.act(seen), runs.act(seen), atol=1e-4)
+        large = np.repeat(np.repeat(ball_image(rng.uniform(-0.9, 0.9)), 5, axis=0), 5, axis=1)
+        observation = Observation(rng.normal(0, 0.1, 9), 0.0, last_action=rng.normal(0, 0.1, 9), images={CAMERA: large})
+        assert np.allclose(robots.act(observation), runs.act(observation), atol=1e-4)
     with pytest.raises(WrongUseError, match="camera"):
         robots.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
 
 
-def test_scratch_looks_at_pictures_too_and_eval_shows_them_to_it(scratch):
+def test_scratch_takes_images_too_and_eval_renders_them(scratch):
     assert load_chunk_policy(scratch).config.image_shape == CHUNK_IMAGE_SHAPE
     policies = [str(scratch.path), "expert"]
     result = compare_policies(policies, task="look_at", tier="kinematic", episodes=3, variants="dim_light")

@@ -267,7 +267,7 @@ def test_tracking_more_than_one_fit(kit, recorded_dataset):
 
 
 def test_exporting_what_is_not_a_run(kit, recorded_dataset):
-    kit.run("export", recorded_dataset, "--out", "x.bundle").says(2, "is no run of reachy-kit", "reachy-kit train")
+    kit.run("export", recorded_dataset, "--out", "x.bundle").says(2, "is not a reachy-kit run", "reachy-kit train")
     assert not (kit.folder / "x.bundle").exists()
 
 

@@ -105,7 +105,7 @@ def episode_edges(episode: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def select_frames(demonstrations: Demonstrations, episodes: Sequence[int], trim_idle: float) -> Tensor:
-    """(N,) indices of the frames to learn from; arguments as of ``cut_windows``."""
+    """(N,) indices of the frames to learn from; arguments as in ``cut_windows``."""
     chosen = torch.isin(demonstrations.episode, torch.tensor(list(episodes))) & ~_idle(demonstrations, trim_idle)
     return torch.nonzero(chosen).squeeze(-1)
 

@@ -102,7 +102,7 @@ def transitions(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> 
 
 
 def run_episodes(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> EpisodeBatch:
-    """Run one whole episode in each environment and keep what evaluations measure; arguments as of ``transitions``."""
+    """Run one whole episode in each environment and keep what evaluations measure; arguments as in ``transitions``."""
     errors, rewards, commands = [], [], []
     for transition in transitions(envs, policy, seeds):
         errors.append(transition.info["error"])

@@ -84,6 +84,6 @@ class ResidualNetwork(nn.Module):
         return base_action + correction @ self.reach
 
     def forward(self, state: Tensor, environment_state: Tensor, last_action: Tensor, base_action: Tensor) -> Tensor:
-        """(B, A) the action; arguments as of ``features``."""
+        """(B, A) the action; arguments as in ``features``."""
         features = self.features(state, environment_state, last_action, base_action)
         return self.corrected(base_action, self.correction(self.normalised(features)))

@@ -160,7 +160,7 @@ def collect(
     Args:
         envs: N, without autoreset.
         actor: acts in them.
-        seeds: as of ``transitions``.
+        seeds: as in ``transitions``.
         config: of the policy that learns; gives the examples their history and chunk.
         skip_still: leave out decisions before the first movement, while the target is visible.
 

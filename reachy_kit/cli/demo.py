@@ -1,4 +1,4 @@
-"""``reachy-kit demo``: the whole story in one run."""
+"""``reachy-kit demo``: every step from demonstrations to a policy on the robot's daemon, in one run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +20,10 @@ def demo(
     daemon_episodes: Annotated[
         int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon.")
     ] = 20,
-    rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Iterations of reinforcement learning, 256 episodes each.")
+    iterations: Annotated[
+        int, typer.Option("--iterations", min=1, help="Iterations of reinforcement learning, 256 episodes each.")
     ] = 15,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of recording and training.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of recording and training.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Record, imitate, improve by reinforcement learning, and run both bundles on a simulated robot's daemon.
@@ -35,7 +35,7 @@ def demo(
     from reachy_kit.workflows.demo import run_demo
 
     result = run_demo(
-        out, episodes=episodes, sim_episodes=sim_episodes, daemon_episodes=daemon_episodes, iterations=rounds,
+        out, episodes=episodes, sim_episodes=sim_episodes, daemon_episodes=daemon_episodes, iterations=iterations,
         seed=seed, reporter=show.TERMINAL,
     )  # fmt: skip
     bundle, evaluations = result.learned[-1].bundle, result.evaluations

@@ -1,4 +1,4 @@
-"""``reachy-kit eval``: how well policies do, on the same initial states."""
+"""``reachy-kit eval``: evaluation of policies on the same initial states."""
 
 import sys
 from pathlib import Path
@@ -20,20 +20,23 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="RUN|BUNDLE|NAME=DIR|expert|oracle|random…",
-            help="What to evaluate; the first is what the others are compared with. NAME=DIR is a group: a folder with "
+            help="What to evaluate; the others are compared with the first. NAME=DIR is a group: a folder with "
             "seed-0, seed-1 …, a run for each training seed.",
         ),
     ],
     task: TaskOption = "look_at",
     variant: Annotated[
-        str, typer.Option("--variant", help="The task's variant; with --variants the one that was trained on.")
+        str,
+        typer.Option(
+            "--variant", help="The task's variant; with --variants, the one that the policies were trained on."
+        ),
     ] = "training",
     variants: Annotated[
         str | None,
         typer.Option(
             "--variants",
             metavar="held-out|all|NAME,NAME",
-            help="Evaluate on these, too, in the batched simulator; held-out and all are every other variant.",
+            help="Also evaluate on these, in the batched simulator; held-out or all: every other variant.",
         ),
     ] = None,
     episodes: Annotated[
@@ -45,27 +48,33 @@ def evaluate(
         typer.Option(
             "--against",
             metavar="sim|daemon",
-            help="Evaluate on this robot, too, and compare the two on the same episodes: what the simulator is worth.",
+            help="Also evaluate on this robot, and compare the two robots on the same episodes.",
         ),
     ] = None,
     perception: PerceptionOption = "auto",
     tier: Annotated[
-        str | None, typer.Option("--tier", metavar="physics|kinematic", help="Of the batched simulator.")
+        str | None, typer.Option("--tier", metavar="physics|kinematic", help="Tier of the batched simulator.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state.")] = 0,
     margin: Annotated[
-        float, typer.Option("--margin", min=0.0, max=100.0, help="Points of success that do not matter: kept.")
+        float,
+        typer.Option("--margin", min=0.0, max=100.0, help="Largest change in success, in points, that counts as kept."),
     ] = 5.0,
     match: Annotated[
-        float, typer.Option("--match", min=0.0, help="In-task returns that differ by no more count as equal.")
+        float, typer.Option("--match", min=0.0, help="Largest difference between in-task returns that count as equal.")
     ] = 0.02,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one page with everything.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write everything to one HTML page.")
+    ] = None,
     films: Annotated[
-        int, typer.Option("--films", min=0, help="Worst episodes to film for the page, of the first and the last.")
+        int,
+        typer.Option(
+            "--films", min=0, help="Worst episodes to film for the page, of the first policy and of the last, each."
+        ),
     ] = 2,
     json: JsonOption = False,
 ) -> None:
-    """Evaluate policies on the same seeded initial states: success with a 95 % interval, error, what may be claimed.
+    """Evaluate policies on the same seeded initial states: success with a 95 % interval, error, and which claims hold.
 
     Example: reachy-kit eval runs/look_at expert --task look_at --episodes 100 --json
 

@@ -1,4 +1,4 @@
-"""``reachy-kit``: its commands, and what becomes of errors.
+"""``reachy-kit``: its commands, and how errors are reported.
 
 Only typer and the standard library load here; each command loads what it needs when it runs.
 """
@@ -40,7 +40,7 @@ app.command("view")(view.view)
 
 @train_app.callback()
 def train() -> None:
-    """Learn from what was recorded, or by reinforcement learning in the simulator.
+    """Train a policy by imitation of a dataset, or by reinforcement learning in the simulator.
 
     Example: reachy-kit train imitation --dataset data/look_at --out runs/look_at
     """
@@ -57,7 +57,9 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere on the line.")
+    ] = False,
 ) -> None:
     """Record a behaviour on a Reachy Mini, learn it by imitation, and put it back on the robot, safely.
 
@@ -66,7 +68,7 @@ def options(
 
 
 def run_cli() -> None:
-    """Run the command line: whatever ends a command becomes one or two lines and an exit code."""
+    """Run the command line; an error becomes one or two lines and an exit code."""
     terminate_like_interrupt()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
@@ -76,7 +78,7 @@ def run_cli() -> None:
         if ended.code == INTERRUPTED:
             print("stopped by Ctrl-C; what was saved before is kept", file=sys.stderr)
         raise
-    except Exception as error:  # the last net: people see a line, not a traceback
+    except Exception as error:  # people see a line, not a traceback
         if debug:
             traceback.print_exc()
         message = " ".join(str(error).split())  # the errors of other packages run over many lines

@@ -14,7 +14,7 @@ TaskOption = Annotated[
     typer.Option(
         "--task",
         metavar="NAME|FILE.py",
-        help=f"{', '.join(own_task_names())}, a task of an installed package, or the file of a task of your own.",
+        help=f"{', '.join(own_task_names())}, a task of an installed package, or a file with a task of your own.",
     ),
 ]
 RobotOption = Annotated[
@@ -44,9 +44,9 @@ SeedsOption = Annotated[
         help="Train N seeds, 0 to N−1, into OUT/seed-0 and so on, each in its own process; finished ones are kept.",
     ),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings, as key = value.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="TOML file with settings.")]
 SetOption = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given repeatedly.")
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, as key=value; may be given repeatedly.")
 ]
 
 

@@ -14,20 +14,23 @@ def record(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
     task: TaskOption = "look_at",
     variant: Annotated[
-        str, typer.Option("--variant", help="The task's variant: training, or one of those that eval lists.")
+        str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")
     ] = "training",
     robot: RobotOption = "sim",
     teleop: Annotated[str, typer.Option("--teleop", help="Source of the demonstrations: scripted.")] = "scripted",
     episodes: Annotated[
         int,
         typer.Option(
-            "--episodes", min=1, max=len(recording_seeds(0)), help="Episodes that the dataset shall hold in the end."
+            "--episodes",
+            min=1,
+            max=len(recording_seeds(0)),
+            help="Number of episodes that the dataset holds in the end.",
         ),
     ] = 20,
     perception: PerceptionOption = "auto",
-    camera: Annotated[bool, typer.Option("--camera", help="Keep the camera's images in the dataset.")] = False,
+    camera: Annotated[bool, typer.Option("--camera", help="Store the camera's images in the dataset.")] = False,
     hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other episodes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the episodes.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Record demonstrations into a LeRobot dataset.

@@ -16,21 +16,20 @@ def run(
     bundle: Annotated[Path, typer.Argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
     robot: RobotOption = "daemon",
     task: TaskOption = "",
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many, one after another.")] = 1,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Number of episodes, one after another.")] = 1,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            "--seconds", min=0.1, help="How long each lasts; the task's own length if not given, 10 on hardware."
-        ),
+        typer.Option("--seconds", min=0.1, help="Length of an episode; the task's own if not given, 10 on hardware."),
     ] = None,
     perception: PerceptionOption = "auto",
     camera: Annotated[
         bool,
         typer.Option(
-            "--camera/--no-camera", help="Without the camera the policy sees no target: only the motors are tried."
+            "--camera/--no-camera",
+            help="Without the camera the policy receives no target: that tests the motors alone.",
         ),
     ] = True,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state in a simulation.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Run a bundle on a robot; it goes to neutral first and lies down at the end.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """The reporter of workflows that shows bars and notes on stderr."""
+    """A reporter that shows bars and notes on stderr."""
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
@@ -33,7 +33,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def working(self, label: str) -> Iterator[None]:
-        """Show a spinner for work that cannot be counted."""
+        """Show a spinner while work of unknown length runs."""
         from rich.console import Console
 
         console = Console(stderr=True)
@@ -45,7 +45,7 @@ class Terminal:
             yield
 
     def note(self, text: str) -> None:
-        """Show a line for people."""
+        """Print a line on stderr."""
         typer.echo(text, err=True)
 
 
@@ -79,7 +79,7 @@ def print_table(table: "Table") -> None:
 
 
 def _heading(column: str) -> str:
-    """A heading in two lines: what is in the column, and its unit or last word."""
+    """Split a heading into two lines: content of the column, and its unit or last word."""
     if "\n" in column:
         return column
     return "\n".join(column.split(", ") if ", " in column else column.rsplit(" ", 1))

@@ -1,4 +1,4 @@
-"""``reachy-kit sysid``: what a robot's motors are like, measured, so that the simulator can behave like it."""
+"""``reachy-kit sysid``: a robot's motors, measured, so that the simulator can behave like that robot."""
 
 import sys
 from pathlib import Path
@@ -13,15 +13,17 @@ from reachy_kit.runtime.errors import RefusedError
 
 def sysid(
     robot: RobotOption = "sim",
-    out: Annotated[Path, typer.Option("--out", help="Folder of the result; an earlier one is replaced.")] = Path(
-        "runs/sysid"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the result; an earlier result there is replaced.")
+    ] = Path("runs/sysid"),
     yes: Annotated[
-        bool, typer.Option("--yes", help="Its table is clear: do not ask before a real robot moves.")
+        bool, typer.Option("--yes", help="The robot's table is clear: do not ask before a real robot moves.")
     ] = False,
     delay: Annotated[
         float | None,
-        typer.Option("--delay", min=0.0, max=0.12, help="Seconds, where the delay is known; else it is fitted too."),
+        typer.Option(
+            "--delay", min=0.0, max=0.12, help="The delay in seconds, if it is known; otherwise it is fitted too."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

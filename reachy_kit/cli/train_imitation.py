@@ -20,12 +20,12 @@ def imitation(
         Path,
         typer.Option(
             "--out",
-            help="Folder of the run. An unfinished run is resumed; a finished one is replaced by a whole new one.",
+            help="Folder of the run. An unfinished run is resumed, a finished one replaced by a complete new one.",
         ),
     ],
     policy: Annotated[
         str,
-        typer.Option("--policy", help="What learns: chunk, or a policy of LeRobot's (act, diffusion and others)."),
+        typer.Option("--policy", help="The policy to train: chunk, or one of LeRobot's (act, diffusion and others)."),
     ] = "chunk",
     obs_type: Annotated[
         str,
@@ -35,10 +35,10 @@ def imitation(
             "LeRobot's policies pixels_state too. Default: state for chunk, for the others pixels if there are any.",
         ),
     ] = "",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split, the weights and the batches.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the split, the weights and the batches.")] = 0,
     seeds: SeedsOption = 0,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin again, whatever --out holds of an unfinished training.")
+        bool, typer.Option("--fresh", help="Start over, and discard an unfinished training in --out.")
     ] = False,
     track: Annotated[
         bool, typer.Option("--track", help="Write TensorBoard's events into the folder tensorboard beside --out.")
@@ -48,9 +48,9 @@ def imitation(
         typer.Option(
             "--dagger",
             min=0,
-            metavar="ROUNDS",
-            help="Then let the policy act in the simulator, have the scripted expert correct it, and fit again; "
-            "rounds and the growing copy of the dataset lie in OUT.dagger.",
+            metavar="N",
+            help="Then N times: let the policy act in the simulator, have the expert correct it, and fit again; "
+            "the iterations and the growing copy of the dataset lie in OUT.dagger.",
         ),
     ] = 0,
     task: Annotated[
@@ -60,7 +60,7 @@ def imitation(
         ),
     ] = "",
     dagger_episodes: Annotated[
-        int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each of these rounds adds.")
+        int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each iteration of --dagger adds.")
     ] = 10,
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)
@@ -81,10 +81,10 @@ def imitation(
     from reachy_kit.workflows.training.train_imitation import train_imitation
 
     if dagger and track:
-        raise WrongUseError("--track follows one fit; leave it out with --dagger, whose rounds have their own table")
+        raise WrongUseError("--track follows one fit; leave it out with --dagger, which writes a table of its own")
     given = read_settings(config, settings) | ({"obs_type": obs_type} if obs_type else {})
     arguments: dict[str, Any] = {"dataset": dataset, "policy": policy, "fresh": fresh, "settings": given}
-    arguments |= {"rounds": dagger, "episodes": dagger_episodes, "task": task} if dagger else {"track": track}
+    arguments |= {"iterations": dagger, "episodes": dagger_episodes, "task": task} if dagger else {"track": track}
     if seeds:
         train_seeds("dagger" if dagger else "imitation", out, seeds, arguments, reporter=show.TERMINAL)
         show_seeds(out, seeds, json=json)
@@ -115,6 +115,6 @@ def _show(run: "Run", out: Path) -> None:
         if position is None or angle is None
         else f"; its plans for the held-out episodes are off by {1e3 * position:.1f} mm and {degrees(angle):.1f}°"
     )
-    kept = f"round {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
+    kept = f"iteration {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
     show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")

@@ -20,7 +20,7 @@ def rl(
         str,
         typer.Option(
             "--method",
-            help="ppo: explore, starting from the imitation. scratch: explore without one. bc-continue: imitate the "
+            help="ppo: PPO, starting from the imitation. scratch: PPO without one. bc-continue: imitate the "
             "expert further. filtered-bc: imitate its own successes. residual: keep the imitation, and correct its "
             "actions.",
         ),
@@ -54,14 +54,16 @@ def rl(
     iterations: Annotated[
         int | None, typer.Option("--iterations", min=1, help="Iterations of collecting episodes and learning.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of episodes, exploration and updates.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of episodes, exploration and updates.")] = 0,
     seeds: SeedsOption = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again, whatever --out holds of this kind.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over, and discard the run in --out, finished or not.")
+    ] = False,
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)
     json: JsonOption = False,
 ) -> None:
-    """Improve a policy by reinforcement learning in the simulator: chunked PPO from an imitation, or its rivals.
+    """Improve a policy by reinforcement learning in the simulator: chunked PPO from an imitation, or another method.
 
     After Ctrl-C or a crash the same command resumes from the last checkpoint.
 

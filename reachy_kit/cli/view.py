@@ -19,28 +19,31 @@ def view(
         typer.Option(
             "--policy",
             metavar="expert|random|oracle|none|RUN|BUNDLE",
-            help="What drives until you take a slider; none: nothing else.",
+            help="The policy that drives until you move a slider; none: only you drive.",
         ),
     ] = "expert",
     robot: RobotOption = "sim",
     perception: PerceptionOption = "auto",
     variant: Annotated[str, typer.Option("--variant", help="Variant of the task.")] = "training",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="First initial state in a simulation.")] = 0,
-    paused: Annotated[bool, typer.Option("--paused", help="Begin with a pause.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
+    paused: Annotated[bool, typer.Option("--paused", help="Start paused.")] = False,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Where the page is; 0 takes any free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0 takes any free one.")
     ] = 8080,
     host: Annotated[
-        str, typer.Option("--host", help="0.0.0.0 lets other computers in. There is no password.")
+        str, typer.Option("--host", help="Address of the page; 0.0.0.0 lets other computers in, without a password.")
     ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option("--open/--no-browser", help="Open the page in the browser.")] = True,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.mp4|FILE.gif", help="Make a film instead, without a browser.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE.mp4|FILE.gif", help="Write a film to this file instead, without a browser."
+        ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0.1, help="Length of the film; the task's own if not given.")
+        float | None, typer.Option("--seconds", min=0.1, help="Length of the film, s; the task's own if not given.")
     ] = None,
-    width: Annotated[int, typer.Option("--width", min=160, max=1920, help="Pixels of the film.")] = 640,
+    width: Annotated[int, typer.Option("--width", min=160, max=1920, help="Width of the film, px.")] = 640,
 ) -> None:
     """Watch the robot in a browser: its head camera, the task's error and reward; nine sliders, pause, step and reset.
 

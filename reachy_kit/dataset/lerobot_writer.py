@@ -66,13 +66,13 @@ class LeRobotWriter:
         self._dataset = self._resume()
 
     def _require_images(self, frames: int) -> None:
-        """LeRobot only logs an image that it could not write; the video would lack it, and the rest would slip."""
+        """Refuse an episode that lacks images: LeRobot only logs a failed write, and the video would shift."""
         written = sum(1 for _ in (self.root / "images").rglob("*.png"))
         if self.layout.image_shape and written != frames:
             raise OSError(f"{frames - written} of its {frames} images could not be written")
 
     def _take_back(self) -> None:
-        """Undo a failed save, in between closing LeRobot's writers: they write what they still hold when destroyed."""
+        """Undo a failed save, before and after closing LeRobot's writers: they write what they still hold."""
         restore(self.root)
         for part in (self._dataset, self._dataset.meta):
             with contextlib.suppress(Exception):
@@ -116,7 +116,7 @@ class LeRobotWriter:
 
 
 def _quiet() -> None:
-    """LeRobot switches its tables' progress bars on again with each table, and FFmpeg's messages with each video."""
+    """Silence LeRobot, which re-enables progress bars with each table and FFmpeg's messages with each video."""
     import av.logging
     from datasets.utils import disable_progress_bars
 
@@ -125,7 +125,7 @@ def _quiet() -> None:
 
 
 def _encoder() -> Any:
-    """H.264 at its fastest preset: the default AV1 takes many times longer."""
+    """Encoder settings: H.264 at its fastest preset, because the default AV1 takes many times longer."""
     from lerobot.configs import RGBEncoderConfig
 
     return RGBEncoderConfig(vcodec="h264", preset="ultrafast")

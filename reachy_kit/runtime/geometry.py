@@ -9,7 +9,7 @@ import numpy as np
 from reachy_kit.runtime.interface import HEAD, Array
 
 CAMERA_IN_HEAD: Array = np.array([0.0437, 0.0, 0.0512])
-"""m. Source: the head → camera translation of reachy_mini.vision.look_at (1.12)."""
+"""Camera in the head frame, m. Source: the head → camera translation of reachy_mini.vision.look_at (1.12)."""
 
 
 def wrap_angle(angle: Array) -> Array:
@@ -32,7 +32,7 @@ def rotation_from_euler(rpy: Array) -> Array:
 
 
 def _fill_rotation(rotation: Array, rpy: Array) -> None:
-    """Written out element by element into (..., 3, 3): for one robot the cost is in the number of numpy calls."""
+    """Fill (..., 3, 3) element by element: for one robot the cost is in the number of numpy calls."""
     cosines, sines = np.cos(rpy), np.sin(rpy)
     cr, cp, cy = cosines[..., 0], cosines[..., 1], cosines[..., 2]
     sr, sp, sy = sines[..., 0], sines[..., 1], sines[..., 2]

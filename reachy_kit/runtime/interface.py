@@ -47,14 +47,16 @@ ACTION_NAMES: tuple[str, ...] = (
 )
 ACTION_UNITS: tuple[str, ...] = ("m", "m", "m", "rad", "rad", "rad", "rad", "rad", "rad")
 POSITION_AXES, ANGLE_AXES = slice(0, 3), slice(3, 9)
-"""Places of the metres and of the radians in an action."""
+"""Indices of the metres and of the radians in an action."""
 HEAD = slice(0, 6)
 ROLL, PITCH, YAW, BODY_YAW = 3, 4, 5, 6
 ANTENNAS = slice(7, 9)
 
 ANTENNA_REST = (-0.1745, 0.1745)
-"""[right, left] rad. The antennas shake at exactly 0, so they rest 10° off. Source: INIT_ANTENNAS_JOINT_POSITIONS in
-reachy_mini 1.12."""
+"""Rest angles of the antennas, [right, left] rad. They shake at exactly 0, so they rest 10° off.
+
+Source: INIT_ANTENNAS_JOINT_POSITIONS in reachy_mini 1.12.
+"""
 NEUTRAL: Array = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, *ANTENNA_REST])
 
 CONTROL_HZ = 50
@@ -70,11 +72,11 @@ class TaskError:
     """What a task's error is called, and the unit in which people read it."""
 
     name: str
-    """Such as ``gaze error``."""
+    """Name, such as ``gaze error``."""
     unit: str = "degrees"
-    """In words, for axes and headings."""
+    """Unit in words, for axes and headings."""
     symbol: str = "°"
-    """Behind a number."""
+    """Unit as written behind a number."""
     scale: float = 180 / pi
     """What people read for 1 rad of ``Truth.task_error``; a task whose error is not an angle has its own scale."""
 
@@ -90,7 +92,7 @@ class TaskError:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """The light half of a task: what is known of it without a simulator."""
+    """The light half of a task: everything that needs no simulator."""
 
     name: str
     instruction: str
@@ -114,7 +116,7 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the robot knew at one instant, each part with the time at which it was captured.
+    """Measurements of one instant, each part with the time at which it was captured.
 
     Times are in seconds on the robot's own clock: wall clock on hardware, simulated time in the simulator.
     """
@@ -122,29 +124,29 @@ class Observation:
     state: Array
     """(9,) measured, in the order of ``ACTION_NAMES``."""
     capture_time: float
-    """When ``state`` was measured."""
+    """Time at which ``state`` was measured."""
     environment_state: Array | None = None
-    """(K,) what perception yields for the task, in the order of its ``names``."""
+    """(K,) perception's features for the task, in the order of its ``names``."""
     last_action: Array | None = None
     """(9,) the action in force at that instant; the rollout fills it in."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Camera name → (H, W, 3) RGB uint8."""
     image_times: Mapping[str, float] = field(default_factory=dict)
-    """Camera name → when its frame was captured."""
+    """Camera name → time at which its frame was captured."""
     audio: npt.NDArray[np.float32] | None = None
     """(samples, channels) since the last observation; None without sound."""
     audio_time: float | None = None
-    """When the last of those samples was captured."""
+    """Time at which the last of those samples was captured."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What only a world knows: the state of the task, without sensing noise."""
+    """Ground truth of the task, without sensing noise; only a world knows it."""
 
     target: Array
     """(3,) m, base frame."""
     task_error: float
-    """rad, or what ``TaskError.scale`` says: how far from doing the task, 0 at best."""
+    """The task's error, rad, or in the unit that ``TaskError.scale`` implies; 0 at best."""
     reward: float
     """Sum of the task's weighted reward terms for this step, 1 at best."""
     success: bool
@@ -193,7 +195,7 @@ class Robot(Protocol):
 
 
 class Policy(Protocol):
-    """Decides. A policy that predicts chunks keeps its own queue."""
+    """Maps observations to actions. A policy that predicts chunks keeps its own queue."""
 
     def reset(self) -> None:
         """Forget the episode before."""
@@ -212,7 +214,7 @@ class World(Protocol):
         ...
 
     def start(self, time: float) -> None:
-        """The episode begins at this instant of the robot's clock."""
+        """Begin the episode at this instant of the robot's clock."""
         ...
 
     def measure(self, observation: Observation) -> Truth:
@@ -221,7 +223,7 @@ class World(Protocol):
 
 
 class Perception(Protocol):
-    """Turns what the robot senses into the named numbers of ``environment_state``."""
+    """Maps an observation to the named numbers of ``environment_state``."""
 
     names: tuple[str, ...]
 
@@ -243,9 +245,9 @@ class Step:
     action: Action
     """(9,) the action actually applied by the end of the step."""
     truth: Truth | None
-    """Measured on the observation that follows the action; None without a world."""
+    """Ground truth of the observation that follows the action; None without a world."""
     next_observation: Observation
-    """What followed the action; the next step's ``observation``."""
+    """Observation after the action; the next step's ``observation``."""
 
 
 @dataclass(frozen=True)
@@ -261,16 +263,16 @@ class Tick:
 
 
 class EndReason(StrEnum):
-    """Why an episode ended, and so what becomes of it."""
+    """Reason for which an episode ended; it decides whether the episode is kept."""
 
     COMPLETED = "completed"
-    """It ran its length, or was declared complete early. Only such an episode is recorded."""
+    """The episode ran its length, or was declared complete early. Only such an episode is recorded."""
     REDO = "redo"
-    """Thrown away; the caller runs it again, from the same seed."""
+    """Discarded; the caller runs it again, from the same seed."""
     DISCARDED = "discarded"
-    """Thrown away; the caller continues with the next one."""
+    """Discarded; the caller continues with the next one."""
     STOPPED = "stopped"
-    """Thrown away; the caller ends the session."""
+    """Discarded; the caller ends the session."""
 
 
 @dataclass(frozen=True)
@@ -279,17 +281,17 @@ class Episode:
 
     seed: int
     steps: int
-    """Whole decisions; one that was cut short by an early end does not count."""
+    """Number of complete decisions; one that was cut short by an early end does not count."""
     success: bool | None
-    """None without a world or a step, as the two below."""
+    """Whether it ended in success; like the next two, None without a world or a step."""
     task_error: float | None
-    """As in ``Truth``, mean over the last second; None without a world."""
+    """Mean of ``Truth.task_error`` over the last second."""
     reward: float | None
-    """Mean over the episode; None without a world."""
+    """Mean reward over the episode."""
     periods: Array
     """(ticks - 1,) s of wall time between the starts of successive ticks."""
     work: Array
-    """(ticks,) s of wall time that each tick worked before it waited."""
+    """(ticks,) s of wall time that each tick took before it waited."""
     end_reason: EndReason = EndReason.COMPLETED
 
 
@@ -297,13 +299,13 @@ class Subscriber(Protocol):
     """Follows a rollout: a recorder, a progress bar, a plot."""
 
     def on_episode_start(self, seed: int) -> None:
-        """The robot stands at its initial pose."""
+        """Called when the robot stands at its initial pose."""
         ...
 
     def on_step(self, step: Step) -> None:
-        """A decision has been carried out."""
+        """Called when a decision has been carried out."""
         ...
 
     def on_episode_end(self, episode: Episode) -> None:
-        """The episode ended, early or not: see its ``end_reason``. One that an exception aborts never gets here."""
+        """Called when the episode ended, early or not: see its ``end_reason``. Not called after an exception."""
         ...

@@ -1,4 +1,4 @@
-"""What is asked of the robot between two decisions of a policy that decides less often than the robot ticks."""
+"""Interpolation of targets between the decisions of a policy that decides less often than the robot ticks."""
 
 from reachy_kit.runtime.interface import Array
 
@@ -9,8 +9,8 @@ def interpolate(previous: Array, target: Array, tick: int, ticks: int) -> Array:
     Args:
         previous: (..., 9) action in force when the decision was made.
         target: (..., 9) what the policy decided.
-        tick: of the decision, from 1; the last one asks for the target itself.
-        ticks: control ticks of a decision.
+        tick: index within the decision, from 1; the last one requests the target itself.
+        ticks: control ticks per decision.
 
     Returns:
         (..., 9) absolute targets, not limited yet.

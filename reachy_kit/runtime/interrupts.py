@@ -20,7 +20,7 @@ def terminate_like_interrupt() -> None:
 
 @contextlib.contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Within the block Ctrl-C and SIGTERM wait; the first of them takes effect at its end.
+    """Delay Ctrl-C and SIGTERM until the end of the block, where the first of them takes effect.
 
     Outside the main thread, where Python delivers no signals, this does nothing.
     """

@@ -110,7 +110,7 @@ def _start(
     seed: int,
     subscribers: Sequence[Subscriber],
 ) -> tuple[Action, Observation]:
-    """Bring everything to the start of an episode; returns the action in force and the first observation."""
+    """Reset robot, world, perception and policy; returns the action in force and the first observation."""
     start = world.reset(seed) if world else NEUTRAL.copy()
     robot.reset(start)
     policy.reset()
@@ -125,7 +125,7 @@ def _start(
 
 
 def _indices(seconds: float | None, policy_hz: int, ticks: int) -> Iterable[int]:
-    """The control ticks of an episode of whole decisions."""
+    """Indices of the control ticks of an episode; it lasts a whole number of decisions."""
     return itertools.count() if seconds is None else range(round(seconds * policy_hz) * ticks)
 
 
@@ -135,7 +135,7 @@ def _perceived(observation: Observation, perception: Perception | None, applied:
 
 
 def _checked(action: Action) -> Action:
-    """A policy that has lost its mind stops the episode here, before the motors."""
+    """Refuse an action that is not nine finite numbers, before it reaches the motors."""
     values = np.asarray(action, dtype=np.float64)  # None, from a policy that forgot to return, has the shape ()
     what = ""
     if values.shape != (len(ACTION_NAMES),):
@@ -149,7 +149,7 @@ def _checked(action: Action) -> Action:
 
 
 class _Record:
-    """What an episode's summary is made of. It stays small, because an episode without an end may last for days.
+    """Data for an episode's summary. It stays small, because an episode without an end may last for days.
 
     Args:
         policy_hz: decisions per second.
@@ -161,23 +161,23 @@ class _Record:
         self._rewards, self._starts, self._work = array("d"), array("d"), array("d")
 
     def start_tick(self) -> None:
-        """A tick begins, unless the episode ends here."""
+        """Note the start of a tick."""
         self._tick_start = time.perf_counter()
 
     def end_work(self) -> None:
-        """The tick has commanded the robot."""
+        """Note that the tick has commanded the robot."""
         self._starts.append(self._tick_start)
         self._work.append(time.perf_counter() - self._tick_start)
 
     def add(self, truth: Truth | None) -> None:
-        """A step has been carried out."""
+        """Add a step that was carried out."""
         self._steps += 1
         if truth:
             self._last_second.append(truth)
             self._rewards.append(truth.reward)
 
     def episode(self, seed: int, end_reason: EndReason) -> Episode:
-        """The summary."""
+        """Summary of the episode."""
         last = list(self._last_second)
         return Episode(
             seed=seed,

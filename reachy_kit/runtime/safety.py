@@ -87,7 +87,7 @@ class Motion:
 
     @classmethod
     def at_rest(cls, position: Array) -> "Motion":
-        """A robot that stands still at a (..., 9) position."""
+        """Motion of a robot that stands still at a (..., 9) position."""
         return cls(position.copy(), np.zeros_like(position))
 
 
@@ -113,13 +113,13 @@ def limit(
     number = np.isfinite(request)
     goal = request
     if not all_true(number):
-        goal = _note(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
-    goal = _note(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
-    goal = _note(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
+        goal = _mark_changed(flags, Limited.NOT_A_NUMBER, request, np.where(number, request, previous.position))
+    goal = _mark_changed(flags, Limited.WORKSPACE, goal, _clip(goal, bounds.low, bounds.high))
+    goal = _mark_changed(flags, Limited.RELATIVE_YAW, goal, _clip_relative_yaw(goal, profile.relative_yaw))
 
     inside = in_reach(goal, mostly_easy=True)
     if not all_true(inside):
-        goal = _note(flags, Limited.REACH, goal, draw_back(goal, neutral_over(goal), inside))
+        goal = _mark_changed(flags, Limited.REACH, goal, draw_back(goal, neutral_over(goal), inside))
 
     velocity = _approach(flags, goal, previous, bounds, hz)
     # Reach and head–body yaw again: the way from one allowed pose to another may lead through forbidden ones.
@@ -128,15 +128,15 @@ def limit(
     step_inside = half_tangents_inside_limits(tangents).reshape(flags.shape)
     if not all_true(step_inside):
         slid = _slide(position, goal, previous.position, profile, hz, step_inside)
-        position = _note(flags, Limited.REACH, position, slid)
-    position = _note(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
+        position = _mark_changed(flags, Limited.REACH, position, slid)
+    position = _mark_changed(flags, Limited.LEAD, position, _clip_lead(position, state, previous.position, bounds.lead))
     held = _hold_relative_yaw(position, previous.position, profile.relative_yaw)
-    position = _note(flags, Limited.RELATIVE_YAW, position, held)
+    position = _mark_changed(flags, Limited.RELATIVE_YAW, position, held)
     if position is not step:
         moved = (position != step).any(axis=-1) | ~step_inside  # of the others the legs are known
-        drawn, there = position.copy(), position[moved]
-        drawn[moved] = draw_back(there, previous.position[moved], in_reach(there))
-        position = _note(flags, Limited.REACH, position, drawn)
+        drawn, beyond = position.copy(), position[moved]
+        drawn[moved] = draw_back(beyond, previous.position[moved], in_reach(beyond))
+        position = _mark_changed(flags, Limited.REACH, position, drawn)
         tangents[:, moved.ravel()] = half_tangents(position[moved])
     legs = angles_from_half_tangents(tangents).reshape(*flags.shape, 6)
     return Motion(position, (position - previous.position) * hz, legs), flags
@@ -149,9 +149,9 @@ class _Bounds(NamedTuple):
     high: Array
     speed: Array
     slowest: Array
-    """The speeds, negative."""
+    """(9,) lowest velocities: the speed limits, negated."""
     change: Array
-    """By how much a velocity may change."""
+    """(9,) largest change of a velocity in a tick."""
     half_change: Array
     lead: Array
 
@@ -174,7 +174,7 @@ def _mark(flags: npt.NDArray[np.int64], flag: Limited, where: npt.NDArray[np.boo
         flags |= np.where(where.any(axis=-1), int(flag), 0)
 
 
-def _note(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
+def _mark_changed(flags: npt.NDArray[np.int64], flag: Limited, before: Array, after: Array) -> Array:
     """Mark the elements that a limit changed; returns ``after``, or ``before`` itself where nothing changed."""
     changed = before != after
     if not np.count_nonzero(changed):
@@ -194,7 +194,7 @@ def _clip_relative_yaw(goal: Array, most: float) -> Array:
 
 
 def _hold_relative_yaw(position: Array, previous: Array, most: float) -> Array:
-    """Keep head and body together on their way: whichever widens the angle beyond the limit waits."""
+    """Limit the angle between head and body during a motion: the one that widens it beyond the limit waits."""
     relative = position[..., YAW] - position[..., BODY_YAW]
     if all_true(np.asarray(np.abs(relative) <= most)):
         return position

@@ -1,4 +1,4 @@
-"""Seeds of episodes: which numbers belong to what, so that no policy is evaluated on an episode that it was trained on.
+"""Seeds of episodes: disjoint ranges by purpose, so that no policy is evaluated on an episode it was trained on.
 
 ==============================  ===========================================================  ========================
  seeds                          episodes                                                     drawn with
@@ -8,7 +8,7 @@
  1,000,000 … 4,999,999          recordings and DAgger corrections of the run seeds 0 to 3    ``recording_seeds``,
                                                                                              ``dagger_seeds``
  5,000,000 … 8,999,999          validation: they choose the best checkpoint                  ``VALIDATION_SEEDS``
- 9,000,000 + 10⁸ s …            training of the run seed s, 10⁸ episodes                     ``round_seeds``,
+ 9,000,000 + 10⁸ s …            training of the run seed s, 10⁸ episodes                     ``iteration_seeds``,
                                                                                              ``demonstration_seeds``
  10¹⁵ + 10⁶ s …                 recordings and corrections of the run seeds s from 4         as above
 ==============================  ===========================================================  ========================
@@ -19,7 +19,7 @@ A *run seed* is what a person gives as ``--seed``. Every number here is below 2�
 from reachy_kit.runtime.errors import WrongUseError
 
 RUN_SEEDS = range(1_000_000)
-"""What a person may give as ``--seed`` of a recording or a training."""
+"""Valid values of ``--seed`` of a recording or a training."""
 EVALUATION_SEEDS = range(500_000)
 """Episodes whose results are reported."""
 BENCH_SEEDS = range(500_000, 1_000_000)
@@ -33,10 +33,10 @@ _LOW_RECORDINGS = 4
 """Run seeds whose recordings fit between the benches and the validation."""
 _HIGH_RECORDINGS = 10**15
 """Beyond every training: recordings of the other run seeds count from here."""
-_FIRST_ROUND = 10_000_000
+_FIRST_ITERATION = 10_000_000
 _PER_TRAINING = 100_000_000
 _DEMONSTRATIONS = 1_000_000
-"""Seeds before a training's first round, for the expert's episodes that it starts from."""
+"""Seeds before a training's first iteration, for the expert's episodes that it starts from."""
 
 
 def evaluation_seeds(first: int, episodes: int) -> range:
@@ -44,10 +44,10 @@ def evaluation_seeds(first: int, episodes: int) -> range:
 
     Args:
         first: seed of its first episode.
-        episodes: how many.
+        episodes: number of episodes.
 
     Raises:
-        WrongUseError: it would reach the seeds that are recorded or trained on.
+        WrongUseError: the range would reach the seeds that are recorded or trained on.
     """
     seeds = range(first, first + episodes)
     if first < 0 or seeds.stop > EVALUATION_SEEDS.stop:
@@ -69,18 +69,18 @@ def recording_seeds(run_seed: int) -> range:
 
 
 def dagger_seeds(run_seed: int) -> range:
-    """Seeds of the episodes that a policy drives while an expert corrects it; arguments as of `recording_seeds`."""
+    """Seeds of the episodes that a policy drives while an expert corrects it; same arguments as `recording_seeds`."""
     first = _first_recorded(run_seed)
     return range(first + _PER_RECORDING // 2, first + _PER_RECORDING)
 
 
 def training_seeds(run_seed: int) -> range:
-    """Seeds of all episodes of a training by reinforcement; arguments as of `recording_seeds`."""
-    first = _first_round(run_seed) - _DEMONSTRATIONS
+    """Seeds of all episodes of a training by reinforcement; same arguments as `recording_seeds`."""
+    first = _first_iteration(run_seed) - _DEMONSTRATIONS
     return range(first, first + _PER_TRAINING)
 
 
-def round_seeds(run_seed: int, iteration: int, count: int) -> range:
+def iteration_seeds(run_seed: int, iteration: int, count: int) -> range:
     """Seeds of the episodes of one training iteration.
 
     Args:
@@ -91,7 +91,7 @@ def round_seeds(run_seed: int, iteration: int, count: int) -> range:
     Raises:
         WrongUseError: the run seed is outside ``RUN_SEEDS``, or the training has used up its seeds.
     """
-    first = _first_round(run_seed) + iteration * count
+    first = _first_iteration(run_seed) + iteration * count
     return _within(training_seeds(run_seed), range(first, first + count))
 
 
@@ -106,7 +106,7 @@ def demonstration_seeds(run_seed: int, batch: int, count: int) -> range:
     Raises:
         WrongUseError: the run seed is outside ``RUN_SEEDS``, or there are too many batches.
     """
-    first = _first_round(run_seed) - batch * count
+    first = _first_iteration(run_seed) - batch * count
     return _within(training_seeds(run_seed), range(first, first + count))
 
 
@@ -115,8 +115,8 @@ def _first_recorded(run_seed: int) -> int:
     return base + _PER_RECORDING * run_seed
 
 
-def _first_round(run_seed: int) -> int:
-    return _FIRST_ROUND + _PER_TRAINING * _require_run_seed(run_seed)
+def _first_iteration(run_seed: int) -> int:
+    return _FIRST_ITERATION + _PER_TRAINING * _require_run_seed(run_seed)
 
 
 def _require_run_seed(run_seed: int) -> int:

@@ -1,1 +1,1 @@
-"""What a command, a lesson, a notebook or the web app does: without a command line, and without printing."""
+"""Workflows behind commands, lessons, notebooks and the web app; they neither parse arguments nor print."""

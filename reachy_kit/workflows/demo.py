@@ -1,4 +1,4 @@
-"""The whole story in one run: demonstrations, imitation, reinforcement learning, and the robot's daemon.
+"""The demo, every step in one run: demonstrations, imitation, reinforcement learning, and the robot's daemon.
 
 Try it: reachy-kit demo
 """
@@ -39,17 +39,17 @@ class LearnedPolicy:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made and measured."""
+    """Results of the demo."""
 
     task: str
     learned: tuple[LearnedPolicy, ...]
-    """Each improved from the one before."""
+    """Learned policies; each was improved from the one before."""
     evaluations: "tuple[Evaluation, ...]"
     """The expert and each policy in the simulator, then each policy on the daemon, where that is installed."""
     daemon_against_sim: "dict[str, PairedDifference]"
-    """By the policy's label, on the episodes that ran on both."""
+    """Daemon minus simulator, by the policy's label, on the episodes that ran on both."""
     differences: tuple[str, ...]
-    """The same in words."""
+    """The same differences in words."""
     report: Path
     seconds: float
     """Wall time, s."""
@@ -77,7 +77,7 @@ def run_demo(
         reporter: shows the progress.
 
     Returns:
-        What it made; a report lies in the folder too.
+        The results; a report lies in the folder too.
 
     Raises:
         RefusedError: the folder is not empty.
@@ -94,8 +94,8 @@ def run_demo(
     in_sim = _evaluate_in_sim(variant, learned, max(sim_episodes, daemon_episodes), reporter)
     on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter)
     pairs = {
-        policy.label: compare_pairs(here.successes[:daemon_episodes], there.successes)
-        for policy, here, there in zip(learned, in_sim[1:], on_daemon, strict=False)
+        policy.label: compare_pairs(simulated.successes[:daemon_episodes], daemon.successes)
+        for policy, simulated, daemon in zip(learned, in_sim[1:], on_daemon, strict=False)
     }
     lines = tuple(difference_line(f"{label}, sim", f"{label}, daemon", pair) for label, pair in pairs.items())
     report, results = folder / "report.html", (*in_sim, *on_daemon)
@@ -148,7 +148,7 @@ def _evaluate_in_sim(
 def _evaluate_on_daemon(
     variant: "Variant", learned: tuple[LearnedPolicy, ...], episodes: int, reporter: Reporter
 ) -> "list[Evaluation]":
-    """Evaluate each policy; none where the robot's SDK is not installed."""
+    """Evaluate each policy on the daemon; empty where the robot's SDK is not installed."""
     from reachy_kit.runtime.robots.daemon import daemon_installed
 
     if not daemon_installed():

@@ -27,15 +27,15 @@ class PolicyEvaluations:
     variant: str
     robot: str
     against: str | None
-    """The other robot."""
+    """Name of the other robot."""
     results: "list[Evaluation]"
-    """One for each policy."""
+    """Evaluations, one for each policy."""
     elsewhere: "list[Evaluation]"
-    """The same on the other robot; empty without one."""
+    """Evaluations on the other robot; empty without one."""
     comparisons: "list[PairedDifference]"
-    """The first policy with each other one."""
+    """Differences of the first policy from each other one."""
     transfers: "list[PairedDifference]"
-    """Each policy on the other robot with itself on this one."""
+    """Difference of each policy on the other robot from itself on this one."""
 
 
 def evaluate_policies(

@@ -38,7 +38,7 @@ class GroupComparison:
     tier: str
     comparison: "Comparison"
     versions: dict[str, str]
-    """Of the packages that it depends on."""
+    """Versions of the packages that it depends on."""
 
 
 def compare_policies(
@@ -106,7 +106,7 @@ def write_comparison(
     """Write a comparison as one HTML page, with films of the worst episodes.
 
     Args:
-        html: file to write.
+        html: the file to write.
         result: what it shows.
         films: of the first group and of the last, each; none where they cannot be made.
         command: that makes the page, in words.
@@ -126,7 +126,7 @@ def write_comparison(
 
 
 def check_writable(html: Path) -> None:
-    """Notice a page that cannot be written before the work, not after.
+    """Check before the work that the page can be written.
 
     Args:
         html: file to be written.
@@ -140,7 +140,7 @@ def check_writable(html: Path) -> None:
 
 
 def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
-    """Names of the variants beside the one that was trained on."""
+    """Names of the variants besides the one that the groups were trained on."""
     from reachy_sim.tasks import simulated_task, variant_by_name
 
     if wanted is None:
@@ -157,7 +157,7 @@ def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:
 
 
 def _observed(groups: "Sequence[TrainingGroup]") -> dict[str, Any]:
-    """Options of environments that yield what the policies observe; images are as wide as the widest of them, px."""
+    """Options for environments that yield every policy's observations; images are as wide as the widest of them, px."""
     widest = max((image_width(str(run.path)) for group in groups for run in group.runs), default=0)
     return {"obs_type": "pixels_state", "image_size": widest} if widest else {}
 

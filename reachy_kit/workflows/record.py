@@ -28,7 +28,7 @@ class RecordedDataset:
 
     dataset: Path
     episodes: int
-    """That it holds in all."""
+    """Number of episodes in the dataset."""
     task: str
     robot: str
     hz: int
@@ -59,15 +59,15 @@ def record(
         variant: name of its variant.
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         teleop: source of the demonstrations; ``scripted`` is the task's expert.
-        episodes: that the dataset shall hold in the end.
+        episodes: number that the dataset holds in the end.
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: whether to keep the camera's images.
         hz: decisions per second.
-        seed: another one draws other episodes.
+        seed: seed of the episodes.
         reporter: shows the progress.
 
     Returns:
-        What the dataset holds now.
+        The dataset after the recording.
 
     Raises:
         WrongUseError: an argument does not exist or does not fit.
@@ -105,9 +105,9 @@ def record_episodes(
         session: where to record.
         variant: of the task.
         out: folder of the dataset.
-        episodes: that it shall hold in the end.
+        episodes: number that the dataset holds in the end.
         hz: decisions per second.
-        seed: another one draws other episodes.
+        seed: seed of the episodes.
         camera: whether to keep the camera's images.
         reporter: shows the progress.
 

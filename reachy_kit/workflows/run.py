@@ -47,7 +47,7 @@ def run_bundle(
         bundle: file or unpacked folder.
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         task: file of the bundle's task, if it is in one.
-        episodes: how many, one after another.
+        episodes: number of episodes, one after another.
         seconds: length of each; None for the task's own, on hardware ``HARDWARE_SECONDS``.
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: whether to open the camera; without it the policy receives no target.
@@ -55,7 +55,7 @@ def run_bundle(
         reporter: shows the progress.
 
     Returns:
-        What happened.
+        The episodes.
 
     Raises:
         WrongUseError: the bundle does not exist, or takes images and the camera is off.

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from reachy_sim.sysid.motor_recording import MotorRecording
 
 ACTUATORS, RECORDING, PLOT = "actuators.json", "recording.npz", "sysid.png"
-"""Files of a result."""
+"""Names of the files of a result."""
 TOO_BUSY = 0.01
-"""Share of the time lost to stalls. With 0.2 % two runs on the simulated daemon agreed, with 6 % they did not."""
+"""Largest share of time lost to stalls without a warning. Two runs on the daemon agreed at 0.2 %, not at 6 %."""
 
 
 @dataclass(frozen=True)
 class MotorResult:
-    """What was measured, and where it lies."""
+    """Identified motors, and the files that hold them."""
 
     robot: str
     identified: "IdentifiedMotors"
@@ -90,7 +90,7 @@ def measure_motors(
 
 
 def _check_writable(out: Path) -> None:
-    """Notice a folder that cannot be written before the robot moves, not after."""
+    """Check before the robot moves that the folder can be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

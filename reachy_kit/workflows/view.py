@@ -27,10 +27,10 @@ HARDWARE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class ViewedRobot:
-    """What is shown."""
+    """Robot, task and policy to show."""
 
     task: str = "track"
-    """Its name, or the file of one; a real robot needs none."""
+    """Name of the task, or its file; a real robot needs none."""
     policy: str = "expert"
     """Argument that names the policy, or ``none``."""
     robot: str = "sim"
@@ -38,9 +38,9 @@ class ViewedRobot:
     perception: str = "auto"
     """``auto``, ``geometry`` or ``detector``."""
     variant: str = "training"
-    """Of the task."""
+    """Variant of the task."""
     seed: int = 0
-    """Of the first initial state in a simulation."""
+    """Seed of the first initial state in a simulation."""
 
 
 def film(

@@ -11,7 +11,7 @@ from reachy_kit.runtime.interface import Array
 
 type Counters = npt.NDArray[np.uint64]
 
-SCENARIO, CONDITIONS, SENSING, POLICY, VISUALS = range(5)
+SCENARIO, DOMAIN, SENSING, POLICY, VISUALS = range(5)
 """Streams: draws from one stream never shift those of another."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -23,7 +23,7 @@ def uniform(seeds: Counters, episodes: Counters, stream: int, count: int, steps:
     Args:
         seeds: (N,) one per environment.
         episodes: (N,) index of the episode within its seed.
-        stream: purpose of the numbers.
+        stream: one of the streams of this module.
         count: numbers per environment.
         steps: (N,) decisions since the episode began, where every decision draws.
 

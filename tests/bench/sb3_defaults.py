@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
 
-from reachy_kit.runtime.seeds import round_seeds
+from reachy_kit.runtime.seeds import iteration_seeds
 from reachy_kit.workflows.inputs.sim_factory import make_envs
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
 from reachy_policies.rollouts.episode_batch import EpisodeBatch, run_episodes
@@ -84,7 +84,7 @@ def flat(observation: Observations) -> npt.NDArray[np.float32]:
 def train(task: str, variant: str, reward: str, decisions: int, seed: int, count: int) -> tuple[PPO, Flat, float]:
     """One training; its wall time in s."""
     envs = make_envs(task, count, tier="kinematic", variant=variant, reward=reward)
-    env = Flat(envs, round_seeds(seed, 0, count).start)
+    env = Flat(envs, iteration_seeds(seed, 0, count).start)
     model = PPO("MlpPolicy", env, seed=seed, device="cpu")
     began = time.perf_counter()
     model.learn(decisions)

@@ -7,7 +7,7 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 
 def test_a_miniature_demo(kit):
     result = kit.run("demo", "--episodes", 4, "--sim-episodes", 2, "--daemon-episodes", 1,
-                     "--rounds", 2, "--json", "--out", "demo")  # fmt: skip
+                     "--iterations", 2, "--json", "--out", "demo")  # fmt: skip
     assert result.code == 0, result
     made = kit.folder / "demo"
 

@@ -53,7 +53,7 @@ def test_neighbours_are_independent(by):
     assert np.sum((pairs - expected) ** 2) / expected < 165
 
 
-STREAMS = (counter_rng.SCENARIO, counter_rng.CONDITIONS, counter_rng.SENSING, counter_rng.POLICY, counter_rng.VISUALS)
+STREAMS = (counter_rng.SCENARIO, counter_rng.DOMAIN, counter_rng.SENSING, counter_rng.POLICY, counter_rng.VISUALS)
 
 
 @pytest.mark.parametrize(("lower", "upper"), list(itertools.combinations(STREAMS, 2)))

@@ -36,15 +36,15 @@ class SensingBatch:
         task: its name.
         count: N, with seeds 0 to N − 1.
         tilt: (N, 3) rad of their cameras.
-        conditions: domain parameters that differ from the defaults.
+        parameters: domain parameters that differ from the defaults.
     """
 
-    def __init__(self, task, count=1, tilt=None, **conditions):
+    def __init__(self, task, count=1, tilt=None, **parameters):
         self.task = simulated_task(task).task
         self.seeds, self.episodes = np.arange(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
         keys = self.seeds, self.episodes
         self.scenario = self.task.scenario(counter_rng.uniform(*keys, counter_rng.SCENARIO, len(self.task.spans)))
-        self.sample = DomainParameters(**conditions).draw(counter_rng.uniform(*keys, counter_rng.CONDITIONS, DRAWS))
+        self.sample = DomainParameters(**parameters).draw(counter_rng.uniform(*keys, counter_rng.DOMAIN, DRAWS))
         self.senses, self.poses = Senses(self.task, count), PoseHistory(count)
         self.senses.reset(np.arange(count), self.sample, tilt)
         self.poses.reset(np.arange(count), view(self.scenario.start))
@@ -142,9 +142,9 @@ def test_a_new_episode_remembers_nothing_of_the_one_before():
 # Noise
 
 
-def sensed_and_exact(task, **conditions):
+def sensed_and_exact(task, **parameters):
     """Sensed and exact values (M, K) where something is sensed, and the share that is missed."""
-    sensed = SensingBatch(task, 400, latency=(0.0, 0.0), **conditions)
+    sensed = SensingBatch(task, 400, latency=(0.0, 0.0), **parameters)
     features, exact, missed = [], [], []
     for tick in range(1, 151, 5):
         for _ in range(5):
@@ -256,9 +256,9 @@ def test_the_variant_with_a_tilted_camera_tilts_both_alike():
 
 @pytest.mark.parametrize("name", RANDOMIZATIONS)
 def test_randomisations_stay_in_their_ranges_and_fill_them(name):
-    conditions = randomization(name)
+    domain = randomization(name)
     rng = np.random.default_rng(0)
-    drawn = conditions.draw(rng.random((2000, DRAWS)))
+    drawn = domain.draw(rng.random((2000, DRAWS)))
     for what, values in (
         ("noise", drawn.noise),
         ("missed", drawn.missed),
@@ -266,7 +266,7 @@ def test_randomisations_stay_in_their_ranges_and_fill_them(name):
         ("gain", drawn.actuators.gain[:, 0]),
         ("friction", drawn.actuators.friction[:, 0]),
     ):
-        low, high = getattr(conditions, what)
+        low, high = getattr(domain, what)
         assert ((values >= low) & (values <= high)).all(), what
         assert np.ptp(values) >= 0.95 * (high - low), what
 
@@ -285,6 +285,6 @@ def test_randomisations_stay_in_their_ranges_and_fill_them(name):
 )
 def test_held_out_variants_are_outside_of_mild_randomisation(name, what):
     (low, high), (first, last) = (
-        getattr(conditions, what) for conditions in (randomization("mild"), variant_by_name("look_at", name).conditions)
+        getattr(domain, what) for domain in (randomization("mild"), variant_by_name("look_at", name).domain)
     )
     assert last < low or first > high

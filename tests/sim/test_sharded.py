@@ -114,7 +114,7 @@ def test_what_is_refused_names_the_environment_and_changes_nothing(assert_same, 
         ({"processes": 6}, "processes=6"),
         ({"processes": 0}, "processes=0"),
         ({"processes": 2, "tier": "magic"}, "no tier is called 'magic'"),
-        ({"processes": 2, "variant": "sluggish", "randomization": "mild"}, "conditions of its own"),
+        ({"processes": 2, "variant": "sluggish", "randomization": "mild"}, "a domain of its own"),
     ],
 )
 def test_what_does_not_exist_is_refused_as_it_would_be_here(wrong, message):

@@ -87,7 +87,7 @@ def test_make_vec_returns_our_batch_and_not_a_loop_over_single_environments(name
         ({"reward": "money"}, "dense, sparse"),
         ({"variant": "upside_down"}, "training, out_of_view"),
         ({"randomization": "insane"}, "off, mild, wide"),
-        ({"variant": "sluggish", "randomization": "mild"}, "conditions of its own"),
+        ({"variant": "sluggish", "randomization": "mild"}, "a domain of its own"),
         ({"policy_hz": 7}, "50, 25, 10"),
         ({"render_mode": "human"}, "rgb_array, robot"),
         ({"tier": "physics", "physics": "sloppy"}, "daemon, fast, coarse"),
@@ -102,7 +102,7 @@ def test_what_does_not_exist_is_refused_with_what_does(wrong, message):
     assert message in str(refused.value)
 
 
-def test_a_variant_without_conditions_of_its_own_is_randomised_and_stays_what_it_is():
+def test_a_variant_without_a_domain_of_its_own_is_randomised_and_stays_what_it_is():
     def ball_and_senses(**options):
         batch = vector(8, "ReachyMini/Track-v0", **options)
         batch.reset(seed=0)

@@ -30,9 +30,9 @@ def nine(yaw=0.0, pitch=0.0, body=0.0):
     return state
 
 
-def started_world(task, seed, at=0.0, conditions=EXACT):
+def started_world(task, seed, at=0.0, domain=EXACT):
     """A world whose episode has begun, and its start pose."""
-    world = SimWorld(Variant("tried", task, conditions))
+    world = SimWorld(Variant("tried", task, domain))
     start = world.reset(seed)
     world.start(at)
     return world, start

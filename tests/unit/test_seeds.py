@@ -15,8 +15,8 @@ from reachy_kit.runtime.seeds import (
     dagger_seeds,
     demonstration_seeds,
     evaluation_seeds,
+    iteration_seeds,
     recording_seeds,
-    round_seeds,
     training_seeds,
 )
 
@@ -48,13 +48,13 @@ def test_no_two_run_seeds_share_an_episode(one, other):
 
 @given(seed=run_seeds, iteration=st.integers(0, 10_000), count=st.integers(1, 4_096))
 def test_a_training_draws_from_its_own_seeds(seed, iteration, count):
-    own, drawn = training_seeds(seed), round_seeds(seed, iteration, count)
+    own, drawn = training_seeds(seed), iteration_seeds(seed, iteration, count)
     assert drawn.start in own and drawn[-1] in own
     assert len(drawn) == count
-    assert round_seeds(seed, iteration + 1, count).start == drawn.stop
+    assert iteration_seeds(seed, iteration + 1, count).start == drawn.stop
     batch = demonstration_seeds(seed, iteration % 100, count)
     assert batch.start in own and batch[-1] in own
-    assert iteration % 100 == 0 or batch.stop <= round_seeds(seed, 0, count).start
+    assert iteration % 100 == 0 or batch.stop <= iteration_seeds(seed, 0, count).start
 
 
 @given(seed=run_seeds)
@@ -66,8 +66,8 @@ def test_what_was_recorded_and_trained_is_recorded_and_trained_again():
     assert [recording_seeds(seed).start for seed in range(4)] == [1_000_000, 2_000_000, 3_000_000, 4_000_000]
     assert dagger_seeds(0).start == 1_500_000
     assert VALIDATION_SEEDS.start == 5_000_000
-    assert round_seeds(0, 0, 64).start == demonstration_seeds(0, 0, 64).start == 10_000_000
-    assert round_seeds(3, 2, 256).start == 310_000_512
+    assert iteration_seeds(0, 0, 64).start == demonstration_seeds(0, 0, 64).start == 10_000_000
+    assert iteration_seeds(3, 2, 256).start == 310_000_512
     assert demonstration_seeds(0, 1, 64) == range(9_999_936, 10_000_000)
 
 
@@ -77,7 +77,7 @@ def test_what_was_recorded_and_trained_is_recorded_and_trained_again():
         lambda: recording_seeds(-1),
         lambda: recording_seeds(1_000_000),
         lambda: training_seeds(1_000_000),
-        lambda: round_seeds(0, 1_000_000, 100),
+        lambda: iteration_seeds(0, 1_000_000, 100),
         lambda: demonstration_seeds(0, 1_001, 1_000),
         lambda: evaluation_seeds(499_999, 2),
         lambda: evaluation_seeds(1_000_000, 1),

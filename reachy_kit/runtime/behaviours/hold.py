@@ -4,10 +4,10 @@ from reachy_kit.runtime.interface import Action, Observation
 
 
 class HoldPolicy:
-    """The policy ``none``: stays where it is."""
+    """The policy ``none``: it stays where it is."""
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing: the policy has no memory."""
 
     def act(self, observation: Observation) -> Action:
         """The (9,) action in force."""

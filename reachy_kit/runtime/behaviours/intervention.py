@@ -12,7 +12,7 @@ class InterventionPolicy:
     """Another policy until a person intervenes, and again once the person releases the robot.
 
     Args:
-        policy: drives otherwise. It starts as in a new episode after each intervention.
+        policy: the policy that drives otherwise. It starts as in a new episode after each intervention.
         human_action: gives the (9,) targets of the person, or None while the policy drives.
     """
 

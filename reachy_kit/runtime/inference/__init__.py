@@ -1,1 +1,1 @@
-"""What runs a trained policy: its history of observations, its plans, its ONNX graphs, its bundle."""
+"""Inference: a policy's history of observations, its plans, its ONNX graphs, its bundle."""

@@ -18,10 +18,10 @@ from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.safety import PROFILES
 
 SCHEMA = 2
-"""Of the manifest; raised whenever older bundles can no longer be run."""
+"""Version of the manifest; raised when older bundles can no longer be run."""
 MANIFEST = "manifest.json"
 _MAX_FILE = 512 * 2**20
-"""Bytes; a larger member is refused before it is unpacked."""
+"""Largest size of a member, bytes; a larger one is refused before it is unpacked."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Graph:
     role: Literal["chunk", "step"]
     """``chunk`` plans a few actions at a time; ``step`` corrects each of them."""
     inputs: dict[str, list[int]]
-    """Name → shape, batch first."""
+    """Inputs: name → shape, batch first."""
     outputs: dict[str, list[int]]
     """Name → shape, batch first."""
     hz: int
     """Decisions per second."""
     n_obs_steps: int
-    """Observations that it takes."""
+    """Number of observations that it takes."""
     chunk_size: int
-    """Actions it plans."""
+    """Number of actions that it plans."""
     n_action_steps: int
-    """Actions of a plan that are carried out before the next plan."""
+    """Number of actions of a plan that are carried out before the next plan."""
     temporal_ensemble_coeff: float | None = None
     """Averages overlapping plans (``chunked.TemporalEnsembler``); None carries plans out one after the other."""
 
@@ -61,9 +61,9 @@ class Manifest:
     parity_observations: int
     """Recorded observations on which ONNX and the trained network were compared."""
     sha256: dict[str, str]
-    """File → digest."""
+    """File → SHA-256 digest."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Dataset and its hash, seeds, versions, training result."""
+    """Provenance: dataset and its hash, seeds, versions, training result."""
     limits_profile: str = "classroom"
     control_hz: int = CONTROL_HZ
     action: tuple[str, ...] = ACTION_NAMES
@@ -90,7 +90,7 @@ def sha256(content: bytes) -> str:
 
 
 def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
-    """Write a bundle whole or not at all.
+    """Write a bundle completely or not at all.
 
     Raises:
         KitError: it cannot be written.

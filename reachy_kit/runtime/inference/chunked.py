@@ -30,7 +30,7 @@ class ResidualNetwork(Protocol):
 
 
 class TemporalEnsembler:
-    """Averages what the overlapping plans want at this step.
+    """Averages the actions of all overlapping plans for the current step.
 
     Args:
         coefficient: m in the weights exp(-m·k), k = 0 for the oldest plan: 0 weighs all alike, below 0 the newest most.
@@ -59,7 +59,7 @@ class ChunkedPolicy:
     """A policy that plans a few actions at a time.
 
     Args:
-        predictor: plans.
+        predictor: plans chunks.
         n_obs_steps: T, observations it takes.
         n_action_steps: actions to carry out before it plans again.
         temporal_ensemble_coeff: of a ``TemporalEnsembler``, with a plan at each step; None for none.
@@ -89,7 +89,7 @@ class ChunkedPolicy:
         self._ensembler = None
 
     def act(self, observation: Observation) -> Action:
-        """The next planned action; a new plan is made when the last one is used up."""
+        """The next planned action; a new plan is made once ``n_action_steps`` of the last one are carried out."""
         self._history.append(*robot_inputs(observation, self._image_size))
         if self._coefficient is not None:
             chunk = self._predictor(*self._history.inputs())[0]
@@ -105,8 +105,8 @@ class ResidualPolicy:
     """A policy whose every action is corrected by a residual network.
 
     Args:
-        base: acts.
-        network: corrects.
+        base: the policy that is corrected.
+        network: the residual network.
         n_obs_steps: T, observations the network takes.
     """
 

@@ -11,7 +11,7 @@ from reachy_kit.runtime.interface import CAMERA, Observation
 
 type Floats = npt.NDArray[np.float32]
 type Sensed = npt.NDArray[Any]
-"""What a policy observes besides the pose: features of perception, or images."""
+"""Observed besides the pose: features of perception, or images."""
 
 
 class ObservationHistory:
@@ -19,7 +19,7 @@ class ObservationHistory:
 
     Args:
         n_obs_steps: T, how many.
-        images: whether images are sensed. Of those only the earliest and the latest are handed out.
+        images: whether images are sensed. Only the earliest and the latest of them are returned.
     """
 
     def __init__(self, n_obs_steps: int, *, images: bool = False) -> None:
@@ -54,7 +54,7 @@ class ObservationHistory:
 
 
 def robot_inputs(observation: Observation, image_size: tuple[int, int] | None) -> tuple[Floats, Floats, Floats]:
-    """What ``ObservationHistory.append`` takes, of one robot.
+    """Arguments of ``ObservationHistory.append`` for one robot.
 
     Args:
         observation: of the control loop.

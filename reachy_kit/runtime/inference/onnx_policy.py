@@ -72,7 +72,7 @@ def _load_graph[Model: (OnnxPredictor, OnnxResidual)](
     try:
         model = load(bundle.read(graph.file))
         output = model(*(np.zeros(shape, np.float32) for shape in shapes)).shape
-    except Exception as error:  # onnxruntime raises its own, one for each way of being wrong
+    except Exception as error:  # onnxruntime raises exceptions of its own, of several kinds
         raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
     if output != declared:
         raise RefusedError(f"{bundle.path.name}: {graph.file} plans {output} instead of the {declared} of its manifest")

@@ -25,7 +25,7 @@ _DAMPING = 0.3  # times the largest squared error: 0.01 to 1 lose none of 42,000
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
 def forward(stewart: npt.ArrayLike, body_yaw: npt.ArrayLike, guess: npt.ArrayLike | None = None) -> Array:
-    """Head pose that the motor angles hold.
+    """Head pose at given motor angles.
 
     Six angles can fit several poses. Without a guess this is the one on the neutral pose's side of the platform's
     singularity. Of random reachable poses none of 460,000 within 2 cm and 20° of roll and pitch lay beyond it, but a

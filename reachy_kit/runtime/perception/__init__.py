@@ -1,1 +1,1 @@
-"""Perception: from what the robot senses to the few named numbers a policy decides on."""
+"""Perception: from images and sound to the few named numbers on which a policy decides."""

@@ -19,17 +19,17 @@ class BallColour:
     """A band of hue, in OpenCV's units."""
 
     hue: int = 62
-    """0–179, two degrees each; 62 is a grass green, far from skin, wood and most walls."""
+    """Middle of the band, 0–179, two degrees each; 62 is a grass green, far from skin, wood and most walls."""
     hue_tolerance: int = 16
-    """Half the width of the band."""
+    """Half the width of the band, in the same unit."""
     min_saturation: int = 90
-    """0–255; below it a patch counts as grey."""
+    """Least saturation, 0–255; below it a patch counts as grey."""
     min_value: int = 40
-    """0–255; below it a patch counts as black."""
+    """Least brightness, 0–255; below it a patch counts as black."""
 
 
 MIN_AREA = 8
-"""Smallest patch, px²; smaller ones are noise."""
+"""Area of the smallest patch, px²; smaller ones are noise."""
 MIN_ROUNDNESS = 0.55
 """Share of its enclosing circle that a patch must fill. Lower than a disc's 1 because a ball at the edge is cut off."""
 

@@ -24,7 +24,7 @@ class Feature:
 
     name: str
     unit: str
-    """SI, or ``1`` for a number without a unit."""
+    """SI unit, or ``1`` for a number without one."""
     low: float
     high: float
     meaning: str
@@ -74,7 +74,7 @@ def _load_entry_point(name: str) -> None:
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         try:
             declared = entry.load()
-        except (Exception, SystemExit) as error:  # somebody else's code
+        except (Exception, SystemExit) as error:  # code of another package
             raise WrongUseError(f"the feature {name} cannot be loaded from {entry.value}: {error!r}") from error
         if isinstance(declared, Feature):
             register_features(declared)

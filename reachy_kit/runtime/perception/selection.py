@@ -1,4 +1,4 @@
-"""Which perception a robot gets: one that yields the features that its task or its policy needs."""
+"""Selection of the perception that yields the features that a robot's task or policy needs."""
 
 from typing import Literal
 
@@ -15,8 +15,8 @@ def select_perception(requested: str, robot: RobotKind, features: tuple[str, ...
     Args:
         requested: ``geometry``, ``detector``, or ``auto``: the detector where it yields the features, but on ``sim``,
             where drawing the image takes a hundred times as long, the geometry.
-        robot: what kind of robot it is; only a simulated one has geometry.
-        features: the needed ones by name; None if any will do.
+        robot: kind of robot; only a simulated one has geometry.
+        features: names of the needed features; None if any will do.
 
     Raises:
         WrongUseError: the perception does not exist, or does not yield the features on this robot.

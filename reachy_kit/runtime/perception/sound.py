@@ -1,4 +1,4 @@
-"""The numbers that describe a sound and a beat, measured by the microphone array or by the simulator.
+"""Features of a sound and of a beat, measured by the microphone array or by the simulator.
 
 The array tells left from right and not front from back: a sound 30° right of behind is like one 30° right of ahead.
 Source: reachy_mini.media.audio_doa (1.12), which counts 0 left, π/2 front or back, π right.
@@ -22,4 +22,4 @@ BEAT_FEATURES = register_features(
     Feature("beat_age", "s", 0.0, 1.0, "time since it was last tracked"),
 )
 DIRECTION_PERIOD = 0.1
-"""s between new directions of arrival. Source: DOA_POLL_INTERVAL_S of reachy_mini.daemon.backend.abstract (1.12)."""
+"""Time between directions of arrival, s. Source: DOA_POLL_INTERVAL_S of reachy_mini.daemon.backend.abstract (1.12)."""

@@ -1,4 +1,4 @@
-"""The five numbers that describe a target, measured by a detector in the image or from the simulator's geometry."""
+"""The five features of a target, measured by a detector in the image or from the simulator's geometry."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from reachy_kit.runtime.interface import Array
 from reachy_kit.runtime.perception.features import Feature, register_features
 
 MAX_AGE = 1.0
-"""s; an older sighting says no more than that it is old."""
+"""Largest age of a sighting, s; older ones are reported with this age."""
 TARGET_FEATURES = register_features(
     Feature("target_right", "rad", -np.pi, np.pi, "bearing right of the optical axis, when last seen"),
     Feature("target_below", "rad", -np.pi, np.pi, "bearing below the optical axis, when last seen"),

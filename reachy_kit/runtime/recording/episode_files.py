@@ -59,7 +59,7 @@ class EpisodeFiles:
         return self._episodes
 
     def write(self, frames: list[Frame]) -> None:
-        """Store an episode, whole or not at all.
+        """Store an episode completely or not at all.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -94,7 +94,7 @@ def count_episodes(root: Path) -> int:
 
 
 def read_episode(root: Path, index: int) -> list[Frame]:
-    """The frames of an episode, as they were given to `EpisodeFiles.write`.
+    """The frames of an episode, as `EpisodeFiles.write` received them.
 
     Args:
         root: folder of the episodes.
@@ -124,12 +124,12 @@ def _folder(root: Path, index: int) -> Path:
 
 
 def _is_empty(root: Path) -> bool:
-    """Whether a folder holds nothing but what a first start left when it was cut short."""
+    """Whether a folder is empty, but for files of a first start that was cut short."""
     return not any(path.is_file() and path.suffix != _PARTIAL for path in root.rglob("*"))
 
 
 def _write_files(folder: Path, frames: list[Frame]) -> None:
-    """Write an episode's files into a new folder and have the disk keep them."""
+    """Write an episode's files into a new folder and flush them to disk."""
     images = folder / "images"
     images.mkdir(parents=True)
     columns = {name: np.stack([frame[name] for frame in frames]) for name in frames[0] if name != IMAGE}
@@ -154,7 +154,7 @@ def _decode(png: bytes) -> Image:
 
 
 def _flush(*paths: Path) -> None:
-    """Have the disk keep files, and folders' lists of their files, before anything else is written."""
+    """Flush files and folders to disk before anything else is written."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

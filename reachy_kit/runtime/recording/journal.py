@@ -13,7 +13,7 @@ _JOURNAL = Path(".before_save")
 
 
 def write_journal(root: Path) -> None:
-    """Remember what a dataset is before a save."""
+    """Write down the state of a dataset before a save."""
     partial = root / f"{_JOURNAL}.making"
     shutil.rmtree(partial, ignore_errors=True)
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
@@ -29,7 +29,7 @@ def write_journal(root: Path) -> None:
 
 
 def drop_journal(root: Path) -> None:
-    """Forget the journal in one step: the save is whole."""
+    """Delete the journal in one step: the save is complete."""
     gone = root / f"{_JOURNAL}.gone"
     shutil.rmtree(gone, ignore_errors=True)
     (root / _JOURNAL).rename(gone)
@@ -37,7 +37,7 @@ def drop_journal(root: Path) -> None:
 
 
 def undo_broken_save(root: Path) -> bool:
-    """Bring a dataset whose last save was cut short back to the episodes before it.
+    """Undo the last save of a dataset if it was cut short.
 
     Returns:
         Whether there was such a save.
@@ -49,7 +49,7 @@ def undo_broken_save(root: Path) -> bool:
 
 
 def restore(root: Path) -> bool:
-    """Make a dataset's files what the journal says, and keep the journal; returns whether there is one."""
+    """Restore a dataset's files from the journal, and keep the journal; returns whether there is one."""
     journal = root / _JOURNAL
     if not journal.is_dir():
         return False

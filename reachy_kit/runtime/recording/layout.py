@@ -1,4 +1,4 @@
-"""What a dataset holds, in a file of our own beside LeRobot's: task, rates, features with their units, provenance."""
+"""Layout of a dataset, in a file of our own beside LeRobot's: task, rates, features with units, provenance."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from reachy_kit.runtime.recording.schema import (
 
 LAYOUT_FILE = Path("meta/reachy_kit.json")
 type Storage = Literal["lerobot", "episode files"]
-"""How the frames are stored."""
+"""Storage of the frames."""
 _STORED_OTHERWISE: dict[Storage, str] = {
     "lerobot": "holds episode files. Import them: reachy_kit.dataset.episode_import.import_episodes",
     "episode files": "holds a LeRobot dataset, not episode files. Choose another folder",
@@ -34,7 +34,7 @@ _STORED_OTHERWISE: dict[Storage, str] = {
 
 @dataclass(frozen=True)
 class DatasetLayout:
-    """What a dataset holds. A dataset is continued only by a recording of the same layout."""
+    """Layout of a dataset. A dataset is continued only by a recording of the same layout."""
 
     task: str
     instruction: str
@@ -50,7 +50,7 @@ class DatasetLayout:
     control_hz: int = CONTROL_HZ
     action: tuple[str, ...] = ACTION_NAMES
     provenance: dict[str, str] = field(default_factory=dict, compare=False)
-    """Who and what recorded: robot, teleop, perception, versions."""
+    """Origin of the recording: robot, teleop, perception, versions."""
 
     def features(self) -> dict[str, dict[str, Any]]:
         """Columns as LeRobot specifies them: type, shape and names."""
@@ -78,7 +78,7 @@ class DatasetLayout:
 
 
 def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
-    """Write the layout's file into a dataset's folder, whole or not at all."""
+    """Write the layout's file into a dataset's folder, completely or not at all."""
     file = root / LAYOUT_FILE
     partial = file.with_name(f"{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
 
     Raises:
         WrongUseError: the folder holds something else than a dataset.
-        RefusedError: naming the first difference.
+        RefusedError: the dataset has another layout; the message names the first difference.
     """
     stored = read_layout(root, storage)
     names = ("action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task", "image_shape")

@@ -19,7 +19,7 @@ class EpisodeSink(Protocol):
         ...
 
     def write(self, frames: list[Frame]) -> None:
-        """Store an episode, whole or not at all.
+        """Store an episode completely or not at all.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -31,7 +31,7 @@ class EpisodeRecorder:
     """A rollout's subscriber that stores each completed episode; one that is discarded or aborted leaves no trace.
 
     Args:
-        sink: where to.
+        sink: stores the episodes.
     """
 
     def __init__(self, sink: EpisodeSink) -> None:

@@ -1,7 +1,7 @@
-"""What a recorded frame holds: the keys of its columns, and the frame of a step.
+"""Schema of a recorded frame: the keys of its columns, and the frame of a step.
 
-LeRobot's names where it has them; columns of our own begin with ``kit.``. LeRobot stamps frames index / fps whatever
-really happened; ours say what did. LeRobot takes every column with "image" in its name for pixels.
+LeRobot's names where it has them; columns of our own begin with ``kit.``. LeRobot's timestamps are
+index / fps; ours are the measured times. LeRobot takes every column with "image" in its name for pixels.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CAMERA, Step
 
 SCHEMA = 2
-"""Of a dataset and of episode files; raised whenever older ones can no longer be read."""
+"""Version of datasets and of episode files; raised when older ones can no longer be read."""
 
 OBS_STATE = "observation.state"
 OBS_ENV_STATE = "observation.environment_state"
@@ -23,11 +23,11 @@ ACTION = "action"
 REWARD = "next.reward"
 SUCCESS = "next.success"
 CAPTURE_TIME = "kit.capture_time"
-"""When the state was measured, s on the robot's clock."""
+"""Time at which the state was measured, s on the robot's clock."""
 IMAGE_TIME = "kit.frame_time"
-"""When the image was captured, s on the robot's clock."""
+"""Time at which the image was captured, s on the robot's clock."""
 SEED = "kit.seed"
-"""Of the episode."""
+"""Seed of the episode."""
 
 type Frame = dict[str, npt.NDArray[Any]]
 """Column → value of one step."""

@@ -31,7 +31,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class DaemonAddress:
-    """Where a daemon listens."""
+    """Host and port of a daemon."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -41,7 +41,7 @@ class DaemonAddress:
 
 
 def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:
-    """A daemon's own status, or None where none answers."""
+    """Status that a daemon reports, or None where none answers."""
     url = f"http://{address}/api/daemon/status"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:

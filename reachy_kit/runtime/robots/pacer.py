@@ -1,11 +1,11 @@
-"""The wall clock of a robot: how long to sleep until its next tick."""
+"""Pace of a robot on the wall clock: how long to sleep until its next tick."""
 
 import time
 from collections.abc import Callable
 
 
 class TickPacer:
-    """Sleeps from tick to tick of an absolute schedule, so that what a tick takes does not add up.
+    """Sleeps from tick to tick of an absolute schedule, so that the duration of the ticks does not add up.
 
     Args:
         hz: ticks per second.
@@ -26,11 +26,11 @@ class TickPacer:
         self.restart()
 
     def restart(self) -> None:
-        """The schedule starts now."""
+        """Start the schedule now."""
         self._due = self._now()
 
     def wait(self) -> None:
-        """Until the next tick."""
+        """Sleep until the next tick."""
         self._due += self._period
         ahead = self._due - self._now()
         if ahead > 0:

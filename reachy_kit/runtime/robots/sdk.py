@@ -55,11 +55,11 @@ class SdkRobotConfig:
     """Name or address; None stays on this machine, whatever else answers in the network."""
     port: int = DEFAULT_PORT
     robot_name: str | None = None
-    """Refuse a robot of another name."""
+    """Name of the robot; another robot is refused. None accepts any."""
     camera: bool = False
     """Stream the robot's camera."""
     microphone: bool = False
-    """Listen. Off by default, for the privacy of a classroom."""
+    """Use the microphone. Off by default, for the privacy of a classroom."""
     profile: LimitsProfile = CLASSROOM
     """Limits of every command."""
 
@@ -138,7 +138,7 @@ class SdkRobot:
         for part in (self._clock, self._frames):
             if part:
                 part.stop()
-        # A robot that has gone cannot be brought to rest; whoever used it has reported, or will report, its absence.
+        # A lost robot cannot be brought to rest; the caller reports the lost connection.
         with suppress(NoRobotError), self._alive():
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
             self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
@@ -147,7 +147,7 @@ class SdkRobot:
         sdk.__exit__(None, None, None)
 
     def reset(self, pose: Array) -> None:
-        """Walk to a (9,) pose through the limiter, and stand still there."""
+        """Move to a (9,) pose through the limiter, and stand still there."""
         self._motion = Motion.at_rest(self._motion.position)
         deadline = time.monotonic() + 10.0
         while np.abs(self.send_action(pose) - pose).max() > 1e-3:
@@ -255,7 +255,7 @@ class SdkRobot:
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
-        """Turn the exceptions of a lost connection into one."""
+        """Turn the exceptions of a lost connection into ``NoRobotError``."""
         from websockets.exceptions import WebSocketException
 
         try:

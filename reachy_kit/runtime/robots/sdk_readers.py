@@ -37,7 +37,7 @@ class StateClock:
 
 
 class FrameReader:
-    """Takes frames as they arrive, so that each carries its time and a slow loop never gets an old one.
+    """Reads frames as they arrive, so that each carries its time and a slow loop never gets an old one.
 
     Args:
         get_frame: of the SDK: (H, W, 3) BGR, or None where there is nothing new.

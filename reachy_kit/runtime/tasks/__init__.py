@@ -1,1 +1,1 @@
-"""The light half of every task: what the robot's own computer may read. The heavy half is in the simulator."""
+"""The light half of every task, which the robot's own computer loads. The heavy half is in the simulator."""

@@ -5,7 +5,7 @@ from reachy_kit.runtime.perception.sound import SOUND_FEATURES
 
 SPEC = TaskSpec(
     name="sound_orient",
-    instruction="Turn to whoever is speaking.",
+    instruction="Turn to the person who is speaking.",
     features=SOUND_FEATURES,
     explored_axes=("head_yaw.pos", "body_yaw.pos"),
     error=TaskError("bearing error"),

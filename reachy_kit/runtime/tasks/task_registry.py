@@ -61,7 +61,7 @@ def task_spec(task: str) -> "TaskSpec":
         raise WrongUseError(f"no task is called {task!r}; there are {', '.join(task_names())}, or a path to TASK.py")
     try:
         loaded = entry.load()
-    except (Exception, SystemExit) as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # code of another package
         raise WrongUseError(f"the task {task} cannot be loaded from {entry.value}: {error!r}") from error
     spec = _checked(loaded, entry.value)
     if spec.name != task:
@@ -91,7 +91,7 @@ def load_task_file(path: Path) -> "TaskSpec":
     except WrongUseError:
         del sys.modules[name]
         raise
-    except (Exception, SystemExit) as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # code of another package
         del sys.modules[name]
         raise WrongUseError(f"the task file {path} cannot be loaded: {error!r}") from error
     if spec.name in task_names():

@@ -1,1 +1,1 @@
-"""What workflows take: a robot's session, policies, environments and configurations by their arguments, a reporter."""
+"""Inputs of workflows: a robot's session, policies, environments and configurations from arguments; a reporter."""

@@ -29,14 +29,14 @@ SCRIPTED_HZ = 25
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """A policy and what it was made for."""
+    """A policy with its task and rate."""
 
     label: str
     policy: Policy
     policy_hz: int
     """Decisions per second."""
     task: str | None
-    """None where it fits any task."""
+    """Name of its task; None where it fits any."""
 
 
 def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPolicy:
@@ -99,7 +99,7 @@ def image_width(argument: str) -> int:
         inputs = json.loads((Path(argument) / MODEL / CONFIG).read_text())["input_features"]
         return int(inputs[IMAGE]["shape"][2]) if IMAGE in inputs else 0
     except (KitError, OSError, ValueError, KeyError, TypeError):
-        return 0  # a scripted policy, or damaged files: loading them says so
+        return 0  # a scripted policy, or damaged files, which loading reports
 
 
 def takes_images(argument: str) -> bool:
@@ -180,7 +180,7 @@ class _RandomBatch:
 
 
 def _split_name(argument: str) -> tuple[str | None, Path]:
-    """NAME=DIR as two; without a name, and where the whole is a path that exists, None and the path."""
+    """Split NAME=DIR into name and path; the name is None without one, and where the argument itself is a path."""
     name, equals, path = argument.partition("=")
     if not equals or Path(argument).exists():
         return None, Path(argument)

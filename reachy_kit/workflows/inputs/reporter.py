@@ -17,8 +17,8 @@ class Reporter(Protocol):
 
         Args:
             label: what is being done.
-            total: units of work.
-            done: units that were done before.
+            total: number of units of work.
+            done: number of units that were done before.
 
         Returns:
             A context; it yields the function to call after each unit.
@@ -26,7 +26,7 @@ class Reporter(Protocol):
         ...
 
     def working(self, label: str) -> AbstractContextManager[None]:
-        """Show that work which cannot be counted continues while the context is open."""
+        """Show that work of unknown length runs while the context is open."""
         ...
 
     def note(self, text: str) -> None:
@@ -39,7 +39,7 @@ class SilentReporter:
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-        """Count nothing."""
+        """Show nothing."""
         yield lambda: None
 
     def working(self, label: str) -> AbstractContextManager[None]:

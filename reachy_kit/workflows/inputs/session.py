@@ -26,13 +26,13 @@ SIMULATED = ("sim", "daemon")
 
 @dataclass(frozen=True)
 class Session:
-    """A connected robot and what surrounds it."""
+    """A connected robot with its world and its perception."""
 
     robot: "Robot"
     perception: "Perception"
     perception_name: PerceptionName
     world: "World | None"
-    """None on hardware."""
+    """Ground truth; None on hardware."""
     image_shape: tuple[int, int, int] | None
     """(height, width, 3) of the camera's images, px; None without a camera."""
     wall_clock: bool

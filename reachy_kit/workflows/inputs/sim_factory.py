@@ -1,4 +1,4 @@
-"""What the simulator gives to training and evaluation: environments by task, and scripted experts for many at once.
+"""Environments and scripted experts of the simulator, for training and evaluation.
 
 Try it: reachy-kit eval expert oracle --task track --tier kinematic --episodes 50
 """
@@ -22,7 +22,7 @@ def make_envs(task: str, count: int, **options: Any) -> "ReachyMiniVectorEnv":
     Args:
         task: its name.
         count: N.
-        options: of ``ReachyMiniVectorEnv``.
+        options: options of ``ReachyMiniVectorEnv``.
 
     Returns:
         N environments as one.
@@ -36,7 +36,7 @@ def make_envs(task: str, count: int, **options: Any) -> "ReachyMiniVectorEnv":
 
 
 class BatchExpert:
-    """A task's scripted expert or oracle for N environments; the variation of its style follows from the seeds.
+    """A task's scripted expert or oracle for N environments; its variation follows from the seeds.
 
     Args:
         task: its name.

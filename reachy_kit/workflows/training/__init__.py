@@ -1,1 +1,1 @@
-"""Trainings from a dataset or in the simulator, to a run on disk."""
+"""Training from a dataset or in the simulator; the result is a run on disk."""

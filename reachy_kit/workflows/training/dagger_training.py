@@ -1,4 +1,4 @@
-"""DAgger: rounds in which the policy acts, the scripted expert corrects it, and it is fitted again.
+"""DAgger: iterations in which the policy acts, the scripted expert corrects it, and it is fitted again.
 
 Try it: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track_dagger
 """
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
 
 EVAL_EPISODES = 100
-"""Episodes that each round is evaluated on."""
+"""Episodes that each iteration is evaluated on."""
 
 
 def train_dagger(
     dataset: Path,
     out: Path,
     *,
-    rounds: int,
+    iterations: int,
     episodes: int,
     task: str = "",
     policy: str = "chunk",
@@ -42,28 +42,28 @@ def train_dagger(
     settings: dict[str, Any] | None = None,
     reporter: Reporter = SILENT,
 ) -> "Run":
-    """Imitate, then let the expert correct what the policy does, fit again, and keep the best round.
+    """Imitate, then let the expert correct what the policy does, fit again, and keep the best iteration.
 
-    All rounds lie in the folder ``OUT.dagger``, with the growing copy of the dataset; what is there is not done again.
+    The folder ``OUT.dagger`` holds all iterations and the growing copy of the dataset; finished ones are not repeated.
 
     Args:
         dataset: folder of the demonstrations; it is not changed.
         out: folder of the run.
-        rounds: of correction.
-        episodes: corrected ones that each round adds.
+        iterations: of correction; the imitation before them is not counted.
+        episodes: corrected episodes that each iteration adds.
         task: file of the dataset's task, if it is in one.
         policy: ``chunk``, or the name of a policy of LeRobot's.
         seed: of the episodes and of the fits.
-        fresh: discard the rounds that exist.
+        fresh: discard the iterations that exist.
         settings: of the fits, by name.
-        reporter: shows the progress, and a note for each round.
+        reporter: shows the progress, and a note for each iteration.
 
     Returns:
-        The run of the best round.
+        The run of the best iteration.
 
     Raises:
         WrongUseError: the dataset's task cannot be simulated, or it holds images.
-        RefusedError: the folder holds rounds of something else.
+        RefusedError: the folder holds iterations of another training.
         KitError: training diverges, or the run cannot be written.
     """
     layout, variant = _correctable(dataset, task)
@@ -86,13 +86,13 @@ def train_dagger(
     error = variant.task.spec.error
     runs: list[Run] = []
     table: list[DaggerIteration] = []
-    for index in range(rounds + 1):
+    for index in range(iterations + 1):
         if index:
             growth.correct(runs[-1], start + index * episodes)
         runs.append(_fit_once(folder / f"iteration-{index}", grown, policy, seed, given, reporter))
         table.append(_evaluate(index, runs[-1], variant))
         score = f"success {100 * table[-1].success:.0f} %, {error.name} {error.text(table[-1].error)}"
-        reporter.note(f"round {index}: {table[-1].episodes} episodes, {score}")
+        reporter.note(f"iteration {index}: {table[-1].episodes} episodes, {score}")
     return save_dagger(out, runs, table, error)
 
 
@@ -112,29 +112,29 @@ def _correctable(dataset: Path, task: str) -> "tuple[DatasetLayout, Variant]":
 
 
 def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fresh: bool) -> Path:
-    """The dataset that grows: a copy, because recorded demonstrations are never changed unasked.
+    """The dataset to extend: a copy, because recorded demonstrations are never changed unasked.
 
     Raises:
-        RefusedError: the folder holds other rounds, or something else.
+        RefusedError: the folder holds iterations of another training, or something else.
     """
-    grown, note, copying = folder / "dataset", folder / "dagger.json", folder / "dataset.copying"
-    if note.is_file() and fresh:
+    grown, settings, copying = folder / "dataset", folder / "dagger.json", folder / "dataset.copying"
+    if settings.is_file() and fresh:
         shutil.rmtree(folder)
-    if note.is_file():
-        before = json.loads(note.read_text())
+    if settings.is_file():
+        before = json.loads(settings.read_text())
         other = sorted(name for name in before | dict(identity) if before.get(name) != identity.get(name))
         if other:
             raise RefusedError(
-                f"{folder} holds rounds with another {', '.join(other)}. Choose another --out, or --fresh"
+                f"{folder} holds iterations with another {', '.join(other)}. Choose another --out, or --fresh"
             )
     elif folder.is_file() or (folder.is_dir() and {path.name for path in folder.iterdir()} - {copying.name}):
-        raise RefusedError(f"{folder} holds something other than rounds of --dagger. Choose another --out")
+        raise RefusedError(f"{folder} holds something other than iterations of --dagger. Choose another --out")
     else:
         shutil.rmtree(copying, ignore_errors=True)  # a copy that was cut short
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(dataset, copying / "dataset")
-        (copying / note.name).write_text(json.dumps(identity))
-        (copying / note.name).rename(note)
+        (copying / settings.name).write_text(json.dumps(identity))
+        (copying / settings.name).rename(settings)
     if not grown.exists():
         (copying / "dataset").rename(grown)
     shutil.rmtree(copying, ignore_errors=True)
@@ -144,7 +144,7 @@ def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fres
 def _fit_once(
     folder: Path, dataset: Path, policy: str, seed: int, settings: dict[str, Any], reporter: Reporter
 ) -> "Run":
-    """The run of a round, trained unless it is there already."""
+    """The run of an iteration, trained unless it exists already."""
     from reachy_policies.runs.run_files import is_run
     from reachy_policies.runs.saved_run import open_run
 
@@ -161,7 +161,7 @@ class _Growth:
     layout: DatasetLayout
     variant: "Variant"
     demonstrations: int
-    """Episodes that it began with."""
+    """Episodes of the dataset before any correction."""
     seed: int
     reporter: Reporter
 
@@ -190,13 +190,15 @@ class _Growth:
                     advance()
 
     def _require_features(self, session: Session) -> None:
-        here, there = ", ".join(session.perception.names), ", ".join(self.layout.environment_state)
-        if here != there:
-            raise RefusedError(f"the dataset holds {there}; the perception gives {here}. Record it again with this kit")
+        sensed, recorded = ", ".join(session.perception.names), ", ".join(self.layout.environment_state)
+        if sensed != recorded:
+            raise RefusedError(
+                f"the dataset holds {recorded}; perception yields {sensed}. Record it again with this kit"
+            )
 
 
 def _evaluate(index: int, run: "Run", variant: "Variant") -> "DaggerIteration":
-    """Evaluate a round on the episodes that are the same for each."""
+    """Evaluate an iteration; the episodes are the same for each."""
     from reachy_policies.imitation.dagger import DaggerIteration
     from reachy_policies.rollouts.episode_batch import run_episodes
     from reachy_policies.runs.policy_loader import batch_policy

@@ -35,7 +35,7 @@ def train_seeds(
     Args:
         method: ``imitation``, ``dagger`` or ``rl``.
         out: folder of the seeds' folders.
-        seeds: N.
+        seeds: N, number of seeds.
         arguments: of ``train_imitation``, ``train_dagger`` or ``train_rl``, but for ``out``, ``seed`` and ``reporter``.
         reporter: shows the progress.
 
@@ -88,7 +88,7 @@ def _arguments_of_seed(arguments: Mapping[str, Any], folder: Path, seed: int) ->
 
 
 def _start(method: Method, arguments: Mapping[str, Any]) -> subprocess.Popen[str]:
-    """Start a training; its process reads what it is to do from standard input."""
+    """Start a training; its process reads its arguments from standard input."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import train_from_stdin; train_from_stdin()"],
         env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
@@ -105,7 +105,7 @@ def _start(method: Method, arguments: Mapping[str, Any]) -> subprocess.Popen[str
 
 
 def train_from_stdin() -> None:
-    """Be the process of one seed: train what JSON on standard input says, and end with its exit code."""
+    """Train one seed with the arguments given as JSON on standard input; exit with the command's exit code."""
     terminate_like_interrupt()
     order = json.load(sys.stdin)
     arguments = {

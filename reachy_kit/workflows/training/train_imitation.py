@@ -40,10 +40,10 @@ def train_imitation(
 
     Args:
         dataset: folder of a recorded dataset.
-        out: folder of the run; a finished one is replaced by a whole new one.
+        out: folder of the run; a finished one is replaced once the new one is complete.
         policy: ``chunk``, or the name of a policy of LeRobot's.
         seed: of the split, the weights and the batches.
-        fresh: begin again, whatever ``out`` holds of an unfinished training.
+        fresh: start over, and discard an unfinished training in ``out``.
         track: write TensorBoard's events into the folder tensorboard beside ``out``.
         settings: of the training and of the policy, by name; either takes those that it knows.
         on_progress: called after each evaluation on the held-out episodes.
@@ -78,7 +78,7 @@ def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
 
     Args:
         out: folder of the run.
-        fresh: begin again.
+        fresh: discard an unfinished run.
         reporter: receives a note where an unfinished run is resumed.
 
     Raises:
@@ -99,13 +99,13 @@ def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fit of one kind of policy or another, with the same arguments."""
+    """Arguments of a fit, the same for every kind of policy."""
 
     dataset: Path
     out: Path
     seed: int
     settings: dict[str, Any]
-    """What a configuration knows is taken out."""
+    """Settings by name; a configuration takes its own out."""
     on_progress: "tuple[OnProgress | None, ...]"
     reporter: Reporter
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning in the simulator, from an imitation or from nothing.
+"""Reinforcement learning in the simulator, from an imitation or from scratch.
 
 Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 """
@@ -53,7 +53,7 @@ def train_rl(
         randomization: ``off``, ``mild``, ``wide``, or path of a JSON file of ``reachy-kit sysid``.
         obs_type: ``state`` or ``pixels``; empty means what ``init`` takes, without one ``state``.
         seed: of episodes, exploration and updates.
-        fresh: begin again, whatever ``out`` holds of this kind.
+        fresh: start over, and discard the run in ``out``, finished or not.
         settings: of the method, by name.
         reporter: shows the progress.
 
@@ -101,7 +101,7 @@ def train_rl(
 
 
 def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
-    """What the simulator gives to a training.
+    """Environments and experts of the simulator for a training.
 
     Args:
         spec: of the training.
@@ -142,7 +142,7 @@ def _check_start(init: Path | None, method: str) -> None:
 
     if (init is None) != (method == "scratch"):
         raise WrongUseError(
-            "--method scratch starts from nothing; leave out --init"
+            "--method scratch starts without an imitation; leave out --init"
             if method == "scratch"
             else f"--method {method} starts from an imitation: give its run with --init"
         )

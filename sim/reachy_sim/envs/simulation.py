@@ -65,7 +65,7 @@ class Simulation:
     ) -> None:
         if num_envs < 1:
             raise WrongUseError(f"num_envs={num_envs}: at least one environment is needed")
-        self.task, self.conditions = variant.task, _domain_parameters(variant, randomization)
+        self.task, self.domain = variant.task, _domain_parameters(variant, randomization)
         self.num_envs, self._profile = num_envs, profile
         self._ticks_per_decision = CONTROL_HZ // policy_hz
         self._dynamics = open_dynamics(tier, num_envs, settings=physics, threads=threads)
@@ -76,7 +76,7 @@ class Simulation:
         self._motion, self._progress = Motion.at_rest(start), self.task.begin(start)
         self.ticks, self._latency = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs, dtype=np.int64)
         self.scenario = self.task.scenario(np.zeros((num_envs, len(self.task.spans))))
-        self._visual_range = VISUAL_RANGES.get(self.conditions.visuals)
+        self._visual_range = VISUAL_RANGES.get(self.domain.visuals)
         self._visuals: Visuals | None = None
         self._camera = PinholeCamera(image_size, image_size) if image_size else None
         self._cameras: dict[PinholeCamera, HeadCameraRenderer] = {}
@@ -101,16 +101,16 @@ class Simulation:
         scenario = self.task.scenario(counter_rng.uniform(*keys, counter_rng.SCENARIO, len(self.task.spans)))
         if poses is not None:
             scenario.start = poses
-        sample = self.conditions.draw(counter_rng.uniform(*keys, counter_rng.CONDITIONS, DRAWS))
+        sample = self.domain.draw(counter_rng.uniform(*keys, counter_rng.DOMAIN, DRAWS))
         self._dynamics.reset(ids, scenario.start, sample.actuators)  # refuses before it changes anything
         self._keys[ids] = counter_rng.episode_keys(*keys)
-        self.scenario.put(ids, scenario)
+        self.scenario.set_rows(ids, scenario)
         position, velocity = self._motion.position.copy(), self._motion.velocity.copy()
         position[ids], velocity[ids] = scenario.start, 0.0
         self._motion = Motion(position, velocity)
         self.ticks[ids] = 0
         self.view = View(self._dynamics.state, self._dynamics.head_rotation, self._dynamics.head_position)
-        self._progress.put(ids, self.task.begin(self.view.state[ids]))
+        self._progress.set_rows(ids, self.task.begin(self.view.state[ids]))
         self._poses.reset(ids, self.view)
         self._senses.reset(ids, sample, self._draw_visuals(ids, *keys))
         self._latency[ids] = sample.latency
@@ -218,10 +218,10 @@ class Simulation:
 
 def _domain_parameters(variant: Variant, spread: str) -> DomainParameters:
     if spread == "off":
-        return variant.conditions
-    if variant.has_own_conditions:
+        return variant.domain
+    if variant.has_own_domain:
         raise WrongUseError(
-            f"the variant {variant.name} has conditions of its own, which randomization={spread} would replace; "
-            "randomise training, or a variant that differs only in what happens"
+            f"the variant {variant.name} has a domain of its own, which randomization={spread} would replace; "
+            "randomise training, or a variant that differs only in the task's motion"
         )
     return randomization(spread)

@@ -204,8 +204,8 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             else sum(outcome.terms.values(), np.zeros(self.num_envs))
         )
         truncated: Bools = self._steps >= self._max_episode_steps
-        everyone: Bools = np.ones(self.num_envs, dtype=np.bool_)
-        stepped: Bools = everyone.copy()
+        all_envs: Bools = np.ones(self.num_envs, dtype=np.bool_)
+        stepped: Bools = all_envs.copy()
         if renewed.size:
             self._next_episode(renewed)
             rewards[renewed], truncated[renewed], stepped[renewed] = 0.0, False, False
@@ -216,7 +216,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
             final = final_info(observation, truncated, last_info)
             self._next_episode(np.flatnonzero(truncated))
             observation, stepped = self._simulation.observe(self.obs_type), ~truncated
-        info = step_info(self._simulation.success, everyone, stepped, outcome) | final
+        info = step_info(self._simulation.success, all_envs, stepped, outcome) | final
         return observation, rewards, np.zeros(self.num_envs, dtype=np.bool_), truncated, info
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:

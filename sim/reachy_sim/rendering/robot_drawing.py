@@ -20,9 +20,9 @@ class RobotDrawing:
         self.data = mujoco.MjData(self.model)
         self._chain = ClosedChain(self.model)
         self._ball = self.model.body("target").mocapid[0]
-        self.stand(NEUTRAL, None)
+        self.set_pose(NEUTRAL, None)
 
-    def stand(self, state: Array, target: Array | None) -> None:
+    def set_pose(self, state: Array, target: Array | None) -> None:
         """Take a pose.
 
         Args:

@@ -91,7 +91,7 @@ class RobotRenderer:
                 _add_gaze(scene, pose_from_vector(state), float(np.linalg.norm(target)))
 
         def draw() -> None:
-            self._drawing.stand(state, target)
+            self._drawing.set_pose(state, target)
             self._canvas.draw(self._drawing.data, self._view, image, add_gaze)
 
         self._canvas.run(draw)

@@ -51,7 +51,7 @@ def simulated_task(task: str) -> SimulatedTask:
     module, _, attribute = spec.simulation.partition(":")
     try:
         simulated = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # code of another package
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} fails with {error!r}") from error
     if not isinstance(simulated, SimulatedTask):
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is not a SimulatedTask")

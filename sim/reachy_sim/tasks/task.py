@@ -22,17 +22,17 @@ START_SPANS: tuple[Span, ...] = ((-0.45, 0.45), (-0.2, 0.2), (-0.15, 0.15))
 """rad: the head's yaw and pitch at the start, and the body's yaw against the head's."""
 
 
-class Drawn:
+class BatchArrays:
     """Arrays over a batch, of which single rows can be replaced."""
 
-    def put(self, ids: Ids, other: Self) -> None:
+    def set_rows(self, ids: Ids, other: Self) -> None:
         """Replace the rows at ``ids`` by another's."""
         for field in fields(self):  # type: ignore[arg-type]
             getattr(self, field.name)[ids] = getattr(other, field.name)
 
 
 @dataclass
-class Scenario(Drawn):
+class Scenario(BatchArrays):
     """A batch of drawn episodes."""
 
     start: Array
@@ -51,7 +51,7 @@ class View(NamedTuple):
 
 
 @dataclass
-class Progress(Drawn):
+class Progress(BatchArrays):
     """How far a batch of episodes has come. A task that remembers more has a progress of its own."""
 
     hold_time: Array

@@ -13,18 +13,18 @@ from reachy_sim.tasks.task import Task
 
 @dataclass(frozen=True)
 class Variant:
-    """A task under named conditions."""
+    """A task in a named domain."""
 
     name: str
     task: Task
-    conditions: DomainParameters = field(default_factory=DomainParameters)
+    domain: DomainParameters = field(default_factory=DomainParameters)
 
     @property
-    def has_own_conditions(self) -> bool:
+    def has_own_domain(self) -> bool:
         """Whether motors, senses or visuals differ from the training variant's."""
         usual = DomainParameters()
         # Motors are arrays, which do not compare to a single truth value; no variant changes them.
-        return replace(self.conditions, motors=usual.motors) != usual
+        return replace(self.domain, motors=usual.motors) != usual
 
 
 def variants(*every: Variant) -> dict[str, Variant]:
@@ -34,4 +34,4 @@ def variants(*every: Variant) -> dict[str, Variant]:
 
 def held_out(task: Task, *parameters: Mapping[str, DomainParameters]) -> list[Variant]:
     """A task under each of the named domain parameters, for example ``HELD_OUT_ROBOTS``."""
-    return [Variant(name, task, conditions) for named in parameters for name, conditions in named.items()]
+    return [Variant(name, task, domain) for named in parameters for name, domain in named.items()]

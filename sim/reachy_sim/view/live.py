@@ -184,7 +184,7 @@ class LiveView:
                 part.show(now, stamp, snapshots.latest)
 
     def _show_robot(self, snapshot: Snapshot) -> None:
-        self._drawing.stand(snapshot.state, snapshot.target)
+        self._drawing.set_pose(snapshot.state, snapshot.target)
         self._scene.update()
 
     def _show_image(self, snapshot: Snapshot) -> None:
@@ -193,7 +193,7 @@ class LiveView:
 
     def _show_robot_image(self, snapshot: Snapshot) -> None:
         if self._panel.wants_robot_image:
-            self._stream.want()
+            self._stream.request()
         self._panel.show_robot_image(self._stream.image if self._panel.wants_robot_image else None)
 
     def _end_display(self) -> None:

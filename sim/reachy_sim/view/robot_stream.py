@@ -12,7 +12,7 @@ from reachy_sim.rendering.robot_renderer import RobotRenderer
 from reachy_sim.view.snapshots import Snapshot
 
 _WIDTH, _HEIGHT = 640, 480
-_INTEREST = 3.0
+_REQUEST_SECONDS = 3.0
 """s for which one request keeps the images coming."""
 _PAUSE = 0.05
 """s between checks for something to draw. At least half of the time is left to the robot's own work."""
@@ -33,7 +33,7 @@ class RobotStream:
 
     def __init__(self, latest: Callable[[], Snapshot]) -> None:
         self._latest = latest
-        self._wanted_until = 0.0
+        self._requested_until = 0.0
         self._closing = threading.Event()
         self._drawn = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="robot stream", daemon=True)
@@ -42,13 +42,13 @@ class RobotStream:
         self.trouble = ""
         """Why there are no images."""
 
-    def want(self) -> None:
+    def request(self) -> None:
         """Keep the images coming for a while."""
-        self._wanted_until = time.monotonic() + _INTEREST
+        self._requested_until = time.monotonic() + _REQUEST_SECONDS
 
     def next_image(self, timeout: float) -> Image | None:
         """The next one drawn, or after a timeout in s the last one; None without any."""
-        self.want()
+        self.request()
         with self._drawn:
             self._drawn.wait(timeout)
         return self.image
@@ -64,7 +64,7 @@ class RobotStream:
         try:
             while not self._closing.wait(_PAUSE):
                 snapshot = self._latest()
-                if time.monotonic() > self._wanted_until or snapshot is shown:
+                if time.monotonic() > self._requested_until or snapshot is shown:
                     continue
                 began = time.monotonic()
                 renderer = renderer or RobotRenderer(_WIDTH, _HEIGHT)

@@ -23,7 +23,7 @@ _TABLE, _TABLE_TOP = (214, 196, 172), 0.02
 """Colour, and thickness in m."""
 _SKY, _LAMP = 1.4, 0.8
 """Intensity from everywhere, and from the side that is viewed."""
-_STILL = 1e-4
+_STANDING_STILL = 1e-4
 """m, and the same of a quaternion: a smaller move is not visible."""
 
 
@@ -61,9 +61,9 @@ class RobotScene:
         with self._server.atomic():
             for body, part in self._parts:
                 # A browser redraws for each message, so what stands still is not sent.
-                if np.abs(data.xpos[body] - part.position).max() > _STILL:
+                if np.abs(data.xpos[body] - part.position).max() > _STANDING_STILL:
                     part.position = data.xpos[body].copy()
-                if np.abs(data.xquat[body] - part.wxyz).max() > _STILL:
+                if np.abs(data.xquat[body] - part.wxyz).max() > _STANDING_STILL:
                     part.wxyz = data.xquat[body].copy()
 
 

@@ -1,4 +1,4 @@
-"""Image of a task: four moments of the expert's first episode side by side, as sim/README.md shows them.
+"""Image of a task: four instants of the expert's first episode side by side, as sim/README.md shows them.
 
 Try it: .venv/bin/python -m reachy_sim.view.task_images track --out runs/track.png
 """
@@ -19,7 +19,7 @@ from reachy_sim.world import GeometricPerception, SimWorld
 
 _HZ = 25
 """Decisions per second."""
-_MOMENTS, _SIZE = 4, (480, 300)
+_INSTANTS, _SIZE = 4, (480, 300)
 """Images side by side, and the width and height of each, px."""
 
 
@@ -44,14 +44,14 @@ class _StateRecorder:
 
 
 def draw_task(task: str, every: float | None = None) -> Image:
-    """Draw four moments of the expert's episode of seed 0 on the kinematic tier.
+    """Draw four instants of the expert's episode of seed 0 on the kinematic tier.
 
     Args:
         task: its name, or the path of its file.
         every: s from one moment to the next, from the middle of the episode; None spreads them over all of it.
 
     Returns:
-        RGB uint8, the moments side by side.
+        RGB uint8, the instants side by side.
 
     Raises:
         WrongUseError: the task does not exist.
@@ -70,11 +70,11 @@ def draw_task(task: str, every: float | None = None) -> Image:
     )
     steps = len(recorder.states)
     if every is None:
-        moments = np.linspace(0, steps - 1, _MOMENTS).astype(int).tolist()
+        instants = np.linspace(0, steps - 1, _INSTANTS).astype(int).tolist()
     else:
-        moments = [steps // 2 + round(_HZ * every) * index for index in range(_MOMENTS)]
+        instants = [steps // 2 + round(_HZ * every) * index for index in range(_INSTANTS)]
     images = robot_images(
-        [recorder.states[step] for step in moments], [recorder.targets[step] for step in moments], *_SIZE
+        [recorder.states[step] for step in instants], [recorder.targets[step] for step in instants], *_SIZE
     )
     return np.concatenate(images, axis=1)
 
@@ -83,10 +83,10 @@ def main(
     task: Annotated[str, typer.Argument(help="Name of the task, or the path of its file.")],
     out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/task.png"),
     every: Annotated[
-        float | None, typer.Option("--every", min=0.04, help="Seconds between the moments; else the whole episode.")
+        float | None, typer.Option("--every", min=0.04, help="Seconds between the instants; else the whole episode.")
     ] = None,
 ) -> None:
-    """Draw four moments of the expert's episode. For dance: --every 0.16.
+    """Draw four instants of the expert's episode. For dance: --every 0.16.
 
     Example: python -m reachy_sim.view.task_images track --out runs/track.png
     """

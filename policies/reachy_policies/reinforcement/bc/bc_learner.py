@@ -16,7 +16,7 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
 from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
-from reachy_kit.runtime.seeds import round_seeds
+from reachy_kit.runtime.seeds import iteration_seeds
 from reachy_policies.data.windows import Windows, past, steps_around
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.reinforcement.curriculum import Curriculum
@@ -28,7 +28,7 @@ from reachy_policies.rollouts.network_inputs import Observations
 from reachy_policies.runs.checkpoint import State, load_optimizer_state, optimizer_state
 
 _ITERATIONS_KEPT = 8
-_STILL = 0.01
+_IDLE = 0.01
 """rad or m; an expert's decisions before its first command beyond it are reaction time, which is not to be learned."""
 
 
@@ -68,10 +68,10 @@ class BCLearner:
     def train_iteration(self, iteration: int) -> dict[str, float]:
         """Whole episodes in all environments; then as many updates as PPO would have made of them."""
         config, envs = self._config, self._curriculum.at(iteration)
-        seeds = round_seeds(config.seed, iteration, envs.num_envs).start
+        seeds = iteration_seeds(config.seed, iteration, envs.num_envs).start
         actor = self._expert(seeds) if self._expert else _NoisyPolicy(self._policy, self._basis, config.sigma)
         windows, success, decisions = collect(
-            envs, actor, seeds, self._policy.config, skip_still=self._expert is not None
+            envs, actor, seeds, self._policy.config, skip_idle=self._expert is not None
         )
         self._steps += decisions * envs.num_envs
         kept = windows if self._expert else _of_episodes(windows, np.flatnonzero(success), decisions)
@@ -153,7 +153,7 @@ class _NoisyPolicy:
 
 
 def collect(
-    envs: Envs, actor: BatchPolicy, seeds: int | Sequence[int], config: ReachyChunkConfig, *, skip_still: bool
+    envs: Envs, actor: BatchPolicy, seeds: int | Sequence[int], config: ReachyChunkConfig, *, skip_idle: bool
 ) -> tuple[Windows, npt.NDArray[np.bool_], int]:
     """One episode in each environment, as training examples.
 
@@ -162,7 +162,7 @@ def collect(
         actor: acts in them.
         seeds: as in ``transitions``.
         config: of the policy that learns; gives the examples their history and chunk.
-        skip_still: leave out decisions before the first movement, while the target is visible.
+        skip_idle: leave out decisions before the first movement, while the target is visible.
 
     Returns:
         (S·N, …) windows, decision by decision; (N,) whether the episode succeeded; S.
@@ -186,8 +186,8 @@ def collect(
         action=actions[planned].transpose(1, 2).flatten(0, 1),
         is_pad=is_pad[:, None].expand(-1, envs.num_envs, -1).flatten(0, 1),
     )
-    moved = (actions - last[0]).abs().amax(-1).gt(_STILL).int().cummax(0).values.bool()
-    wanted = (moved | (features[..., -2] == 0)).flatten() if skip_still else slice(None)
+    moved = (actions - last[0]).abs().amax(-1).gt(_IDLE).int().cummax(0).values.bool()
+    wanted = (moved | (features[..., -2] == 0)).flatten() if skip_idle else slice(None)
     return windows.select(wanted), np.asarray(transition.info["is_success"]), decisions
 
 

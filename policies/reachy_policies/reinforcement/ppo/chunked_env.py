@@ -14,7 +14,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
 from reachy_kit.runtime.inference.history import ObservationHistory
-from reachy_kit.runtime.seeds import round_seeds
+from reachy_kit.runtime.seeds import iteration_seeds
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.vision_network import IMAGE_STEPS
 from reachy_policies.reinforcement.curriculum import Curriculum
@@ -87,7 +87,7 @@ class ChunkedEnvs(BatchedVecEnv):
     def begin(self, seed: int, iteration: int) -> None:
         """Choose the episodes with which the next reset begins."""
         self._envs = self._curriculum.at(iteration)
-        self._next = round_seeds(seed, iteration, self.num_envs).start
+        self._next = iteration_seeds(seed, iteration, self.num_envs).start
 
     def reset(self) -> Floats:
         """Fresh episodes; (N, width)."""

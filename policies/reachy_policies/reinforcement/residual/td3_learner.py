@@ -21,7 +21,7 @@ from torch import Tensor
 
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
-from reachy_kit.runtime.seeds import demonstration_seeds, round_seeds
+from reachy_kit.runtime.seeds import demonstration_seeds, iteration_seeds
 from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy
 from reachy_policies.models.residual import ReachyResidualConfig, ReachyResidualPolicy
 from reachy_policies.models.residual import make_reachy_residual_pre_post_processors as make_processors
@@ -88,7 +88,7 @@ class TD3Learner:
         if self._memory.own is None:
             self._collect_demonstrations()
         share = min(1.0, self._steps / config.ramp) if config.ramp else 1.0
-        seeds = round_seeds(config.seed, iteration, envs.num_envs).start
+        seeds = iteration_seeds(config.seed, iteration, envs.num_envs).start
         episodes, success = self._collect(envs, self._exploring(envs.num_envs, share), seeds)
         self._memory.add(episodes)
         losses = [self._update(actor=update % 2 == 1 and iteration > config.warmup) for update in range(config.updates)]
@@ -107,7 +107,7 @@ class TD3Learner:
             seeds = demonstration_seeds(config.seed, batch, envs.num_envs).start
             episodes, _ = self._collect(envs, self._imitating(self._expert(seeds)), seeds)
             self._memory.add_demonstrations(episodes)
-        first = round_seeds(config.seed, 0, envs.num_envs).start
+        first = iteration_seeds(config.seed, 0, envs.num_envs).start
         episodes = self._memory.demonstrations or self._collect(envs, self._exploring(envs.num_envs, 0.0), first)[0]
         pairs = torch.cartesian_prod(torch.arange(len(episodes)), torch.arange(episodes.reward.shape[1]))
         window = episodes.window(pairs[:, 0], pairs[:, 1], config.n_obs_steps)

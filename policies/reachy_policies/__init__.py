@@ -1,4 +1,4 @@
-"""Learning: imitation, evaluation and export. torch and lerobot live here, and only here.
+"""Learning: imitation, reinforcement learning, evaluation and export. torch and LeRobot are loaded here alone.
 
 Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 """

@@ -19,19 +19,19 @@ from reachy_policies.data.image_tensors import resize_images
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """A dataset's numbers, in the order of recording."""
+    """Frames of a dataset, in the order of recording."""
 
     layout: DatasetLayout
     state: Tensor
-    """(F, 9) float32."""
+    """(F, 9) float32, m and rad, measured."""
     environment_state: Tensor
-    """(F, K) float32."""
+    """(F, K) float32, perception's features."""
     last_action: Tensor
     """(F, 9) float32."""
     action: Tensor
     """(F, 9) float32."""
     episode: Tensor
-    """(F,) int64."""
+    """(F,) int64, index of the episode."""
     images: Tensor | None = None
     """(F, C, H, W) uint8, for a policy that takes them instead of the features."""
 
@@ -76,8 +76,8 @@ def load_images(demonstrations: Demonstrations, root: Path, size: Sequence[int])
     """Read a dataset's videos too.
 
     Args:
-        demonstrations: its numbers.
-        root: its folder.
+        demonstrations: frames of the dataset.
+        root: folder of the dataset.
         size: rows and columns to which its images are resized.
 
     Raises:

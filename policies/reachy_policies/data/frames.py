@@ -1,4 +1,4 @@
-"""Recorded frames as LeRobot's policies take them: each with the steps around it that a policy asks for."""
+"""Recorded frames as LeRobot's policies take them: each with the neighbouring steps that a policy needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         demonstrations: the numbers.
         root: the dataset's folder.
         config: of the policy, complete.
-        augment: whether to change the images at random.
+        augment: whether to augment the images.
     """
 
     def __init__(self, demonstrations: Demonstrations, root: Path, config: PreTrainedConfig, *, augment: bool) -> None:
@@ -49,7 +49,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self._episode)
 
     def __getitem__(self, frame: int) -> dict[str, Any]:
-        """LeRobot's item: a time axis where the policy asks for several steps, and which of them lie outside."""
+        """LeRobot's item: a time axis where the policy takes several steps, and a mask of those outside the episode."""
         item: dict[str, Any] = {"task": self._instruction}
         rows, outside = self._steps(frame, self._before or [0])
         for key, column in self._columns.items():

@@ -1,4 +1,4 @@
-"""Images on their way into a network: resized and, in training, changed at random."""
+"""Images as tensors for a network: resized and, in training, augmented."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,17 @@ _GEOMETRIC = ("affine",)
 
 
 def resize_images(images: npt.NDArray[np.uint8], size: Sequence[int]) -> Tensor:
-    """Images as a policy takes them.
+    """Crop and resize images to a policy's input.
 
     Args:
         images: (…, H, W, 3) uint8, with the camera's whole width.
-        size: rows and columns wanted.
+        size: rows and columns of the result.
 
     Returns:
         (…, 3, *size) uint8.
 
     Raises:
-        WrongUseError: their width over height exceeds what is wanted.
+        WrongUseError: the images are wider, relative to their height, than the result.
     """
     rows, columns = size
     each = [resize_image(image, rows, columns) for image in images.reshape(-1, *images.shape[-3:])]

@@ -1,4 +1,4 @@
-"""Windows of recorded steps: what a chunk policy observed, and the actions that followed."""
+"""Windows of recorded steps: a chunk policy's observations, and the actions that followed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Windows:
     state: Tensor
     """(N, T, 9) m and rad, oldest first."""
     environment_state: Tensor
-    """(N, T, K) float32."""
+    """(N, T, K) perception's features."""
     last_action: Tensor
-    """(N, 9)."""
+    """(N, 9) the action in force."""
     action: Tensor
-    """(N, chunk, 9)."""
+    """(N, chunk, 9) m and rad, the actions that followed."""
     is_pad: Tensor
     """(N, chunk) True past the episode's end."""
     images: Tensor | None = None
@@ -32,11 +32,11 @@ class Windows:
         return self.environment_state if self.images is None else self.images
 
     def tensors(self) -> dict[str, Tensor]:
-        """Those that are present, by name."""
+        """Fields that are present, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def select(self, rows: Tensor | slice) -> "Windows":
-        """Some of the examples."""
+        """Examples at the given rows."""
         return Windows(**{name: value[rows].contiguous() for name, value in self.tensors().items()})
 
 
@@ -47,9 +47,9 @@ def steps_around(
 
     Args:
         steps: (N,) indices.
-        offsets: D of them, relative to each step; ``past(T)`` for a history.
-        first: (N,) first step of each one's episode, or of all.
-        last: (N,) last step of each one's episode, or of all.
+        offsets: D offsets relative to each step; ``past(T)`` for a history.
+        first: (N,) first step of each step's episode, or one for all.
+        last: (N,) last step of each step's episode, or one for all.
 
     Returns:
         (N, D) indices, and (N, D) whether the episode's edge stands for a step outside.
@@ -68,11 +68,11 @@ def past(n_obs_steps: int) -> range:
 def cut_windows(
     demonstrations: Demonstrations, episodes: Sequence[int], n_obs_steps: int, chunk_size: int, trim_idle: float = 0.0
 ) -> Windows:
-    """One example for each frame of the given episodes.
+    """Cut one example for each frame of the given episodes.
 
     Args:
         demonstrations: the recorded frames.
-        episodes: which of them.
+        episodes: indices of the episodes.
         n_obs_steps: T, observations in a window.
         chunk_size: actions in a window.
         trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad. Frames
@@ -94,7 +94,7 @@ def cut_windows(
 
 
 def episode_edges(episode: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) first and last frames of the episodes that frames belong to.
+    """First and last frames, (N,) each, of the episodes that frames belong to.
 
     Args:
         episode: (F,) episode of every frame, ascending.
@@ -105,13 +105,13 @@ def episode_edges(episode: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def select_frames(demonstrations: Demonstrations, episodes: Sequence[int], trim_idle: float) -> Tensor:
-    """(N,) indices of the frames to learn from; arguments as in ``cut_windows``."""
+    """Indices (N,) of the frames to learn from; arguments as in ``cut_windows``."""
     chosen = torch.isin(demonstrations.episode, torch.tensor(list(episodes))) & ~_idle(demonstrations, trim_idle)
     return torch.nonzero(chosen).squeeze(-1)
 
 
 def _idle(demonstrations: Demonstrations, threshold: float) -> Tensor:
-    """(F,) True for the frames of an episode that show its target before its demonstrator first moves."""
+    """Mask (F,) of the frames that show the target before the demonstrator first moves in their episode."""
     names = demonstrations.layout.environment_state
     idle = torch.zeros(len(demonstrations.episode), dtype=torch.bool)
     for episode in demonstrations.episodes if threshold > 0 else []:

@@ -20,7 +20,7 @@ from reachy_policies.evaluation.statistics.training_seeds import MARGIN
 from reachy_policies.rollouts.episode_batch import EpisodeBatch, run_episodes
 
 type MakeEnvs = Callable[[str, int, int], VectorEnv[Any, Any, Any]]
-"""Makes environments without autoreset; takes the variant, the decisions per second and the number of environments."""
+"""Factory of environments without autoreset, from a variant, decisions per second and a number of environments."""
 type Advance = Callable[[], None]
 
 HELD_OUT = "held-out together"

@@ -21,7 +21,7 @@ class Evaluation:
     policy: str
     robot: str
     wall_clock: bool
-    """Whether ticks last 20 ms of real time, so that their periods mean something."""
+    """Whether the robot ran in real time; only then do the periods of its ticks mean something."""
     policy_hz: int
     episodes: list[Episode]
     error: TaskError
@@ -128,7 +128,7 @@ def evaluate_policy(
 
 
 class _Trace:
-    """Keeps the error of every step, and the whole first episode."""
+    """A subscriber that keeps the error of every step, and the whole first episode."""
 
     def __init__(self) -> None:
         self.errors: list[list[float]] = []
@@ -144,7 +144,7 @@ class _Trace:
             self.first.append(step)
 
     def on_episode_end(self, episode: Episode) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def _percentile(values: Array, share: float) -> float:

@@ -44,7 +44,7 @@ OBS_TYPES = ("state", "pixels")
 
 @dataclass(frozen=True)
 class ImitationConfig(SupervisedConfig):
-    """How the chunk policy is trained."""
+    """Settings of the chunk policy's training."""
 
     obs_type: str = "state"
     """``state`` for perception's features, ``pixels`` for the camera's images."""
@@ -58,22 +58,22 @@ class ImitationConfig(SupervisedConfig):
 
 
 PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType({"batch_size": 64})
-"""Where the defaults differ with ``obs_type`` pixels: an image takes a third of a millisecond of one core."""
+"""Defaults with ``obs_type`` pixels where they differ: an image takes a third of a millisecond of one core."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained policy and how it got there."""
+    """A trained policy and its learning curve."""
 
     policy: PreTrainedPolicy
     history: list[Progress]
     best: Progress
     held_out: list[int]
-    """Episodes that were kept aside."""
+    """Indices of the held-out episodes."""
     episodes: int
-    """How many the dataset has."""
+    """Number of the dataset's episodes."""
     processors: Processors | None = None
-    """Of a policy of LeRobot's, which normalise for it; the chunk policy normalises inside its network."""
+    """Processors of a policy of LeRobot's, which normalise for it; the chunk policy normalises inside its network."""
 
 
 def fit(
@@ -83,10 +83,10 @@ def fit(
     on_progress: OnProgress = lambda progress: None,
     out: Path | None = None,
 ) -> TrainResult:
-    """Maximum likelihood on the demonstrations; the weights that did best on the held-out episodes are kept.
+    """Fit by maximum likelihood on the demonstrations, and keep the weights that did best on the held-out episodes.
 
     Args:
-        demonstrations: what to imitate.
+        demonstrations: the dataset to imitate.
         policy_config: of the chunk policy.
         config: of the fit.
         on_progress: called after each evaluation.
@@ -125,7 +125,7 @@ def fit(
 
 
 def identity_of(demonstrations: Demonstrations, policy: Any, config: SupervisedConfig) -> dict[str, Any]:
-    """What makes a training this one, by the names of its settings: a digest of the data, and both configurations."""
+    """Identity of a training, by the names of its settings: a digest of the data, and both configurations."""
     digest = hashlib.sha256()
     for part in (demonstrations.state, demonstrations.environment_state, demonstrations.action, demonstrations.episode):
         digest.update(part.numpy().tobytes())
@@ -133,7 +133,7 @@ def identity_of(demonstrations: Demonstrations, policy: Any, config: SupervisedC
 
 
 def split_episodes(episodes: list[int], config: SupervisedConfig) -> tuple[list[int], list[int]]:
-    """Episodes to train on and to hold out, drawn by the seed."""
+    """Split episodes into those to train on and those to hold out, drawn by the seed."""
     generator = torch.Generator().manual_seed(config.seed)
     order = [episodes[i] for i in torch.randperm(len(episodes), generator=generator).tolist()]
     aside = min(max(1, round(config.held_out * len(episodes))), len(episodes) - 1)
@@ -174,7 +174,7 @@ def save_imitation(
 
 
 def draw_rows(examples: int, config: SupervisedConfig, done: int) -> Iterator[torch.Tensor]:
-    """Endless batches of rows (B,), drawn with replacement; the first ``done`` are left out."""
+    """Yield batches of rows (B,) without end, drawn with replacement; the first ``done`` batches are left out."""
     generator = torch.Generator().manual_seed(config.seed)
     for _ in range(done):
         torch.randint(examples, (config.batch_size,), generator=generator)
@@ -183,7 +183,7 @@ def draw_rows(examples: int, config: SupervisedConfig, done: int) -> Iterator[to
 
 
 def _number(value: float) -> float | None:
-    """A value for JSON, which has no NaN."""
+    """Value for JSON, where NaN becomes null."""
     return None if math.isnan(value) else value
 
 

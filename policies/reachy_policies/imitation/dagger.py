@@ -1,4 +1,4 @@
-"""DAgger: the policy drives, the expert says at each step what it would have done, and the policy is trained again.
+"""DAgger: the policy drives, the expert labels each step with its own action, and the policy is trained again.
 
 Demonstrations show only the states that an expert gets into. A policy's own small mistakes lead elsewhere, where
 nothing was demonstrated. Source: Ross, Gordon and Bagnell, AISTATS 2011 (arXiv 1011.0686), in their variant without a
@@ -25,18 +25,18 @@ from reachy_policies.runs.saved_run import Run, save_run
 
 @dataclass(frozen=True)
 class DaggerIteration:
-    """What the policy was trained on, and how well it does."""
+    """Dataset size and evaluation of one iteration."""
 
     iteration: int
-    """0 is the imitation of the demonstrations alone."""
+    """Index of the iteration; 0 is the imitation of the demonstrations alone."""
     episodes: int
-    """How many the dataset had."""
+    """Number of the dataset's episodes."""
     success: float
-    """Share of the held-out episodes, the same in each iteration."""
+    """Success rate on the held-out episodes, the same in each iteration."""
     error: float
-    """As ``Truth.task_error``: mean after the first second."""
+    """Mean of ``Truth.task_error`` after the first second."""
     seconds: float
-    """Wall time of its training."""
+    """Wall time of its training, s."""
 
 
 class ExpertRelabeler:
@@ -45,11 +45,11 @@ class ExpertRelabeler:
     The observation and the action in force stay those of the policy: they are the state that the expert answers to.
 
     Args:
-        recorder: gets the relabelled steps.
-        expert: a fresh one for an episode's seed.
+        recorder: receives the relabelled steps.
+        expert: makes the expert for an episode's seed.
         policy_hz: decisions per second.
         control_hz: ticks per second.
-        profile: of the limiter. Demonstrations hold the applied actions, so the expert's answers are limited as well.
+        profile: the limiter's profile. Demonstrations hold applied actions, so the expert's actions are limited too.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ExpertRelabeler:
         self._hz, self._control_hz = policy_hz, control_hz
 
     def on_episode_start(self, seed: int) -> None:
-        """Take a fresh expert."""
+        """Make the episode's expert."""
         self._expert = self._make_expert(seed)
         self._expert.reset()
         self._before: Action | None = None
@@ -76,11 +76,11 @@ class ExpertRelabeler:
         self._recorder.on_step(replace(step, action=self._limited(step.observation, answer)))
 
     def on_episode_end(self, episode: Episode) -> None:
-        """Pass the end on."""
+        """Pass on the end of the episode."""
         self._recorder.on_episode_end(episode)
 
     def _limited(self, observation: Observation, target: Array) -> Action:
-        """The action to which the limiter would have let the robot move during this decision."""
+        """Action that the limiter would have allowed by the end of this decision."""
         start = observation.state if observation.last_action is None else observation.last_action
         before, self._before = self._before, start
         motion = Motion(start, (start - before) * self._hz) if before is not None else Motion.at_rest(start)
@@ -92,7 +92,7 @@ class ExpertRelabeler:
 
 
 def best_of(iterations: Sequence[DaggerIteration]) -> DaggerIteration:
-    """The best by success in whole percents, then by error."""
+    """Best iteration by success in whole percents, then by error."""
     return max(iterations, key=lambda point: (round(point.success, 2), -point.error))
 
 
@@ -102,7 +102,7 @@ def save_dagger(out: Path, runs: Sequence[Run], iterations: Sequence[DaggerItera
     Args:
         out: folder of the run.
         runs: one per iteration.
-        iterations: the same.
+        iterations: their results, in the same order.
         error: name and unit of the task's error.
 
     Raises:

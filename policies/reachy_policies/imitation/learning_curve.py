@@ -14,7 +14,7 @@ from reachy_policies.imitation.supervised import Progress
 
 
 def points_csv(points: Sequence[Any]) -> bytes:
-    """Dataclasses as CSV, one per row."""
+    """Format dataclasses as CSV, one per row."""
     rows = [asdict(point) for point in points]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]))

@@ -30,27 +30,27 @@ from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, choose_obs_
 from reachy_policies.models.pretrained import Processors
 
 _TINY = 5e-3
-"""Floor of a deviation or of half a range, m, rad or s, as in the chunk policy: what hardly varies in the
-demonstrations must not blow up later."""
+"""Floor of a deviation or of half a range, m, rad or s, as in the chunk policy: inputs that hardly vary in the
+demonstrations would otherwise be amplified."""
 
 
 @dataclass(frozen=True)
 class LeRobotTrainConfig(SupervisedConfig):
-    """How one of LeRobot's policies is trained."""
+    """Settings of the training of one of LeRobot's policies."""
 
     batch_size: int = 32
     max_steps: int = 20_000
     eval_every: int = 500
     obs_type: str = ""
-    """state, pixels or pixels_state. If not given: pixels for a dataset with a camera, else state."""
+    """Observations: state, pixels or pixels_state. Empty: pixels for a dataset with a camera, else state."""
     image_height: int = 96
-    """px; images are resized to this height, of the same shape. 0 keeps them as recorded."""
+    """Height to which images are resized, px, with their aspect ratio kept; 0 keeps them as recorded."""
     augment: bool = True
     """Change brightness, contrast, colour and sharpness of training images at random, with LeRobot's transforms."""
     held_out_frames: int = 512
-    """Frames of the held-out episodes that an evaluation takes at most, evenly over them."""
+    """Largest number of held-out frames per evaluation, evenly over the episodes."""
     workers: int = 0
-    """Processes that read images. With any, training that is resumed after a crash is not the same bit for bit."""
+    """Processes that read images. With one or more, a resumed training is not bit-identical."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,7 +97,7 @@ def fit_lerobot(
     kept, held_out = split_episodes(demonstrations.episodes, config)
     state = _train_state(policy, processors, config, _Split(demonstrations, root, kept, held_out))
     with contextlib.suppress(AttributeError):
-        del policy_config._runtime_dataset_meta  # LeRobot's note to itself
+        del policy_config._runtime_dataset_meta  # internal to LeRobot
     history, best = train(state, config, on_progress, out, identity)
     del metadata
     return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), processors)
@@ -105,7 +105,7 @@ def fit_lerobot(
 
 @dataclass(frozen=True)
 class _Split:
-    """A dataset and which of its episodes are trained on and held out."""
+    """A dataset, split into training and held-out episodes."""
 
     demonstrations: Demonstrations
     root: Path
@@ -227,7 +227,7 @@ def _float_images(batch: Batch) -> Batch:
 
 @contextlib.contextmanager
 def _own_random_numbers(seed: int) -> Iterator[None]:
-    """The same random numbers at every evaluation, for a policy that draws (diffusion); training keeps its own."""
+    """Use the same random numbers at every evaluation, for a policy that samples; training keeps its own."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
@@ -238,7 +238,7 @@ def _spread(rows: Tensor, most: int) -> Tensor:
 
 
 def _not_last(rows: Tensor, demonstrations: Demonstrations, count: int) -> Tensor:
-    """Without the last frames of each episode, where a policy asks for that; all if that would leave none."""
+    """Rows without the last frames of each episode, for a policy that requires it; all rows if none would be left."""
     _, last = episode_edges(demonstrations.episode, rows)
     inner = rows[rows <= last - count]
     return inner if len(inner) else rows

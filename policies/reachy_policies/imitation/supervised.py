@@ -24,7 +24,7 @@ type Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """How long a policy is trained, and on what."""
+    """Length of a training, and its data."""
 
     seed: int = 0
     batch_size: int = 256
@@ -32,16 +32,16 @@ class SupervisedConfig:
     eval_every: int = 100
     """Steps between evaluations on the held-out episodes."""
     patience: int = 8
-    """Evaluations without improvement after which training stops."""
+    """Number of evaluations without improvement after which training stops."""
     checkpoint_every: int = 100
     """Steps between checkpoints; one is written after each evaluation too."""
     trim_idle: float = 0.01
     """rad or m; frames before the demonstrator first commands a change larger than this are not learned from. Reaction
     time is not part of the skill: a policy that learns it stands still a few degrees off its target."""
     held_out: float = 0.15
-    """Share of episodes kept aside, at least one."""
+    """Share of episodes that are held out, at least one episode."""
     threads: int = 1
-    """Of torch. With another job on the machine two were 14–32 times slower (measured)."""
+    """Threads of torch. With another job on the machine two were 14–32 times slower (measured)."""
 
     def __post_init__(self) -> None:
         counts = ("batch_size", "max_steps", "eval_every", "patience", "checkpoint_every", "threads")
@@ -64,9 +64,9 @@ class Progress:
     held_out_position_error: float
     """Mean absolute error of the head's planned position, m; NaN for a policy that cannot plan from a batch."""
     held_out_angle_error: float
-    """Mean absolute error of the planned angles, rad; NaN likewise."""
+    """Mean absolute error of the planned angles, rad; NaN for a policy that cannot plan from a batch."""
     seconds: float
-    """Wall time of training so far, without pauses."""
+    """Wall time of training so far, s, without interruptions."""
 
 
 class HeldOutScore(NamedTuple):
@@ -84,7 +84,7 @@ type OnProgress = Callable[[Progress], None]
 
 @dataclass
 class TrainState:
-    """A policy in training and all that changes with it."""
+    """A policy in training, with its optimizer, batches and evaluation."""
 
     policy: PreTrainedPolicy
     optimizer: torch.optim.Optimizer
@@ -92,13 +92,13 @@ class TrainState:
     clip: float
     """Norm of the gradient above which it is scaled down."""
     batches: Callable[[int], Iterator[Batch]]
-    """Endless, the same every time, from the given number of batches on."""
+    """Yields batches without end, always the same ones, from the given number on."""
     evaluate: Callable[[], HeldOutScore]
     """Called with the policy in evaluation mode."""
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
-    """Since the last evaluation."""
+    """Training losses since the last evaluation."""
 
     def train_step(self, batch: Batch) -> None:
         """One update of the policy.
@@ -119,12 +119,12 @@ class TrainState:
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
-        if hasattr(self.policy, "update"):  # LeRobot's policies with a slow copy of themselves
+        if hasattr(self.policy, "update"):  # LeRobot's policies with an exponential moving average
             self.policy.update()
         self.losses.append(float(loss.item()))
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which training resumes exactly."""
+        """State from which training resumes exactly."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": optimizer_state(self.optimizer),
@@ -136,7 +136,7 @@ class TrainState:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Put back what ``state_dict`` gave."""
+        """Restore a ``state_dict``."""
         self.policy.load_state_dict(state["policy"])
         load_optimizer_state(self.optimizer, state["optimizer"])
         if self.scheduler is not None:
@@ -155,11 +155,11 @@ def train(
     """Train until held-out episodes no longer improve; the policy keeps the weights that did best on them.
 
     Args:
-        state: fresh; torch's random numbers must be seeded.
-        config: how long.
-        on_progress: called after each evaluation, also with those from before a pause.
+        state: a new training; torch's random numbers must be seeded.
+        config: settings.
+        on_progress: called after each evaluation, also with those from before an interruption.
         out: folder of the run, for checkpoints; None for none. An unfinished training there is resumed.
-        identity: what makes this training this one, as JSON; a checkpoint of another one is refused.
+        identity: identity of this training, as JSON; a checkpoint of another one is refused.
 
     Returns:
         All evaluations, and the best of them.
@@ -191,7 +191,7 @@ def train(
 
 
 def _evaluate(state: TrainState, began: float) -> Progress:
-    """An evaluation; the losses since the one before are used up."""
+    """Evaluate, and reset the losses since the last evaluation."""
     state.policy.eval()
     score = state.evaluate()
     state.policy.train()

@@ -1,4 +1,4 @@
-"""A training's curve in TensorBoard, on this computer alone: no account, nothing leaves it.
+"""A training's curve as TensorBoard events, on this computer alone.
 
 Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at --track
 """

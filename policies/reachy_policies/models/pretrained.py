@@ -14,7 +14,7 @@ from lerobot.processor import PolicyProcessorPipeline
 from reachy_kit.runtime.errors import RefusedError
 
 type Processors = tuple[PolicyProcessorPipeline[Any, Any], PolicyProcessorPipeline[Any, Any]]
-"""What a policy's observations go through before it, and its actions after it."""
+"""Pipelines of a policy's observations and of its actions."""
 
 
 def load_pretrained(folder: Path) -> tuple[PreTrainedPolicy, Processors]:
@@ -31,14 +31,14 @@ def load_pretrained(folder: Path) -> tuple[PreTrainedPolicy, Processors]:
             policy = get_policy_class(config.type).from_pretrained(folder, config=config, strict=True)
             processors = make_pre_post_processors(config, pretrained_path=str(folder))
     except RefusedError:
-        raise  # a base inside the folder, which says what is wrong
-    except Exception as error:  # draccus, safetensors, torch and LeRobot each raise their own
+        raise  # from a base inside the folder; its message is precise
+    except Exception as error:  # draccus, safetensors, torch and LeRobot each raise exceptions of their own
         raise RefusedError(f"{folder} cannot be loaded ({error}). Train it again") from error
     return policy, processors
 
 
 def save_pretrained(folder: Path, policy: PreTrainedPolicy, processors: Processors) -> None:
-    """Write what ``load_pretrained`` reads."""
+    """Write the folder that ``load_pretrained`` reads."""
     policy.save_pretrained(folder)
     for processor in processors:
         processor.save_pretrained(folder)

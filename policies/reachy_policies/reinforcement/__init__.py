@@ -1,1 +1,1 @@
-"""Reinforcement learning in the simulator: chunked PPO from an imitation, and the methods that it is compared with."""
+"""Reinforcement learning in the simulator: chunked PPO from an imitation, and the methods it is compared with."""

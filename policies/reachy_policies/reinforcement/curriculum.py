@@ -7,19 +7,19 @@ class Curriculum:
     """N environments for each iteration, without autoreset.
 
     Args:
-        first: those of the first iterations.
-        later: the iteration from which others are used, and these; in the order of the iterations.
+        first: environments of the first iterations.
+        later: pairs of an iteration and the environments from it on, in the order of the iterations.
     """
 
     def __init__(self, first: Envs, *later: tuple[int, Envs]) -> None:
         self.first, self._later = first, later
 
     def at(self, iteration: int) -> Envs:
-        """The environments of an iteration."""
+        """Environments of an iteration."""
         begun = [envs for begin, envs in self._later if iteration >= begin]
         return begun[-1] if begun else self.first
 
     def close(self) -> None:
-        """Free them."""
+        """Close all environments."""
         for envs in (self.first, *(envs for _, envs in self._later)):
             envs.close()

@@ -17,18 +17,18 @@ class EvalPoint:
 
     iteration: int
     seconds: float
-    """Wall time of training, evaluations included."""
+    """Wall time of training, s, evaluations included."""
     env_steps: int
     success: float
-    """Share of the held-out episodes."""
+    """Success rate on the held-out episodes."""
     error: float
-    """As ``Truth.task_error``: mean over them after the first second."""
+    """Mean of ``Truth.task_error`` over the held-out episodes, after the first second."""
     reward: float
-    """Mean per decision, on them."""
+    """Mean reward per decision on the held-out episodes."""
     jerk: float
-    """rad/s³ of the commands."""
+    """Mean jerk of the commands, rad/s³."""
     log: dict[str, float]
-    """The learner's log of the iteration."""
+    """Log of the learner's iteration."""
 
     def flat(self) -> dict[str, float]:
         """All numbers by name, the log's among them."""
@@ -37,7 +37,7 @@ class EvalPoint:
 
 
 def eval_points_csv(history: Sequence[EvalPoint]) -> bytes:
-    """The evaluations as CSV; cells are empty where the learner logged nothing."""
+    """Format the evaluations as CSV; cells are empty where the learner logged nothing."""
     rows = [point.flat() for point in history]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))

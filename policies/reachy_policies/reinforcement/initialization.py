@@ -1,4 +1,4 @@
-"""Where reinforcement learning starts: the network of an imitation, or an untrained one."""
+"""Initial policy of reinforcement learning: the network of an imitation, or an untrained one."""
 
 import copy
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from reachy_policies.rollouts.episode_batch import Envs, transitions
 from reachy_policies.rollouts.network_inputs import Observations, batch_inputs
 
 REACH = 0.1
-"""rad and m of an action for one unit of an untrained network's output."""
+"""Change of an action per unit of an untrained network's output, rad and m."""
 _RENDERED_DECISIONS = 25
 _WANDER = 0.05
-"""rad, standard deviation of the random steps from which an untrained policy's normalisation is taken."""
+"""Standard deviation of the random steps from which an untrained policy's normalisation is computed, rad."""
 
 
 def shorten_chunk(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
-    """A copy that plans ``chunk`` decisions and carries all of them out.
+    """Copy a policy into one that plans ``chunk`` decisions and carries all of them out.
 
     Raises:
         RefusedError: the policy plans fewer.
@@ -52,10 +52,10 @@ def shorten_chunk(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:
 def make_untrained(
     envs: Envs, chunk: int, n_obs_steps: int, hidden: int, seed: int, *, images: bool = False
 ) -> ReachyChunkPolicy:
-    """A policy that keeps the robot where it is; its normalisation comes from random movements.
+    """Make a policy that keeps the robot where it is; its normalisation comes from random movements.
 
     Args:
-        envs: whose observations it is normalised to.
+        envs: environments whose observations define the normalisation.
         chunk: decisions it plans and carries out.
         n_obs_steps: observations it takes.
         hidden: width of its layers.
@@ -84,7 +84,7 @@ def make_untrained(
 
 
 def make_privileged(envs: Envs, config: ReachyChunkConfig, seed: int) -> ChunkNetwork:
-    """Normalises the features for the privileged critic of an actor that takes images; nothing in it learns."""
+    """Make the fixed normalisation of the features for the privileged critic of an actor that takes images."""
     spaces: Any = envs.single_observation_space
     privileged = ReachyChunkConfig(n_obs_steps=config.n_obs_steps, chunk_size=1, n_action_steps=1, hidden=1)
     privileged.declare_features(spaces["agent_pos"].shape[0], spaces["environment_state"].shape[0], None)
@@ -95,7 +95,7 @@ def make_privileged(envs: Envs, config: ReachyChunkConfig, seed: int) -> ChunkNe
 
 
 def collect_random(envs: Envs, config: ReachyChunkConfig, seed: int) -> Windows:
-    """Observations while the head wanders at random.
+    """Collect observations while the head moves at random.
 
     Args:
         envs: with rendered images for no longer than ``_RENDERED_DECISIONS`` decisions, for rendering takes time.
@@ -141,10 +141,10 @@ class _RandomWalk:
         self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing: the policy has no memory."""
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """(N, 9) the action in force and a step."""
+        """The action in force plus a random step, (N, 9)."""
         step = self._rng.normal(0.0, _WANDER, observation["last_action"].shape)
         step[:, :4] *= 0.1  # the head hardly shifts or rolls in any task
         return np.asarray(observation["last_action"] + step)

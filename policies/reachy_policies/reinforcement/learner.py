@@ -17,29 +17,29 @@ class Learner(Protocol):
         ...
 
     def train_iteration(self, iteration: int) -> dict[str, float]:
-        """Collect episodes and learn from them; returns what is logged.
+        """Collect episodes and learn from them; returns the log.
 
         Args:
-            iteration: from 1; episodes follow from it and from the training's seed.
+            iteration: index from 1; the episodes follow from it and from the training's seed.
         """
         ...
 
     def eval_policy(self) -> BatchPolicy:
-        """The policy so far, without exploration, for as many environments as are evaluated."""
+        """The current policy, without exploration, for as many environments as are evaluated."""
         ...
 
     def policy(self) -> PreTrainedPolicy:
-        """A copy of the policy so far, to be saved."""
+        """A copy of the current policy, to be saved."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes in training."""
+        """State of the training."""
         ...
 
     def load_state_dict(self, state: State) -> None:
-        """Put back what ``state_dict`` gave."""
+        """Restore a ``state_dict``."""
         ...
 
     def halve_learning_rates(self) -> None:
-        """Called after an iteration that yielded NaN was rolled back."""
+        """Halve the learning rates; called after an iteration that yielded NaN was rolled back."""
         ...

@@ -18,22 +18,22 @@ class ReinforceConfig:
 
     seed: int = 0
     iterations: int = 25
-    """How often whole episodes are collected and learned from."""
+    """Number of iterations: each collects whole episodes and learns from them."""
     max_seconds: float = 0.0
-    """Stop after this much wall time; 0 means after ``iterations``."""
+    """Wall time after which to stop, s; 0: after ``iterations``."""
     finish: int = 3
-    """Last iterations, which are in physics with ``--tier both``."""
+    """Number of last iterations that run in physics with ``--tier both``."""
     num_envs: int = 256
     chunk: int = 5
-    """Decisions of a plan, all carried out before the next plan."""
+    """Number of decisions of a plan, all carried out before the next plan."""
     hidden: int = 128
-    """Width of an untrained network's layers; an imitation has its own."""
+    """Width of an untrained network's layers; an imitation keeps its own."""
     n_obs_steps: int = 4
-    """Observations that an untrained network takes."""
+    """Number of observations that an untrained network takes."""
     explore: str = ""
     """Axes that explore, comma-separated, such as ``head_pitch.pos,head_yaw.pos``; empty means the task's own."""
     sigma: float = 0.08
-    """rad; the spread of the exploration at the start, for the offset and for the slope of a chunk. Independent noise
+    """Spread of the exploration at the start, rad, for the offset and for the slope of a chunk. Independent noise
     on every number of the chunk destroys a good start (a prototype: 34 % to 2 %)."""
     sigma_low: float = 0.02
     sigma_high: float = 0.15
@@ -47,9 +47,9 @@ class ReinforceConfig:
     gae_lambda: float = 0.9
     clip: float = 0.2
     kl_stop: float = 0.06
-    """Stop an iteration's epochs when the mean KL to the collecting policy passes this."""
+    """Stop an iteration's epochs when the mean KL to the collecting policy exceeds this."""
     kl: float = 0.0
-    """Weight of the KL from the policy to the imitation it came from, on its own states."""
+    """Weight of the KL from the policy to the imitation, on the policy's own states."""
     anchor: float = 1.0
     """Weight of staying near the imitation on the axes that do not explore."""
     smooth: float = 0.02
@@ -81,7 +81,7 @@ class ReinforceConfig:
 PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"num_envs": 64, "batch_size": 320, "epochs": 4, "eval_episodes": 32}
 )
-"""Where the defaults differ for a policy on images: to render and encode one takes two milliseconds."""
+"""Defaults for a policy on images where they differ: rendering and encoding an image takes two milliseconds."""
 
 
 def explored_axes(config: ReinforceConfig, task: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a training in the simulator is of: task, variant, method and start; and whether a folder holds it already."""
+"""Specification of a training in the simulator: task, variant, method and start; tests for finished runs."""
 
 import shutil
 from collections.abc import Callable
@@ -20,11 +20,11 @@ _NOT_IDENTITY = ("max_seconds", "threads", "checkpoints")
 
 @dataclass(frozen=True)
 class ReinforceSpec:
-    """What is to be learned, where, and from what."""
+    """Task, variants, method, start and observations of a training."""
 
     task: str
     variant: str
-    """Or several, separated by commas: a curriculum."""
+    """Name of the variant, or several separated by commas: a curriculum."""
     tier: str
     reward: str
     randomization: str
@@ -35,7 +35,7 @@ class ReinforceSpec:
     control_hz: int
     environment_state: tuple[str, ...]
     obs_type: str = "state"
-    """What the policy takes: ``state`` for perception's features, ``pixels`` for the camera's images."""
+    """Kind of observation: ``state`` for perception's features, ``pixels`` for the camera's images."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -45,14 +45,14 @@ class ReinforceSpec:
 
 @dataclass(frozen=True)
 class SimFactory:
-    """What the simulator provides: injected, because learning does not import it."""
+    """Factories of the simulator: injected, because learning does not import it."""
 
     envs: Callable[[str, str, int], Envs]
-    """Environments of a tier and a variant to learn in, without autoreset."""
+    """Makes environments of a tier and a variant to learn in, without autoreset."""
     eval_envs: Callable[[int], Envs]
-    """Environments to evaluate in."""
+    """Makes environments to evaluate in."""
     expert: Callable[[int, int], BatchPolicy]
-    """The scripted expert for N environments, by the first seed of their episodes."""
+    """Makes the scripted expert for N environments from the first seed of their episodes."""
 
 
 def open_start(spec: ReinforceSpec) -> Run | None:
@@ -77,7 +77,7 @@ def open_start(spec: ReinforceSpec) -> Run | None:
 
 
 def identity_of(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
-    """What makes a training this one, by the names of its settings; its duration does not."""
+    """Identity of a training by the names of its settings; its duration is not part of it."""
     settings = {name: value for name, value in asdict(config).items() if name not in _NOT_IDENTITY}
     names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz", "obs_type")
     own = {name: getattr(spec, name) for name in names}
@@ -85,7 +85,7 @@ def identity_of(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None)
 
 
 def is_finished(out: Path, spec: ReinforceSpec, config: ReinforceConfig) -> bool:
-    """Whether a folder holds this very training, whole.
+    """Whether a folder holds the finished run of this training.
 
     Raises:
         RefusedError: it holds another one, or something else.

@@ -1,7 +1,7 @@
-"""The training around every method in the simulator: iterations, evaluations, checkpoints, rollbacks.
+"""The training loop around every method in the simulator: iterations, evaluations, checkpoints, rollbacks.
 
 Seeds of an iteration follow from the run's seed and the iteration's number, so that a checkpoint between two iterations
-is all there is to remember. An iteration that yields NaN is rolled back, with smaller learning rates.
+is complete. An iteration that yields NaN is rolled back, with smaller learning rates.
 """
 
 import math
@@ -34,7 +34,7 @@ class ReinforceResult:
     """A finished training."""
 
     policy: PreTrainedPolicy
-    """With the weights that did best on the held-out episodes."""
+    """Policy with the weights that did best on the held-out episodes."""
     history: list[EvalPoint]
     best: EvalPoint
     seconds: float
@@ -50,14 +50,14 @@ def train(
     on_iteration: OnIteration = lambda iteration, point: None,
     on_evaluation: OnEvaluation = lambda point: None,
 ) -> ReinforceResult:
-    """Do all iterations, from the last checkpoint on if there is one.
+    """Run all iterations, from the last checkpoint if there is one.
 
     Args:
-        learner: fresh.
+        learner: a new learner.
         eval_envs: environments of the held-out episodes.
-        config: how many iterations, how often to evaluate.
+        config: numbers of iterations and evaluations.
         out: folder of the run.
-        identity: what makes this training this one; a checkpoint of another one is refused.
+        identity: identity of this training; a checkpoint of another one is refused.
         on_iteration: called after every iteration, with its evaluation where there was one.
         on_evaluation: called with every evaluation before it is stored; after a crash it may be called again.
 
@@ -103,7 +103,7 @@ def train(
 
 @dataclass
 class _Loop:
-    """Where a training is."""
+    """State of the loop."""
 
     learner: Learner
     config: ReinforceConfig
@@ -111,10 +111,10 @@ class _Loop:
     seconds: float = 0.0
     rollbacks: int = 0
     log: dict[str, float] = field(default_factory=dict)
-    """Of the last iteration."""
+    """Log of the last iteration."""
 
     def try_iteration(self) -> bool:
-        """Do the next iteration; False if it yields NaN, and must be rolled back."""
+        """Run the next iteration; False if it yields NaN and must be rolled back."""
         iteration, config = self.iteration + 1, self.config
         torch.manual_seed(_random_seed(config.seed, iteration, self.rollbacks))
         np.random.seed(_random_seed(config.seed, iteration, self.rollbacks) % 2**32)  # noqa: NPY002  (SB3 draws from it)
@@ -123,7 +123,11 @@ class _Loop:
             sound = all(map(math.isfinite, log.values())) and all_finite(
                 tensor for _, tensor in tensors_of(self.learner.state_dict())
             )
-        except (ValueError, FloatingPointError, RuntimeError):  # torch and the limiter refuse NaN in their own ways
+        except (
+            ValueError,
+            FloatingPointError,
+            RuntimeError,
+        ):  # torch and the limiter each refuse NaN with another exception
             sound = False
         if sound:
             self.iteration, self.log = iteration, log
@@ -160,22 +164,22 @@ class _Loop:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All from which training resumes exactly."""
+        """State from which training resumes exactly."""
         own = {name: getattr(self, name) for name in ("iteration", "seconds", "rollbacks", "log")}
         return {**own, "learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Put back what ``state_dict`` gave."""
+        """Restore a ``state_dict``."""
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.rollbacks, self.log = state["rollbacks"], state["log"]
         self.learner.load_state_dict(state["learner"])
 
 
 def _merit(point: EvalPoint) -> tuple[float, float]:
-    """Success counts in whole percents; among equals the smaller error."""
+    """Merit of an evaluation: success in whole percents, then the smaller error."""
     return round(point.success, 2), -point.error
 
 
 def _random_seed(seed: int, iteration: int, rollbacks: int) -> int:
-    """Seed of an iteration's random numbers; another one after a rollback, or the same would happen again."""
+    """Seed of an iteration's random numbers; it changes after a rollback, or the same would happen again."""
     return int(np.random.SeedSequence([seed, iteration, rollbacks]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -16,8 +16,8 @@ class BatchChunkPolicy:
     """A ``BatchPolicy`` that carries out the mean of a chunk network's plans.
 
     Args:
-        network: plans.
-        config: of its policy.
+        network: plans chunks.
+        config: configuration of its policy.
     """
 
     def __init__(self, network: ChunkNetwork, config: ReachyChunkConfig) -> None:
@@ -32,7 +32,7 @@ class BatchChunkPolicy:
         self._decisions = 0
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """(N, 9) the next of the planned actions."""
+        """The next of the planned actions, (N, 9)."""
         self._history.append(*batch_inputs(observation, self._image_shape))
         step = self._decisions % self._n_action_steps
         if step == 0:

@@ -18,7 +18,7 @@ type Envs = VectorEnv[Any, Any, Any]
 
 
 class BatchPolicy(Protocol):
-    """Decides for N environments at once."""
+    """A policy for N environments at once."""
 
     def reset(self) -> None:
         """Forget the episodes before."""
@@ -34,7 +34,7 @@ class Transition:
     """One decision in each of N environments."""
 
     observation: Observations
-    """On which it was made."""
+    """Observation on which the decision was made."""
     next_observation: Observations
     reward: npt.NDArray[Any]
     """(N,)."""
@@ -84,11 +84,11 @@ class EpisodeBatch:
 
 
 def transitions(envs: Envs, policy: BatchPolicy, seeds: int | Sequence[int]) -> Iterator[Transition]:
-    """Step through one whole episode in each environment.
+    """Run one whole episode in each environment, and yield every decision.
 
     Args:
         envs: N, without autoreset, or with one that only the episode's end causes.
-        policy: of as many environments; it is reset first.
+        policy: acts in all environments; it is reset first.
         seeds: one for each environment, or the first of as many successive ones.
     """
     each: Any = seeds if isinstance(seeds, int) else list(seeds)  # Gymnasium takes both, and declares only the first

@@ -13,13 +13,13 @@ from reachy_policies.data.image_tensors import resize_images
 
 type Floats = npt.NDArray[np.float32]
 type Observations = Mapping[str, npt.NDArray[Any]]
-"""Of N environments, by Gymnasium's names."""
+"""Observations of N environments, by Gymnasium's keys."""
 
 
 def batch_inputs(
     observation: Observations, image_shape: Sequence[int] | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """What ``ObservationHistory.append`` takes, of N environments.
+    """Arguments of ``ObservationHistory.append`` for N environments.
 
     Args:
         observation: of the environments.
@@ -36,13 +36,13 @@ def batch_inputs(
 
 
 def window_tensors(history: ObservationHistory) -> tuple[Tensor, Tensor, Tensor]:
-    """(N, T, A), (N, S, K), (N, A): a network's inputs, S = T for features and 2 for images."""
+    """Inputs of a network, (N, T, A), (N, S, K) and (N, A), with S = T for features and 2 for images."""
     state, sensed, last_action = history.inputs()
     return torch.from_numpy(state), torch.from_numpy(sensed), torch.from_numpy(last_action)
 
 
 def flat_window(history: ObservationHistory) -> Floats:
-    """(N, T·A + S·K + A) float32, oldest first: poses, what was sensed, the action in force."""
+    """Window as rows (N, T·A + S·K + A), float32, oldest first: poses, features or images, the action in force."""
     parts = [part.reshape(len(part), -1) for part in history.inputs()]
     return np.concatenate(parts, axis=1, dtype=np.float32)
 

@@ -1,1 +1,1 @@
-"""Trained runs on disk: their files, cards, checkpoints, and the policies in them. ``layout`` loads nothing."""
+"""Trained runs on disk: their files, cards, checkpoints, and the policies in them. ``run_files`` is light."""

@@ -1,4 +1,4 @@
-"""Checkpoints: a training's state as one safetensors file, tensors as such and the rest as JSON; written whole or not.
+"""Checkpoints: a training's state as one safetensors file, written atomically; values that are not tensors are JSON.
 
 A *state* is a dictionary by name whose leaves are tensors, or values that JSON knows; its parts may be dictionaries of
 the same kind.
@@ -23,10 +23,10 @@ _SEPARATOR = "/"
 
 
 def write_checkpoint(path: Path, state: State) -> None:
-    """Write, have the disk keep it, then take the old one's place.
+    """Write a checkpoint, flush it to disk, then replace the old one.
 
     Raises:
-        KitError: it cannot be written; the old one is still there.
+        KitError: it cannot be written; the old one is kept.
     """
     temporary = path.with_suffix(".making")
     try:
@@ -36,7 +36,7 @@ def write_checkpoint(path: Path, state: State) -> None:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
-    except Exception as error:  # safetensors raises its own for a full disk
+    except Exception as error:  # safetensors raises an exception of its own for a full disk
         temporary.unlink(missing_ok=True)
         raise KitError(
             f"the checkpoint {path} cannot be written ({error}). The one before it is kept: make room, then give "
@@ -45,7 +45,7 @@ def write_checkpoint(path: Path, state: State) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what ``write_checkpoint`` wrote.
+    """Read a checkpoint.
 
     Raises:
         RefusedError: it is damaged, or of another version of this kit.
@@ -55,7 +55,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
             metadata = file.metadata()
         schema, values = metadata.get("schema"), json.loads(metadata.get("values", "{}"))
-    except Exception as error:  # safetensors raises its own
+    except Exception as error:  # safetensors raises an exception of its own
         raise RefusedError(f"{path} is damaged ({error}). Delete its folder to train again") from error
     if schema != str(CHECKPOINT_SCHEMA):
         raise RefusedError(f"{path} is of another version of this kit. Delete its folder to train again")
@@ -79,18 +79,18 @@ def tensors_of(state: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def copy_state(state: State) -> dict[str, Any]:
-    """A copy of a state with tensors of its own."""
+    """Copy a state with all its tensors."""
     return {name: _copy(value) for name, value in state.items()}
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Moments, by parameter, and learning rates of an Adam, as a state."""
+    """State of an Adam optimizer: moments by parameter, and learning rates."""
     moments = {str(index): dict(part) for index, part in optimizer.state_dict()["state"].items()}
     return {"moments": moments, "rates": [group["lr"] for group in optimizer.param_groups]}
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Put back what ``optimizer_state`` gave."""
+    """Restore an ``optimizer_state``."""
     moments = {int(index): _copy(part) for index, part in state["moments"].items()}
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     for group, rate in zip(optimizer.param_groups, state["rates"], strict=True):

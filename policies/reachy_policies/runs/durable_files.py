@@ -1,4 +1,4 @@
-"""Folders and files that a crash leaves whole: the old one or the new one, never a half."""
+"""Atomic writes: after a crash there is the old file or folder or the new one, never a part."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Have the disk keep a file, or a folder's list of files, before anything else happens."""
+    """Flush a file, or a folder's list of files, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -15,11 +15,11 @@ def sync(path: Path) -> None:
 
 
 def replace_folder(path: Path, new: Path) -> None:
-    """Put a folder, whole and on the disk, in the place of another one, if there is one.
+    """Replace a folder atomically by a new one, flushed to disk.
 
     Args:
-        path: where it belongs.
-        new: where it was written, beside it.
+        path: the folder to replace; it may be missing.
+        new: the new folder, beside it.
     """
     old = _aside(path)
     for file in sorted(new.rglob("*")):
@@ -33,7 +33,7 @@ def replace_folder(path: Path, new: Path) -> None:
 
 
 def undo_broken_replacement(path: Path) -> None:
-    """Bring back a folder that a crash caught between its moving aside and the new one's moving in."""
+    """Bring back the old folder if a crash interrupted ``replace_folder``."""
     old = _aside(path)
     if old.is_dir() and not path.exists():
         old.rename(path)

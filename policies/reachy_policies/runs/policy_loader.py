@@ -1,4 +1,4 @@
-"""The one way from a run to its policy: LeRobot's object, a policy of the robot's control loop, or one of many at once.
+"""The one loader of a run's policy: LeRobot's object, a policy for the control loop, or one for many environments.
 
 Try it: reachy-kit eval runs/look_at --task look_at
 """
@@ -22,7 +22,7 @@ from reachy_policies.runs.saved_run import Run
 
 
 def load_policy(run: Run) -> tuple[PreTrainedPolicy, Processors]:
-    """A run's policy of any kind, and its processors.
+    """Load a run's policy of any kind, and its processors.
 
     Raises:
         RefusedError: its files are missing or damaged.
@@ -31,7 +31,7 @@ def load_policy(run: Run) -> tuple[PreTrainedPolicy, Processors]:
 
 
 def load_chunk_policy(run: Run) -> ReachyChunkPolicy:
-    """A run's chunk policy.
+    """Load a run's chunk policy.
 
     Raises:
         RefusedError: it is a policy of another kind, or its files are missing or damaged.
@@ -47,7 +47,7 @@ def load_chunk_policy(run: Run) -> ReachyChunkPolicy:
 
 
 def single_policy(run: Run) -> Policy:
-    """A run's policy for the robot's control loop; the chunk policy with the history and queue of a bundle.
+    """Load a run's policy for the control loop; a chunk policy gets the history and queue of a bundle.
 
     Raises:
         RefusedError: its files are missing or damaged.
@@ -69,7 +69,7 @@ def single_policy(run: Run) -> Policy:
 
 
 def batch_policy(run: Run) -> BatchPolicy:
-    """A run's policy for many environments at once.
+    """Load a run's policy for many environments at once.
 
     Raises:
         RefusedError: its files are missing or damaged.
@@ -82,7 +82,7 @@ def batch_policy(run: Run) -> BatchPolicy:
 
 
 def lerobot_batch_policy(run: Run) -> LeRobotBatchPolicy:
-    """A run's policy for many environments at once, acting as LeRobot runs it, whatever its kind.
+    """Load a run's policy of any kind for many environments at once, acting as LeRobot runs it.
 
     Raises:
         RefusedError: its files are missing or damaged.

@@ -1,4 +1,4 @@
-"""What every training keeps on disk, so that after a crash it ends as if nothing had happened.
+"""Record of a training on disk, from which it is resumed exactly after a crash.
 
 ``training/last.safetensors`` is the state from which the same command resumes, ``training/best.safetensors`` the
 weights that did best on held-out episodes.
@@ -22,9 +22,9 @@ class TrainingRecord[Point: Any]:
 
     Args:
         out: folder of the run; None to keep nothing on disk.
-        identity: what makes this training this one, by the names of its settings; a checkpoint of another is refused.
+        identity: identity of this training, by the names of its settings; a checkpoint of another one is refused.
         point: dataclass of an evaluation.
-        merit: of an evaluation; the best one has the largest, and is the earliest of equals.
+        merit: merit of an evaluation; the best has the largest, the earliest among equals.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class TrainingRecord[Point: Any]:
         self._folder = None if out is None else out / TRAINING
         self._identity, self._point, self._merit = _as_json(identity), point, merit
         self.history: list[Point] = []
-        """All evaluations, in their order."""
+        """All evaluations, in order."""
         self.best_weights: Mapping[str, Tensor] = {}
 
     @property
     def best(self) -> Point:
-        """The best of the evaluations."""
+        """Best evaluation."""
         return max(self.history, key=self._merit)
 
     @property
@@ -47,10 +47,10 @@ class TrainingRecord[Point: Any]:
         return None if self._folder is None else self._folder / BEST
 
     def resume(self, load: Callable[[State], None]) -> bool:
-        """Take up an unfinished training of the same identity.
+        """Resume an unfinished training of the same identity.
 
         Args:
-            load: called with what ``save`` was given.
+            load: called with the saved state.
 
         Returns:
             Whether there was one.
@@ -112,8 +112,8 @@ class TrainingRecord[Point: Any]:
 
 def different_settings(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Names of the settings in which two identities differ."""
-    one, two = _as_json(identity), _as_json(other)
-    return sorted(name for name in one | two if one.get(name) != two.get(name))
+    first, second = _as_json(identity), _as_json(other)
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
@@ -122,7 +122,7 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 
 
 def _as_json(value: Any) -> Any:
-    """A value as JSON gives it back."""
+    """Value as JSON returns it."""
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A run's card: how it was trained, from what, and how well it did; for machines and for people."""
+"""A run's card: training, data and results, for programs and for people."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunCard:
-    """Where a run comes from."""
+    """Provenance and results of a run."""
 
     task: str
     policy: str
@@ -15,18 +15,18 @@ class RunCard:
     policy_hz: int
     control_hz: int
     environment_state: tuple[str, ...]
-    """Names of the features it decides on."""
+    """Names of the features that the policy takes."""
     environment_state_units: tuple[str, ...]
     method: str
-    """imitation, ppo, scratch, residual, bc-continue, filtered-bc or dagger."""
+    """Method: imitation, ppo, scratch, residual, bc-continue, filtered-bc or dagger."""
     seed: int
     steps: int
     """Step or iteration whose weights were kept."""
     seconds: float
-    """Wall time of this training."""
+    """Wall time of this training, s."""
     versions: dict[str, str]
     dataset: str = ""
-    """Folder; empty where nothing was imitated."""
+    """Folder of the dataset; empty where nothing was imitated."""
     dataset_sha256: str = ""
     """SHA-256 over the dataset's tables and its layout."""
     episodes: int = 0
@@ -41,15 +41,15 @@ class RunCard:
     start_sha256: str = ""
     """SHA-256 of that run's weights."""
     start_seconds: float = 0.0
-    """Wall time of the trainings before it."""
+    """Wall time of the trainings before it, s."""
     tier: str = ""
     """Simulator's tier of reinforcement learning."""
     variant: str = ""
     env_steps: int = 0
-    """Decisions of all environments together."""
+    """Number of decisions of all environments together."""
     settings: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
-    """Results of the kept weights on the episodes that chose them; the error in the unit of ``error_heading``."""
+    """Results of the kept weights on the episodes that selected them; the error in the unit of ``error_heading``."""
     error_heading: str = ""
     """Name and unit of the task's error."""
 
@@ -60,16 +60,16 @@ class RunCard:
 
     @property
     def total_seconds(self) -> float:
-        """Wall time of this training and of those it builds on."""
+        """Wall time of this training and of those that it builds on, s."""
         return self.start_seconds + self.seconds
 
     def provenance(self) -> dict[str, Any]:
-        """What a bundle keeps of it: names and hashes, not the folders of the computer that trained."""
+        """Provenance for a bundle: names and hashes, without folders of the training computer."""
         names = {"dataset": self.dataset_path.name, "start": Path(self.start).name}
         return {**asdict(self), **names}
 
     def markdown(self) -> str:
-        """The policy card for people, as the Hub shows it."""
+        """Policy card for people, as the Hub shows it."""
         rows = [
             ("task", self.task),
             ("method", self.method),
@@ -91,7 +91,7 @@ class RunCard:
             "---\nlibrary_name: lerobot\ntags: [robotics, reachy-mini, reachy_kit]\n---\n\n"
             f"# {self.task}, by {self.method}\n\n"
             f"| | |\n|---|---|\n{table}\n\n"
-            "These results are from the episodes that chose the weights, and too good therefore. Evaluate on others:\n"
+            "These results are from the episodes that selected the weights, so they are too good. Evaluate on others:\n"
             f"`reachy-kit eval RUN --task {self.task} --episodes 200`.\n\n"
             "Trained for a Reachy Mini under reachy_kit's limiter. It does not know of people and must not run without "
             "the limiter.\n"

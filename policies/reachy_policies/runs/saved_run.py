@@ -1,4 +1,4 @@
-"""A run on disk: opened, and written whole or not at all. ``layout`` says which files it has."""
+"""A run on disk: opening, and atomic saving. ``run_files`` lists its files."""
 
 import hashlib
 import json
@@ -33,19 +33,19 @@ class Run:
     card: RunCard
 
     def examples(self) -> Windows:
-        """A few observations from its training.
+        """Observations from its training, at most ``_KEPT_EXAMPLES``.
 
         Raises:
             RefusedError: the file is missing or damaged.
         """
         try:
             return Windows(**load_file(self.path / EXAMPLES))
-        except Exception as error:  # safetensors raises its own
+        except Exception as error:  # safetensors raises an exception of its own
             raise RefusedError(f"{self.path / EXAMPLES} cannot be read ({error}). Train the run again") from error
 
 
 def open_run(path: Path) -> Run:
-    """A run that was saved here.
+    """Open a saved run.
 
     Raises:
         WrongUseError: the folder is not a run.
@@ -72,15 +72,15 @@ def save_run(
     folders: Mapping[str, Path] = MappingProxyType({}),
     processors: Processors | None = None,
 ) -> Run:
-    """Write a run whole or not at all; one that is already there is replaced only by a whole one.
+    """Write a run completely or not at all; an existing run is replaced only by a complete one.
 
     Args:
-        path: its folder.
+        path: folder of the run.
         policy: the trained policy.
-        card: where it comes from.
+        card: its provenance and results.
         examples: observations by which an exported graph is compared with it; some of them are kept.
-        files: what else lies in the folder, by name.
-        folders: to be copied into it, by name.
+        files: further files of the folder, by name.
+        folders: folders to copy into it, by name.
         processors: before and after a policy of LeRobot's; the chunk policy's own if not given.
 
     Raises:

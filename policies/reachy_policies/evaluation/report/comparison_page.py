@@ -53,7 +53,7 @@ def comparison_page(report: ComparisonReport) -> Page:
             )
         ]),
         Section("Worst episodes", _films(report)),
-        Section("Where this comes from", _provenance(report), folded=True),
+        Section("Provenance", _provenance(report), folded=True),
     ]  # fmt: skip
     return Page(f"{report.task}, {' against '.join(names)}", f"“{report.instruction}”", sections)
 

@@ -1,4 +1,4 @@
-"""Report of the demo: what the robot learned, how well it does it, and what its camera saw."""
+"""Report of the demo: learning curves, evaluations, and frames of the head camera."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,11 @@ class DemoReport:
     instruction: str
     """The task in words."""
     runs: "list[Run]"
-    """An imitation, and the reinforcement learning that continued from it."""
+    """Runs: an imitation, and the reinforcement learning that continued from it."""
     evaluations: list[Evaluation]
-    """A row each; images show the first episode of the last one."""
+    """Evaluations, a row each; images show the first episode of the last one."""
     differences: list[str]
-    """Daemon against simulator, a line each."""
+    """Lines that compare daemon and simulator."""
     portraits: list[Image]
     """The robot at the first and the last instant of that episode; empty where rendering is not possible."""
     tolerance: float
@@ -49,7 +49,7 @@ class DemoReport:
     portrait_path: Path
     """PNG file for both portraits side by side."""
     seconds: float
-    """Wall time of the whole demo so far."""
+    """Wall time of the whole demo so far, s."""
 
 
 def write_demo_report(path: Path, report: DemoReport) -> None:
@@ -71,7 +71,7 @@ def demo_page(report: DemoReport) -> Page:
     error = report.evaluations[0].error
     sections = [
         Section("", _overview(report)),
-        Section("How well it does", _results(report)),
+        Section("Evaluation", _results(report)),
         Section(f"{error.name.capitalize()} over time", [
             plot(
                 error_over_time_plot(report.evaluations, report.tolerance),
@@ -79,8 +79,8 @@ def demo_page(report: DemoReport) -> Page:
             )
         ]),
         *_camera(report.evaluations[-1]),
-        Section("How it learned", _curves(report)),
-        Section("Where this comes from", [Text(_provenance(report))], folded=True),
+        Section("Learning curves", _curves(report)),
+        Section("Provenance", [Text(_provenance(report))], folded=True),
     ]  # fmt: skip
     return Page("what the robot learned", f"“{report.instruction}”", sections)
 
@@ -132,11 +132,11 @@ def _camera(evaluation: Evaluation) -> list[Section]:
         "Frames of the head camera during one episode. The policy never sees them: OpenCV finds the ball, and the "
         "policy decides on its bearing."
     )
-    return [Section("What the robot saw", [Gallery(media, columns=FRAMES), Text(words)])]
+    return [Section("Frames of the head camera", [Gallery(media, columns=FRAMES), Text(words)])]
 
 
 def _frames(evaluation: Evaluation) -> list[tuple[float, Image]]:
-    """A few camera frames, evenly over the first episode, with the time since its start in s."""
+    """Select camera frames evenly over the first episode, with the time since its start, s."""
     steps = [step for step in evaluation.first_episode if CAMERA in step.observation.images]
     if not steps:
         return []

@@ -50,7 +50,7 @@ class Media:
 
     @property
     def is_film(self) -> bool:
-        """Whether it is played and not only shown."""
+        """Whether it is a film."""
         return self.mime.startswith("video/")
 
     @property
@@ -91,10 +91,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A report."""
+    """A report of sections."""
 
     title: str
-    """Of the window."""
+    """Title of the window."""
     heading: str
     sections: Sequence[Section]
 

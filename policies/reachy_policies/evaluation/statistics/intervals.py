@@ -1,6 +1,6 @@
 """Intervals over episodes, for success rates and for their paired differences.
 
-They are about one trained policy; a claim about a way of training needs several seeds (training_seeds.py).
+These intervals are about one trained policy; a claim about a method needs several seeds (training_seeds.py).
 """
 
 from collections.abc import Sequence

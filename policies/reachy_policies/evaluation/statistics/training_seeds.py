@@ -1,6 +1,6 @@
 """Statistics over training seeds: claims about a way of training, not about one trained policy.
 
-They hold for the evaluated episodes; other episodes are other conditions.
+The claims hold for the evaluated episodes.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The compact chunk policy's network: two layers that plan offsets from the measured pose.
 
-Absolute outputs learned nothing by exploration in a prototype and imitated worse (42 % against 57 %), so the network
+In a prototype, absolute outputs did not learn by reinforcement and imitated worse (42 % against 57 %), so the network
 predicts where to go *relative to where the robot is*, and adds the pose itself.
 """
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 
 TINY = 5e-3
-"""Floor of a standard deviation, in m, rad or s: what hardly varies in the demonstrations must not blow up later."""
+"""Floor of a standard deviation, m, rad or s: inputs that hardly vary would otherwise be amplified."""
 
 
 class ChunkNetwork(nn.Module):
     """Observations → Gaussian over a chunk of absolute actions; normalisation inside, so that it exports as one graph.
 
     Args:
-        config: sizes.
+        config: sizes of the network.
         action_dim: A, also the size of the state.
         env_dim: K, features of ``environment_state``.
     """
@@ -65,7 +65,7 @@ class ChunkNetwork(nn.Module):
         return torch.cat([observed[:, -1], changes, last_action - state[:, -1]], dim=-1)
 
     def fit_normalisation(self, state: Tensor, environment_state: Tensor, last_action: Tensor, action: Tensor) -> None:
-        """Take means and deviations from the whole training set; shapes as in ``features``, action (B, chunk, A)."""
+        """Compute means and deviations over the whole training set; shapes as in ``features``, action (B, chunk, A)."""
         features = self.features(state, environment_state, last_action)
         offsets = action - state[:, -1:]
         self.input_mean.copy_(features.mean(0))
@@ -78,7 +78,7 @@ class ChunkNetwork(nn.Module):
         return (self.features(state, environment_state, last_action) - self.input_mean) / self.input_std
 
     def plan(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """(B, chunk, A) the mean chunk of absolute actions."""
+        """Mean chunk (B, chunk, A) of absolute actions."""
         mean, _ = self.gaussian(state, environment_state, last_action)
         return self._from_pose(state[:, -1:], mean)
 
@@ -87,7 +87,7 @@ class ChunkNetwork(nn.Module):
         return self._from_pose(pose[:, None], self.body(inputs).unflatten(-1, (self.chunk_size, self.action_dim)))
 
     def inputs_from(self, normalised: Tensor) -> Tensor:
-        """The body's inputs; here the normalised features themselves."""
+        """Inputs of the body; here the normalised features themselves."""
         return normalised
 
     def auxiliary_feature_loss(self, inputs: Tensor, environment_state: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 
-"""(9,) the action in force at the observation: positions alone are not Markov under delay and rate limits."""
+"""Key of the (9,) action in force at the observation: positions alone are not Markov under delay and rate limits."""
 
 
 @PreTrainedConfig.register_subclass("reachy_chunk")
@@ -22,13 +22,13 @@ class ReachyChunkConfig(PreTrainedConfig):
     """
 
     n_obs_steps: int = 4
-    """Observations the policy takes: the latest and those before it."""
+    """Number of observations that the policy takes: the latest and those before it."""
     chunk_size: int = 8
-    """Actions it plans."""
+    """Number of actions that it plans."""
     n_action_steps: int = 2
-    """Actions it carries out before it plans again."""
+    """Number of actions that it carries out before it plans again."""
     temporal_ensemble_coeff: float | None = None
-    """Average what the overlapping plans want at a step, with ACT's weights (``TemporalEnsembler``). A plan is made at
+    """Average the overlapping plans at each step, with ACT's weights (``TemporalEnsembler``). A plan is made at
     every step, so ``n_action_steps`` must be 1."""
     hidden: int = 128
     """Width of the two hidden layers. With 256 the imitation of hard ``track`` alone succeeds a little more often, and
@@ -39,7 +39,7 @@ class ReachyChunkConfig(PreTrainedConfig):
     Measured on ``look_at`` with 20 demonstrations, 2 seeds × 30 episodes: 100 % with it, 88 % without; with twice the
     actuation delay 100 % and 78 %."""
     auxiliary_features: int = 0
-    """Features that the image encoder of a policy on images learns to predict beside the plan."""
+    """Number of features that the image encoder of a vision policy learns to predict besides the plan."""
     min_log_std: float = -4.0
     """Floor of the Gaussian's spread, in standard deviations of the demonstrated offsets."""
     lr: float = 1e-3
@@ -64,7 +64,7 @@ class ReachyChunkConfig(PreTrainedConfig):
             )
 
     def validate_features(self) -> None:
-        """The three inputs and the action must be there.
+        """Require the three inputs and the action.
 
         Raises:
             ValueError: one is missing.
@@ -76,12 +76,12 @@ class ReachyChunkConfig(PreTrainedConfig):
 
     @property
     def sensed_key(self) -> str:
-        """LeRobot's name of what it takes besides the pose: perception's features, or the camera's images."""
+        """LeRobot's key of the input besides the pose: perception's features, or the camera's images."""
         return IMAGE if IMAGE in (self.input_features or {}) else OBS_ENV_STATE
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:
-        """Channels, rows and columns of its images; None if it takes features."""
+        """Channels, rows and columns of the images; None if the policy takes features."""
         return tuple(self.input_features[IMAGE].shape) if self.sensed_key == IMAGE else None
 
     def declare_features(self, action_dim: int, env_dim: int, image_shape: tuple[int, ...] | None) -> None:

@@ -9,7 +9,7 @@ _SHARPNESS = 3.0
 
 
 class ImageEncoder(nn.Module):
-    """Finds a few points in images: the middle of each of its maps, and how widely that map is spread.
+    """Finds a few points in images: the mean position of each of its maps, and the map's spread.
 
     Source: spatial soft-argmax, Levine et al. 2016 (arXiv 1504.00702).
 

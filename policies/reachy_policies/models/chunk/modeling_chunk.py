@@ -35,7 +35,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         self.reset()
 
     def get_optim_params(self) -> list[nn.Parameter]:
-        """All parameters: everything learns."""
+        """All parameters; none is frozen."""
         return list(self.parameters())
 
     def reset(self) -> None:
@@ -67,7 +67,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
         return total, {name: _mean_of_real(part, real) for name, part in errors.items()}
 
     def predict_action_chunk(self, batch: dict[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
-        """(B, chunk, A) absolute actions; the mean, unless noise (B, chunk, A) is given."""
+        """Predict (B, chunk, A) absolute actions: the mean, unless noise (B, chunk, A) is given."""
         state, env, last = self._inputs(batch)
         if noise is None:
             noise = state.new_zeros(len(state), self.config.chunk_size, self.network.action_dim)
@@ -76,7 +76,7 @@ class ReachyChunkPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
-        """(B, A) the next action; it plans every ``n_action_steps``. Call it once per step, with (B, …) inputs."""
+        """Return the next action (B, A) and plan every ``n_action_steps``; called once per step, with (B, …) inputs."""
         keys = OBS_STATE, self.config.sensed_key, OBS_LAST_ACTION
         self._history.append(*(batch[key].cpu().numpy() for key in keys))
         if not self._plan:
@@ -96,5 +96,5 @@ class ReachyChunkPolicy(PreTrainedPolicy):
 
 
 def _mean_of_real(values: Tensor, real: Tensor) -> float:
-    """Mean over the values (B, chunk, A) of the steps that are real (B, chunk), not padding."""
+    """Mean of (B, chunk, A) values over the steps that are not padding, a (B, chunk) mask."""
     return float((values * real[..., None]).sum().item() / (real.sum().item() * values.shape[-1]))

@@ -8,9 +8,9 @@ from reachy_policies.models.chunk.configuration_chunk import ReachyChunkConfig
 from reachy_policies.models.chunk.image_encoder import ImageEncoder
 
 IMAGE_STEPS = 2
-"""Images of a window that it takes, the earliest and the latest: where things are, and how that changed."""
+"""Number of images of a window, the earliest and the latest: positions of things, and how they changed."""
 _SCALES = 3.0, 20.0
-"""Bring places (halves of the image) and their changes in a window to about unit variance: a ball that crosses the
+"""Factors that bring places (halves of the image) and their changes to about unit variance: a ball that crosses the
 image in a second moves by a twentieth in 120 ms."""
 
 
@@ -38,7 +38,7 @@ class VisionChunkNetwork(ChunkNetwork):
         self.register_buffer("feature_std", torch.ones(env_dim))
 
     def fit_auxiliary_features(self, environment_state: Tensor) -> None:
-        """Take means and deviations of the features, (N, K)."""
+        """Compute means and deviations of the features, (N, K)."""
         self.feature_mean.copy_(environment_state.mean(0))
         self.feature_std.copy_(environment_state.std(0).clamp_min(TINY))
 
@@ -55,16 +55,16 @@ class VisionChunkNetwork(ChunkNetwork):
         return loss
 
     def features(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """The parent's, of poses alone."""
+        """Features of the poses alone, as in ``ChunkNetwork``."""
         return super().features(state, state[..., :0], last_action)
 
     def normalised(self, state: Tensor, environment_state: Tensor, last_action: Tensor) -> Tensor:
-        """(B, numbers + pixels): normalised poses, and images as they are, for the encoder learns."""
+        """Normalised poses, and images as they are because the encoder learns: (B, numbers + pixels)."""
         numbers = super().normalised(state, environment_state, last_action)
         return torch.cat([numbers, environment_state.flatten(1).float()], dim=-1)
 
     def inputs_from(self, normalised: Tensor) -> Tensor:
-        """The body's inputs: pose and places, then how both changed."""
+        """Inputs of the body: pose and places, then the changes of both."""
         numbers, images = normalised.split([self.numbers, normalised.shape[-1] - self.numbers], dim=-1)
         encoder = self.image_encoder
         points = encoder(images.reshape(-1, *encoder.shape)).unflatten(0, (-1, IMAGE_STEPS))

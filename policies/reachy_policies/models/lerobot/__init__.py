@@ -1,4 +1,4 @@
-"""LeRobot's own policies, through its public calls; nothing else here knows their insides.
+"""LeRobot's own policies, through its public calls; only this package depends on their internals.
 
 Try it: reachy-kit train imitation --policy act --dataset data/look_at --out runs/look_at_act
 """

@@ -1,4 +1,4 @@
-"""Any LeRobot policy, ours included, that acts: for N environments at once, or for one robot in its control loop."""
+"""Inference of any LeRobot policy, ours included: for N environments at once, or for one robot in its loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from reachy_policies.data.image_tensors import resize_images
 from reachy_policies.models.pretrained import Processors
 
 NAMES = {"agent_pos": OBS_STATE, "environment_state": OBS_ENV_STATE, "last_action": OBS_LAST_ACTION, "pixels": IMAGE}
-"""The environments' names → LeRobot's."""
+"""Keys of the environments → LeRobot's keys."""
 _HINTS = {"pixels": ": open the robot with its camera", "environment_state": "; it needs perception"}
 
 

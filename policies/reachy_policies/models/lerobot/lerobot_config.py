@@ -1,4 +1,4 @@
-"""LeRobot's kinds of policies, our defaults for them, and how settings reach them."""
+"""Configurations of LeRobot's policies: our defaults, and settings by name."""
 
 import dataclasses
 import typing
@@ -40,9 +40,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Where ours differ: sizes for two cores, and plans short enough to answer a moving target."""
+"""Our defaults where they differ: sizes for two cores, and plans short enough to follow a moving target."""
 OBS_TYPES = ("state", "pixels", "pixels_state")
-"""As the environments call them: perception's features, the camera's image, or both; the pose is always an input."""
+"""Kinds of observations: perception's features, the camera's image, or both; the pose is always an input."""
 
 
 def policy_config_class(kind: str) -> type[PreTrainedConfig]:
@@ -70,7 +70,7 @@ def read_policy_config(kind: str, settings: dict[str, Any]) -> PreTrainedConfig:
     for name in [name for name in names if name in settings]:
         try:
             chosen[name] = draccus.decode(types[name], settings.pop(name))
-        except Exception as error:  # draccus raises its own, and whatever a type's constructor raises
+        except Exception as error:  # draccus raises exceptions of its own and those of a type's constructor
             raise WrongUseError(f"--set {name} does not fit: {error}") from error
     # No weights from the network: an offline robot could not load the policy either.
     local = {"pretrained_backbone_weights": None, "push_to_hub": False, "device": _device()}
@@ -97,7 +97,7 @@ def set_features(policy: PreTrainedConfig, obs_type: str, layout: DatasetLayout,
     """Set the input and output features. The last action is left out: LeRobot's policies have no input for it.
 
     Args:
-        policy: to be completed.
+        policy: the configuration to complete.
         obs_type: one of ``OBS_TYPES``.
         layout: of the dataset.
         image_height: px; 0 keeps the images as recorded.

@@ -20,11 +20,11 @@ class ReachyResidualConfig(PreTrainedConfig):
     """
 
     n_obs_steps: int = 4
-    """Observations the correction takes: the latest and those before it."""
+    """Number of observations that the correction takes: the latest and those before it."""
     hidden: int = 128
     """Width of the two hidden layers."""
     alpha: float = 0.15
-    """rad, the largest correction of an angle; of a position a tenth of it, in m."""
+    """Largest correction of an angle, rad; of a position a tenth of it, in m."""
     axes: list[str] = field(default_factory=lambda: ["head_pitch.pos", "head_yaw.pos"])
     """Names of the axes that are corrected; the others keep the base's action."""
     push_to_hub: bool = False
@@ -46,7 +46,7 @@ class ReachyResidualConfig(PreTrainedConfig):
             raise ValueError(f"axes: {', '.join(unknown) or 'none'} given; there are {', '.join(ACTION_NAMES)}")
 
     def validate_features(self) -> None:
-        """The three inputs and the action must be there.
+        """Require the three inputs and the action.
 
         Raises:
             ValueError: one is missing.
@@ -63,7 +63,7 @@ class ReachyResidualConfig(PreTrainedConfig):
 
     @property
     def action_delta_indices(self) -> list[int]:
-        """Now alone: one action at a time."""
+        """Steps of the actions relative to now: one action at a time."""
         return [0]
 
     @property
@@ -72,7 +72,7 @@ class ReachyResidualConfig(PreTrainedConfig):
         return None
 
     def get_optimizer_preset(self) -> AdamWConfig:
-        """AdamW, because LeRobot asks for a preset; training in the simulator has its own optimizer."""
+        """AdamW, because LeRobot requires a preset; training in the simulator has its own optimizer."""
         return AdamWConfig()
 
     def get_scheduler_preset(self) -> None:

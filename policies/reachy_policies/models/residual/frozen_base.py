@@ -25,7 +25,7 @@ class FrozenBase:
         processors: before and after it.
 
     Raises:
-        RefusedError: it needs what a residual does not observe.
+        RefusedError: the policy needs inputs that a residual does not observe.
     """
 
     def __init__(self, policy: PreTrainedPolicy, processors: Processors) -> None:
@@ -40,7 +40,7 @@ class FrozenBase:
 
     @classmethod
     def load(cls, folder: Path) -> "FrozenBase":
-        """From a ``pretrained_model`` folder.
+        """Load a ``pretrained_model`` folder.
 
         Raises:
             RefusedError: it is damaged, or not a policy of LeRobot's.
@@ -48,7 +48,7 @@ class FrozenBase:
         return cls(*load_pretrained(folder))
 
     def save(self, folder: Path) -> None:
-        """As a ``pretrained_model`` folder."""
+        """Save as a ``pretrained_model`` folder."""
         save_pretrained(folder, self.policy, (self._before, self._after))
 
     def reset(self) -> None:

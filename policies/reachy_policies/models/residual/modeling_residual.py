@@ -16,15 +16,15 @@ from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.models.residual.residual_network import ResidualNetwork
 
 BASE = "base"
-"""Sub-folder of the policy's folder that holds the base's."""
+"""Name of the sub-folder that holds the base."""
 
 
 class ReachyResidualPolicy(PreTrainedPolicy):
-    """The correction and what it corrects, behind LeRobot's policy interface.
+    """A frozen base and its correction, behind LeRobot's policy interface.
 
     Args:
-        config: of the correction.
-        base: what it corrects.
+        config: configuration of the correction.
+        base: the policy that is corrected.
     """
 
     config_class = ReachyResidualConfig
@@ -42,7 +42,7 @@ class ReachyResidualPolicy(PreTrainedPolicy):
     def from_pretrained(
         cls, pretrained_name_or_path: str | Path, *, config: PreTrainedConfig | None = None, **kwargs: Any
     ) -> "ReachyResidualPolicy":
-        """From a folder on this computer, with the base in its sub-folder."""
+        """Load from a folder on this computer, with the base in its sub-folder."""
         folder = Path(pretrained_name_or_path)
         config = config or PreTrainedConfig.from_pretrained(folder, local_files_only=True)
         base = FrozenBase.load(folder / BASE)
@@ -54,7 +54,7 @@ class ReachyResidualPolicy(PreTrainedPolicy):
         self.base.save(save_directory / BASE)
 
     def get_optim_params(self) -> list[nn.Parameter]:
-        """The correction's parameters; the base is frozen."""
+        """Parameters of the correction; the base is frozen."""
         return list(self.network.parameters())
 
     def reset(self) -> None:
@@ -63,11 +63,11 @@ class ReachyResidualPolicy(PreTrainedPolicy):
         self._history = ObservationHistory(self.config.n_obs_steps)
 
     def forward(self, batch: dict[str, Tensor]) -> NoReturn:
-        """Refused: a residual has no loss on datasets."""
+        """Refuse: a residual has no loss on datasets."""
         raise NotImplementedError("a residual learns in the simulator: reachy-kit train rl --method residual")
 
     def predict_action_chunk(self, batch: dict[str, Tensor], **kwargs: Any) -> NoReturn:
-        """Refused: a residual plans one action at a time."""
+        """Refuse: a residual plans one action at a time."""
         raise NotImplementedError("a residual has no chunks; call select_action")
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class ReachyResidualPolicy(PreTrainedPolicy):
         return action
 
     def observe(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Add the latest observation; (B, T, A), (B, T, K) and (B, A) inputs of the network."""
+        """Add the latest observation; returns the network's inputs, (B, T, A), (B, T, K) and (B, A)."""
         keys = OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION
         self._history.append(*(batch[key].cpu().numpy() for key in keys))
         state, env, last = (torch.from_numpy(part).to(batch[OBS_STATE].device) for part in self._history.inputs())

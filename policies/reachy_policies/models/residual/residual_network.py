@@ -8,7 +8,7 @@ from reachy_policies.models.chunk.chunk_network import TINY
 from reachy_policies.models.residual.configuration_residual import ReachyResidualConfig
 
 _METRES = 0.1
-"""m of a position for one rad of ``alpha``."""
+"""Correction of a position for one rad of ``alpha``, m."""
 
 
 class ResidualNetwork(nn.Module):
@@ -67,7 +67,7 @@ class ResidualNetwork(nn.Module):
         return torch.cat([observed[:, -1], changes, last_action - pose, base_action - pose], dim=-1)
 
     def fit_normalisation(self, features: Tensor) -> None:
-        """Take means and deviations from (B, ·) ``features``."""
+        """Compute means and deviations over (B, ·) ``features``."""
         self.input_mean.copy_(features.mean(0))
         self.input_std.copy_(features.std(0).clamp_min(TINY))
 
@@ -76,7 +76,7 @@ class ResidualNetwork(nn.Module):
         return (features - self.input_mean) / self.input_std
 
     def correction(self, normalised: Tensor) -> Tensor:
-        """(B, ·) → (B, axes) in [−1, 1], shares of the reach."""
+        """Correction from (B, ·) normalised features: (B, axes) in [−1, 1], shares of the reach."""
         return torch.tanh(self.body(normalised))
 
     def corrected(self, base_action: Tensor, correction: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Imitation of more of the expert, or of successes: what reinforcement learning is compared with."""
+"""Further imitation of the expert, or of the policy's own successes, as a baseline of reinforcement learning."""

@@ -1,4 +1,4 @@
-"""Improvement by imitation alone: of more of the expert, or of the policy's own successes.
+"""Improvement by imitation alone: of further episodes of the expert, or of the policy's own successes.
 
 Reinforcement learning is compared with them: ``bc-continue`` learns from states that the expert gets into (off-policy),
 ``filtered-bc`` from the policy's own episodes that succeeded (on-policy).
@@ -33,15 +33,15 @@ _IDLE = 0.01
 
 
 class BCLearner:
-    """More imitation from a chunk policy.
+    """Further imitation, starting from a chunk policy.
 
     Args:
-        start: where it begins.
+        start: the policy to start from.
         curriculum: environments to act in.
-        expert: to be imitated, by the first seed of its episodes; None to imitate the policy's own successes, found by
-            varying its plans along ``axes``.
+        expert: makes the expert to imitate, from the first seed of its episodes; None imitates the policy's own
+            successes, found with noise on its plans along ``axes``.
         axes: indices of the axes that explore.
-        config: how much.
+        config: settings.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class BCLearner:
         return self._steps
 
     def train_iteration(self, iteration: int) -> dict[str, float]:
-        """Whole episodes in all environments; then as many updates as PPO would have made of them."""
+        """Collect whole episodes in all environments, then make as many updates as PPO would."""
         config, envs = self._config, self._curriculum.at(iteration)
         seeds = iteration_seeds(config.seed, iteration, envs.num_envs).start
         actor = self._expert(seeds) if self._expert else _NoisyPolicy(self._policy, self._basis, config.sigma)
@@ -99,7 +99,7 @@ class BCLearner:
         return float(np.mean(losses))
 
     def eval_policy(self) -> BatchPolicy:
-        """The mean plan."""
+        """The policy without noise, which carries out the mean plan."""
         return BatchChunkPolicy(self._policy.network, self._policy.config)
 
     def policy(self) -> ReachyChunkPolicy:
@@ -109,7 +109,7 @@ class BCLearner:
         return policy
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, Adam's moments and rate, the episodes kept, and the decisions."""
+        """Weights, Adam's moments and learning rate, stored episodes, and the number of decisions."""
         return {
             "policy": self._policy.state_dict(),
             "optimizer": optimizer_state(self._optimizer),
@@ -118,7 +118,7 @@ class BCLearner:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Return to a checkpoint."""
+        """Restore a checkpoint."""
         self._policy.load_state_dict(state["policy"])
         load_optimizer_state(self._optimizer, state["optimizer"])
         kept = (state["kept"][str(index)] for index in range(len(state["kept"])))
@@ -126,12 +126,12 @@ class BCLearner:
         self._steps = state["env_steps"]
 
     def halve_learning_rates(self) -> None:
-        """Halve the rate."""
+        """Halve the learning rate."""
         self._optimizer.param_groups[0]["lr"] /= 2
 
 
 class _NoisyPolicy:
-    """A ``BatchPolicy``: a chunk policy whose plans are varied smoothly."""
+    """A ``BatchPolicy``: a chunk policy with smooth noise on its plans."""
 
     def __init__(self, policy: ReachyChunkPolicy, basis: ChunkNoiseBasis, sigma: float) -> None:
         self._inner = BatchChunkPolicy(policy.network, policy.config)
@@ -143,7 +143,7 @@ class _NoisyPolicy:
         self._decisions = 0
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """(N, 9) the planned action, varied."""
+        """The planned action with noise, (N, 9)."""
         step = self._decisions % self._n_action_steps
         if step == 0:
             noise = torch.randn(len(observation["agent_pos"]), self._basis.size)
@@ -155,14 +155,14 @@ class _NoisyPolicy:
 def collect(
     envs: Envs, actor: BatchPolicy, seeds: int | Sequence[int], config: ReachyChunkConfig, *, skip_idle: bool
 ) -> tuple[Windows, npt.NDArray[np.bool_], int]:
-    """One episode in each environment, as training examples.
+    """Collect one episode in each environment, as training examples.
 
     Args:
         envs: N, without autoreset.
-        actor: acts in them.
+        actor: the policy that acts.
         seeds: as in ``transitions``.
-        config: of the policy that learns; gives the examples their history and chunk.
-        skip_idle: leave out decisions before the first movement, while the target is visible.
+        config: configuration of the learning policy, which defines the examples' history and chunk.
+        skip_idle: leave out decisions before the first movement while the target is visible.
 
     Returns:
         (S·N, …) windows, decision by decision; (N,) whether the episode succeeded; S.
@@ -192,7 +192,7 @@ def collect(
 
 
 def _of_episodes(windows: Windows, environments: npt.NDArray[np.int64], decisions: int) -> Windows:
-    """The windows of some environments, of an unskipped collection."""
+    """Windows of the given environments, from a collection without skipped decisions."""
     count = len(windows.state) // decisions
     rows = (torch.arange(decisions)[:, None] * count + torch.from_numpy(environments)).flatten()
     return windows.select(rows)

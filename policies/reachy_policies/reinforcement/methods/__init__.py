@@ -1,1 +1,1 @@
-"""The command's methods: from a start and a method's name to a run on disk."""
+"""The methods of ``train rl``: from an initial policy and a method's name to a run on disk."""

@@ -39,7 +39,7 @@ from reachy_policies.runs.saved_run import Run, save_run, versions, weights_dige
 
 
 def config_class(method: str) -> type[ReinforceConfig]:
-    """The kind of configuration that a method has."""
+    """Class of a method's configuration."""
     return ResidualConfig if method == "residual" else ReinforceConfig
 
 
@@ -54,9 +54,9 @@ def reinforce(
 
     Args:
         out: folder of the run.
-        spec: what is to be learned.
-        config: how.
-        sim: gives environments and experts.
+        spec: task, variant, method and start.
+        config: settings of the method.
+        sim: makes environments and experts.
         on_iteration: called after every iteration, with its evaluation where there was one.
 
     Raises:
@@ -126,7 +126,7 @@ def _make_learner(
 
 
 def make_curriculum(spec: ReinforceSpec, config: ReinforceConfig, make: Callable[[str, str, int], Envs]) -> Curriculum:
-    """As many iterations in each variant, one after another; with the tier ``both`` the last iterations in physics."""
+    """Divide the iterations equally among the variants; with the tier ``both`` the last ones are in physics."""
     tier = "kinematic" if spec.tier == "both" else spec.tier
     kinds = [make(tier, variant, config.num_envs) for variant in spec.variants]
     later = [(1 + index * config.iterations // len(kinds), envs) for index, envs in enumerate(kinds)][1:]
@@ -136,7 +136,7 @@ def make_curriculum(spec: ReinforceSpec, config: ReinforceConfig, make: Callable
 
 
 def _final_card(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None, result: ReinforceResult) -> RunCard:
-    """Card of the best weights, with what the whole training took."""
+    """Card of the best weights, with the duration of the whole training."""
     card = _card(spec, config, start, result.best, result.policy.name)
     last = result.history[-1]
     numbers = {**card.result, "rollbacks": result.rollbacks}

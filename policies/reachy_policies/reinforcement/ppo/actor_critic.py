@@ -15,21 +15,21 @@ _LOG_2PI = 1.8378770664093453
 
 
 class PolicyInputs(NamedTuple):
-    """B windows as the networks take them."""
+    """Inputs of the networks for B windows."""
 
     inputs: Tensor
-    """(B, inputs) normalised."""
+    """(B, inputs) normalised inputs of the actor."""
     pose: Tensor
-    """(B, A) the latest."""
+    """(B, A) latest pose."""
     last_action: Tensor
-    """(B, A) the action in force."""
+    """(B, A) action in force."""
     privileged: Tensor | None
     """(B, M) the critic's inputs where the actor takes images: the features in their place. None: the same."""
     features: Tensor | None
-    """(B, K) the latest features, which an actor that takes images learns to predict beside the plan."""
+    """(B, K) latest features, which an actor that takes images learns to predict besides the plan."""
 
     def select(self, rows: Tensor) -> "PolicyInputs":
-        """Some of the windows."""
+        """Windows at the given rows."""
         return PolicyInputs(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
@@ -40,12 +40,12 @@ class ChunkActorCritic(BasePolicy):
         observation_space: of ``ChunkedEnvs``.
         action_space: of ``ChunkedEnvs``.
         lr_schedule: stable-baselines3's; the rates come from the configuration.
-        actor: learns.
-        prior: the imitation it came from, frozen.
+        actor: the network that learns.
+        prior: the imitation from which it started, frozen.
         basis: directions along which it explores.
         n_obs_steps: T.
         privileged: normalises the features for the critic of an actor that takes images; None where both take the same.
-        config: rates and spreads.
+        config: learning rates and spreads.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class ChunkActorCritic(BasePolicy):
 
     @property
     def sigma(self) -> Tensor:
-        """(L,) rad, within its bounds."""
+        """Spread of the latent, (L,) rad, within its bounds."""
         return self.log_sigma.exp().clamp(self._config.sigma_low, self._config.sigma_high)
 
     def policy_inputs(self, flat: Tensor) -> PolicyInputs:
-        """Inputs that actor, prior and critic share, of (B, width) rows: their normalisation is the start's."""
+        """Inputs that actor, prior and critic share, from (B, width) rows; they all use the prior's normalisation."""
         steps, actions = self._n_obs_steps, self.actor.action_dim
         privileged = latest = None
         if self.privileged is not None:
@@ -98,11 +98,11 @@ class ChunkActorCritic(BasePolicy):
         return PolicyInputs(self.actor.normalised(state, sensed, last), state[:, -1], last, privileged, latest)
 
     def plan(self, windows: PolicyInputs) -> Tensor:
-        """(B, C, A) the mean plan, absolute targets."""
+        """Mean plan, (B, C, A) absolute targets."""
         return self.actor.plan_from(self.actor.inputs_from(windows.inputs), windows.pose)
 
     def values(self, windows: PolicyInputs) -> Tensor:
-        """(B,) expected discounted rewards from here on."""
+        """Values, (B,) expected discounted rewards."""
         value: Tensor = self.critic(windows.inputs if windows.privileged is None else windows.privileged).squeeze(-1)
         return value
 
@@ -112,7 +112,7 @@ class ChunkActorCritic(BasePolicy):
         return inputs.new_zeros(()) if features is None else self.actor.auxiliary_feature_loss(inputs, features)
 
     def predict_values(self, obs: Tensor) -> Tensor:
-        """(B, 1) ``values``, as stable-baselines3 asks for them."""
+        """``values`` as stable-baselines3 expects them, (B, 1)."""
         return self.values(self.policy_inputs(obs)).unsqueeze(-1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,11 +130,11 @@ class ChunkActorCritic(BasePolicy):
 
 
 def log_probability(noise: Tensor, sigma: Tensor) -> Tensor:
-    """(B,) of (B, L) standard normal numbers that were scaled by (L,)."""
+    """Log-probability (B,) of (B, L) standard normal numbers that were scaled by (L,)."""
     return -(0.5 * noise.square() + sigma.log() + 0.5 * _LOG_2PI).sum(-1)
 
 
 def kl_divergence(mean: Tensor, sigma: Tensor, other_mean: Tensor, other_sigma: Tensor) -> Tensor:
-    """(B,) KL from one diagonal Gaussian to another; (B, L) means, (L,) spreads."""
+    """KL divergence (B,) from one diagonal Gaussian to another, of (B, L) means and (L,) spreads."""
     ratio = sigma / other_sigma
     return (0.5 * (ratio.square() + ((mean - other_mean) / other_sigma).square() - 1) - ratio.log()).sum(-1)

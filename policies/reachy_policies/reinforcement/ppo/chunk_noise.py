@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class ChunkNoiseBasis:
-    """The directions of a chunk along which it is varied, orthogonal to each other.
+    """Orthogonal directions of a chunk along which noise is added.
 
     Args:
         chunk: C, decisions in a plan.
@@ -30,14 +30,14 @@ class ChunkNoiseBasis:
         self._onto = (self._basis / self._basis.square().sum(1, keepdim=True)).T.contiguous()
 
     def latent(self, chunk: Tensor) -> Tensor:
-        """(B, C, A) rad and m → (B, L) its components along the directions."""
+        """Components (B, L) of (B, C, A) chunks, rad and m, along the directions."""
         return chunk.flatten(1) @ self._onto
 
     def variation(self, latent: Tensor) -> Tensor:
-        """(B, L) components → (B, C, A) the variation that they make."""
+        """Variation (B, C, A) that (B, L) components describe."""
         variation: Tensor = (latent @ self._basis).unflatten(1, self._shape)
         return variation
 
     def residue(self, chunk: Tensor) -> Tensor:
-        """(B, C, A) the part of a chunk that does not vary: it is orthogonal to all directions."""
+        """Part (B, C, A) of a chunk that does not vary: it is orthogonal to all directions."""
         return chunk - self.variation(self.latent(chunk))

@@ -1,4 +1,4 @@
-"""The batched environments as stable-baselines3 wants them, a chunk of decisions at a time.
+"""The batched environments behind stable-baselines3's interface, a chunk of decisions at a time.
 
 Each iteration begins with fresh episodes whose seeds follow from the run's seed and the iteration: its number is all
 that an environment must remember from one iteration to the next.
@@ -22,22 +22,22 @@ from reachy_policies.rollouts.network_inputs import Observations, batch_inputs, 
 
 type Floats = npt.NDArray[np.float32]
 _FAR = 1e3
-"""rad and m: not a real bound, but stable-baselines3 needs a finite one. The limiter bounds what is carried out."""
+"""Bound of the action space, rad and m. stable-baselines3 needs a finite one; the limiter sets the real bounds."""
 
 
 class BatchedVecEnv(VecEnv):
-    """What stable-baselines3 asks of single environments, answered for a batch that has none."""
+    """stable-baselines3's methods for single environments, for a batch without any."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute, once for each environment."""
+        """Return an attribute, once for each environment."""
         return [getattr(self, attr_name, None)] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refused: environments of one batch share their attributes."""
+        """Refuse: environments of one batch share their attributes."""
         raise NotImplementedError
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refused: a batch has no single environments."""
+        """Refuse: a batch has no single environments."""
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
@@ -53,7 +53,7 @@ class ChunkedEnvs(BatchedVecEnv):
 
     Args:
         curriculum: Gymnasium's vector environments, without autoreset.
-        config: of the policy that acts: its inputs, and C.
+        config: configuration of the acting policy: its inputs, and C.
         latent: L numbers before the chunk in an action.
     """
 
@@ -77,20 +77,20 @@ class ChunkedEnvs(BatchedVecEnv):
         self.steps = 0
         """Decisions of all environments so far."""
         self.mean_reward = 0.0
-        """Per decision, since the last reset."""
+        """Rewards per decision since the last reset."""
 
     @property
     def chunks(self) -> int:
-        """Plans in an episode; the last one is cut short where it does not fit."""
+        """Number of plans in an episode; the last one is cut short where it does not fit."""
         return -(-self._episode_steps // self._chunk)
 
     def begin(self, seed: int, iteration: int) -> None:
-        """Choose the episodes with which the next reset begins."""
+        """Set the seeds of the episodes that the next reset begins."""
         self._envs = self._curriculum.at(iteration)
         self._next = iteration_seeds(seed, iteration, self.num_envs).start
 
     def reset(self) -> Floats:
-        """Fresh episodes; (N, width)."""
+        """Begin new episodes; returns (N, width) observations."""
         observation, _ = self._envs.reset(seed=self._next)
         for history, _ in self._histories:
             history.reset()
@@ -99,11 +99,11 @@ class ChunkedEnvs(BatchedVecEnv):
         return self._flat()
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
-        """Take (N, L + C·A) actions."""
+        """Store (N, L + C·A) actions for ``step_wait``."""
         self._chunks = actions[:, self._latent :].reshape(self.num_envs, self._chunk, self.action_dim)
 
     def step_wait(self) -> tuple[Floats, Floats, npt.NDArray[np.bool_], list[dict[str, Any]]]:
-        """Carry the chunks out."""
+        """Carry out the chunks."""
         rewards = np.zeros(self.num_envs)
         count = min(self._chunk, self._episode_steps - self._done_steps)
         for decision in range(count):
@@ -130,5 +130,5 @@ class ChunkedEnvs(BatchedVecEnv):
         self._curriculum.close()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """None for each: seeds follow from ``begin``."""
+        """Return None for each environment: seeds follow from ``begin``."""
         return [None] * self.num_envs

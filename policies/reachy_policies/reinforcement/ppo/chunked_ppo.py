@@ -31,35 +31,35 @@ class Losses:
     anchor: float
     smooth: float
     kl: float
-    """To the collecting policy, at the end."""
+    """KL divergence to the collecting policy at the end."""
     kl_to_start: float
     """KL[π‖π0] on the policy's own states."""
     kl_from_start: float
     """KL[π0‖π] on the policy's own states."""
     epochs: int
     sigma: float
-    """rad, the mean spread."""
+    """Mean spread, rad."""
 
 
 class _Rollout(NamedTuple):
-    """B collected chunks."""
+    """A rollout of B chunks."""
 
     windows: PolicyInputs
     latent: Tensor
-    """(B, L) as drawn."""
+    """(B, L) latents as drawn."""
     log_probability: Tensor
-    """(B,) of the latent, when it was drawn."""
+    """(B,) log-probabilities of the latents when they were drawn."""
     advantages: Tensor
     """(B,)."""
     returns: Tensor
     """(B,)."""
     start: Tensor
-    """(B, C, A) plans of the imitation."""
+    """(B, C, A) mean plans of the imitation."""
     start_latent: Tensor
-    """(B, L)."""
+    """(B, L) latents of the imitation's plans."""
 
     def select(self, rows: Tensor) -> "_Rollout":
-        """Some of the chunks."""
+        """Chunks at the given rows."""
         windows, *tensors = self
         assert isinstance(windows, PolicyInputs)
         return _Rollout(windows.select(rows), *(tensor[rows] for tensor in tensors))
@@ -69,10 +69,10 @@ class ChunkedPPO(PPO):
     """PPO over chunks.
 
     Args:
-        config: ours; stable-baselines3's arguments follow from it.
+        config: our settings, from which stable-baselines3's arguments follow.
         basis: directions along which chunks are varied.
         env: ``ChunkedEnvs``, maybe inside ``VecNormalize``.
-        arguments: further ones of stable-baselines3's PPO.
+        arguments: further arguments of stable-baselines3's PPO.
     """
 
     policy: ChunkActorCritic
@@ -94,7 +94,7 @@ class ChunkedPPO(PPO):
             )
 
     def learn_from_rollout(self, *, critic_only: bool) -> Losses:
-        """Several epochs over the buffer; what ``train`` is in stable-baselines3."""
+        """Run several epochs over the buffer, as ``train`` does in stable-baselines3."""
         config, rollout = self.reinforce, self._rollout()
         collecting = self._gaussian(rollout)
         start = rollout.start_latent, torch.full_like(collecting[1], config.sigma)
@@ -138,11 +138,11 @@ class ChunkedPPO(PPO):
 
     @torch.no_grad()
     def _gaussian(self, rollout: _Rollout) -> Gaussian:
-        """The policy's distribution of latents as it is now."""
+        """Distribution of latents under the current policy."""
         return self._basis.latent(self.policy.plan(rollout.windows)), self.policy.sigma.clone()
 
     def _update(self, batch: _Rollout, start_sigma: Tensor, sums: dict[str, list[float]], *, critic_only: bool) -> None:
-        """One step of the optimizer; the losses' parts go to ``sums``."""
+        """Make one step of the optimizer; the parts of the loss are added to ``sums``."""
         policy = self.policy
         value_loss = (policy.values(batch.windows) - batch.returns).square().mean()
         loss = 0.5 * value_loss
@@ -176,8 +176,8 @@ class ChunkedPPO(PPO):
 
 
 @torch.no_grad()
-def _mean_divergence(one: Gaussian, other: Gaussian) -> float:
-    return kl_divergence(*one, *other).mean().item()
+def _mean_divergence(first: Gaussian, second: Gaussian) -> float:
+    return kl_divergence(*first, *second).mean().item()
 
 
 def jerk_penalty(plan: Tensor, last_action: Tensor, spread: Tensor) -> Tensor:

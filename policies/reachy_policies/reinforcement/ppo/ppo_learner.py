@@ -24,10 +24,10 @@ class PPOLearner:
     """PPO from a chunk policy.
 
     Args:
-        start: plans and carries out whole chunks; it is kept as the prior.
+        start: the policy to start from, which carries out whole chunks; it is kept as the prior.
         curriculum: environments to explore in.
         axes: indices of the axes that explore.
-        config: how.
+        config: settings.
         privileged: with a start that takes images, normalises the features for its critic.
     """
 
@@ -66,7 +66,7 @@ class PPOLearner:
         return self._chunked.steps
 
     def train_iteration(self, iteration: int) -> dict[str, float]:
-        """Whole episodes in all environments, then several epochs over them."""
+        """Collect whole episodes in all environments, then run several epochs over them."""
         ppo, chunked = self._ppo, self._chunked
         chunked.begin(self._config.seed, iteration)
         ppo._last_obs = self._envs.reset()
@@ -76,7 +76,7 @@ class PPOLearner:
         return {"collected_reward": chunked.mean_reward, **asdict(losses)}
 
     def eval_policy(self) -> BatchPolicy:
-        """The mean plan."""
+        """The policy without noise, which carries out the mean plan."""
         return BatchChunkPolicy(self._ppo.policy.actor, self._chunk_config)
 
     def policy(self) -> ReachyChunkPolicy:
@@ -97,7 +97,7 @@ class PPOLearner:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Return to a checkpoint."""
+        """Restore a checkpoint."""
         policy, scale = self._ppo.policy, self._envs.ret_rms
         policy.load_state_dict(state["actor_critic"])
         load_optimizer_state(policy.optimizer, state["optimizer"])
@@ -105,6 +105,6 @@ class PPOLearner:
         self._chunked.steps = state["env_steps"]
 
     def halve_learning_rates(self) -> None:
-        """Halve the rates."""
+        """Halve the learning rates."""
         for group in self._ppo.policy.optimizer.param_groups:
             group["lr"] /= 2

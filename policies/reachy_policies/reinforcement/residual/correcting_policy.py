@@ -25,7 +25,7 @@ class CorrectingPolicy:
 
     Args:
         policy: the residual.
-        choose: chooses the corrections.
+        choose: returns the corrections.
     """
 
     def __init__(self, policy: ReachyResidualPolicy, choose: Choose) -> None:
@@ -39,7 +39,7 @@ class CorrectingPolicy:
         self._corrections: list[Tensor] = []
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
-        """(N, 9) the corrected action."""
+        """The corrected action, (N, 9)."""
         network, (window, base_action) = self._policy.network, self._observe(observation)
         correction = self._choose(observation, network.features(*window, base_action), base_action)
         self._corrections.append(correction)
@@ -49,7 +49,7 @@ class CorrectingPolicy:
         """The episodes since the reset.
 
         Args:
-            end: last observation of each; the base's action is asked for there too.
+            end: last observation of each episode; the base acts on it too.
             rewards: (N,) per decision.
         """
         self._observe(end)
@@ -66,7 +66,7 @@ class CorrectingPolicy:
         )
 
     def _observe(self, observation: Observations) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        """The residual network's window, and the base's action."""
+        """Window of the residual network, and the base's action."""
         batch = {key: torch.from_numpy(np.asarray(observation[name], dtype=np.float32)) for key, name in _KEYS}
         base_action = self._policy.base.act(batch)
         self._observed.append(batch)

@@ -14,7 +14,7 @@ from torch import Tensor
 from reachy_policies.data.windows import past, steps_around
 
 type Features = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""A window's parts → (B, F)."""
+"""Features (B, F) from the parts of a window."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Episodes:
     state: Tensor
     """(E, S+1, A) m and rad."""
     environment_state: Tensor
-    """(E, S+1, K)."""
+    """(E, S+1, K) perception's features."""
     last_action: Tensor
-    """(E, S+1, A) in force at that observation."""
+    """(E, S+1, A) action in force at that observation."""
     base_action: Tensor
-    """(E, S+1, A) the base's action then: kept, so that a slow base never runs twice for it."""
+    """(E, S+1, A) action of the base, stored so that a slow base never runs twice on an observation."""
     correction: Tensor
-    """(E, S, axes) in [−1, 1], shares of the reach."""
+    """(E, S, axes) corrections in [−1, 1], shares of the reach."""
     reward: Tensor
-    """(E, S)."""
+    """(E, S) rewards."""
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -49,7 +49,7 @@ class Episodes:
 
 
 def joined(first: Episodes, second: Episodes) -> Episodes:
-    """All episodes of both."""
+    """Episodes of both, one after the other."""
     names = [field.name for field in fields(Episodes)]
     return Episodes(**{name: torch.cat([getattr(first, name), getattr(second, name)]) for name in names})
 
@@ -61,24 +61,24 @@ class Batch:
     now: Tensor
     """(B, F) features."""
     soon: Tensor
-    """(B, F) one decision later."""
+    """(B, F) features one decision later."""
     then: Tensor
-    """(B, F) after n decisions, or at the episode's end."""
+    """(B, F) features after n decisions, or at the episode's end."""
     correction: Tensor
-    """(B, axes)."""
+    """(B, axes) corrections."""
     reward: Tensor
-    """(B,) discounted, of the decisions from now to then."""
+    """(B,) discounted rewards of the n decisions."""
     discount: Tensor
-    """(B,) of what comes after."""
+    """(B,) discount of the value after them."""
 
 
 class ReplayMemory:
     """The expert's episodes, and the latest of the policy's own.
 
     Args:
-        capacity: own episodes kept.
+        capacity: number of own episodes to keep.
         n_obs_steps: T, observations in a window.
-        n_step: decisions whose rewards count as they were, before the critics' value counts.
+        n_step: number of decisions whose observed rewards precede the critics' value.
         gamma: discount of a decision.
         demonstration_share: of a batch, from the expert's episodes.
     """
@@ -90,7 +90,7 @@ class ReplayMemory:
         self.own: Episodes | None = None
 
     def add_demonstrations(self, episodes: Episodes) -> None:
-        """Add the expert's episodes, which stay."""
+        """Add the expert's episodes, which are never dropped."""
         self.demonstrations = joined(self.demonstrations, episodes) if self.demonstrations else episodes
 
     def add(self, episodes: Episodes) -> None:
@@ -98,7 +98,7 @@ class ReplayMemory:
         self.own = (joined(self.own, episodes) if self.own else episodes).latest(self._capacity)
 
     def sample(self, count: int, features: Features) -> Batch:
-        """A batch of ``count`` decisions, some of the expert's."""
+        """Sample a batch of ``count`` decisions, some of them the expert's."""
         assert self.own is not None
         if self.demonstrations is None:
             return self._sample(self.own, count, features)
@@ -132,7 +132,7 @@ class ReplayMemory:
         return {kind: dict(vars(episodes)) for kind, episodes in kinds.items() if episodes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``state_dict`` gave."""
+        """Restore a ``state_dict``."""
         self.demonstrations, self.own = (
             Episodes(**state[kind]) if kind in state else None for kind in ("demonstrations", "own")
         )

@@ -16,19 +16,19 @@ class ResidualConfig(ReinforceConfig):
     iterations: int = 16
     num_envs: int = 64
     alpha: float = 0.15
-    """rad, the largest correction of an angle; of a position a tenth of it, in m."""
+    """Largest correction of an angle, rad; of a position a tenth of it, in m."""
     sigma: float = 0.05
-    """rad, spread of the exploration at each decision."""
+    """Spread of the exploration at each decision, rad."""
     fade: float = 0.9
-    """How much of the exploration is left after one decision. Independent noise at each would only shake the head."""
+    """Share of the exploration noise that remains after one decision. Independent noise would only shake the head."""
     ramp: int = 100_000
-    """Decisions over which the share of environments in which the correction acts grows from none to all."""
+    """Number of decisions over which the share of environments with an active correction grows from 0 to 1."""
     demonstrations: int = 2
-    """Episodes of the expert in each environment, before anything else; 0 for none."""
+    """Number of the expert's first episodes in each environment; 0 for none."""
     demonstration_share: float = 0.5
-    """Their share of each batch."""
+    """Share of each batch that comes from them."""
     memory: int = 1_000
-    """The policy's own episodes that are kept."""
+    """Number of the policy's own episodes that are kept."""
     n_step: int = 3
     critics: int = 2
     updates: int = 200
@@ -44,7 +44,7 @@ class ResidualConfig(ReinforceConfig):
     ``track`` the commands' jerk rose from 197 to 210–230 rad/s³ with it; with a tenth of it, in a run of three
     iterations that had twice the critics and updates, to 453."""
     warmup: int = 2
-    """Iterations in which only the critics learn."""
+    """Number of iterations in which only the critics learn."""
     eval_every: int = 2
     checkpoints: bool = False
     """Off: each checkpoint would hold a copy of the frozen policy."""

@@ -36,7 +36,7 @@ from reachy_policies.rollouts.network_inputs import Observations
 from reachy_policies.runs.checkpoint import State, load_optimizer_state, optimizer_state
 
 _TARGET_NOISE, _TARGET_CLIP = 0.1, 0.2
-"""Shares of the reach; about half of TD3's 0.2 and 0.5, not tuned."""
+"""Target noise and its bound, shares of the reach; about half of TD3's 0.2 and 0.5, not tuned."""
 
 
 class TD3Learner:
@@ -47,7 +47,7 @@ class TD3Learner:
         curriculum: environments to act in.
         expert: acts in as many environments, by the first seed of the episodes; to be learned from as well.
         axes: indices of the axes that are corrected.
-        config: how.
+        config: settings.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class TD3Learner:
         return self._steps
 
     def train_iteration(self, iteration: int) -> dict[str, float]:
-        """An episode in all environments, then ``updates`` draws from the memory; before the first, the expert's."""
+        """Run an episode in all environments, then make ``updates`` updates; before the first, collect the expert's."""
         config, envs = self._config, self._curriculum.at(iteration)
         if self._memory.own is None:
             self._collect_demonstrations()
@@ -101,7 +101,7 @@ class TD3Learner:
         }
 
     def _collect_demonstrations(self) -> None:
-        """The expert's episodes, as far as the correction reaches; the first ones also normalise the inputs."""
+        """Collect the expert's episodes, within the correction's bounds; the first ones also normalise the inputs."""
         config, envs = self._config, self._curriculum.first
         for batch in range(config.demonstrations):
             seeds = demonstration_seeds(config.seed, batch, envs.num_envs).start
@@ -114,7 +114,7 @@ class TD3Learner:
         self._actor.fit_normalisation(self._actor.features(*window))
 
     def _imitating(self, expert: BatchPolicy) -> Choose:
-        """Corrections that bring about the expert's action, as far as they reach."""
+        """Corrections that yield the expert's action, within their bounds."""
         expert.reset()
         reach = self._actor.reach.sum(1)
         axes = self._actor.reach.argmax(1)
@@ -141,7 +141,7 @@ class TD3Learner:
 
     @torch.no_grad()
     def _collect(self, envs: Envs, choose: Choose, seeds: int) -> tuple[Episodes, npt.NDArray[np.bool_]]:
-        """One whole episode in each environment, and whether it succeeded."""
+        """Collect one whole episode in each environment, and whether it succeeded."""
         acting, rewards = CorrectingPolicy(self._policy, choose), []
         for transition in transitions(envs, acting, seeds):
             rewards.append(torch.from_numpy(np.asarray(transition.reward, dtype=np.float32)))
@@ -150,7 +150,7 @@ class TD3Learner:
         return episodes, np.asarray(transition.info["is_success"])
 
     def _update(self, *, actor: bool) -> Tensor:
-        """One step of the critics and, if wanted, of the actor; the critics' loss."""
+        """Update the critics and, if requested, the actor; returns the critics' loss."""
         config, learned, critics = self._config, self._actor, self._critics
         batch = self._memory.sample(config.batch_size, learned.features)
         now, soon, then = (learned.normalised(features) for features in (batch.now, batch.soon, batch.then))
@@ -188,7 +188,7 @@ class TD3Learner:
         return policy
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, Adam's moments and rates, the decisions, and the memory, which could not be collected again."""
+        """Weights, Adam's moments and learning rates, decisions, and the memory, which cannot be collected again."""
         return {
             "actor": self._actor.state_dict(),
             "critics": self._critics.state_dict(),
@@ -199,7 +199,7 @@ class TD3Learner:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Return to a checkpoint."""
+        """Restore a checkpoint."""
         self._actor.load_state_dict(state["actor"])
         self._critics.load_state_dict(state["critics"])
         self._targets.load_state_dict(state["targets"])
@@ -208,7 +208,7 @@ class TD3Learner:
         self._steps = state["env_steps"]
 
     def halve_learning_rates(self) -> None:
-        """Halve the rates."""
+        """Halve the learning rates."""
         for group in self._optimizer.param_groups:
             group["lr"] /= 2
 

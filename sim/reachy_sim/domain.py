@@ -1,6 +1,6 @@
-"""Domain parameters: how the robot's motors, its senses and its camera may differ from training.
+"""Domain parameters: ranges of the robot's motors, senses and camera.
 
-They are ranges. Every episode draws each number independently. *Randomization* spreads the training itself; held-out
+Every episode draws each number independently. *Randomization* spreads the training itself; held-out
 parameters make variants of a task (tasks/variants.py) on which policies are evaluated and never trained.
 Try it: reachy-kit eval expert --task track --variant sluggish --episodes 20
 """
@@ -42,7 +42,7 @@ class DomainParameters:
     backlash: Range = (0.0, 0.0)
     """Play in every joint, rad."""
     friction: Range = (1.0, 1.0)
-    """Multiples of the model's; the kinematic tier has no friction."""
+    """Multiples of the model's friction; the kinematic tier has no friction."""
     loose_antenna: Range = (1.0, 1.0)
     """Multiples of the left antenna's bandwidth and damping."""
     latency: Range = (LATENCY, LATENCY)
@@ -54,7 +54,7 @@ class DomainParameters:
     visuals: str = "training"
     """Name of a range of visuals (rendering/visuals.py)."""
     motors: Actuators = IDENTIFIED
-    """The motors that the multiples scale; ``reachy-kit sysid`` identifies others."""
+    """Motors that the multiples scale; ``reachy-kit sysid`` identifies other ones."""
 
     def draw(self, uniforms: Array) -> "DomainSample":
         """Draw the parameters of N episodes.
@@ -99,7 +99,7 @@ class DomainSample:
     """The parameters that N episodes drew."""
 
     actuators: Actuators
-    """(N, 9)."""
+    """(N, 9) parameters of the motors."""
     latency: npt.NDArray[np.int64]
     """(N,) ticks from exposure to the policy."""
     noise: Array

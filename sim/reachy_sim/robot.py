@@ -29,21 +29,21 @@ type Camera = Callable[[Array, float], tuple[Image, float]]
 
 _FIRST = np.zeros(1, dtype=np.int64)
 _LEEWAY = 0.1
-"""s behind the wall clock that a simulation catches up: a few slow frames, but not a pause."""
+"""Largest delay behind the wall clock that a simulation catches up, s: a few slow frames, but not a pause."""
 
 
 @dataclass(frozen=True)
 class SimRobotConfig:
-    """What is simulated, and how closely."""
+    """Tier, physics, motors and limits of a simulated robot."""
 
     tier: str = "physics"
-    """``physics`` or ``kinematic``."""
+    """Tier: ``physics`` or ``kinematic``."""
     physics: str = "daemon"
     """Settings of the physics tier: daemon, fast or coarse."""
     actuators: Actuators = field(default_factory=Actuators)
-    """How its motors follow."""
+    """Parameters of the motors."""
     profile: LimitsProfile = CLASSROOM
-    """What the limiter permits; the same profile as on the robot."""
+    """Profile of the limiter, the same as on the robot."""
 
 
 class SimRobot:
@@ -51,12 +51,12 @@ class SimRobot:
 
     Args:
         config: tier, motors and limits.
-        camera: what the head camera sees; None saves the time to draw it.
+        camera: renders the head camera's image; None renders nothing.
         image_shape: (height, width, 3) of that camera.
-        actuators: gives the motors of the next episode at each reset, instead of the configuration.
+        actuators: returns the motors of the next episode at each reset, instead of the configuration's.
         watch: called with the (9,) state and the time after every tick, also between observations.
-        realtime: keep the wall clock's pace, for people who watch; otherwise as fast as the computer goes.
-        pacer: how that pace is kept.
+        realtime: keep the wall clock's pace, for people who watch; otherwise as fast as possible.
+        pacer: keeps that pace.
     """
 
     name = "sim"
@@ -100,7 +100,7 @@ class SimRobot:
         self.reset(NEUTRAL)
 
     def disconnect(self) -> None:
-        """Nothing to do: a simulation needs no rest."""
+        """Do nothing: a simulated robot need not come to rest."""
 
     def reset(self, pose: Array) -> None:
         """Stand still at a (9,) pose; simulated time starts at 0."""

@@ -1,4 +1,4 @@
-"""Sensing noise: how far the simulated senses' numbers are from geometry, as the ball detector's are.
+"""Sensing noise: deviations of the simulated senses from geometry, like those of the ball detector.
 
 Each default is a value fitted to the detector on rendered frames plus an allowance for what those frames lack: motion
 blur, sensor noise, lens distortion, uneven light. The fit is measured. The allowances are set by hand, because the
@@ -17,15 +17,15 @@ ball off the axis, an ellipse whose centre is not the ball's (size² · tan of t
 both axes.
 Source: 4,000 frames of 320 × 180, seed 0, balls at 0.3–3 m all over the frame; sim/images/detector.png."""
 BEARING_ALLOWANCE = 0.14
-"""Degrees, not measured: four tenths of a pixel of the simulated camera."""
+"""Allowance, not measured, degrees: four tenths of a pixel of the simulated camera."""
 FITTED_SIZE = 0.012
 """Relative standard deviation; 0.023 at 0.8° of apparent radius, 0.003 at 5°. Source: the same frames."""
 SIZE_ALLOWANCE = 0.088
-"""Not measured: shade and glare take a rim off a real ball's patch, here 9 % of its radius."""
+"""Allowance, not measured: shade and glare hide the rim of a real ball, here 9 % of its radius."""
 FITTED_MISSED = 0.0
-"""Share of whole balls; at most 0.0016 with 95 % confidence. Source: the same frames."""
+"""Share of whole balls that are missed; at most 0.0016 with 95 % confidence. Source: the same frames."""
 MISSED_ALLOWANCE = 0.02
-"""Not measured: a frame in fifty lost to blur, or to the stream."""
+"""Allowance, not measured: one frame in fifty is lost to blur or in the stream."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from reachy_sim.tasks.variants import Variant
 
 _ONE = np.zeros(1, dtype=np.int64)
 _POSES = 32
-"""Poses that are kept: more than the ticks of the longest latency and the slowest sense's period."""
+"""Number of stored poses: more than the ticks of the longest latency and the slowest sense's period."""
 
 
 class SimWorld:
@@ -157,7 +157,7 @@ class GeometricPerception:
     """Perception from the ground truth with the senses' noise and latency, a hundred times cheaper than the detector.
 
     Args:
-        world: where the target is.
+        world: ground truth.
     """
 
     def __init__(self, world: SimWorld) -> None:

@@ -1,4 +1,4 @@
-"""The nine actuated joints: their order, what an action asks of them, and which start poses they can reach.
+"""The nine actuated joints: their order, their targets for an action, and the start poses within their reach.
 
 The six legs' angles are the kit's inverse kinematics. Source of the order and of the antennas' signs:
 reachy_mini.daemon.backend.mujoco (1.12).

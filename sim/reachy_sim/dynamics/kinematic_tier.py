@@ -1,4 +1,4 @@
-"""The kinematic tier: identified motors in joint space, the legs' exact geometry from there to the head. Numpy only.
+"""The kinematic tier: identified motors in joint space, and the legs' exact geometry. Numpy only.
 
 It has neither contacts nor gravity: a head that sags by a degree under physics stands still here. sim/RESULTS.md
 says how closely it follows physics.

@@ -1,4 +1,4 @@
-"""Infos as Gymnasium's vector environments return them: arrays over the batch, each with a mask of who has a value."""
+"""Infos as Gymnasium's vector environments return them: arrays over the batch, each with a mask of valid entries."""
 
 from typing import Any
 

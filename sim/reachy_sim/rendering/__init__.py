@@ -1,1 +1,1 @@
-"""Images: what the head camera sees, and the robot from outside."""
+"""Images of the head camera, and of the robot from outside."""

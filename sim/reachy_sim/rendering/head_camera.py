@@ -1,4 +1,4 @@
-"""What the head camera sees, drawn off-screen: the ball over a table, without the robot's own 174,000 vertices.
+"""The head camera's image, rendered off-screen: the ball over a table, without the robot's own 174,000 vertices.
 
 The camera is the pinhole of reachy_kit.runtime.perception.camera at the SDK's place in the head, so that bearings
 measured in the image and bearings from geometry are the same numbers. One context draws any number of environments one
@@ -21,17 +21,17 @@ _CAMERA_AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _MUJOCO_AXES = np.array([1.0, -1.0, -1.0])
 """Signs of the camera's axes as MuJoCo has them (x right, y up, z backward)."""
 _OUT_OF_SIGHT = (0.0, 0.0, -10.0)
-"""m, under the table."""
+"""Place of hidden things, m: under the table."""
 _LIFT = np.array([0.0, 0.0, HEAD_HEIGHT])
 _HEADLIGHT = {"ambient": 0.45, "diffuse": 0.5, "specular": 0.5}
 _LAMP_DIFFUSE, _LAMP_SPECULAR = 0.7, 0.3
-"""MuJoCo's defaults, like the headlight's."""
+"""Lights: MuJoCo's defaults, like the headlight's."""
 _LIT = np.array([0.5, 0.1, 0.0])
-"""m, the point of the table that the lamp points at."""
+"""Point of the table at which the lamp points, m."""
 _EXTENT = 1.135
-"""m, MuJoCo's measure of the scene without a room: its near and far planes follow from it."""
+"""Extent of the scene without a room, m; MuJoCo's near and far planes follow from it."""
 _ROOM, _CEILING, _WALL_HALF = 3.0, 2.8, 0.05
-"""m, from the robot to each wall, from the table to the ceiling, and half the thickness of both."""
+"""Distances from the robot to each wall and from the table to the ceiling, and half the thickness of both, m."""
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _TABLE, _WALL = 0, 1
 """Materials."""
@@ -62,7 +62,7 @@ class HeadCameraRenderer:
         self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
 
     def render(self, head_pose: Array, target: Array | None, visuals: Visuals | None = None) -> Image:
-        """(H, W, 3) RGB uint8.
+        """Render one (H, W, 3) RGB uint8 image.
 
         Args:
             head_pose: (4, 4) base ← head.
@@ -76,7 +76,7 @@ class HeadCameraRenderer:
     def render_batch(
         self, head_poses: Array, targets: Array, shown: npt.NDArray[np.bool_], visuals: Visuals | None = None
     ) -> npt.NDArray[np.uint8]:
-        """(N, H, W, 3) RGB uint8, one frame per environment.
+        """Render (N, H, W, 3) RGB uint8, one frame per environment.
 
         Args:
             head_poses: (N, 4, 4) base ← head.

@@ -1,4 +1,4 @@
-"""Drawing without a screen: OpenGL contexts that any thread may use and that are freed.
+"""Off-screen rendering: OpenGL contexts that any thread may use and that are freed.
 
 A context belongs to the thread in which it is current, and freeing one frees, by number, what the current one holds. So
 threads of their own do the drawing: viewer, control loop and garbage collector only hand them work.
@@ -21,7 +21,7 @@ from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
 
 _TIME_TO_FREE = 5.0
-"""s, how long the end of the process waits for the contexts to be freed."""
+"""Longest wait at the end of the process for the contexts to be freed, s."""
 _ANY_THREAD = mujoco.GLContext.__module__ != "mujoco.glfw"
 """GLFW, where there is a screen and MUJOCO_GL is unset, wants its windows in the caller's (main) thread."""
 
@@ -41,11 +41,11 @@ class DrawingThread:
 
     @property
     def here(self) -> bool:
-        """Whether it runs in this process: a fork takes the queue along and leaves the thread behind."""
+        """Whether the thread runs in this process: a fork copies the queue but not the thread."""
         return self._process == os.getpid()
 
     def do[T](self, work: Callable[[], T], wait: float | None = None) -> T:
-        """Work and wait, by default as long as it takes (s)."""
+        """Run work in the thread and wait for its result, at most ``wait`` s; None waits without limit."""
         self._start()
         if not _ANY_THREAD:
             return work()
@@ -54,14 +54,14 @@ class DrawingThread:
         def job() -> None:
             try:
                 done.set_result(work())
-            except BaseException as error:  # the caller's to handle
+            except BaseException as error:  # raised in the caller
                 done.set_exception(error)
 
         self._jobs.put(job)
         return done.result(wait)
 
     def do_later(self, work: Callable[[], None]) -> None:
-        """For the garbage collector, which must not wait: it may run in any thread, this one too."""
+        """Queue work without waiting, for the garbage collector: it may run in any thread, this one too."""
         if not _ANY_THREAD:
             work()
         elif self.here:
@@ -121,7 +121,7 @@ class Canvas:
         _open_canvases.add(self)
 
     def run[T](self, work: Callable[[], T]) -> T:
-        """Do work that calls draw(), in the drawing thread, and wait for it.
+        """Run work that calls draw(), in the drawing thread, and wait for it.
 
         Raises:
             KitError: the canvas is closed, or this process was forked from one that drew.
@@ -141,11 +141,11 @@ class Canvas:
         image: Image,
         decorate: Callable[[mujoco.MjvScene], None] = lambda scene: None,
     ) -> None:
-        """Draw into (H, W, 3) uint8, last row first; only inside run().
+        """Render into (H, W, 3) uint8, last row first; only inside run().
 
         Args:
-            data: poses of what is drawn.
-            view: from where.
+            data: poses of the model's bodies.
+            view: the camera.
             image: is overwritten.
             decorate: adds geoms that are not the model's to the scene.
         """
@@ -156,7 +156,7 @@ class Canvas:
         mujoco.mjr_readPixels(image, None, self._rectangle, self._resources)
 
     def close(self) -> None:
-        """Free the context now; again does nothing."""
+        """Free the context now; a second call does nothing."""
         if self._finalizer.alive:
             self._thread.do(self._detach)
 
@@ -181,7 +181,7 @@ def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLCont
             _close_all_at_exit()
         context.make_current()
         resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
-    except Exception as error:  # each GL binding raises errors of its own
+    except Exception as error:  # each GL binding raises exceptions of its own
         raise KitError(
             f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
             "what is set when MuJoCo is first imported counts"
@@ -191,7 +191,7 @@ def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLCont
 
 
 def _free(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
-    """The order matters: MuJoCo's Renderer.close() ends the context first and leaves what it held to the next one."""
+    """Free the resources, then the context: MuJoCo's Renderer.close() frees the context first and leaks the rest."""
     context.make_current()
     resources.free()
     context.free()
@@ -199,7 +199,7 @@ def _free(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
 
 @cache
 def _close_all_at_exit() -> None:
-    """Called once a display is open: what is registered last runs first, so contexts go before their display."""
+    """Register the clean-up once a display is open: the last one registered runs first, so before the display's."""
     atexit.register(_close_all)
 
 

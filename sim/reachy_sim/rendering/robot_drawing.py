@@ -1,4 +1,4 @@
-"""The robot as it is drawn, from its nine numbers: the same for a simulated robot, the daemon's and a real one."""
+"""Model of the robot for drawing, posed by its nine numbers: the same for a simulated, a daemon's and a real robot."""
 
 import mujoco
 import numpy as np
@@ -9,11 +9,11 @@ from reachy_sim.dynamics.model import HEAD_HEIGHT
 from reachy_sim.rendering.robot_meshes import light_model
 
 _OUT_OF_SIGHT = (0.0, 0.0, -10.0)
-"""m, under the table."""
+"""Place of a hidden ball, m: under the table."""
 
 
 class RobotDrawing:
-    """The robot's model with its meshes, and the ball; drawn, never simulated."""
+    """The robot's model with its meshes, and the ball; it is drawn and never simulated."""
 
     def __init__(self) -> None:
         self.model = light_model()
@@ -23,10 +23,10 @@ class RobotDrawing:
         self.set_pose(NEUTRAL, None)
 
     def set_pose(self, state: Array, target: Array | None) -> None:
-        """Take a pose.
+        """Set the pose of the robot and of the ball.
 
         Args:
-            state: (9,) in the order of ``ACTION_NAMES``. One that the legs cannot reach changes nothing.
+            state: (9,) in the order of ``ACTION_NAMES``. A pose out of reach changes nothing.
             target: (3,) m, base frame; None to hide the ball.
         """
         positions = self._chain.positions(state)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from reachy_sim.dynamics.model import add_ball, mjcf_path
 
 _INSIDE = ("dc15_a01_case", "dc15_a01_led", "phs_", "bts2", "b3b", "5w_speaker", "bearing_")
-"""Servos, screws, plugs, the speaker and the bearing: inside the shell, and two fifths of all triangles."""
+"""Parts inside the shell, with two fifths of all triangles: servos, screws, plugs, the speaker and the bearing."""
 _SHARE = 0.2
 """Share of a mesh's triangles that stay. The shell looks the same at 1 m; below a tenth its curves turn into facets."""
 _SMALL = 800
-"""Triangles of a mesh that is left as it is."""
+"""Number of triangles up to which a mesh is left as it is."""
 _AGGRESSIVENESS = 5
 """Aggressiveness of the simplification, 0 to 10. At 3 it stopped at three quarters of the
 triangles, at 7 it tore the shell."""
@@ -60,7 +60,7 @@ def _visible() -> mujoco.MjSpec:
 
 
 def _in_file_frame(model: mujoco.MjModel, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-    """(V, 3) m and (F, 3) of a mesh; the compiler has moved its vertices to the centre of mass."""
+    """Vertices (V, 3) m and faces (F, 3) in the file's frame; the compiler moves vertices to the centre of mass."""
     mesh = model.mesh(name)
     vertices = model.mesh_vert[mesh.vertadr[0] :][: mesh.vertnum[0]]
     rotation = np.empty(9)

@@ -19,16 +19,16 @@ _SKY = 0
 """Texture of the sky in the daemon's scene; painted over to make a wall."""
 _WALL_GREY, _HAZE, _TABLE = 238, (0.93, 0.93, 0.93, 1.0), (0.72, 0.62, 0.50, 1.0)
 _TABLE_HALF = 6.0
-"""m. The daemon's floor has no end; MuJoCo draws such a plane in pieces that cast stray shadows on each other."""
+"""Half the side of the floor, m. MuJoCo draws the daemon's infinite floor in pieces that cast shadows on each other."""
 _SHADOWS, _HORIZON = 2.0, 10.0
-"""In extents of the scene, about 1 m: half the side of the square in which things cast shadows, and how far is drawn.
+"""Half the side of the square with shadows, and the far plane, in extents of the scene of about 1 m.
 MuJoCo's 1 leaves out the ball's shadow, and its 50 leaves the shadows too little depth resolution."""
 _GAZE_RGBA, _GAZE_RADIUS = (0.9, 0.3, 0.1, 0.7), 0.0025
-"""Colour, and m."""
+"""Colour and radius of the line of gaze, m."""
 _ASPECT = 1.6
-"""Width by height of the images that the distance of the view was chosen for; narrower ones are seen from farther."""
+"""Aspect ratio of the images for which the view's distance was chosen; narrower images use a larger distance."""
 _NO_TARGET = np.array([0.25, 0.0, 0.0])
-"""m, in front of a robot without a ball."""
+"""Point in front of a robot without a ball, m."""
 
 
 class RobotRenderer:
@@ -75,7 +75,7 @@ class RobotRenderer:
         self._view.azimuth, self._view.elevation = np.rad2deg(left) + 118.0, -14.0
 
     def render(self, state: Array, target: Array | None) -> Image:
-        """(height, width, 3) RGB uint8.
+        """Render one (height, width, 3) RGB uint8 image.
 
         Args:
             state: (9,) in the order of ``ACTION_NAMES``.
@@ -103,7 +103,7 @@ class RobotRenderer:
 
 
 def robot_images(states: Sequence[Array], targets: Sequence[Array], width: int = 800, height: int = 500) -> list[Image]:
-    """The robot at several instants, all seen from one place, with shadows and the line of its gaze.
+    """Render the robot at several instants from one viewpoint, with shadows and the line of its gaze.
 
     Args:
         states: (9,) each.
@@ -119,7 +119,7 @@ def robot_images(states: Sequence[Array], targets: Sequence[Array], width: int =
 
 
 def _furnish(model: mujoco.MjModel) -> None:
-    """A plain table and a plain wall instead of the daemon's checkered floor and blue sky."""
+    """Put a plain table and wall in the place of the daemon's checkered floor and blue sky."""
     model.vis.rgba.haze = _HAZE
     model.vis.map.shadowclip, model.vis.map.zfar = _SHADOWS, _HORIZON
     floor = model.geom("floor")
@@ -130,7 +130,7 @@ def _furnish(model: mujoco.MjModel) -> None:
 
 
 def _add_gaze(scene: mujoco.MjvScene, head_pose: Array, length: float) -> None:
-    """A thin line from the camera along its optical axis, (4, 4) base ← head and m."""
+    """Add a thin line from the camera along its optical axis; (4, 4) base ← head, length in m."""
     camera = head_pose[:3, 3] + head_pose[:3, :3] @ CAMERA_IN_HEAD + np.array([0.0, 0.0, HEAD_HEIGHT])
     line, capsule = scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_CAPSULE
     mujoco.mjv_initGeom(line, capsule, np.zeros(3), np.zeros(3), np.zeros(9), np.array(_GAZE_RGBA, dtype=np.float32))

@@ -17,7 +17,7 @@ from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import BALL_RGBA
 
 CLUTTER = 6
-"""Things that can stand on the table: boxes and balls in turn."""
+"""Number of things that can stand on the table: boxes and balls in turn."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Visuals:
     brightness: ArrayLike = 1.0
     """() times the light of training, the lamp's and the ambient one. The pale room has a light of its own."""
     lamp: ArrayLike = (0.3, 0.5, 1.823)
-    """(3,) m, where the lamp hangs, base frame. It points at the table half a metre in front of the robot."""
+    """(3,) m, position of the lamp, base frame. It points at the table half a metre in front of the robot."""
     table: ArrayLike = (1.0, 1.0, 1.0)
     """(3,) tint: multiplies the table's brown checks."""
     checks: ArrayLike = 8.0
@@ -65,7 +65,7 @@ class Visuals:
 
 NOMINAL = Visuals()
 SHAPES: dict[str, tuple[int, ...]] = {field.name: np.shape(getattr(NOMINAL, field.name)) for field in fields(Visuals)}
-"""Of one environment's value of each field."""
+"""Shape of one environment's value, by field."""
 DRAWS = sum(math.prod(shape) for shape in SHAPES.values())
 """Uniform numbers that one environment's visuals take: one for each value, also for those that a range holds still, so
 that an environment's clutter does not change when its ball does."""
@@ -106,7 +106,7 @@ _FAR = np.hstack([_PLACES + np.array([0.6, 0.25]), np.tile([0.28, 1.0, 0.3, 1.0]
 """Red is never less than green, here and in the walls and the table: nothing else has the ball's colour."""
 
 TRAINING_VISUALS = VisualRange()
-"""The world as it is without visuals."""
+"""Visuals of training."""
 VISUAL_RANGES: dict[str, VisualRange] = {
     "other_colour": _between(ball=([0.85, 0.30, 0.02], [1.0, 0.45, 0.12])),
     "dim_light": _between(

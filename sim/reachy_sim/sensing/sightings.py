@@ -21,8 +21,8 @@ from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
 WHOLE = 1.2
-"""Distance of the ball's centre from the nearest edge of the frame, in half-widths of its image, from which on a ball
-counts as whole: 1, plus how far the image's centre lies outside the ball's."""
+"""Least distance of a whole ball's centre from the nearest edge of the frame, in half-widths of its image: 1, plus the
+offset between the image's centre and the ball's."""
 DISTANCE = (0.3, 3.0)
 """Distance from the camera, m, uniform in the logarithm: radii of 2 to 20 px in the simulated camera."""
 

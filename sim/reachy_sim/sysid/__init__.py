@@ -1,1 +1,1 @@
-"""System identification of a robot's motors, and how far robots differ."""
+"""System identification of a robot's motors, and differences between robots."""

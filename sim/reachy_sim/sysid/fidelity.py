@@ -1,4 +1,4 @@
-"""Fidelity: how far two robots differ on the same action sequence, simulator against daemon, tier against tier.
+"""Fidelity: differences of two robots on the same action sequence, simulator against daemon, tier against tier.
 
 Try it: .venv/bin/python -m reachy_sim.sysid.fidelity --daemon --out runs/fidelity
 """

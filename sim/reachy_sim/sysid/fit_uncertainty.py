@@ -1,4 +1,4 @@
-"""How certain a fit of the motor model is, when its errors are correlated in time.
+"""Uncertainty of a fit of the motor model whose errors are correlated in time.
 
 Errors of a model are correlated over time and would make naive intervals far too narrow. Correlation within half a
 second counts here. The results say how well the data determine this model's parameters, not that the model is true.

@@ -20,69 +20,69 @@ from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, r
 from reachy_sim.tasks.variants import Variant, variants
 
 NOD = np.deg2rad(8.0)
-"""rad, half the way between the head's highest and lowest."""
+"""Amplitude of the nod, rad: half the way between the head's highest and lowest."""
 SWING = 0.4
-"""rad, half the way of each antenna."""
+"""Amplitude of each antenna, rad: half its way."""
 PHASE_NOISE = 0.02
-"""Beats, standard deviation: 10 ms at 120 beats a minute. Chosen; an order below what listeners' taps scatter."""
+"""Standard deviation of the tracked phase, beats: 10 ms at 120 beats a minute. Chosen; people's taps scatter more."""
 TEMPO_NOISE = 0.01
 """Relative."""
 MEMORY = 0.5
-"""s over which the movement in time with the beat is averaged: about a beat."""
+"""Time over which the movement is averaged against the beat, s: about a beat."""
 _SMOOTH = 3e-5
-"""Weight per (rad/s²)²: the ideal nod at 140 beats a minute, 16 rad/s² RMS, costs 0.01."""
+"""Weight of the acceleration per (rad/s²)²: the ideal nod at 140 beats a minute, 16 rad/s² RMS, costs 0.01."""
 _MOVERS = (PITCH, 7, 8)
 _AMPLITUDE: Array = np.array([NOD, SWING, SWING])
 _SIGN: Array = np.array([1.0, -1.0, 1.0])
-"""On the beat the head is down (pitch positive), the right antenna out (negative) and the left one (positive)."""
+"""Signs on the beat: the head is down (pitch positive), the right antenna out (negative) and the left (positive)."""
 _REST: Array = np.array([0.0, *ANTENNA_REST])
 
 
 @dataclass
 class DanceScenario(Scenario):
-    """A beat."""
+    """Episodes of a beat with a drifting tempo."""
 
     tempo: Array
-    """(N,) Hz at the start."""
+    """(N,) Hz, tempo at the start."""
     drift: Array
-    """(N,) Hz/s."""
+    """(N,) Hz/s, drift of the tempo."""
     phase: Array
-    """(N,) beats at the start."""
+    """(N,) beats, phase at the start."""
 
 
 @dataclass
 class DanceProgress(Progress):
-    """How a batch of robots moves in time with a beat."""
+    """Progress of a batch of robots that moves in time with a beat."""
 
     swing: npt.NDArray[np.complex128]
-    """(N, 3) amplitude and phase of the head and the antennas against the beat; 1 is as wanted."""
+    """(N, 3) complex amplitude of the head and the antennas against the beat; 1 is ideal."""
 
     @classmethod
     def begin(cls, state: Array) -> Self:
-        """Standing still at (N, 9)."""
+        """Progress at the start of episodes whose robots stand still at (N, 9)."""
         return cls(**vars(Progress.begin(state)), swing=np.zeros((len(state), len(_MOVERS)), dtype=np.complex128))
 
 
 @dataclass(frozen=True)
 class DanceTask(Task):
-    """Move in time."""
+    """Move in time with a beat."""
 
     tempo: Span
     """Hz."""
     drift: Span = (0.0, 0.0)
-    """Hz/s by which the tempo changes."""
+    """Range of the tempo's drift, Hz/s."""
 
     def begin(self, state: Array) -> DanceProgress:
-        """Standing still at (N, 9)."""
+        """Progress at the start of episodes whose robots stand still at (N, 9)."""
         return DanceProgress.begin(state)
 
     @property
     def own_spans(self) -> tuple[Span, ...]:
-        """Tempo, drift and phase."""
+        """Ranges of tempo, drift and phase."""
         return (self.tempo, self.drift, (0.0, 1.0))
 
     def build(self, start: Array, drawn: Array) -> DanceScenario:
-        """Episodes from what was drawn."""
+        """Build episodes from drawn numbers."""
         return DanceScenario(start, *drawn.T.copy())
 
     def beats(self, scenario: Scenario, time: Array) -> Array:
@@ -91,12 +91,12 @@ class DanceTask(Task):
         return np.asarray(scenario.phase + scenario.tempo * time + 0.5 * scenario.drift * time**2)
 
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """A point ahead that bobs with the beat, for the viewer: there is nothing to look at."""
+        """Point ahead that bobs with the beat, for the viewer alone."""
         height = -0.03 * np.cos(2 * np.pi * self.beats(scenario, time))
         return np.stack([np.full_like(height, 0.8), np.zeros_like(height), height], axis=-1)
 
     def shown(self, scenario: Scenario, time: Array) -> Bools:
-        """The music never pauses."""
+        """Always True: the music never pauses."""
         return np.ones(len(time), dtype=np.bool_)
 
     def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
@@ -107,7 +107,7 @@ class DanceTask(Task):
         return np.stack([np.sin(angle), np.cos(angle), tempo], axis=-1), self.shown(scenario, time)
 
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
-        """A beat tracker's phase and tempo, both unsure."""
+        """Phase and tempo with a beat tracker's noise."""
         turn = 2 * np.pi * PHASE_NOISE * scale * normals[:, 0]
         sine, cosine, off, on = values[:, 0].copy(), values[:, 1].copy(), np.sin(turn), np.cos(turn)
         values[:, 0], values[:, 1] = sine * on + cosine * off, cosine * on - sine * off
@@ -117,8 +117,8 @@ class DanceTask(Task):
     def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
         """Phase error of the nod, or π while it is too small to be one.
 
-        The head's and the antennas' motions are multiplied by the beat's phasor and averaged: what turns with the beat
-        stays, whatever else they do fades.
+        The head's and the antennas' motions are multiplied by the beat's phasor and averaged: motion at the beat's
+        frequency remains, other motion averages out.
         """
         assert isinstance(progress, DanceProgress)
         moved = (view.state[:, _MOVERS] - _REST) * _SIGN / _AMPLITUDE

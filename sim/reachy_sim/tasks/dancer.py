@@ -1,6 +1,6 @@
 """The expert that dances: it nods on the beat and swings the antennas apart.
 
-Its numbers are fixed here, with their sources: learning is measured against them. Batched, one row per environment.
+Its numbers are fixed here, with their sources, as the reference for learning. Batched, one row per environment.
 """
 
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from reachy_sim.tasks.expert import Ids
 
 @dataclass(frozen=True)
 class DancerConfig:
-    """How human a dancer is."""
+    """Timing and amplitude of a dancer."""
 
     asynchrony: float = 0.0
-    """s by which the movement is meant to come after the beat. People's taps lead it by 20–80 ms (Repp 2005)."""
+    """Intended delay of the movement after the beat, s. People's taps lead it by 20–80 ms (Repp 2005)."""
     asynchrony_spread: float = 0.025
-    """s, standard deviation from episode to episode."""
+    """Standard deviation of that delay from episode to episode, s."""
     jitter: float = 0.025
-    """s, standard deviation within an episode: taps scatter by 20–30 ms (Repp 2005)."""
+    """Standard deviation within an episode, s: taps scatter by 20–30 ms (Repp 2005)."""
     lead: float = 0.09
-    """s by which it anticipates its own body: less than the robot's motors are late (about 0.12 s)."""
+    """Time by which it anticipates its own body, s: less than the delay of the robot's motors (about 0.12 s)."""
     reach: float = 1.25
-    """Multiples of the wanted swing that it asks for: the motors carry out four fifths."""
+    """Requested swing in multiples of the ideal one: the motors carry out four fifths."""
     amplitude_spread: float = 0.1
-    """Relative, from episode to episode."""
+    """Relative standard deviation of the swing from episode to episode."""
 
 
 PERSON = DancerConfig()
 METRONOME = DancerConfig(asynchrony_spread=0.0, jitter=0.0, lead=0.12, reach=1.3, amplitude_spread=0.0)
-"""The oracle: it makes up for the robot's whole delay and does not waver."""
+"""Dancer of the oracle: it compensates for the robot's whole delay and has no noise."""
 
 
 class Dancer:
@@ -41,7 +41,7 @@ class Dancer:
     Args:
         count: N.
         hz: decisions per second.
-        config: how human it is.
+        config: timing and amplitude.
         nod: rad, half the way between the head's highest and lowest.
         swing: rad, half the way of each antenna.
     """
@@ -62,7 +62,7 @@ class Dancer:
         self._size[ids] = 1 + config.amplitude_spread * np.clip(drawn[:, 2], -2, 2)
 
     def act(self, state: Array, environment_state: Array, last_action: Array) -> Array:
-        """The next targets."""
+        """Return the next targets."""
         config = self._config
         self._decisions += np.uint64(1)
         if config.jitter:

@@ -1,7 +1,7 @@
 """Experts: scripted policies that do a task as a person would, and oracles that do it as well as the senses allow.
 
-They decide on what a policy gets (``environment_state``), never on the truth, so they also drive the real robot. A task
-names its own (``SimulatedTask``).
+They decide on a policy's observations (``environment_state``), never on the truth, so they also drive the real robot. A
+task names its own (``SimulatedTask``).
 """
 
 from typing import Protocol
@@ -20,7 +20,7 @@ class Expert(Protocol):
     """A scripted policy for N environments at once."""
 
     def reset(self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters) -> None:
-        """Begin new episodes; what is random about them follows from their seeds and counts."""
+        """Begin new episodes; their randomness follows from their seeds and counts."""
         ...
 
     def act(self, state: Array, environment_state: Array, last_action: Array) -> Array:
@@ -33,7 +33,7 @@ class SingleEnvPolicy:
 
     Args:
         expert: of one environment.
-        seed: of its randomness; each reset begins the next episode of it.
+        seed: seed of its randomness; each reset begins its next episode.
     """
 
     def __init__(self, expert: Expert, seed: int = 0) -> None:
@@ -62,7 +62,7 @@ class RandomPolicy:
 
     Args:
         hz: decisions per second.
-        seed: of its movement.
+        seed: seed of its movement.
     """
 
     def __init__(self, hz: int, seed: int = 0) -> None:
@@ -70,15 +70,15 @@ class RandomPolicy:
         self.reset()
 
     def reset(self) -> None:
-        """Start in the middle."""
+        """Start at the middle of the range."""
         self._place = np.zeros(len(NEUTRAL))
 
     def act(self, observation: Observation) -> Action:
-        """The (9,) target for the next decision."""
+        """Return the (9,) target for the next decision."""
         spread = np.sqrt(1 - self._keep**2) * _RANDOM_SPREAD
         self._place = self._keep * self._place + spread * self._rng.standard_normal(len(NEUTRAL))
         return np.asarray(NEUTRAL + self._place)
 
 
 _RANDOM_SPREAD: Array = np.array([0.003, 0.003, 0.005, 0.1, 0.15, 0.4, 0.4, 0.4, 0.4])
-"""m and rad, standard deviations."""
+"""Standard deviations of the movement, m and rad."""

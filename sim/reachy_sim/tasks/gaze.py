@@ -1,4 +1,4 @@
-"""What the gaze tasks share: where the ball goes, how it is seen, and how well it is looked at.
+"""Base of the gaze tasks: the ball's motion, its sighting, error and reward.
 
 The tasks themselves are in look_at.py and track.py; a person's way of following the ball is in follower.py.
 """
@@ -15,28 +15,28 @@ from reachy_sim.sensing_noise import SensingNoise
 from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View
 
 CAMERA_OVER_BALL = 0.17
-"""m, how far a ball may lie below the neutral camera, which is 0.228 m above the table: at most it rests there."""
+"""Largest depth of a ball below the neutral camera, m: the camera is 0.228 m above the table, where a ball rests."""
 _NOISE = SensingNoise()
 
 
 @dataclass
 class GazeScenario(Scenario):
-    """A ball that appears, swings about and may be hidden for a while now and then."""
+    """Episodes of a ball that appears, swings and may be hidden periodically."""
 
     anchor: Array
-    """(N, 2) rad, what the swing is about: left of straight ahead, below the horizon, seen from the neutral camera."""
+    """(N, 2) rad, centre of the swing: left of straight ahead, below the horizon, from the neutral camera."""
     distance: Array
-    """(N,) m from the neutral camera."""
+    """(N,) m, distance from the neutral camera."""
     amplitude: Array
-    """(N, 2) rad of the swing, left and down."""
+    """(N, 2) rad, amplitude of the swing, left and down."""
     frequency: Array
-    """(N, 2) Hz."""
+    """(N, 2) Hz, frequency of the swing."""
     phase: Array
-    """(N, 2) rad."""
+    """(N, 2) rad, phase of the swing."""
     appears: Array
-    """(N,) s after the start at which the ball comes out of hiding."""
+    """(N,) s, time from the start to the ball's appearance."""
     lowest: Array
-    """(N,) rad below the horizon, where the ball rests on the table."""
+    """(N,) rad below the horizon at which the ball rests on the table."""
     hiding: Array
     """(N, 3) s: how long it is hidden, how long from one hiding to the next, and when the first begins."""
 
@@ -46,23 +46,23 @@ class GazeTask(Task):
     """Look at a ball."""
 
     target_offset: tuple[Span, Span]
-    """rad: left of, and below, where the head looks at the start. The camera's view is ±43° × ±28°."""
+    """Ranges of the ball's offset from the gaze at the start, left and down, rad. The camera's view is ±43° × ±28°."""
     distance: Span
     """m."""
     amplitude: tuple[Span, Span]
-    """rad, left and down."""
+    """Ranges of the swing's amplitude, left and down, rad."""
     frequency: Span
     """Hz."""
     appears: Span
-    """s; until then there is nothing to see, and a robot that sees nothing should keep still."""
+    """Range of the time of appearance, s; until then the robot should keep still."""
     hidden: Span = (0.0, 0.0)
-    """s that the ball is hidden each time; 0 never."""
+    """Range of the time for which the ball is hidden, s; 0: never."""
     between: Span = (2.0, 2.0)
-    """s from one hiding to the next."""
+    """Range of the time from one hiding to the next, s."""
 
     @property
     def own_spans(self) -> tuple[Span, ...]:
-        """Offset, distance, swing, appearance and hiding."""
+        """Ranges of offset, distance, swing, appearance and hiding."""
         turn = (0.0, 2 * np.pi)
         return (
             *self.target_offset, self.distance, *self.amplitude, self.frequency, self.frequency, turn, turn,
@@ -70,8 +70,8 @@ class GazeTask(Task):
         )  # fmt: skip
 
     def build(self, start: Array, drawn: Array) -> GazeScenario:
-        """Episodes from what was drawn."""
-        begins = start[:, [5, 4]] + drawn[:, :2]  # wherever in its swing
+        """Build episodes from drawn numbers."""
+        begins = start[:, [5, 4]] + drawn[:, :2]  # at any phase of its swing
         amplitude, phase = drawn[:, 3:5], drawn[:, 7:9]
         return GazeScenario(
             start=start,
@@ -86,7 +86,7 @@ class GazeTask(Task):
         )
 
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """Where the ball is; before the start it rests where it will begin."""
+        """Position of the ball; before the start it rests at its first position."""
         assert isinstance(scenario, GazeScenario)
         angle = scenario.frequency * (2 * np.pi * np.maximum(time, 0.0))[:, None] + scenario.phase
         left, down = (scenario.anchor + scenario.amplitude * np.sin(angle)).T
@@ -98,7 +98,7 @@ class GazeTask(Task):
         return place
 
     def shown(self, scenario: Scenario, time: Array) -> Bools:
-        """Out of hiding."""
+        """Whether the ball has appeared and is not hidden."""
         assert isinstance(scenario, GazeScenario)
         out = time >= scenario.appears
         if self.hidden[1] > 0:
@@ -118,7 +118,7 @@ class GazeTask(Task):
         return values, inside & self.shown(scenario, time)
 
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
-        """The detector's noise, fitted on rendered images, with an allowance for real ones."""
+        """Values with the detector's noise, fitted on rendered images, plus an allowance for real images."""
         bearing = _NOISE.bearing * scale
         values[:, 0] += bearing * normals[:, 0]
         values[:, 1] += bearing * normals[:, 1]
@@ -139,7 +139,7 @@ class GazeTask(Task):
 
 
 def in_camera(view: View, target: Array) -> tuple[Array, Array, Array]:
-    """(N,) m each, right, below and ahead: ``target_in_camera`` without the matrices around it."""
+    """Target in the camera frame, (N,) m each, right, below and ahead: ``target_in_camera`` without 4 × 4 matrices."""
     x, y, z = (target - view.position).T
     turn = view.rotation
     ahead = turn[:, 0, 0] * x + turn[:, 1, 0] * y + turn[:, 2, 0] * z - CAMERA_IN_HEAD[0]

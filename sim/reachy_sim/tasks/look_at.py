@@ -30,7 +30,7 @@ LOOK_AT = GazeTask(
 )
 VARIANTS = variants(
     Variant("training", LOOK_AT),
-    # Half of them outside the view (±43°) at the start: a policy that sees nothing has to search.
+    # Half of them outside the view (±43°) at the start: there a policy has to search.
     Variant("out_of_view", replace(LOOK_AT, seconds=6.0, target_offset=((-1.1, 1.1), (-0.3, 0.3)))),
     Variant("swaying", replace(LOOK_AT, amplitude=((0.1, 0.3), (0.03, 0.1)), frequency=(0.1, 0.25))),
     Variant("hidden", replace(LOOK_AT, seconds=4.5, hidden=(0.3, 0.6), between=(0.9, 1.4))),

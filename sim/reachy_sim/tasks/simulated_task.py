@@ -14,7 +14,7 @@ from reachy_sim.tasks.variants import Variant
 TRAINING = "training"
 """The variant that every task has: policies are trained on it."""
 type MakeExpert = Callable[[int, int], Expert]
-"""Number of environments and decisions per second → an expert for them."""
+"""Factory of an expert, from the number of environments and the decisions per second."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class SimulatedTask:
     """A task in the simulator; ``TaskSpec.simulation`` names it."""
 
     variants: Mapping[str, Variant]
-    """By name; the one to train on is ``training``."""
+    """Variants by name; ``training`` is the one to train on."""
     expert: MakeExpert
-    """How a person does it."""
+    """Makes the expert, which acts as a person would."""
     oracle: MakeExpert
-    """What the same senses allow."""
+    """Makes the oracle, which acts as well as the same senses permit."""
 
     def __post_init__(self) -> None:
         if TRAINING not in self.variants:
@@ -34,7 +34,7 @@ class SimulatedTask:
 
     @property
     def task(self) -> Task:
-        """The task as it is trained."""
+        """The task of the training variant."""
         return self.variants[TRAINING].task
 
 
@@ -57,7 +57,7 @@ def simulated_task(task: str) -> SimulatedTask:
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} is not a SimulatedTask")
     if simulated.task.spec != spec:
         raise WrongUseError(f"{spec.name} cannot be simulated: {spec.simulation} has another TaskSpec")
-    register_environment(spec)  # that of a file is known only now
+    register_environment(spec)  # a task from a file is not registered before
     return simulated
 
 
@@ -80,7 +80,7 @@ def expert_policy(task: str, hz: int, count: int = 1, *, oracle: bool = False) -
         task: its name.
         hz: decisions per second.
         count: N environments.
-        oracle: what the senses allow instead of what a person would do.
+        oracle: make the oracle instead of the expert.
     """
     simulated = simulated_task(task)
     return (simulated.oracle if oracle else simulated.expert)(count, hz)

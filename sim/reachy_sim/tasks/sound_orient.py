@@ -20,34 +20,34 @@ from reachy_sim.tasks.task import Bools, Progress, Scenario, Span, Task, View, r
 from reachy_sim.tasks.variants import Variant, held_out, variants
 
 BEARING_NOISE = np.deg2rad(8.0)
-"""rad, standard deviation of one direction of arrival. Chosen: the array's documents that we read give none."""
+"""Standard deviation of a direction of arrival, rad. Chosen: the array's documents give none."""
 LEVEL_NOISE = 0.05
 _HEAD_HEIGHT = 0.05
-"""m over the head's origin: somebody who speaks across the table."""
+"""Height of the mouth above the head's origin, m: a person across the table."""
 
 
 @dataclass
 class SoundScenario(Scenario):
-    """Somebody who speaks in bursts."""
+    """Episodes of a person who speaks in bursts."""
 
     direction: Array
-    """(N,) rad left of straight ahead, base frame."""
+    """(N,) rad, direction of the person, left of straight ahead, base frame."""
     distance: Array
-    """(N,) m."""
+    """(N,) m, distance."""
     talk: Array
-    """(N,) s of a burst."""
+    """(N,) s, length of a burst."""
     pause: Array
-    """(N,) s between bursts."""
+    """(N,) s, pause between bursts."""
     begins: Array
-    """(N,) s."""
+    """(N,) s, start of the first burst."""
 
 
 @dataclass(frozen=True)
 class SoundTask(Task):
-    """Face a sound."""
+    """Turn to a person who speaks."""
 
     direction: Span
-    """rad to either side of where the head faces at the start."""
+    """Range of the direction to either side of the head's at the start, rad."""
     distance: Span
     """m."""
     talk: Span
@@ -59,22 +59,22 @@ class SoundTask(Task):
 
     @property
     def own_spans(self) -> tuple[Span, ...]:
-        """Side, direction, distance and bursts."""
+        """Ranges of side, direction, distance and bursts."""
         return ((-1.0, 1.0), self.direction, self.distance, self.talk, self.pause, (0.0, 0.4))
 
     def build(self, start: Array, drawn: Array) -> SoundScenario:
-        """Episodes from what was drawn."""
+        """Build episodes from drawn numbers."""
         side = np.where(drawn[:, 0] < 0, -1.0, 1.0)
         return SoundScenario(start, start[:, YAW] + side * drawn[:, 1], *drawn[:, 2:].T.copy())
 
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """Where the speaker's mouth is."""
+        """Position of the speaker's mouth."""
         assert isinstance(scenario, SoundScenario)
         away, left = scenario.distance, scenario.direction
         return np.stack([away * np.cos(left), away * np.sin(left), np.full_like(left, _HEAD_HEIGHT)], axis=-1)
 
     def shown(self, scenario: Scenario, time: Array) -> Bools:
-        """Whether they are speaking."""
+        """Whether the person is speaking."""
         assert isinstance(scenario, SoundScenario)
         since = time - scenario.begins
         return np.asarray((since >= 0) & (since % (scenario.talk + scenario.pause) < scenario.talk))
@@ -88,13 +88,13 @@ class SoundTask(Task):
         return np.stack([folded, level], axis=-1), self.shown(scenario, time)
 
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
-        """Direction and loudness, both unsure."""
+        """Direction and loudness with the array's noise."""
         values[:, 0] = _folded(values[:, 0] + BEARING_NOISE * scale * normals[:, 0])
         values[:, 1] = np.clip(values[:, 1] + LEVEL_NOISE * scale * normals[:, 1], 0.0, 1.0)
         return values
 
     def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
-        """Angle in the horizontal plane between where the head faces and the sound."""
+        """Angle between head and sound in the horizontal plane."""
         assert isinstance(scenario, SoundScenario)
         return np.abs(wrap_angle(_facing(view) - scenario.direction))
 
@@ -113,12 +113,12 @@ class SoundTask(Task):
 
 
 def _folded(bearing: Array) -> Array:
-    """(N,) rad in [−π/2, π/2]: what comes from behind sounds like from ahead."""
+    """Bearing as the array measures it, (N,) rad in [−π/2, π/2]: behind is folded to the front."""
     return np.asarray(np.arcsin(np.clip(np.sin(bearing), -1.0, 1.0)))
 
 
 def _facing(view: View) -> Array:
-    """(N,) rad left of straight ahead."""
+    """Direction of the head, (N,) rad left of straight ahead."""
     return np.asarray(np.arctan2(view.rotation[:, 1, 0], view.rotation[:, 0, 0]))
 
 

@@ -1,7 +1,7 @@
-"""The simulated task: episodes to draw, something to sense, an error, a reward and a success. Numpy over the batch.
+"""The simulated task: drawn episodes, sightings, an error, a reward and a success. Numpy over the batch.
 
-A task is a frozen dataclass in a file of its own; what changes during an episode lives in ``Scenario`` (drawn once) and
-``Progress`` (counted as it goes), both arrays over the batch.
+A task is a frozen dataclass in a file of its own; the state of an episode is in ``Scenario`` (drawn once) and
+``Progress`` (updated at each step), both arrays over the batch.
 """
 
 from abc import ABC, abstractmethod
@@ -19,14 +19,14 @@ type Bools = npt.NDArray[np.bool_]
 type Ids = npt.NDArray[np.int64]
 
 START_SPANS: tuple[Span, ...] = ((-0.45, 0.45), (-0.2, 0.2), (-0.15, 0.15))
-"""rad: the head's yaw and pitch at the start, and the body's yaw against the head's."""
+"""Ranges of the head's yaw and pitch at the start, and of the body's yaw against the head's, rad."""
 
 
 class BatchArrays:
     """Arrays over a batch, of which single rows can be replaced."""
 
     def set_rows(self, ids: Ids, other: Self) -> None:
-        """Replace the rows at ``ids`` by another's."""
+        """Replace the rows ``ids`` by the rows of another."""
         for field in fields(self):  # type: ignore[arg-type]
             getattr(self, field.name)[ids] = getattr(other, field.name)
 
@@ -40,10 +40,10 @@ class Scenario(BatchArrays):
 
 
 class View(NamedTuple):
-    """Where the robots are at one instant."""
+    """States and head poses of robots at one instant."""
 
     state: Array
-    """(N, 9)."""
+    """(N, 9) state."""
     rotation: Array
     """(N, 3, 3) base ← head."""
     position: Array
@@ -52,20 +52,20 @@ class View(NamedTuple):
 
 @dataclass
 class Progress(BatchArrays):
-    """How far a batch of episodes has come. A task that remembers more has a progress of its own."""
+    """Progress of a batch of episodes. A task that stores more has a subclass of its own."""
 
     hold_time: Array
-    """(N,) s of doing the task so far, as the task counts them."""
+    """(N,) s within the tolerance so far, as the task counts them."""
     succeeded: Bools
     """(N,) whether the whole criterion has been met."""
     last: Array
     """(N, 9) state at the evaluation before."""
     speed: Array
-    """(N, 9) its rate of change then, per s."""
+    """(N, 9) rate of change of that state, per s."""
 
     @classmethod
     def begin(cls, state: Array) -> Self:
-        """Standing still at (N, 9), with nothing achieved."""
+        """Progress at the start of episodes whose robots stand still at (N, 9)."""
         count = len(state)
         return cls(np.zeros(count), np.zeros(count, dtype=np.bool_), state.copy(), np.zeros_like(state))
 
@@ -83,20 +83,20 @@ class TaskOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """Something to do, within ``seconds``."""
+    """A task to succeed in within ``seconds``."""
 
     spec: TaskSpec
     seconds: float
-    """Length of an episode."""
+    """Length of an episode, s."""
     tolerance: float
-    """rad; an error below it counts as doing it."""
+    """Largest error that counts towards success, rad."""
     hold: float
-    """s of doing it that make a success."""
+    """Time within the tolerance that makes a success, s."""
     hold_mode: Literal["continuous", "total"]
-    """Whether a lapse resets the count."""
+    """``total`` adds up all time within the tolerance; ``continuous`` starts again after each lapse."""
 
     period: ClassVar[float] = 0.0
-    """s between new sightings; 0 means a new one at every tick."""
+    """Time between new sightings, s; 0: a new one at every tick."""
 
     @property
     def name(self) -> str:
@@ -119,17 +119,17 @@ class Task(ABC):
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """What is drawn for an episode, low and high: first the start pose, then the task's own."""
+        """Ranges that an episode draws from, low and high: first the start pose, then the task's own."""
         return (*START_SPANS, *self.own_spans)
 
     @property
     @abstractmethod
     def own_spans(self) -> tuple[Span, ...]:
-        """What the task draws beside the start pose."""
+        """Ranges that the task draws from besides the start pose."""
 
     @abstractmethod
     def build(self, start: Array, drawn: Array) -> Scenario:
-        """A batch of episodes.
+        """Build a batch of episodes.
 
         Args:
             start: (N, 9).
@@ -138,19 +138,19 @@ class Task(ABC):
 
     @abstractmethod
     def target(self, scenario: Scenario, time: Array) -> Array:
-        """(N, 3) m, base frame, at (N,) s since the episodes began; what to look at or to listen to."""
+        """Position of the target, (N, 3) m, base frame, at (N,) s since the episodes began."""
 
     @abstractmethod
     def shown(self, scenario: Scenario, time: Array) -> Bools:
-        """(N,) whether there is anything to sense."""
+        """Whether the target can be sensed, (N,)."""
 
     @abstractmethod
     def sighting(self, scenario: Scenario, time: Array, view: View) -> tuple[Array, Bools]:
-        """What perfect senses would measure: (N, len(features) − 2) values, and (N,) whether they measure anything."""
+        """Measurements of perfect senses: (N, len(features) − 2) values, and (N,) whether there is a sighting."""
 
     @abstractmethod
     def noisy(self, values: Array, normals: Array, scale: Array) -> Array:
-        """Values as the real senses give them.
+        """Values with the noise of the real senses.
 
         Args:
             values: (N, K).
@@ -160,14 +160,14 @@ class Task(ABC):
 
     @abstractmethod
     def error(self, scenario: Scenario, time: Array, view: View, progress: Progress, elapsed: Array) -> Array:
-        """(N,) rad; a memory of its own is kept in ``progress``."""
+        """The task's error, (N,) rad; the task may store data in ``progress``."""
 
     @abstractmethod
     def reward_terms(self, error: Array, view: View, progress: Progress, elapsed: Array) -> dict[str, Array]:
-        """Named, weighted terms (N,), 1 in all at best."""
+        """Named, weighted reward terms, (N,) each; their sum is 1 at best."""
 
     def scenario(self, uniforms: Array) -> Scenario:
-        """A batch of episodes from (N, len(spans)) numbers in [0, 1)."""
+        """Draw a batch of episodes from (N, len(spans)) numbers in [0, 1)."""
         low, high = np.array(self.spans).T
         drawn = low + (high - low) * uniforms
         start = np.tile(NEUTRAL, (len(drawn), 1))
@@ -177,7 +177,7 @@ class Task(ABC):
         return self.build(start, drawn[:, len(START_SPANS) :])
 
     def evaluate(self, progress: Progress, scenario: Scenario, time: Array, view: View, elapsed: Array) -> TaskOutcome:
-        """Measure a batch after each step, in order.
+        """Evaluate a batch after each step, in order.
 
         Args:
             progress: changed in place.
@@ -191,15 +191,15 @@ class Task(ABC):
         doing = error <= self.tolerance
         kept = progress.hold_time if self.hold_mode == "total" else np.where(doing, progress.hold_time, 0.0)
         progress.hold_time = kept + np.where(doing, elapsed, 0.0)
-        met = progress.hold_time >= self.hold - 1e-9
-        just_succeeded = met & ~progress.succeeded
-        progress.succeeded = progress.succeeded | met
+        succeeded = progress.hold_time >= self.hold - 1e-9
+        just_succeeded = succeeded & ~progress.succeeded
+        progress.succeeded = progress.succeeded | succeeded
         progress.speed = rate(view.state, progress.last, elapsed)
         progress.last = view.state
         return TaskOutcome(error, terms, just_succeeded)
 
 
 def rate(state: Array, last: Array, elapsed: Array) -> Array:
-    """(N, 9) per s from one evaluation to the next; 0 where no time has passed."""
+    """Rate of change, (N, 9) per s, from one evaluation to the next; 0 where no time has passed."""
     passed = elapsed > 0
     return np.where(passed[:, None], (state - last) / np.where(passed, elapsed, 1.0)[:, None], 0.0)

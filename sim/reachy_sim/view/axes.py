@@ -1,4 +1,4 @@
-"""The nine axes as people read them: short names, millimetres and degrees."""
+"""The nine axes for people: short names, millimetres and degrees."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from reachy_kit.runtime.safety import CLASSROOM
 
 @dataclass(frozen=True)
 class Axis:
-    """One of the nine numbers."""
+    """One of the nine axes."""
 
     name: str
-    """As in ``ACTION_NAMES``, without ``.pos``."""
+    """Name as in ``ACTION_NAMES``, without ``.pos``."""
     unit: str
     """The unit that people read: mm or °."""
     scale: float
-    """Of that unit per m or rad."""
+    """Number of that unit per m or rad."""
     low: int
     high: int
 
     @property
     def label(self) -> str:
-        """Text beside its slider."""
+        """Label of its slider."""
         return f"{self.name.replace('_', ' ').replace('antenna', 'ant.')} ({self.unit})"
 
 
@@ -33,5 +33,5 @@ def _axis(name: str, si: str, low: float, high: float) -> Axis:
 
 
 AXES = tuple(map(_axis, ACTION_NAMES, ACTION_UNITS, CLASSROOM.low, CLASSROOM.high))
-"""In the order of ``ACTION_NAMES``, over the whole workspace of the limiter."""
+"""Axes in the order of ``ACTION_NAMES``, over the whole workspace of the limiter."""
 SCALES = np.array([axis.scale for axis in AXES])

@@ -10,7 +10,7 @@ from reachy_kit.runtime.interface import Action, EndReason, Tick
 
 
 class Controls:
-    """What the person in front of the browser wants. Any thread may set it; the loop's thread acts on it.
+    """Requests of the person at the browser. Any thread may set them; the loop's thread acts on them.
 
     Args:
         seed: of the first episode.
@@ -28,7 +28,7 @@ class Controls:
         self.seed = seed
         self.variant = variant
         self.human_action: Action | None = None
-        """(9,) where the person wants the robot; None while the policy drives."""
+        """(9,) target of the person; None while the policy drives."""
 
     @property
     def paused(self) -> bool:
@@ -36,13 +36,13 @@ class Controls:
         return self._paused
 
     def pause(self, paused: bool) -> None:
-        """Hold the loop at its next tick, or let it continue."""
+        """Pause the loop at its next tick, or let it continue."""
         with self._changed:
             self._paused, self._steps = paused, 0
             self._changed.notify_all()
 
     def step(self, ticks: int) -> None:
-        """Pause, after this number of ticks more."""
+        """Pause after this number of further ticks."""
         with self._changed:
             self._paused = True
             self._steps += ticks
@@ -57,11 +57,11 @@ class Controls:
             self._changed.notify_all()
 
     def steer(self, axis: int, value: float, start: Action) -> None:
-        """The person moves one axis.
+        """Move one axis for the person.
 
         Args:
             axis: index in ``ACTION_NAMES``.
-            value: where to, m or rad.
+            value: target, m or rad.
             start: (9,) action in force, where the other axes stay when the person takes over.
         """
         with self._changed:
@@ -70,13 +70,13 @@ class Controls:
             self.human_action = human_action
 
     def release(self) -> None:
-        """The policy drives again."""
+        """Let the policy drive again."""
         self.human_action = None
 
     # The loop's side.
 
     def begin_episode(self, length: int | None) -> int:
-        """The loop is about to run an episode.
+        """Called before the loop runs an episode.
 
         Args:
             length: ticks after which it is complete, not counting those of a person; None for no end.
@@ -96,7 +96,7 @@ class Controls:
                 self._steps = max(0, self._steps - 1)
 
     def stop(self) -> EndReason | None:
-        """Why the loop's episode ends at this tick; None if it continues."""
+        """Reason for which the loop's episode ends at this tick; None if it continues."""
         with self._changed:
             if self._restart:
                 return EndReason.DISCARDED

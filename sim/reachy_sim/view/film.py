@@ -22,10 +22,10 @@ _CLOSE, _FAR = (40, 170, 70), (140, 140, 140)
 
 @dataclass(frozen=True)
 class FilmConfig:
-    """How a film looks."""
+    """Size and rate of a film."""
 
     width: int = 640
-    """Pixels; the height is three quarters of it."""
+    """Width, px; the height is three quarters of it."""
     fps: float = 12.5
     """Frames per second. A GIF counts in hundredths of a second, and 0.08 s is a whole number of them."""
     inset: float = 0.3
@@ -65,7 +65,9 @@ class FilmRecorder(SnapshotBuffer):
     def on_step(self, step: Step) -> None:
         """Keep the snapshot when the next frame is due."""
         super().on_step(step)
-        while self.latest.time * self.fps >= len(self.snapshots) + 1 - 1e-6:  # of a slow policy each makes several
+        while (
+            self.latest.time * self.fps >= len(self.snapshots) + 1 - 1e-6
+        ):  # one snapshot of a slow policy fills several frames
             self.snapshots.append(self.latest)
 
 

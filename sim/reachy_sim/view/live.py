@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from reachy_sim.tasks.task import Task
 
 _PANEL_WIDTH = 340
-"""CSS pixels."""
+"""Width of the panel, CSS pixels."""
 
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """Where the page is, and what it begins with."""
+    """Address of the page, and its first episode."""
 
     host: str = "127.0.0.1"
     port: int = 8080
-    """0 takes any free one."""
+    """Port of the page; 0 takes any free one."""
     robot: str = "sim"
     seed: int = 0
     variant: str = "training"
@@ -51,8 +51,8 @@ class LiveView:
     """Shows rollouts in a browser, and lets the person there intervene.
 
     Args:
-        config: where, and what to begin with.
-        task: what is shown; None on hardware.
+        config: address and first episode.
+        task: the task that is shown; None on hardware.
 
     Raises:
         KitError: the port is in use.
@@ -103,7 +103,7 @@ class LiveView:
         warning = (
             ""
             if self.config.host in ("127.0.0.1", "localhost", "::1")
-            else "\nwarning: there is no password; anybody who reaches this computer can move the robot"
+            else "\nwarning: there is no password; anyone who reaches this computer can move the robot"
         )
         return f"the robot is at {self._page.url} (3D at port {self._server.get_port()}); Ctrl-C ends it{warning}"
 
@@ -206,7 +206,7 @@ class LiveView:
 
 
 class _Part:
-    """A part of what is shown, refreshed at most once per period.
+    """A part of the display, refreshed at most once per period.
 
     Args:
         period: s.
@@ -220,7 +220,7 @@ class _Part:
         self._stamp: object = None
 
     def show(self, now: float, stamp: object, snapshot: Snapshot) -> None:
-        """Refresh, if it is time and something is new."""
+        """Refresh if the period has passed and something is new."""
         if now >= self._due and stamp != self._stamp:
             self._due, self._stamp = now + self._period, stamp
             self._update(snapshot)

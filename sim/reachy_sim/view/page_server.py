@@ -23,7 +23,7 @@ from reachy_sim.view.snapshots import SnapshotBuffer
 
 _HTML = Path(__file__).with_name("page_server.html")
 _IMAGE_WAIT = 2.0
-"""s after which a request gets the last image of the robot again: a paused robot has no new one."""
+"""Time after which a request receives the last image of the robot again, s: a paused robot has no new one."""
 
 
 @dataclass
@@ -70,9 +70,9 @@ class PageServer:
 
         Args:
             viewer_port: of the 3D view.
-            controls: take what the person wants.
+            controls: receive the person's requests.
             info: names to show.
-            snapshots: what there is to see.
+            snapshots: state of the rollout.
             stream: images of the robot.
         """
         self._server.view = _View(viewer_port, controls, info, snapshots, stream)
@@ -88,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     view: _View | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that has gone is not an error."""
+        """Ignore a browser that has closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_POST(self) -> None:
-        """Do what a button says; refuse pages from elsewhere that are open in the same browser."""
+        """Carry out a button's request; refuse other sites' pages that are open in the same browser."""
         view, address = self.server.view, urlsplit(self.path)
         origin = self.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != self.headers.get("Host"):
@@ -171,7 +171,7 @@ def _state(view: _View) -> dict[str, Any]:
 
 
 def _act(view: _View, path: str, arguments: dict[str, str]) -> bool:
-    """Do what was asked; returns whether it exists."""
+    """Carry out a request; returns whether it exists."""
     controls = view.controls
     if path == "/pause":
         controls.pause(not controls.paused)

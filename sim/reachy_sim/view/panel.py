@@ -13,33 +13,33 @@ from reachy_sim.view.controls import Controls
 from reachy_sim.view.snapshots import Snapshot
 
 YOU = "you"
-"""Name of the driver while a person drives."""
+"""Driver's name while a person drives."""
 _GREEN, _GREY, _BLUE, _RED = "#2b8a3e", "#868e96", "#1c7ed6", "#e03131"
 _BUTTONS = ("Pause", "Step", "Reset")
 
 
 @dataclass
 class ViewInfo:
-    """Names of what is shown."""
+    """Names of robot, task and policy, for display."""
 
     task: str = ""
     robot: str = ""
     variant: str = ""
     policy: str = ""
     tolerance: float | None = None
-    """Of the task's error; a smaller one counts as doing it."""
+    """Largest task error that counts towards success."""
     error: TaskError = field(default_factory=lambda: TaskError("error"))
     """Name and unit of the task's error."""
     ticks: int = 2
-    """Control ticks of a decision: what a single step lasts."""
+    """Number of control ticks per decision, the length of a single step."""
 
 
 class Panel:
-    """The panel's elements, and what moving them does.
+    """The panel's elements and their callbacks.
 
     Args:
-        gui: of the server.
-        controls: take what the person wants.
+        gui: the server's GUI.
+        controls: receive the person's requests.
         info: names to show.
         variants: of the task.
         action: (9,) in force, from which a slider takes over.
@@ -75,7 +75,7 @@ class Panel:
             self._streamed = gui.add_checkbox("image drawn by the server", False, hint="For browsers slow in 3D.")
             self._robot_image = gui.add_image(np.full((480, 640, 3), 225, np.uint8), visible=False)
 
-    # What the person does. Changes that come from here (no client) are not the person's.
+    # Input of the person. Changes without a client come from this program, not from the person.
 
     def _clicked(self, event: viser.GuiEvent[viser.GuiButtonGroupHandle]) -> None:
         chosen = event.target.value
@@ -105,7 +105,7 @@ class Panel:
         if event.client is not None:
             self._controls.restart(seed=self._controls.seed, variant=event.target.value)
 
-    # What the person sees.
+    # Output for the person.
 
     @property
     def wants_robot_image(self) -> bool:
@@ -113,7 +113,7 @@ class Panel:
         return bool(self._streamed.value)
 
     def show_text(self, snapshot: Snapshot) -> None:
-        """Names, success and the nine numbers; the sliders follow unless the person moves them."""
+        """Show names, success and the nine numbers; the sliders follow unless the person moves them."""
         human_action = self._controls.human_action is not None
         self._status.content = _status(
             snapshot, self._info, YOU if human_action else self._info.policy, self._controls.paused
@@ -133,18 +133,18 @@ class Panel:
                     slider.value = inside
 
     def show_image(self, image: Image) -> None:
-        """What the head camera sees."""
+        """Show the head camera's image."""
         self._camera.image = image
         self._camera.visible = True
 
     def show_robot_image(self, image: Image | None) -> None:
-        """The robot as the server draws it; None hides it."""
+        """Show the robot as the server draws it; None hides it."""
         if image is not None:
             self._robot_image.image = image
         self._robot_image.visible = image is not None
 
     def show_plots(self, recent: Array) -> None:
-        """(3, K) time, the task's error and reward."""
+        """Plot (3, K): time, the task's error, reward."""
         visible = recent.shape[1] > 1
         for plot, values in zip(self._plots, (self._info.error.scale * recent[1], recent[2]), strict=True):
             plot.visible = visible
@@ -183,7 +183,7 @@ def _status(snapshot: Snapshot, info: ViewInfo, driver: str, paused: bool) -> st
 
 
 def _table(snapshot: Snapshot) -> str:
-    """Nine rows: measured, commanded."""
+    """HTML table of nine rows: measured, commanded."""
     rows = "".join(
         f"<tr><td>{axis.label}</td><td data-axis='{name}' style='text-align:right'>{state:.1f}</td>"
         f"<td style='text-align:right'>{action:.1f}</td></tr>"

@@ -1,4 +1,4 @@
-"""Images of the robot drawn here, for browsers that cannot draw in three dimensions: a few per second, on demand."""
+"""Images of the robot rendered by the server, for browsers without WebGL: a few per second, on request."""
 
 import threading
 import time
@@ -13,22 +13,22 @@ from reachy_sim.view.snapshots import Snapshot
 
 _WIDTH, _HEIGHT = 640, 480
 _REQUEST_SECONDS = 3.0
-"""s for which one request keeps the images coming."""
+"""Time for which images are rendered after a request, s."""
 _PAUSE = 0.05
-"""s between checks for something to draw. At least half of the time is left to the robot's own work."""
+"""Time between checks for a new snapshot, s. At least half of the time is left to the robot's own work."""
 
 
 def jpeg(image: Image) -> bytes:
-    """An image as a file."""
+    """Encode an image as JPEG."""
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
     return encoded.tobytes()
 
 
 class RobotStream:
-    """Draws the latest snapshot in a thread of its own, as long as images are asked for.
+    """Draws the latest snapshot in a thread of its own, as long as images are requested.
 
     Args:
-        latest: gives the snapshot to draw.
+        latest: returns the snapshot to draw.
     """
 
     def __init__(self, latest: Callable[[], Snapshot]) -> None:
@@ -40,14 +40,14 @@ class RobotStream:
         self._thread.start()
         self.image: Image | None = None
         self.trouble = ""
-        """Why there are no images."""
+        """Error message if there are no images."""
 
     def request(self) -> None:
-        """Keep the images coming for a while."""
+        """Request images for the next ``_REQUEST_SECONDS``."""
         self._requested_until = time.monotonic() + _REQUEST_SECONDS
 
     def next_image(self, timeout: float) -> Image | None:
-        """The next one drawn, or after a timeout in s the last one; None without any."""
+        """Wait for the next image; after a timeout in s return the last one, or None without any."""
         self.request()
         with self._drawn:
             self._drawn.wait(timeout)

@@ -15,16 +15,16 @@ from reachy_sim.rendering.robot_drawing import RobotDrawing
 
 type Colour = tuple[int, int, int]
 type Mesh = tuple[Array, npt.NDArray[np.int32]]
-"""(V, 3) m and (F, 3)."""
+"""Vertices (V, 3) m and faces (F, 3)."""
 
 _CAMERA, _LOOK_AT, _FIELD_OF_VIEW = (1.15, -0.80, 0.50), (0.33, 0.08, 0.15), np.deg2rad(35.0)
-"""m, the robot's foot is the origin: from its front right, the robot on the left and its ball on the right."""
+"""Position of the viewer and the point looked at, m from the robot's foot: from its front right."""
 _TABLE, _TABLE_TOP = (214, 196, 172), 0.02
-"""Colour, and thickness in m."""
+"""Colour and thickness of the table, m."""
 _SKY, _LAMP = 1.4, 0.8
-"""Intensity from everywhere, and from the side that is viewed."""
-_STANDING_STILL = 1e-4
-"""m, and the same of a quaternion: a smaller move is not visible."""
+"""Intensity of the ambient light and of the light from the viewer's side."""
+_INVISIBLE_MOVE = 1e-4
+"""Largest change that is not visible, m, and the same of a quaternion."""
 
 
 class RobotScene:
@@ -56,19 +56,19 @@ class RobotScene:
         self.update()
 
     def update(self) -> None:
-        """Bring the scene to the drawing's pose."""
+        """Update the scene to the drawing's pose."""
         data = self._drawing.data
         with self._server.atomic():
             for body, part in self._parts:
-                # A browser redraws for each message, so what stands still is not sent.
-                if np.abs(data.xpos[body] - part.position).max() > _STANDING_STILL:
+                # A browser redraws for each message, so parts that stand still are not sent.
+                if np.abs(data.xpos[body] - part.position).max() > _INVISIBLE_MOVE:
                     part.position = data.xpos[body].copy()
-                if np.abs(data.xquat[body] - part.wxyz).max() > _STANDING_STILL:
+                if np.abs(data.xquat[body] - part.wxyz).max() > _INVISIBLE_MOVE:
                     part.wxyz = data.xquat[body].copy()
 
 
 def _meshes_of(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
-    """A body's meshes in its frame, by colour: viser paints a mesh in one."""
+    """A body's meshes in its frame, by colour: viser gives a mesh a single colour."""
     meshes: dict[Colour, list[Mesh]] = {}
     for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)):
         mesh = model.mesh(model.geom_dataid[geom])
@@ -84,7 +84,7 @@ def _meshes_of(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
 
 
 def _joined_faces(vertices: list[Array], faces: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
-    """(F, 3) of several meshes whose vertices are concatenated."""
+    """Faces (F, 3) of several meshes whose vertices are concatenated."""
     offsets = np.cumsum([0, *map(len, vertices)])
     return np.concatenate([piece + offset for piece, offset in zip(faces, offsets, strict=False)])
 

@@ -1,4 +1,4 @@
-"""What there is to see of a rollout: its latest snapshot, and the last ten seconds of its numbers."""
+"""State of a rollout for display: its latest snapshot, and the numbers of its last ten seconds."""
 
 import threading
 from collections import deque
@@ -10,28 +10,28 @@ from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Array, Episode, Image,
 from reachy_sim.view.task_info import is_shown
 
 _KEPT = 250
-"""Decisions in the plots: 10 s at 25 Hz."""
+"""Number of decisions in the plots: 10 s at 25 Hz."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The robot at one instant, and how it is doing."""
+    """The robot at one instant, with the task's error, reward and success."""
 
     seed: int = 0
     time: float = 0.0
-    """s since the episode began."""
+    """Time since the episode began, s."""
     state: Array = field(default_factory=NEUTRAL.copy)
-    """(9,) measured."""
+    """(9,) measured state."""
     action: Array = field(default_factory=NEUTRAL.copy)
-    """(9,) in force."""
+    """(9,) action in force."""
     target: Array | None = None
-    """(3,) m, base frame; None while it hides, or without a world."""
+    """(3,) m, target, base frame; None while it is hidden, or without a world."""
     task_error: float | None = None
-    """As ``Truth.task_error``."""
+    """Task error as in ``Truth.task_error``."""
     reward: float | None = None
     success: bool | None = None
     image: Image | None = None
-    """What the head camera sees, (H, W, 3) RGB uint8."""
+    """The head camera's image, (H, W, 3) RGB uint8."""
 
 
 class SnapshotBuffer:
@@ -48,7 +48,7 @@ class SnapshotBuffer:
         self._start_time = 0.0
         self.latest = Snapshot()
         self.count = 0
-        """Grows with every snapshot."""
+        """Counter of the snapshots."""
 
     def on_episode_start(self, seed: int) -> None:
         """Forget the episode before."""
@@ -63,7 +63,7 @@ class SnapshotBuffer:
             self._set(replace(self._observed(tick.observation), action=tick.action))
 
     def on_step(self, step: Step) -> None:
-        """Show where a step led."""
+        """Show the observation after a step."""
         if step.index == 0:
             self._start_time = step.observation.capture_time
         snapshot = replace(self._observed(step.next_observation), action=step.action)
@@ -81,11 +81,11 @@ class SnapshotBuffer:
         self._set(snapshot)
 
     def on_episode_end(self, episode: Episode) -> None:
-        """The last snapshot stays."""
+        """Keep the last snapshot."""
 
     @property
     def recent(self) -> Array:
-        """(3, K) time in s, ``Truth.task_error``, reward."""
+        """Recent numbers (3, K): time in s, ``Truth.task_error``, reward."""
         with self._lock:
             return np.array(self._recent, dtype=np.float64).reshape(-1, 3).T
 

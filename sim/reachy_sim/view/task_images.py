@@ -20,7 +20,7 @@ from reachy_sim.world import GeometricPerception, SimWorld
 _HZ = 25
 """Decisions per second."""
 _INSTANTS, _SIZE = 4, (480, 300)
-"""Images side by side, and the width and height of each, px."""
+"""Number of images side by side, and the width and height of each, px."""
 
 
 class _StateRecorder:
@@ -48,7 +48,7 @@ def draw_task(task: str, every: float | None = None) -> Image:
 
     Args:
         task: its name, or the path of its file.
-        every: s from one moment to the next, from the middle of the episode; None spreads them over all of it.
+        every: time between instants, s, from the middle of the episode; None spreads them over the whole episode.
 
     Returns:
         RGB uint8, the instants side by side.

@@ -1,4 +1,4 @@
-"""What the viewer shows of a task beside the robot."""
+"""Properties of a task that the viewer shows besides the robot."""
 
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def variants_of(task: "Task | None") -> tuple[str, ...]:
-    """Names of the task's variants, the usual one first; a real robot has only that one."""
+    """Names of the task's variants, ``training`` first; a real robot has only that one."""
     return tuple(simulated_task(task.name).variants) if task else (TRAINING,)
 
 
 def tolerance_of(task: "Task | None") -> float | None:
-    """The task's error that still counts as doing it; None without a task."""
+    """Largest task error that counts towards success; None without a task."""
     return task.tolerance if task else None
 
 

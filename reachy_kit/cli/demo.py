@@ -40,23 +40,23 @@ def demo(
     )  # fmt: skip
     bundle, evaluations = result.learned[-1].bundle, result.evaluations
     if json:
-        pairs = result.daemon_against_sim.items()
+        pairs = result.sim_and_daemon.items()
         show.print_json(
             {
                 "task": result.task,
                 "seconds": round(result.seconds, 1),
                 "evaluations": [evaluation.summary() for evaluation in evaluations],
-                "daemon_against_sim": {label: show.paired_summary(pair, evaluations[1]) for label, pair in pairs},
+                "daemon_against_sim": {label: show.paired_summary(*pair) for label, pair in pairs},
                 "report": str(result.report),
                 "bundle": str(bundle),
             }
         )
         return
-    from reachy_policies.evaluation.report.tables import evaluation_table
+    from reachy_policies.evaluation.report.tables import difference_line, evaluation_table
 
     show.print_table(evaluation_table(f"{result.task} after {episodes} demonstrations", evaluations))
-    for line in result.differences:
-        show.result(line)
+    for pair in result.sim_and_daemon.values():
+        show.result(difference_line(*pair))
     show.result(f"report: {result.report}")
     show.result(f"bundle: {bundle}. On your robot: reachy-kit run {bundle} --robot HOST")
     show.result(f"{result.seconds:.0f} s in all")

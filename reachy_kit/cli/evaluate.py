@@ -1,6 +1,7 @@
 """``reachy-kit eval``: evaluation of policies on the same initial states."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from reachy_kit.runtime.errors import WrongUseError
 if TYPE_CHECKING:
     from reachy_kit.workflows.evaluate import PolicyEvaluations
     from reachy_kit.workflows.group_comparison import GroupComparison
+    from reachy_policies.evaluation.policy_evaluation import Evaluation
 
 
 def evaluate(
@@ -124,21 +126,26 @@ def _show(evaluations: "PolicyEvaluations", *, json: bool) -> None:
             "task": evaluations.task,
             "variant": evaluations.variant,
             "evaluations": [evaluation.summary() for evaluation in results + evaluations.elsewhere],
-            "compared_with_first": [show.paired_summary(pairs, results[0]) for pairs in evaluations.comparisons],
+            "compared_with_first": [show.paired_summary(results[0], other) for other in results[1:]],
         }
         if against:
-            summary["compared_with_robot"] = [show.paired_summary(pairs, results[0]) for pairs in evaluations.transfers]
+            pairs = zip(evaluations.elsewhere, results, strict=True)
+            summary["compared_with_robot"] = [show.paired_summary(there, here) for there, here in pairs]
         show.print_json(summary)
         return
     task, variant, count = evaluations.task, evaluations.variant, len(results[0].episodes)
     of = task if variant == "training" else f"{task}, {variant},"
     show.print_table(evaluation_table(f"{of} on {robot}, {count} episodes", results))
-    for other, comparison in zip(results[1:], evaluations.comparisons, strict=True):
-        show.result(difference_line(results[0].policy, other.policy, comparison))
+    for other in results[1:]:
+        show.result(difference_line(results[0], other))
     if against:
         show.print_table(evaluation_table(f"{of} on {against}, {count} episodes", evaluations.elsewhere))
-    for here, transfer in zip(results, evaluations.transfers, strict=False):
-        show.result(difference_line(f"{here.policy}, {against}", f"{here.policy}, {robot}", transfer))
+        for there, here in zip(evaluations.elsewhere, results, strict=True):
+            show.result(difference_line(_named_with(against, there), _named_with(robot, here)))
+
+
+def _named_with(robot: str, evaluation: "Evaluation") -> "Evaluation":
+    return replace(evaluation, policy=f"{evaluation.policy}, {robot}")
 
 
 def _show_comparison(result: "GroupComparison", *, json: bool) -> None:

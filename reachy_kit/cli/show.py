@@ -14,7 +14,6 @@ import typer
 if TYPE_CHECKING:
     from reachy_policies.evaluation.policy_evaluation import Evaluation
     from reachy_policies.evaluation.report.tables import Table
-    from reachy_policies.evaluation.statistics.intervals import PairedDifference
 
 
 class Terminal:
@@ -85,8 +84,11 @@ def _heading(column: str) -> str:
     return "\n".join(column.split(", ") if ", " in column else column.rsplit(" ", 1))
 
 
-def paired_summary(comparison: "PairedDifference", first: "Evaluation") -> dict[str, Any]:
-    """A comparison for scripts, the discordant pairs by their seeds."""
+def paired_summary(first: "Evaluation", other: "Evaluation") -> dict[str, Any]:
+    """Paired difference of two evaluations on the same episodes for scripts, the discordant pairs by their seeds."""
+    from reachy_policies.evaluation.statistics.intervals import compare_pairs
+
+    comparison = compare_pairs(first.successes, other.successes)
     seeds = [episode.seed for episode in first.episodes]
     return {
         "pairs": comparison.pairs,

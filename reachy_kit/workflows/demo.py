@@ -5,7 +5,7 @@ Try it: reachy-kit demo
 
 import datetime
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from reachy_kit.workflows.training.train_rl import train_rl
 
 if TYPE_CHECKING:
     from reachy_policies.evaluation.policy_evaluation import Evaluation
-    from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
@@ -46,10 +45,8 @@ class DemoResult:
     """Learned policies; each was improved from the one before."""
     evaluations: "tuple[Evaluation, ...]"
     """The expert and each policy in the simulator, then each policy on the daemon, where that is installed."""
-    daemon_against_sim: "dict[str, PairedDifference]"
-    """Daemon minus simulator, by the policy's label, on the episodes that ran on both."""
-    differences: tuple[str, ...]
-    """The same differences in words."""
+    sim_and_daemon: "dict[str, tuple[Evaluation, Evaluation]]"
+    """Evaluations in the simulator and on the daemon, by the policy's label, of the episodes that ran on both."""
     report: Path
     seconds: float
     """Wall time, s."""
@@ -83,8 +80,6 @@ def run_demo(
         RefusedError: the folder is not empty.
         KitError: a training diverges, or a file cannot be written.
     """
-    from reachy_policies.evaluation.report.tables import difference_line
-    from reachy_policies.evaluation.statistics.intervals import compare_pairs
     from reachy_sim.tasks import variant_by_name
 
     began, variant = time.perf_counter(), variant_by_name(_TASK)
@@ -94,13 +89,12 @@ def run_demo(
     in_sim = _evaluate_in_sim(variant, learned, max(sim_episodes, daemon_episodes), reporter)
     on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter)
     pairs = {
-        policy.label: compare_pairs(simulated.successes[:daemon_episodes], daemon.successes)
+        policy.label: (replace(simulated, episodes=simulated.episodes[:daemon_episodes]), daemon)
         for policy, simulated, daemon in zip(learned, in_sim[1:], on_daemon, strict=False)
     }
-    lines = tuple(difference_line(f"{label}, sim", f"{label}, daemon", pair) for label, pair in pairs.items())
     report, results = folder / "report.html", (*in_sim, *on_daemon)
-    _write_report(report, variant, learned, results, lines, time.perf_counter() - began, reporter)
-    return DemoResult(_TASK, learned, results, pairs, lines, report, time.perf_counter() - began)
+    _write_report(report, variant, learned, results, pairs, time.perf_counter() - began, reporter)
+    return DemoResult(_TASK, learned, results, pairs, report, time.perf_counter() - began)
 
 
 def _fresh_folder(out: Path | None) -> Path:
@@ -169,11 +163,12 @@ def _write_report(
     variant: "Variant",
     learned: tuple[LearnedPolicy, ...],
     results: "tuple[Evaluation, ...]",
-    differences: tuple[str, ...],
+    pairs: "dict[str, tuple[Evaluation, Evaluation]]",
     seconds: float,
     reporter: Reporter,
 ) -> None:
     from reachy_policies.evaluation.report.demo_report import DemoReport, write_demo_report
+    from reachy_policies.evaluation.report.tables import difference_line
     from reachy_sim.rendering.robot_renderer import robot_images
 
     steps = results[-1].first_episode
@@ -189,7 +184,7 @@ def _write_report(
         instruction=variant.task.instruction,
         runs=[policy.run for policy in learned],
         evaluations=list(results),
-        differences=list(differences),
+        differences=[difference_line(*pair) for pair in pairs.values()],
         portraits=images,
         tolerance=variant.task.tolerance,
         portrait_path=path.parent / f"{variant.task.name}.png",

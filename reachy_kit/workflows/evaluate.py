@@ -15,7 +15,6 @@ from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
 
 if TYPE_CHECKING:
     from reachy_policies.evaluation.policy_evaluation import Evaluation
-    from reachy_policies.evaluation.statistics.intervals import PairedDifference
     from reachy_sim.tasks.variants import Variant
 
 
@@ -32,10 +31,6 @@ class PolicyEvaluations:
     """Evaluations, one for each policy."""
     elsewhere: "list[Evaluation]"
     """Evaluations on the other robot; empty without one."""
-    comparisons: "list[PairedDifference]"
-    """Differences of the first policy from each other one."""
-    transfers: "list[PairedDifference]"
-    """Difference of each policy on the other robot from itself on this one."""
 
 
 def evaluate_policies(
@@ -64,13 +59,12 @@ def evaluate_policies(
         reporter: shows the progress.
 
     Returns:
-        The evaluations and their paired differences.
+        The evaluations.
 
     Raises:
         WrongUseError: an argument does not exist or does not fit.
         RefusedError: a policy was trained on other features.
     """
-    from reachy_policies.evaluation.statistics.intervals import compare_pairs
     from reachy_sim.tasks import variant_by_name
 
     chosen, seeds = variant_by_name(task, variant), evaluation_seeds(seed, episodes)
@@ -84,10 +78,6 @@ def evaluate_policies(
         against=against,
         results=results,
         elsewhere=elsewhere,
-        comparisons=[compare_pairs(results[0].successes, other.successes) for other in results[1:]],
-        transfers=[
-            compare_pairs(there.successes, here.successes) for here, there in zip(results, elsewhere, strict=False)
-        ],
     )
 
 

@@ -41,7 +41,6 @@ def test_an_evaluation_reports_to_the_caller_and_prints_nothing(capfd):
     assert log.done == {"expert on sim": [2, 2], "random on sim": [2, 2]}
     assert [evaluation.policy for evaluation in evaluations.results] == ["expert", "random"]
     assert [episode.seed for episode in evaluations.results[0].episodes] == [5, 6]
-    assert evaluations.comparisons[0].pairs == 2
     assert evaluations.elsewhere == []
     assert capfd.readouterr() == ("", "")
 

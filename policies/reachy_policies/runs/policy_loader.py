@@ -3,16 +3,13 @@
 Try it: reachy-kit eval runs/look_at --task look_at
 """
 
-import numpy as np
-import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
 
 import reachy_policies.models.residual  # noqa: F401  (registers the kind)
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.inference.chunked import ChunkedPolicy
-from reachy_kit.runtime.inference.history import Floats
 from reachy_kit.runtime.interface import Policy
 from reachy_policies.models.chunk import ReachyChunkPolicy
+from reachy_policies.models.chunk.single_chunk_policy import single_chunk_policy
 from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy, LeRobotPolicy
 from reachy_policies.models.pretrained import Processors, load_pretrained
 from reachy_policies.rollouts.batch_chunk_policy import BatchChunkPolicy
@@ -54,18 +51,7 @@ def single_policy(run: Run) -> Policy:
     """
     if run.card.policy != ReachyChunkPolicy.name:
         return LeRobotPolicy(lerobot_batch_policy(run))
-    policy = load_chunk_policy(run)
-    config = policy.config
-
-    def predict(state: Floats, sensed: Floats, last_action: Floats) -> Floats:
-        noise = torch.zeros(len(state), config.chunk_size, last_action.shape[-1])
-        with torch.no_grad():
-            inputs = (torch.from_numpy(part) for part in (state, sensed, last_action))
-            return np.asarray(policy.network(*inputs, noise).numpy())
-
-    image_size = None if config.image_shape is None else (config.image_shape[1], config.image_shape[2])
-    coefficient = config.temporal_ensemble_coeff
-    return ChunkedPolicy(predict, config.n_obs_steps, config.n_action_steps, coefficient, image_size)
+    return single_chunk_policy(load_chunk_policy(run))
 
 
 def batch_policy(run: Run) -> BatchPolicy:

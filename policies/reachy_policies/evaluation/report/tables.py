@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from reachy_policies.evaluation.policy_evaluation import Evaluation
-from reachy_policies.evaluation.statistics.intervals import PairedDifference
+from reachy_policies.evaluation.statistics.intervals import compare_pairs
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
     )
 
 
-def difference_line(first: str, other: str, difference: PairedDifference) -> str:
-    """Describe the paired difference of two evaluations in one line."""
+def difference_line(first: Evaluation, other: Evaluation) -> str:
+    """Describe the paired difference of two evaluations on the same episodes in one line."""
+    difference = compare_pairs(first.successes, other.successes)
     change = difference.difference
     return (
-        f"{other} − {first}: {points(change.value)} points, 95 % interval {points(change.low)} to "
-        f"{points(change.high)}, on {difference.pairs} pairs; only {first}: {len(difference.only_a)}, "
-        f"only {other}: {len(difference.only_b)}"
+        f"{other.policy} − {first.policy}: {points(change.value)} points, 95 % interval {points(change.low)} to "
+        f"{points(change.high)}, on {difference.pairs} pairs; only {first.policy}: {len(difference.only_a)}, "
+        f"only {other.policy}: {len(difference.only_b)}"
     )
 
 

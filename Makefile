@@ -1,17 +1,17 @@
-# What can be done here. `make` alone lists it. Set-up is a prerequisite of the rest and takes no time once it is done.
+# Targets of this checkout; `make` alone lists them. Set-up is a prerequisite of the others and takes no time once it is done.
 
-# Nothing here gains by running beside another target, and some would lose (clean and setup): -j changes nothing.
+# No target gains by running beside another, and clean and setup must not: -j changes nothing.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check bench clean constraints
 
-# `make setup` says what is wanted; any other target takes .venv as it was made (with or without SIM_ONLY=1).
+# `make setup` chooses the mode; any other target keeps the mode of .venv (with or without SIM_ONLY=1).
 KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
 
-# No test asks the Hub for anything, and pictures are drawn without a screen, unless you say otherwise.
+# Tests do not use the Hub, and images are rendered without a screen, unless you set these variables.
 test test-all bench: export HF_HUB_OFFLINE ?= 1
 test test-all bench: export MUJOCO_GL ?= egl
-# A worker for each core, each with one thread: WORKERS=0 runs everything in one process.
+# One worker per core, each with one thread; WORKERS=0 runs everything in one process.
 WORKERS ?= logical
 test test-all: export OMP_NUM_THREADS ?= 1
 PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup
@@ -22,7 +22,7 @@ help: ## list the targets
 setup: ## install everything into .venv; SIM_ONLY=1 leaves out the robot's SDK and needs no root
 	@.ci/setup $(KEEP)
 
-demo: setup ## the whole loop in the simulator; options in ARGS="…"
+demo: setup ## record, imitate, reinforce, evaluate and run on a simulated robot; options in ARGS="…"
 	@.venv/bin/reachy-kit demo $(ARGS)
 
 test: setup ## the tests, without the long ones

@@ -149,9 +149,9 @@ class _Bounds(NamedTuple):
     high: Array
     speed: Array
     slowest: Array
-    """(9,) lowest velocities: the speed limits, negated."""
+    """Lowest velocities: the speed limits, negated."""
     change: Array
-    """(9,) largest change of a velocity in a tick."""
+    """Largest change of a velocity in a tick."""
     half_change: Array
     lead: Array
 

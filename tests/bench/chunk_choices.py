@@ -37,9 +37,9 @@ def evaluate(policy: ReachyChunkPolicy, way: dict[str, float], episodes: int) ->
     policy.config = replace(policy.config, **{"temporal_ensemble_coeff": None, **way})
     envs = make_envs("track", episodes, variant="hard", tier="kinematic")
     processors = make_reachy_chunk_pre_post_processors(policy.config)
-    played = run_episodes(envs, LeRobotBatchPolicy(policy, processors, "track"), BENCH_SEEDS.start)
+    batch = run_episodes(envs, LeRobotBatchPolicy(policy, processors, "track"), BENCH_SEEDS.start)
     envs.close()
-    return float(played.success.mean()), float(np.rad2deg(played.mean_error.mean()))
+    return float(batch.success.mean()), float(np.rad2deg(batch.mean_error.mean()))
 
 
 def rows(demonstrations: Demonstrations, seeds: int, episodes: int) -> None:

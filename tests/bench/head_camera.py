@@ -18,15 +18,15 @@ def batch_frames() -> tuple[str, float, str, float]:
     visuals = VISUAL_RANGES["busy_background"].draw(rng.random((BATCH, DRAWS)))
     shown = np.ones(BATCH, dtype=bool)
     renderer = HeadCameraRenderer(ENV_CAMERA)
-    rounds = []
+    seconds = []
     for _ in range(8):
         start = time.perf_counter()
         renderer.render_batch(poses, targets, shown, visuals)
-        rounds.append((time.perf_counter() - start) / BATCH)
+        seconds.append((time.perf_counter() - start) / BATCH)
     renderer.close()
     return (
         f"head camera, a frame of {BATCH} at 96 × 96",
-        float(np.median(rounds[1:])),
+        float(np.median(seconds[1:])),
         "the limit of 150 frames/s",
         1 / 150,
     )

@@ -27,8 +27,8 @@ def demonstrations(task: str, variant: str, episodes: int = EXPERT_EPISODES) -> 
 
     root = Path("runs/bench_data") / f"{task}_{variant}_{episodes}"
     chosen = variant_by_name(task, variant)
-    with open_session("sim", chosen, camera=False) as stage:
-        record_episodes(stage, chosen, root, episodes=episodes, hz=25, seed=0, camera=False)
+    with open_session("sim", chosen, camera=False) as session:
+        record_episodes(session, chosen, root, episodes=episodes, hz=25, seed=0, camera=False)
     return root
 
 

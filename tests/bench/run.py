@@ -30,13 +30,13 @@ SCRIPTS = Path(sys.executable).parent
 
 def median_seconds(work: Callable[[], object], repeat: int = 7, number: int = 1) -> float:
     """Median s of one call, over `repeat` rounds of `number` calls after a round that does not count."""
-    rounds = []
+    seconds = []
     for _ in range(repeat + 1):
         start = time.perf_counter()
         for _ in range(number):
             work()
-        rounds.append((time.perf_counter() - start) / number)
-    return statistics.median(rounds[1:])
+        seconds.append((time.perf_counter() - start) / number)
+    return statistics.median(seconds[1:])
 
 
 def command(*words: str) -> Callable[[], object]:

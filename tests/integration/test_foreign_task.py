@@ -72,9 +72,9 @@ def test_a_task_in_a_file_runs_in_worker_processes(wave_file):
         _, rewards, *_ = envs.step(envs.action_space.sample() * 0)
         steps.append((observation, rewards))
         envs.close()
-    (alone, reward), (shared, reward_there) = steps
-    assert alone["environment_state"].shape == (2, 3)
-    np.testing.assert_array_equal(alone["environment_state"], shared["environment_state"])
+    (single, reward), (shared, reward_there) = steps
+    assert single["environment_state"].shape == (2, 3)
+    np.testing.assert_array_equal(single["environment_state"], shared["environment_state"])
     np.testing.assert_array_equal(reward, reward_there)
     assert gymnasium.make("Elsewhere/Wave-v0", tier="kinematic").unwrapped.task == "wave"
 

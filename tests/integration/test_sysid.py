@@ -23,8 +23,8 @@ from reachy_sim.sysid.motor_recording import MotorRecording, record_motors
 def test_the_simulator_is_identified_as_it_is(kit):
     result = kit.start("sysid", "--robot", "sim", "--delay", 0.03, "--out", "motors", "--json").wait(280)
     assert result.code == 0, result
-    told, written = result.json, json.loads((kit.folder / "motors/actuators.json").read_text())
-    assert told == {"out": "motors", **written}
+    printed, written = result.json, json.loads((kit.folder / "motors/actuators.json").read_text())
+    assert printed == {"out": "motors", **written}
     assert written["robot"] == "sim"
     assert (kit.folder / "motors/sysid.png").read_bytes().startswith(b"\x89PNG")
     assert len(MotorRecording.load(kit.folder / "motors/recording.npz").sent) == len(excitation_targets())
@@ -44,7 +44,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_robot_moves(kit):
     kit.run("sysid", "--robot", "daemon", "--out", "notes.txt/motors").says(2, "--out notes.txt/motors cannot be made")
 
 
-def test_nobody_answers_there(kit):
+def test_no_robot_answers_there(kit):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

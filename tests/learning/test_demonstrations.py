@@ -142,8 +142,8 @@ def test_numbers_that_are_none_are_refused_by_frame(damaged):
 
 def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
     look_at = variant_by_name("look_at")
-    with open_session("sim", look_at, camera=False) as stage:
-        record_episodes(stage, look_at, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
+    with open_session("sim", look_at, camera=False) as session:
+        record_episodes(session, look_at, tmp_path / "one", episodes=1, hz=10, seed=0, camera=False)
     with pytest.raises(WrongUseError, match="at least 2"):
         load_demonstrations(tmp_path / "one")
 

@@ -230,15 +230,15 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed):
     never = Variant("never", replace(LOOK_AT, appears=(1e6, 1e6)))
-    twin, listener = SimWorld(never), Poses()
+    world, listener = SimWorld(never), Poses()
     rollout(
         SimRobot(),
         single_policy(trained_run),
         seconds=3.0,
         policy_hz=trained_run.card.policy_hz,
         seed=seed,
-        perception=GeometricPerception(twin),
-        world=twin,
+        perception=GeometricPerception(world),
+        world=world,
         subscribers=[listener],
     )
     turned = np.abs(np.array(listener.states)[:, [ROLL, PITCH, YAW]] - listener.states[0][[ROLL, PITCH, YAW]])

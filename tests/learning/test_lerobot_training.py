@@ -75,10 +75,10 @@ def test_a_policy_of_lerobots_leaves_a_whole_run(run, recorded_dataset):
 
 def test_a_run_of_lerobots_acts_in_the_control_loop(run):
     look_at = variant_by_name("look_at")
-    twin = SimWorld(look_at)
+    world = SimWorld(look_at)
     policy = load_policy(str(run.path), TARGET_FEATURES, "look_at").policy
     episode = rollout(
-        SimRobot(), policy, seconds=1.0, policy_hz=25, seed=0, perception=GeometricPerception(twin), world=twin,
+        SimRobot(), policy, seconds=1.0, policy_hz=25, seed=0, perception=GeometricPerception(world), world=world,
         subscribers=[],
     )  # fmt: skip
     assert episode.steps == 25

@@ -143,7 +143,7 @@ def test_a_drawn_decision_counts_the_rewards_that_followed_it_and_no_others(
         after = range(now, min(now + n_step, length))
         assert batch.reward[row] == pytest.approx(sum(gamma ** (step - now) * step for step in after), rel=1e-5)
         assert batch.discount[row] == pytest.approx(gamma ** len(after), rel=1e-5)
-        assert batch.then[row].tolist() == [max(after.stop - back, 0) for back in range(history - 1, -1, -1)]
+        assert batch.n_step_features[row].tolist() == [max(after.stop - back, 0) for back in range(history - 1, -1, -1)]
 
 
 @pytest.mark.parametrize(

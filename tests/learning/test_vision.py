@@ -144,16 +144,16 @@ def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(vis
             "last_action": last[None].astype("f4"),
             "pixels": pixels[None],
         }
-        alone = single.act(Observation(state, step / 10, last_action=last, images={CAMERA: pixels}))
-        assert np.allclose(batch.act(observed)[0], alone, atol=1e-5)
-        assert np.allclose(lerobots.act(observed)[0], alone, atol=1e-5)
+        expected = single.act(Observation(state, step / 10, last_action=last, images={CAMERA: pixels}))
+        assert np.allclose(batch.act(observed)[0], expected, atol=1e-5)
+        assert np.allclose(lerobots.act(observed)[0], expected, atol=1e-5)
 
 
 def test_the_videos_are_read_frame_by_frame(image_dataset):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     read = load_images(load_demonstrations(image_dataset), image_dataset, (180, 320)).images
-    dataset = LeRobotDataset("local/seen", root=image_dataset, video_backend="pyav")
+    dataset = LeRobotDataset("local/images", root=image_dataset, video_backend="pyav")
     for frame in (0, 7, len(dataset) // 2, len(dataset) - 1):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
 

@@ -167,7 +167,7 @@ def test_neither_threads_nor_the_size_of_the_batch_change_anything(assert_same, 
         observations = [envs.reset(seed=2)[0]] + [envs.step(next(wild)[:count])[0] for _ in range(15)]
         return [{key: value[:3] for key, value in observation.items()} for observation in observations]
 
-    alone = trajectory(3, 1)
+    single = trajectory(3, 1)
     for other in (trajectory(3, 2), trajectory(5, 2)):
-        for observation, same in zip(alone, other, strict=True):
+        for observation, same in zip(single, other, strict=True):
             assert_same(same, observation)

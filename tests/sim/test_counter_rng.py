@@ -75,9 +75,9 @@ def test_a_draw_depends_on_its_keys_alone_and_not_on_the_batch(seed, episode, st
     rng = np.random.default_rng(place)
     keys = rng.integers(0, 2**63, (3, 6)).astype(np.uint64)
     keys[:, place] = seed, episode, step
-    alone = counter_rng.uniform(keys_of(seed), keys_of(episode), counter_rng.POLICY, count, keys_of(step))
+    single = counter_rng.uniform(keys_of(seed), keys_of(episode), counter_rng.POLICY, count, keys_of(step))
     among = counter_rng.uniform(keys[0], keys[1], counter_rng.POLICY, 8, keys[2])
-    np.testing.assert_array_equal(among[place, :count], alone[0])
+    np.testing.assert_array_equal(among[place, :count], single[0])
 
 
 def test_a_draw_is_the_same_on_every_computer():

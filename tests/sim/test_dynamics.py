@@ -125,14 +125,14 @@ def test_the_start_is_exact_whatever_the_motors(tier, actuators):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_reset_of_some_leaves_the_others_alone(tier):
-    disturbed, alone = (standing(open_dynamics(tier, 2)) for _ in range(2))
+    disturbed, undisturbed = (standing(open_dynamics(tier, 2)) for _ in range(2))
     for tick in range(20):
-        for dynamics in (disturbed, alone):
+        for dynamics in (disturbed, undisturbed):
             dynamics.step(np.tile(joint_targets(pose(yaw=0.3, body=0.2)), (2, 1)))
         if tick == 7:
             disturbed.reset(np.array([1]), pose(pitch=0.2)[None], Actuators(bandwidth=2.0))
-    np.testing.assert_array_equal(disturbed.state[0], alone.state[0])
-    assert np.abs(disturbed.state[1] - alone.state[1]).max() > 0.01
+    np.testing.assert_array_equal(disturbed.state[0], undisturbed.state[0])
+    assert np.abs(disturbed.state[1] - undisturbed.state[1]).max() > 0.01
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -38,7 +38,7 @@ def worlds(count, seed=0):
     return poses, targets, rng.random(count) < 0.8
 
 
-def seen(image, colour=None):
+def detect(image, colour=None):
     """(2,) rad where the ball is found."""
     ball = find_ball(image, colour or BallColour())
     return PinholeCamera(image.shape[1], image.shape[0]).bearing(ball.column, ball.row)
@@ -77,7 +77,7 @@ def test_every_ball_of_a_batch_is_where_geometry_says(pinhole):
     with contextlib.closing(HeadCameraRenderer(pinhole)) as renderer:
         images = renderer.render_batch(poses, targets, np.ones(20, dtype=bool))
     expected = bearing(target_in_camera(poses, targets))
-    np.testing.assert_allclose([seen(image) for image in images], expected, atol=1.5 / pinhole.focal)
+    np.testing.assert_allclose([detect(image) for image in images], expected, atol=1.5 / pinhole.focal)
 
 
 def test_a_hidden_ball_is_in_no_frame(camera):
@@ -98,7 +98,7 @@ def test_the_ball_takes_its_colour_and_nothing_else_changes(camera):
     orange = Visuals(ball=(1.0, 0.4, 0.05))
     image = camera.render(AHEAD, BALL, orange)
     assert find_ball(image, BallColour()) is None
-    np.testing.assert_allclose(seen(image, ORANGE), bearing(target_in_camera(AHEAD, BALL)), atol=0.01)
+    np.testing.assert_allclose(detect(image, ORANGE), bearing(target_in_camera(AHEAD, BALL)), atol=0.01)
     assert 0 < changed(camera, orange).mean() < 0.01
 
 
@@ -136,7 +136,7 @@ def test_the_table_changes_below_the_horizon_only(camera, changes):
 def test_walls_hide_the_pale_room(camera):
     different = changed(camera, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))
     assert different[:80].all()
-    assert seen(camera.render(AHEAD, BALL, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))) is not None
+    assert detect(camera.render(AHEAD, BALL, Visuals(wall=(0.6, 0.3, 0.3, 1.0)))) is not None
 
 
 def test_a_thing_stands_where_it_is_put(camera):
@@ -144,7 +144,7 @@ def test_a_thing_stands_where_it_is_put(camera):
     clutter[1] = 1.9, 0.4, 0.15, 0.1, 0.1, 1.0  # the second is a ball
     image = camera.render(AHEAD, None, Visuals(clutter=clutter))
     place = np.array([1.9, 0.4, 0.15 - 0.177])
-    np.testing.assert_allclose(seen(image, BallColour(hue=120)), bearing(target_in_camera(AHEAD, place)), atol=0.01)
+    np.testing.assert_allclose(detect(image, BallColour(hue=120)), bearing(target_in_camera(AHEAD, place)), atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ def test_a_thing_stands_where_it_is_put(camera):
 )
 def test_a_turned_camera_sees_the_ball_elsewhere(camera, turn, moves):
     ball = np.array([0.8, 0.0, 0.0512])
-    moved = seen(camera.render(AHEAD, ball, Visuals(camera_turn=turn))) - seen(camera.render(AHEAD, ball))
+    moved = detect(camera.render(AHEAD, ball, Visuals(camera_turn=turn))) - detect(camera.render(AHEAD, ball))
     np.testing.assert_allclose(moved, moves, atol=0.006)
 
 
 def test_a_rolled_camera_turns_the_image_the_other_way(camera):
     ball = np.array([0.8, -0.2, 0.0512])
-    _, below = seen(camera.render(AHEAD, ball, Visuals(camera_turn=(0.0, 0.0, 0.3))))
-    right, _ = seen(camera.render(AHEAD, ball))
+    _, below = detect(camera.render(AHEAD, ball, Visuals(camera_turn=(0.0, 0.0, 0.3))))
+    right, _ = detect(camera.render(AHEAD, ball))
     assert np.tan(below) == pytest.approx(-np.sin(0.3) * np.tan(right), abs=0.01)
 
 
 @pytest.mark.parametrize(("shift", "moves"), [((0.05, 0, 0), (-1, 0)), ((0, 0.05, 0), (0, -1))], ids=str)
 def test_a_shifted_camera_sees_the_ball_on_the_other_side(camera, shift, moves):
     ball = np.array([0.8437, 0.0, 0.0512])
-    moved = seen(camera.render(AHEAD, ball, Visuals(camera_shift=shift))) - seen(camera.render(AHEAD, ball))
+    moved = detect(camera.render(AHEAD, ball, Visuals(camera_shift=shift))) - detect(camera.render(AHEAD, ball))
     np.testing.assert_allclose(moved, np.arctan(0.05 / 0.8) * np.array(moves), atol=0.006)
 
 
@@ -288,14 +288,14 @@ def test_the_head_camera_does_not_wait_for_an_image_of_the_robot(camera, robot_r
 
 def test_cameras_side_by_side_do_not_disturb_each_other(camera):
     poses, targets, shown = worlds(3)
-    alone = camera.render_batch(poses, targets, shown)
+    expected = camera.render_batch(poses, targets, shown)
     with contextlib.closing(HeadCameraRenderer(ENV_CAMERA)) as square:
         first = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
         for _ in range(3):
-            np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), alone)
+            np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), expected)
             again = square.render_batch(poses, targets, shown, drawn("busy_background", 3))
             np.testing.assert_array_equal(again, first)
-    np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), alone)
+    np.testing.assert_array_equal(camera.render_batch(poses, targets, shown), expected)
 
 
 def test_any_thread_may_draw_and_close(camera):
@@ -359,9 +359,9 @@ def test_cameras_leave_nothing_behind(close, count):
 LEFT_OPEN = """
 import numpy as np
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
-eyes = [HeadCameraRenderer() for _ in range(3)]
-eyes[0].render(np.eye(4), None)
-eyes[1].itself = eyes[1]
+cameras = [HeadCameraRenderer() for _ in range(3)]
+cameras[0].render(np.eye(4), None)
+cameras[1].itself = cameras[1]
 print("done")
 """
 FORKED = """

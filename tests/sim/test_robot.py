@@ -202,14 +202,14 @@ def test_in_real_time_the_wall_clock_passes():
 
 def episode(robot, seed):
     """(steps, 9 + 5 + 9) state, features and applied action of every step of the expert's look_at episode."""
-    twin, rows = SimWorld(variant_by_name("look_at")), []
+    world, rows = SimWorld(variant_by_name("look_at")), []
 
     class Rows:
         def on_episode_start(self, seed): ...
 
         def on_step(self, step):
-            seen = step.observation
-            rows.append(np.concatenate([seen.state, seen.environment_state, step.action]))
+            observation = step.observation
+            rows.append(np.concatenate([observation.state, observation.environment_state, step.action]))
 
         def on_episode_end(self, episode): ...
 
@@ -219,8 +219,8 @@ def episode(robot, seed):
         seconds=1.5,
         policy_hz=25,
         seed=seed,
-        perception=GeometricPerception(twin),
-        world=twin,
+        perception=GeometricPerception(world),
+        world=world,
         subscribers=[Rows()],
     )
     return np.array(rows)
@@ -250,14 +250,14 @@ def test_leaving_out_what_only_draws_changes_no_mass():
 
 
 def test_features_are_known_before_connecting():
-    blind, seeing = SimRobot(), SimRobot(image_shape=(180, 320, 3))
-    assert list(blind.action_features) == list(blind.observation_features) == list(ACTION_NAMES)
-    assert seeing.observation_features["head"] == (180, 320, 3)
+    without, with_camera = SimRobot(), SimRobot(image_shape=(180, 320, 3))
+    assert list(without.action_features) == list(without.observation_features) == list(ACTION_NAMES)
+    assert with_camera.observation_features["head"] == (180, 320, 3)
 
 
 def test_a_robot_with_a_camera_shows_what_it_promised():
-    with contextlib.closing(SimWorld(variant_by_name("look_at"))) as twin:
-        robot = SimRobot(camera=twin.camera, image_shape=twin.image_shape)
+    with contextlib.closing(SimWorld(variant_by_name("look_at"))) as world:
+        robot = SimRobot(camera=world.camera, image_shape=world.image_shape)
         robot.connect()
         image = robot.get_observation().images["head"]
     assert image.shape == robot.observation_features["head"] == (180, 320, 3)

@@ -70,8 +70,8 @@ def test_a_success_fits_into_the_episode(task, name):
 @every_task
 def test_an_episode_depends_on_its_seed_alone(task):
     chosen = simulated_task(task).task
-    alone, among = drawn(chosen, SEEDS[7:8]), drawn(chosen)
-    for name, value in vars(alone).items():
+    single, among = drawn(chosen, SEEDS[7:8]), drawn(chosen)
+    for name, value in vars(single).items():
         np.testing.assert_array_equal(value[0], vars(among)[name][7], err_msg=name)
     assert len(np.unique(among.start[:, YAW])) == len(SEEDS)
 
@@ -96,15 +96,15 @@ def test_an_unknown_name_is_refused_with_a_list(names, said):
 @pytest.mark.parametrize("task", [LOOK_AT, TRACK], ids=lambda task: task.name)
 def test_the_start_shows_where_the_ball_will_appear(task):
     scenario = drawn(task)
-    seen = target_in_camera(pose_from_vector(scenario.start), task.target(scenario, at(task, 0.0)))
-    assert all(SIM_CAMERA.sees(point) for point in seen)
+    points = target_in_camera(pose_from_vector(scenario.start), task.target(scenario, at(task, 0.0)))
+    assert all(SIM_CAMERA.sees(point) for point in points)
 
 
 def test_half_of_the_balls_out_of_view_are_out_of_view():
     task = variant_by_name("look_at", "out_of_view").task
     scenario = drawn(task)
-    _, seen = task.sighting(scenario, at(task, 1.0), view(scenario.start))
-    assert 0.3 < seen.mean() < 0.8
+    _, visible = task.sighting(scenario, at(task, 1.0), view(scenario.start))
+    assert 0.3 < visible.mean() < 0.8
 
 
 @every_gaze_variant
@@ -114,7 +114,7 @@ def test_the_ball_never_sinks_into_the_table(task, name):
         assert (chosen.target(drawn(chosen), at(chosen, seconds))[:, 2] + HEAD_HEIGHT >= BALL_RADIUS).all()
 
 
-def test_the_neutral_eye_is_where_the_balls_are_measured_from():
+def test_balls_are_placed_relative_to_the_neutral_camera():
     scenario = drawn(LOOK_AT)
     place = LOOK_AT.target(scenario, at(LOOK_AT, 0.0))
     np.testing.assert_allclose(np.linalg.norm(place - CAMERA_IN_HEAD, axis=-1), scenario.distance)
@@ -134,8 +134,8 @@ def test_a_hidden_ball_is_hidden_for_a_while_and_comes_back(task, name, shortest
     chosen = variant_by_name(task, name).task
     scenario, times = drawn(chosen), np.arange(0.0, chosen.seconds, 0.01)
     shown = np.array([chosen.shown(scenario, at(chosen, time)) for time in times])
-    _, seen = chosen.sighting(scenario, at(chosen, 3.0), view(scenario.start))
-    assert not (seen & ~chosen.shown(scenario, at(chosen, 3.0))).any()
+    _, visible = chosen.sighting(scenario, at(chosen, 3.0), view(scenario.start))
+    assert not (visible & ~chosen.shown(scenario, at(chosen, 3.0))).any()
     for episode in shown.T:
         changes = np.flatnonzero(np.diff(episode))
         appeared, *rest = times[changes]
@@ -160,8 +160,8 @@ def test_the_oracle_is_at_least_as_good_as_the_person_and_both_can_do_it(run_exp
 @pytest.mark.parametrize("oracle", [False, True], ids=["expert", "oracle"])
 def test_a_batch_of_experts_is_many_experts(run_expert, task, oracle):
     together = run_expert(task, seeds=[4, 9, 2], oracle=oracle)
-    alone = run_expert(task, seeds=[9], oracle=oracle)
-    np.testing.assert_array_equal(together.states[1], alone.states[0])
+    single = run_expert(task, seeds=[9], oracle=oracle)
+    np.testing.assert_array_equal(together.states[1], single.states[0])
 
 
 def test_a_person_needs_time_to_react_and_the_oracle_does_not(run_expert):
@@ -191,8 +191,8 @@ def test_an_expert_turns_to_where_the_features_say(task):
     )
     policy.reset()
     for tick in range(30):
-        seen = Observation(NEUTRAL, 0.04 * tick, environment_state=np.array(heard[task]), last_action=NEUTRAL)
-        action = policy.act(seen)
+        observation = Observation(NEUTRAL, 0.04 * tick, environment_state=np.array(heard[task]), last_action=NEUTRAL)
+        action = policy.act(observation)
     assert action[YAW] < -0.05
 
 
@@ -201,5 +201,5 @@ def test_the_expert_keeps_the_command_while_there_is_nothing_to_see():
     last[YAW] = 0.3
     policy.reset()
     for tick in range(30):
-        seen = Observation(NEUTRAL, 0.04 * tick, environment_state=np.array([0.0, 0, 0, 0, 1]), last_action=last)
-        np.testing.assert_array_equal(policy.act(seen), last)
+        observation = Observation(NEUTRAL, 0.04 * tick, environment_state=np.array([0.0, 0, 0, 0, 1]), last_action=last)
+        np.testing.assert_array_equal(policy.act(observation), last)

@@ -32,7 +32,7 @@ def vector(count=2, name=LOOK_AT, **options):
     return gymnasium.make_vec(name, count, **{"tier": "kinematic", "policy_hz": 10} | options)
 
 
-def look(yaw=0.0, pitch=0.0):
+def gaze(yaw=0.0, pitch=0.0):
     action = NEUTRAL.copy()
     action[[YAW, BODY_YAW, PITCH]] = yaw, yaw, pitch
     return action
@@ -128,17 +128,17 @@ def test_a_variant_without_a_domain_of_its_own_is_randomised_and_stays_what_it_i
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ([look(), [*look()[:4], np.nan, *look()[5:]]], "environment 1 is nan for head_pitch.pos"),
-        ([look(), [*look()[:8], -np.inf]], "environment 1 is -inf for left_antenna.pos"),
-        ([look()], r"shape \(1, 9\); \(2, 9\) is wanted"),
-        (look(), r"shape \(9,\)"),
+        ([gaze(), [*gaze()[:4], np.nan, *gaze()[5:]]], "environment 1 is nan for head_pitch.pos"),
+        ([gaze(), [*gaze()[:8], -np.inf]], "environment 1 is -inf for left_antenna.pos"),
+        ([gaze()], r"shape \(1, 9\); \(2, 9\) is wanted"),
+        (gaze(), r"shape \(9,\)"),
         (np.zeros((2, 8)), r"shape \(2, 8\)"),
     ],
     ids=["nan", "infinite", "one too few", "no batch", "eight numbers"],
 )
 def test_a_broken_action_names_its_environment_and_moves_nothing(broken, message, tier):
     disturbed, smooth = vector(tier=tier), vector(tier=tier)
-    good = np.array([look(0.3), look(-0.2, 0.1)])
+    good = np.array([gaze(0.3), gaze(-0.2, 0.1)])
     for batch in (disturbed, smooth):
         batch.reset(seed=4)
         batch.step(good)
@@ -153,11 +153,11 @@ def test_the_robot_moves_to_its_targets(tier):
     batch = vector(tier=tier)
     batch.reset(seed=0)
     for _ in range(20):
-        observation, *_ = batch.step([look(0.4, 0.2), look(-0.4, -0.2)])
+        observation, *_ = batch.step([gaze(0.4, 0.2), gaze(-0.4, -0.2)])
     np.testing.assert_allclose(observation["agent_pos"][:, [YAW, PITCH]], [[0.4, 0.2], [-0.4, -0.2]], atol=0.03)
     np.testing.assert_allclose(
         observation["last_action"][:, : ANTENNAS.start],
-        np.array([look(0.4, 0.2), look(-0.4, -0.2)])[:, : ANTENNAS.start],
+        np.array([gaze(0.4, 0.2), gaze(-0.4, -0.2)])[:, : ANTENNAS.start],
         atol=1e-6,
     )
 
@@ -189,7 +189,7 @@ def test_observations_stay_inside_their_space_whatever_is_commanded(name, tier):
 @pytest.mark.parametrize("tier", TIERS)
 def test_an_episode_starts_exactly_at_a_given_pose(tier):
     batch = vector(3, tier=tier)
-    poses = np.array([look(0.5, -0.1), look(-1.0, 0.2), [0.005, -0.004, 0.01, 0.1, 0.0, 0.2, 0.0, 1.0, -1.5]])
+    poses = np.array([gaze(0.5, -0.1), gaze(-1.0, 0.2), [0.005, -0.004, 0.01, 0.1, 0.0, 0.2, 0.0, 1.0, -1.5]])
     observation, _ = batch.reset(seed=0, options={"pose": poses})
     np.testing.assert_allclose(observation["agent_pos"], poses, atol=1e-6)
     np.testing.assert_allclose(observation["last_action"], poses, atol=1e-6)
@@ -200,8 +200,8 @@ def test_an_episode_starts_exactly_at_a_given_pose(tier):
 def test_a_mask_resets_only_some(envs):
     envs.reset(seed=0)
     for _ in range(4):
-        before, *_ = envs.step([look(0.5)] * 3)
-    mask, pose = np.array([False, True, False]), look(-0.3, 0.1)
+        before, *_ = envs.step([gaze(0.5)] * 3)
+    mask, pose = np.array([False, True, False]), gaze(-0.3, 0.1)
     after, info = envs.reset(options={"reset_mask": mask, "pose": pose})
     np.testing.assert_allclose(after["agent_pos"][1], pose, atol=1e-6)
     for key, value in after.items():
@@ -212,8 +212,8 @@ def test_a_mask_resets_only_some(envs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pose": look()[:8]}, r"shape \(8,\)"),
-        ({"pose": [look()] * 2}, r"shape \(2, 9\); \(9,\) or \(3, 9\)"),
+        ({"pose": gaze()[:8]}, r"shape \(8,\)"),
+        ({"pose": [gaze()] * 2}, r"shape \(2, 9\); \(9,\) or \(3, 9\)"),
         ({"reset_mask": np.array([True])}, "3 booleans"),
         ({"reset_mask": np.zeros(3, dtype=np.bool_)}, "with a True among them"),
         ({"reset_mask": np.array([1, 0, 0])}, "3 booleans"),
@@ -229,7 +229,7 @@ def test_invalid_options_are_refused(options, message, envs):
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_pose_out_of_reach_is_refused_by_environment(tier):
     batch = vector(3, tier=tier)
-    poses = np.array([look(), look(), look()])
+    poses = np.array([gaze(), gaze(), gaze()])
     poses[2, 2] = 0.1
     with pytest.raises(WrongUseError, match="start pose of environment 2"):
         batch.reset(seed=0, options={"pose": poses})
@@ -299,7 +299,7 @@ def test_images_agree_with_the_features_and_have_their_latency(variant):
     batch.reset(seed=3)
     errors, neither = [], 0
     for step in range(60):
-        observation, *_ = batch.step([look(0.4 * np.sin(0.2 * step)), look(-0.3 * np.sin(0.2 * step))])
+        observation, *_ = batch.step([gaze(0.4 * np.sin(0.2 * step)), gaze(-0.3 * np.sin(0.2 * step))])
         for image, features in zip(observation["pixels"], observation["environment_state"], strict=True):
             found = detected(image)
             if features[VISIBLE] and found[VISIBLE] and (np.abs(features[[RIGHT, BELOW]]) < (0.6, 0.4)).all():
@@ -319,7 +319,7 @@ def test_a_target_that_has_not_appeared_is_not_drawn():
     drawn = []
     for _ in range(40):
         drawn.append([detected(image)[VISIBLE] for image in observation["pixels"]])
-        observation, *_ = batch.step([look()] * 4)
+        observation, *_ = batch.step([gaze()] * 4)
     first = np.argmax(drawn, axis=0) / 50
     # Each start pose has the target's place in view; the ball is in the image one latency after it has appeared.
     assert ((first >= appears + 0.04 - 1e-9) & (first < appears + 0.08)).sum() >= 3
@@ -374,7 +374,7 @@ def test_gymnasiums_own_wrappers_fit():
     listed = gymnasium.wrappers.vector.DictInfoToList(vector(2, autoreset_mode=AutoresetMode.SAME_STEP))
     listed.reset(seed=0)
     for _ in range(EPISODE):
-        observation, _, _, truncated, infos = listed.step(np.array([look()] * 2))
+        observation, _, _, truncated, infos = listed.step(np.array([gaze()] * 2))
     assert truncated.all()
     for row, info in enumerate(infos):
         assert info["final_obs"].keys() == observation.keys()

@@ -171,21 +171,21 @@ def aimed(world, time, off):
     return nine(yaw=state[YAW] + off, pitch=state[PITCH])
 
 
-def succeeded(task, looking, begun=1000.0):
+def succeeded(task, pattern, begun=1000.0):
     """Success after each step of looking at the target (True) or not, on a clock that started long ago."""
     world, _ = started_world(task, seed=1, at=begun)
-    times = begun + DT * np.arange(1, len(looking) + 1)
+    times = begun + DT * np.arange(1, len(pattern) + 1)
     return [
-        world.measure(Observation(aimed(world, time, 0.0 if looks_at_it else 2 * task.tolerance), time)).success
-        for time, looks_at_it in zip(times, looking, strict=True)
+        world.measure(Observation(aimed(world, time, 0.0 if on_target else 2 * task.tolerance), time)).success
+        for time, on_target in zip(times, pattern, strict=True)
     ]
 
 
-def test_track_counts_the_time_of_looking_whatever_lies_between():
+def test_track_adds_up_all_time_on_target():
     steps = round(TRACK.hold / DT)
-    looking = ([True] * 7 + [False] * 3) * 20
-    success = succeeded(TRACK, looking)
-    assert success.index(True) == [index for index, looks_at_it in enumerate(looking) if looks_at_it][steps - 1]
+    pattern = ([True] * 7 + [False] * 3) * 20
+    success = succeeded(TRACK, pattern)
+    assert success.index(True) == [index for index, on_target in enumerate(pattern) if on_target][steps - 1]
     assert all(success[success.index(True) :])
 
 

@@ -48,7 +48,7 @@ def record(sink, seed, count=4, reason=EndReason.COMPLETED):
     recorder.on_episode_end(Episode(seed, count, None, None, None, zero, zero, end_reason=reason))
 
 
-class Kept:
+class MemorySink:
     """A sink in memory."""
 
     layout = LAYOUT
@@ -59,7 +59,7 @@ class Kept:
 
 
 def kept(seed, count=4):
-    sink = Kept()
+    sink = MemorySink()
     record(sink, seed, count)
     return sink.frames
 
@@ -254,7 +254,7 @@ def test_a_file_that_holds_no_layout_is_refused(root, content):
         read_layout(root)
 
 
-def test_episode_files_and_lerobot_datasets_are_told_apart(root, tmp_path):
+def test_episode_files_and_lerobot_datasets_are_distinguished(root, tmp_path):
     with pytest.raises(WrongUseError, match="holds a LeRobot dataset"):
         EpisodeFiles(rewritten(root), LAYOUT)
     EpisodeFiles(tmp_path / "other", LAYOUT)

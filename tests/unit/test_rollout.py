@@ -45,14 +45,14 @@ class Script:
     """A policy that says one target after the other, and remembers what it saw."""
 
     def __init__(self, *targets):
-        self.targets, self.seen, self.resets = list(targets), [], 0
+        self.targets, self.observations, self.resets = list(targets), [], 0
 
     def reset(self):
         self.resets += 1
 
     def act(self, observation):
-        self.seen.append(observation)
-        return self.targets[min(len(self.seen), len(self.targets)) - 1]
+        self.observations.append(observation)
+        return self.targets[min(len(self.observations), len(self.targets)) - 1]
 
 
 class Clockwork:
@@ -135,8 +135,8 @@ def test_a_step_holds_what_the_policy_saw_and_the_truth_that_followed(robot):
     policy, listener = Script(turned(head=0.2)), Listener()
     rollout(robot, policy, seconds=0.12, policy_hz=25, world=Clockwork(), subscribers=[listener])
     assert [step.index for step in listener.steps] == [0, 1, 2]
-    for step, seen in zip(listener.steps, policy.seen, strict=True):
-        assert step.observation is seen
+    for step, observation in zip(listener.steps, policy.observations, strict=True):
+        assert step.observation is observation
     for step, following in zip(listener.steps, listener.steps[1:], strict=False):
         assert step.next_observation is following.observation
     assert listener.steps[-1].next_observation.capture_time == pytest.approx(100.12)
@@ -148,7 +148,7 @@ def test_every_observation_carries_the_action_in_force(robot):
     policy = Script(turned(head=0.9), turned(head=0.3))
     rollout(robot, policy, seconds=0.12, policy_hz=25, world=Clockwork())
     in_force = [turned(head=0.1, body=0.2), turned(head=0.5), turned(head=0.3)]
-    np.testing.assert_allclose([seen.last_action for seen in policy.seen], in_force, atol=1e-12)
+    np.testing.assert_allclose([observation.last_action for observation in policy.observations], in_force, atol=1e-12)
 
 
 def test_the_episode_starts_where_the_world_says_and_at_the_robots_time(robot):
@@ -169,13 +169,15 @@ def test_without_a_world_the_episode_starts_at_neutral_and_has_no_measures(robot
 def test_perception_fills_the_features_and_receives_the_seed(robot):
     policy = Script(turned())
     rollout(robot, policy, seconds=0.08, policy_hz=25, perception=SeedAndTime(), seed=5)
-    np.testing.assert_allclose([seen.environment_state for seen in policy.seen], [[5, 100], [5, 100.04]])
+    np.testing.assert_allclose(
+        [observation.environment_state for observation in policy.observations], [[5, 100], [5, 100.04]]
+    )
 
 
 def test_without_perception_the_features_stay_as_the_robot_gives_them(robot):
     policy = Script(turned())
     rollout(robot, policy, seconds=0.04, policy_hz=25)
-    np.testing.assert_array_equal(policy.seen[0].environment_state, [7.0])
+    np.testing.assert_array_equal(policy.observations[0].environment_state, [7.0])
 
 
 def test_subscribers_hear_the_start_every_step_and_the_end_in_their_order(robot):
@@ -288,7 +290,7 @@ def test_an_episode_without_a_step_is_announced_and_has_no_measures(robot, optio
     assert (episode.success, episode.task_error, episode.reward) == (None, None, None)
     assert (len(episode.periods), len(episode.work)) == (0, 0)
     assert listener.ended == [episode]
-    assert not policy.seen
+    assert not policy.observations
     assert not robot.commands
 
 
@@ -305,8 +307,8 @@ def test_each_tick_shows_the_latest_observation_and_the_action_in_force_before_i
 
     rollout(robot, policy, seconds=None, policy_hz=25, stop=stop, on_tick=on_tick)
     assert calls == [(what, index, index) for index in range(5) for what in ("tick", "stop")]
-    assert [tick.observation is policy.seen[0] for tick in ticks] == [True, True, False, False, False]
-    assert [tick.observation is policy.seen[1] for tick in ticks] == [False, False, True, True, False]
+    assert [tick.observation is policy.observations[0] for tick in ticks] == [True, True, False, False, False]
+    assert [tick.observation is policy.observations[1] for tick in ticks] == [False, False, True, True, False]
     assert [tick.action[YAW] for tick in ticks] == pytest.approx([0.0, 0.2, 0.4, 0.3, 0.2])
 
 

@@ -224,8 +224,8 @@ def test_antennas_go_their_way_whatever_head_and_body_are_asked_to_do(storm):
             (request, NEUTRAL),
         ):
             part[:, : ANTENNAS.start] = rest[: ANTENNAS.start]
-        alone = limit(state, quiet, request)[0].position
-        np.testing.assert_array_equal(alone[:, ANTENNAS], storm.positions[tick + 1][:, ANTENNAS])
+        single = limit(state, quiet, request)[0].position
+        np.testing.assert_array_equal(single[:, ANTENNAS], storm.positions[tick + 1][:, ANTENNAS])
 
 
 def test_a_hand_that_holds_the_head_is_not_resisted_and_the_robot_continues_when_it_lets_go():
@@ -295,9 +295,9 @@ def test_a_batch_gives_bit_for_bit_what_one_by_one_gives(storm):
         state, previous, request = storm.states[tick], storm.motions[tick], storm.requests[tick]
         together, flags = limit(state, previous, request)
         for row in range(0, 200, 7):
-            alone, flag = limit(state[row], Motion(previous.position[row], previous.velocity[row]), request[row])
-            np.testing.assert_array_equal(alone.position, together.position[row])
-            np.testing.assert_array_equal(alone.velocity, together.velocity[row])
+            single, flag = limit(state[row], Motion(previous.position[row], previous.velocity[row]), request[row])
+            np.testing.assert_array_equal(single.position, together.position[row])
+            np.testing.assert_array_equal(single.velocity, together.velocity[row])
             assert flag == flags[row]
 
 

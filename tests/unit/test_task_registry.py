@@ -43,7 +43,7 @@ def test_the_kit_has_its_four_tasks():
         assert len(features_by_name(spec.features)) == len(spec.features)
 
 
-def test_only_the_beat_is_told_in_degrees_of_a_beat():
+def test_only_the_phase_error_has_the_unit_degrees_of_a_beat():
     assert task_spec("dance").error.heading == "phase error (degrees of a beat)"
     assert task_spec("track").error.text(0.1) == "5.7°"
 

@@ -96,10 +96,10 @@ def test_legs_that_fit_no_pose_leave_the_head_on_its_body_and_spoil_no_neighbour
 def test_a_head_moves_the_same_in_every_batch(count):
     way = np.repeat(swings(5, 1, ticks=30), count, axis=1)
     way[:, : count // 2] = swings(6, 1, ticks=30)
-    alone, among = HeadTracker(1), HeadTracker(count)
-    alone.reset(np.arange(1), way[0, -1:])
+    single, among = HeadTracker(1), HeadTracker(count)
+    single.reset(np.arange(1), way[0, -1:])
     among.reset(np.arange(count), way[0])
     for pose in way[1:]:
-        follow(alone, pose[-1:])
+        follow(single, pose[-1:])
         follow(among, pose)
-        np.testing.assert_array_equal(among.rotation[-1], alone.rotation[0])
+        np.testing.assert_array_equal(among.rotation[-1], single.rotation[0])

@@ -28,15 +28,15 @@ class Visuals:
     """
 
     ball: ArrayLike = BALL_RGBA[:3]
-    """(3,) red, green, blue."""
+    """(3,) colour of the ball: red, green, blue."""
     brightness: ArrayLike = 1.0
-    """() times the light of training, the lamp's and the ambient one. The pale room has a light of its own."""
+    """() multiple of training's light, the lamp's and the ambient one. The pale room has a light of its own."""
     lamp: ArrayLike = (0.3, 0.5, 1.823)
     """(3,) m, position of the lamp, base frame. It points at the table half a metre in front of the robot."""
     table: ArrayLike = (1.0, 1.0, 1.0)
-    """(3,) tint: multiplies the table's brown checks."""
+    """(3,) tint of the table: multiplies the table's brown checks."""
     checks: ArrayLike = 8.0
-    """() repetitions of the table's pattern per metre."""
+    """() number of the table's checks per metre."""
     wall: ArrayLike = (0.0, 0.0, 0.0, 0.0)
     """(4,) red, green, blue of the walls and the ceiling, and 1; with 0 there are no walls, and the room is pale."""
     clutter: ArrayLike = ((0.0,) * 6,) * CLUTTER
@@ -44,9 +44,9 @@ class Visuals:
     camera_turn: ArrayLike = (0.0, 0.0, 0.0)
     """(3,) rad, rotation vector of the camera in its own frame (x right, y down, z forward)."""
     camera_shift: ArrayLike = (0.0, 0.0, 0.0)
-    """(3,) m in the same frame."""
+    """(3,) m, shift of the camera in the same frame."""
     view: ArrayLike = 1.0
-    """() times the vertical field of view."""
+    """() vertical field of view in multiples of training's."""
 
     def rows(self, count: int) -> dict[str, Array]:
         """Every field by name with an axis of ``count`` environments in front.

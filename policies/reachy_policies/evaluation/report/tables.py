@@ -16,7 +16,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     text_columns: tuple[str, ...] = ("variant", "policy", "verdict")
-    """Indices of the columns of words; the others hold numbers, aligned right."""
+    """Names of columns of words; the others hold numbers, aligned right."""
 
     def row_groups(self) -> list[tuple[str, list[tuple[str, ...]]]]:
         """Successive rows with the same first cell, as that cell and the rest of each row."""

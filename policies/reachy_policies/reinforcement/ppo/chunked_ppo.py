@@ -50,9 +50,9 @@ class _Rollout(NamedTuple):
     log_probability: Tensor
     """(B,) log-probabilities of the latents when they were drawn."""
     advantages: Tensor
-    """(B,)."""
+    """(B,) advantages."""
     returns: Tensor
-    """(B,)."""
+    """(B,) discounted returns."""
     start: Tensor
     """(B, C, A) mean plans of the imitation."""
     start_latent: Tensor

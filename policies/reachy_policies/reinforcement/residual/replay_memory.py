@@ -58,11 +58,11 @@ def joined(first: Episodes, second: Episodes) -> Episodes:
 class Batch:
     """B decisions with their outcomes."""
 
-    now: Tensor
+    features: Tensor
     """(B, F) features."""
-    soon: Tensor
+    next_features: Tensor
     """(B, F) features one decision later."""
-    then: Tensor
+    n_step_features: Tensor
     """(B, F) features after n decisions, or at the episode's end."""
     correction: Tensor
     """(B, axes) corrections."""
@@ -114,16 +114,16 @@ class ReplayMemory:
         ahead = torch.arange(self._n_step)
         steps = step[:, None] + ahead
         rewards = episodes.reward[episode[:, None], steps.clamp_max(length - 1)]
-        then = (step + self._n_step).clamp_max(length)
-        windows = episodes.window(episode.repeat(3), torch.cat([step, step + 1, then]), self._n_obs_steps)
-        now, soon, after = features(*windows).chunk(3)
+        end = (step + self._n_step).clamp_max(length)
+        windows = episodes.window(episode.repeat(3), torch.cat([step, step + 1, end]), self._n_obs_steps)
+        now, following, final = features(*windows).chunk(3)
         return Batch(
             now,
-            soon,
-            after,
+            following,
+            final,
             correction=episodes.correction[episode, step],
             reward=(rewards * (steps < length) * self._gamma**ahead).sum(1),
-            discount=self._gamma ** (then - step).float(),
+            discount=self._gamma ** (end - step).float(),
         )
 
     def state_dict(self) -> dict[str, Any]:

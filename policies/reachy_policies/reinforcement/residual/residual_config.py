@@ -24,7 +24,7 @@ class ResidualConfig(ReinforceConfig):
     ramp: int = 100_000
     """Number of decisions over which the share of environments with an active correction grows from 0 to 1."""
     demonstrations: int = 2
-    """Number of the expert's first episodes in each environment; 0 for none."""
+    """Number of the expert's episodes in each environment, collected first; 0 for none."""
     demonstration_share: float = 0.5
     """Share of each batch that comes from them."""
     memory: int = 1_000

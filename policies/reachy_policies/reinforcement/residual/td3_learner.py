@@ -153,25 +153,27 @@ class TD3Learner:
         """Update the critics and, if requested, the actor; returns the critics' loss."""
         config, learned, critics = self._config, self._actor, self._critics
         batch = self._memory.sample(config.batch_size, learned.features)
-        now, soon, then = (learned.normalised(features) for features in (batch.now, batch.soon, batch.then))
+        features, next_features, n_step_features = (
+            learned.normalised(raw) for raw in (batch.features, batch.next_features, batch.n_step_features)
+        )
         with torch.no_grad():
             noise = (_TARGET_NOISE * torch.randn_like(batch.correction)).clamp(-_TARGET_CLIP, _TARGET_CLIP)
-            later = self._targets(then, (learned.correction(then) + noise).clamp(-1, 1))
+            later = self._targets(n_step_features, (learned.correction(n_step_features) + noise).clamp(-1, 1))
             pair = later[torch.randperm(config.critics)[:2]].amin(0)
             # Values are in rewards per decision, so that weights and rates do not depend on the discount.
             target = (1 - config.gamma) * batch.reward + batch.discount * pair
-        loss: Tensor = (critics(now, batch.correction) - target).square().mean(1).sum()
-        self._descend(loss, list(critics.parameters()))
+        loss: Tensor = (critics(features, batch.correction) - target).square().mean(1).sum()
+        self._minimise(loss, list(critics.parameters()))
         with torch.no_grad():
             torch._foreach_lerp_(list(self._targets.parameters()), list(critics.parameters()), config.polyak)
         if actor:
-            correction = learned.correction(now)
-            jerky = (learned.correction(soon) - correction).square().sum(1).mean()
-            value = critics(now, correction).mean()
-            self._descend(config.smooth * jerky - value, list(learned.parameters()))
+            correction = learned.correction(features)
+            change = (learned.correction(next_features) - correction).square().sum(1).mean()
+            value = critics(features, correction).mean()
+            self._minimise(config.smooth * change - value, list(learned.parameters()))
         return loss.detach()
 
-    def _descend(self, loss: Tensor, parameters: list[torch.nn.Parameter]) -> None:
+    def _minimise(self, loss: Tensor, parameters: list[torch.nn.Parameter]) -> None:
         self._optimizer.zero_grad()
         loss.backward(inputs=parameters)
         self._optimizer.step()

@@ -12,7 +12,7 @@ from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 
 HARDWARE_SECONDS = 10.0
 """Length of an episode on a real robot, s: it has no task with a length of its own."""
@@ -71,7 +71,7 @@ def run_bundle(
     if variant and variant.task.name != manifest.task:
         raise WrongUseError(f"the bundle was made for {manifest.task}, not for {variant.task.name}")
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    wanted = camera and (takes_images or robot != "sim")
+    wanted = camera and (takes_images or robot not in SIMULATED)
     features, limits = manifest.environment_state or None, manifest.limits_profile
     done: list[Episode] = []
     with open_session(robot, variant, perception, camera=wanted, features=features, limits=limits) as session:

@@ -9,8 +9,11 @@ import psutil
 import pytest
 
 from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.interface import CAMERA
 from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import daemon_status, simulated_daemon
+from reachy_kit.workflows.inputs.session import open_session
+from reachy_sim.tasks import variant_by_name
 
 
 def our_daemons():
@@ -122,3 +125,10 @@ def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
         command.wait(within=40).says(3, "lost the robot", "it has stopped sending measurements")
     finally:
         daemon.process.send_signal(signal.SIGCONT)
+
+
+def test_a_session_on_the_daemon_has_the_head_camera_with_geometry_too(no_other_daemon):
+    with open_session("daemon", variant_by_name("look_at"), "geometry", camera=True) as session:
+        image = session.robot.get_observation().images[CAMERA]
+        assert session.perception_name == "geometry"
+        assert image.shape == session.image_shape

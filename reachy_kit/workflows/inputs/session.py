@@ -56,7 +56,7 @@ def open_session(
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         variant: the task and the conditions of the simulated world; hardware needs none.
         perception: ``auto``, ``geometry`` or ``detector``.
-        camera: in the simulator whether to render images, on hardware whether to stream them.
+        camera: whether observations hold the head camera's images; a simulation renders them for the detector too.
         features: what perception must yield where there is no variant; None where any will do.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
@@ -74,7 +74,7 @@ def open_session(
         opened = _sim_session(variant, select_perception(perception, "sim", needed), camera, limits, realtime)
     elif robot == "daemon":
         assert variant is not None, "the simulated daemon needs a task"
-        opened = _daemon_session(variant, select_perception(perception, "daemon", needed), limits)
+        opened = _daemon_session(variant, select_perception(perception, "daemon", needed), camera, limits)
     else:
         select_perception(perception, "hardware", needed)
         opened = _hardware_session(robot, camera, limits)
@@ -151,13 +151,13 @@ def _sim_session(
 
 
 @contextlib.contextmanager
-def _daemon_session(variant: "Variant", perception: PerceptionName, limits: str) -> Iterator[Session]:
+def _daemon_session(variant: "Variant", perception: PerceptionName, camera: bool, limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
     from reachy_sim.world import SimWorld
 
     with contextlib.closing(SimWorld(variant)) as world, simulated_daemon() as address:
-        rendered = perception == "detector"
+        rendered = camera or perception == "detector"
         shape = world.image_shape if rendered else None
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
         if rendered:

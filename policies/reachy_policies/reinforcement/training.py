@@ -112,6 +112,8 @@ class _Loop:
     rollbacks: int = 0
     log: dict[str, float] = field(default_factory=dict)
     """Log of the last iteration."""
+    failure: Exception | None = None
+    """Error that ended the last iteration, if one did."""
 
     def try_iteration(self) -> bool:
         """Run the next iteration; False if it yields NaN and must be rolled back."""
@@ -123,12 +125,10 @@ class _Loop:
             sound = all(map(math.isfinite, log.values())) and all_finite(
                 tensor for _, tensor in tensors_of(self.learner.state_dict())
             )
-        except (
-            ValueError,
-            FloatingPointError,
-            RuntimeError,
-        ):  # torch and the limiter each refuse NaN with another exception
-            sound = False
+        except (ValueError, FloatingPointError, RuntimeError) as error:  # torch and the limiter refuse NaN differently
+            self.failure, sound = error, False
+        else:
+            self.failure = None
         if sound:
             self.iteration, self.log = iteration, log
         return sound
@@ -137,14 +137,14 @@ class _Loop:
         """Return to the last good state, with smaller learning rates.
 
         Raises:
-            KitError: that has happened too often.
+            KitError: that has happened too often; its cause is the last iteration's error, if there was one.
         """
         self.rollbacks += 1
         if self.rollbacks > _MAX_ROLLBACKS:
             raise KitError(
                 f"training diverged in iteration {self.iteration + 1}, after {_MAX_ROLLBACKS} returns to the last good "
                 f"state. Try a smaller rate, such as --set lr={self.config.lr / 4:g}; {where}"
-            )
+            ) from self.failure
         self.learner.load_state_dict(good)
         for _ in range(self.rollbacks):
             self.learner.halve_learning_rates()

@@ -57,7 +57,10 @@ def rl(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of episodes, exploration and updates.")] = 0,
     seeds: SeedsOption = 0,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start over, and discard the run in --out, finished or not.")
+        bool,
+        typer.Option(
+            "--fresh", help="Start over: discard an unfinished training in --out, and replace a finished run."
+        ),
     ] = False,
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)

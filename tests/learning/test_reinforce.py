@@ -1,5 +1,6 @@
 """Reinforcement learning: what it changes, what it leaves alone, and that it is resumed after every interruption."""
 
+import contextlib
 import csv
 import json
 import os
@@ -19,8 +20,9 @@ from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.workflows.inputs.reporter import SilentReporter
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.evaluation.groups import open_group
-from reachy_policies.reinforcement.methods.reinforce import make_curriculum
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
+from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner
+from reachy_policies.reinforcement.reinforce import make_curriculum
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec
 from reachy_policies.runs.checkpoint import read_checkpoint, tensors_of
@@ -196,6 +198,73 @@ def test_what_is_finished_is_not_done_again(reinforced, trained_run):
     assert (reinforced.path / "card.json").stat().st_mtime_ns == before
     assert len(reporter.notes) == 1
     assert "already" in reporter.notes[0]
+
+
+class Interrupting(SilentReporter):
+    """Ends a training after its first iteration, as Ctrl-C does."""
+
+    @contextlib.contextmanager
+    def progress(self, label, total, done=0):
+        def advance():
+            raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_fresh_keeps_the_finished_run_until_the_new_one_is_complete(reinforced, trained_run, tmp_path):
+    out = shutil.copytree(reinforced.path, tmp_path / "run")
+    again = {"task": "look_at", "init": trained_run.path, "seed": 1, "settings": dict(TINY)}
+    with pytest.raises(KeyboardInterrupt):
+        train_rl(out, **again, fresh=True, reporter=Interrupting())
+    assert open_run(out).card == reinforced.card
+    assert (out / TRAINING / LAST).is_file()
+    reporter = Notes()
+    train_rl(out, **again, reporter=reporter)
+    assert "resuming it" in reporter.notes[0]
+    assert open_run(out).card.seed == 1
+    assert not (out / TRAINING).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"task": "track"}, "not for track"), ({"settings": {**TINY, "chunk": 9}}, "fewer than chunk=9")],
+)
+def test_fresh_discards_nothing_of_a_training_that_is_refused(reinforced, trained_run, tmp_path, options, says):
+    out = shutil.copytree(reinforced.path, tmp_path / "run")
+    (out / TRAINING).mkdir()
+    (out / TRAINING / LAST).write_bytes(b"an unfinished training")
+    with pytest.raises(RefusedError, match=says):
+        train_rl(out, **{"task": "look_at", "init": trained_run.path, "settings": dict(TINY), **options}, fresh=True)
+    assert open_run(out).card == reinforced.card
+    assert (out / TRAINING / LAST).is_file()
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints/2"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_start_is_never_replaced(reinforced, tmp_path, inside, fresh):
+    out = shutil.copytree(reinforced.path, tmp_path / "run")
+    with pytest.raises(WrongUseError, match="holds the start"):
+        train_rl(out, task="look_at", init=out / inside, fresh=fresh, settings={**TINY, "chunk": 2})
+    assert open_run(out).card == reinforced.card
+
+
+def test_runs_moved_aside_by_a_crash_come_back(reinforced, trained_run, tmp_path):
+    shutil.copytree(reinforced.path, tmp_path / ".run.old")
+    shutil.copytree(trained_run.path, tmp_path / ".start.old")
+    reporter = Notes()
+    run = train_rl(tmp_path / "run", task="look_at", init=tmp_path / "start", settings=dict(TINY), reporter=reporter)
+    assert "already" in reporter.notes[0]
+    assert run.card == reinforced.card
+
+
+def test_a_training_that_fails_again_and_again_names_the_cause(trained_run, tmp_path, monkeypatch):
+    def fail(learner, iteration):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(PPOLearner, "train_iteration", fail)
+    with pytest.raises(KitError, match="diverged in iteration 1") as caught:
+        train_rl(tmp_path / "run", task="look_at", init=trained_run.path, settings=dict(TINY))
+    assert "out of memory" in str(caught.value.__cause__)
 
 
 def test_a_run_of_another_version_is_refused(trained_run, tmp_path):

@@ -16,14 +16,41 @@ from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.chunk_network import ChunkNetwork
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
+from reachy_policies.models.residual.frozen_base import FrozenBase
+from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
+from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec
 from reachy_policies.rollouts.episode_batch import Envs, transitions
 from reachy_policies.rollouts.network_inputs import Observations, batch_inputs
+from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
+from reachy_policies.runs.saved_run import Run
 
 REACH = 0.1
 """Change of an action per unit of an untrained network's output, rad and m."""
 _RENDERED_DECISIONS = 25
 _WANDER = 0.05
 """Standard deviation of the random steps from which an untrained policy's normalisation is computed, rad."""
+
+
+def make_start(
+    run: Run | None, envs: Envs, spec: ReinforceSpec, config: ReinforceConfig
+) -> ReachyChunkPolicy | FrozenBase:
+    """Make the policy that a training starts from.
+
+    Args:
+        run: the run to start from; None for an untrained policy.
+        envs: environments whose observations define an untrained policy's normalisation.
+        spec: of the training.
+        config: settings of the method.
+
+    Raises:
+        RefusedError: the run plans fewer decisions than the method needs, or its policy cannot be read.
+    """
+    if run is None:
+        sizes = config.chunk, config.n_obs_steps, config.hidden
+        return make_untrained(envs, *sizes, config.seed, images=spec.obs_type == "pixels")
+    if spec.method == "residual":
+        return FrozenBase(*load_policy(run))
+    return shorten_chunk(load_chunk_policy(run), config.chunk)
 
 
 def shorten_chunk(policy: ReachyChunkPolicy, chunk: int) -> ReachyChunkPolicy:

@@ -1,6 +1,5 @@
-"""Specification of a training in the simulator: task, variant, method and start; tests for finished runs."""
+"""Specification of a training in the simulator: task, variant, method and start."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 from reachy_kit.runtime.errors import RefusedError
 from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
 from reachy_policies.rollouts.episode_batch import BatchPolicy, Envs
-from reachy_policies.runs.resumable import different_settings
-from reachy_policies.runs.run_files import TRAINING, is_run
 from reachy_policies.runs.saved_run import Run, open_run, weights_digest
 
 METHODS = ("ppo", "scratch", "bc-continue", "filtered-bc", "residual")
@@ -82,28 +79,3 @@ def identity_of(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None)
     names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz", "obs_type")
     own = {name: getattr(spec, name) for name in names}
     return {**own, "start": weights_digest(start.path) if start else "", **settings}
-
-
-def is_finished(out: Path, spec: ReinforceSpec, config: ReinforceConfig) -> bool:
-    """Whether a folder holds the finished run of this training.
-
-    Raises:
-        RefusedError: it holds another one, or something else.
-    """
-    if not is_run(out):
-        if out.is_file() or (out.exists() and {path.name for path in out.iterdir()} - {TRAINING}):
-            raise RefusedError(f"{out} is not a run and not empty. Choose another --out")
-        return False
-    settings, identity = open_run(out).card.settings, identity_of(spec, config, open_start(spec))
-    other = different_settings(identity, {name: settings.get(name) for name in identity})
-    if other:
-        raise RefusedError(
-            f"{out} holds a finished run with another {', '.join(other)}. Choose another --out, or --fresh"
-        )
-    return True
-
-
-def discard(out: Path) -> None:
-    """Delete a run, finished or not."""
-    if is_run(out) or (out / TRAINING).is_dir():
-        shutil.rmtree(out)

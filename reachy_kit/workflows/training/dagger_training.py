@@ -18,7 +18,7 @@ from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
 from reachy_kit.workflows.inputs.sim_factory import make_envs
-from reachy_kit.workflows.training.train_imitation import prepare_run, train_imitation
+from reachy_kit.workflows.training.train_imitation import train_imitation
 
 if TYPE_CHECKING:
     from reachy_policies.imitation.dagger import DaggerIteration
@@ -69,8 +69,9 @@ def train_dagger(
     layout, variant = _correctable(dataset, task)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.imitation.dagger import save_dagger
+        from reachy_policies.runs.run_folder import prepare_run_folder
         from reachy_policies.runs.saved_run import dataset_digest
-    prepare_run(out, fresh=fresh, reporter=reporter)
+    prepare_run_folder(out, fresh=fresh, note=reporter.note)
     given = dict(settings or {})
     identity = {
         "dataset_sha256": dataset_digest(dataset),

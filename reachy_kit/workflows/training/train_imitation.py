@@ -4,13 +4,11 @@ Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 """
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -62,7 +60,8 @@ def train_imitation(
         from reachy_policies.data.windows import cut_windows
         from reachy_policies.imitation.behavior_cloning import save_imitation
         from reachy_policies.imitation.tensorboard_events import write_events
-    prepare_run(out, fresh=fresh, reporter=reporter)
+        from reachy_policies.runs.run_folder import prepare_run_folder
+    prepare_run_folder(out, fresh=fresh, note=reporter.note)
     with contextlib.ExitStack() as stack:
         tracked = stack.enter_context(write_events(out)) if track else None
         fit = _Fit(dataset, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
@@ -71,30 +70,6 @@ def train_imitation(
     sizes = steps.n_obs_steps, len(steps.action_delta_indices)
     examples = cut_windows(demonstrations, demonstrations.episodes, *sizes)
     return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
-
-
-def prepare_run(out: Path, *, fresh: bool, reporter: Reporter = SILENT) -> None:
-    """Check the folder of a run before a training; with ``fresh`` discard what it holds of an unfinished one.
-
-    Args:
-        out: folder of the run.
-        fresh: discard an unfinished run.
-        reporter: receives a note where an unfinished run is resumed.
-
-    Raises:
-        RefusedError: the folder holds something that is not a run.
-    """
-    from reachy_policies.runs.durable_files import undo_broken_replacement
-    from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
-
-    undo_broken_replacement(out)
-    run = is_run(out) or {path.name for path in out.glob("*")} == {TRAINING}
-    if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
-        raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
-    if fresh:
-        shutil.rmtree(out / TRAINING, ignore_errors=True)
-    elif is_unfinished(out):
-        reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
 
 
 @dataclass(frozen=True)

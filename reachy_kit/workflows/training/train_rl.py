@@ -53,7 +53,7 @@ def train_rl(
         randomization: ``off``, ``mild``, ``wide``, or path of a JSON file of ``reachy-kit sysid``.
         obs_type: ``state`` or ``pixels``; empty means what ``init`` takes, without one ``state``.
         seed: of episodes, exploration and updates.
-        fresh: start over, and discard the run in ``out``, finished or not.
+        fresh: start over; discard an unfinished training in ``out``, and replace a finished run at the end.
         settings: of the method, by name.
         reporter: shows the progress.
 
@@ -72,22 +72,14 @@ def train_rl(
     if observed == "pixels" and final.task.features != TARGET_FEATURES:
         raise WrongUseError(f"the head camera does not show what {task} is about: learn it with --obs-type state")
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.reinforcement import reinforce_spec
-        from reachy_policies.reinforcement.methods.reinforce import reinforce
-        from reachy_policies.runs.run_files import is_unfinished
+        from reachy_policies.reinforcement.reinforce import reinforce
+        from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec
         from reachy_policies.runs.saved_run import open_run
     config = _config(method, observed, seed, dict(settings or {}))
     hz = open_run(init).card.policy_hz if init else SCRIPTED_HZ
-    spec = reinforce_spec.ReinforceSpec(
+    spec = ReinforceSpec(
         task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, final.task.features, observed
     )
-    if fresh:
-        reinforce_spec.discard(out)
-    if reinforce_spec.is_finished(out, spec, config):
-        reporter.note(f"{out} holds this very run already; --fresh trains it again")
-        return open_run(out)
-    if is_unfinished(out):
-        reporter.note(f"{out} holds an unfinished run; resuming it from its last checkpoint")
     with reporter.progress(method, total=config.iterations) as advance:
         done = 0
 
@@ -97,10 +89,10 @@ def train_rl(
                 advance()
                 done += 1
 
-        return reinforce(out, spec, config, sim_factory(spec), on_iteration)
+        return reinforce(out, spec, config, make_sim_factory(spec), on_iteration, fresh=fresh, note=reporter.note)
 
 
-def sim_factory(spec: "ReinforceSpec") -> "SimFactory":
+def make_sim_factory(spec: "ReinforceSpec") -> "SimFactory":
     """Environments and experts of the simulator for a training.
 
     Args:
@@ -138,6 +130,7 @@ def _final_variant(task: str, variants: str) -> "Variant":
 
 def _check_start(init: Path | None, method: str) -> None:
     """Refuse a method without its start, and a start that is not a run."""
+    from reachy_policies.runs.durable_files import undo_broken_replacement
     from reachy_policies.runs.run_files import is_run
 
     if (init is None) != (method == "scratch"):
@@ -146,13 +139,15 @@ def _check_start(init: Path | None, method: str) -> None:
             if method == "scratch"
             else f"--method {method} starts from an imitation: give its run with --init"
         )
+    if init is not None:
+        undo_broken_replacement(init)
     if init is not None and not is_run(init):
         raise WrongUseError(f"{init} is not a run. Train one: reachy-kit train imitation --out {init}")
 
 
 def _config(method: str, obs_type: str, seed: int, settings: dict[str, Any]) -> "ReinforceConfig":
     """Build the method's configuration from its settings."""
-    from reachy_policies.reinforcement.methods.reinforce import config_class
+    from reachy_policies.reinforcement.reinforce import config_class
     from reachy_policies.reinforcement.reinforce_config import PIXEL_DEFAULTS
     from reachy_policies.reinforcement.reinforce_spec import METHODS
 

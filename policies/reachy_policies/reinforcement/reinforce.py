@@ -3,14 +3,15 @@
 Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_policies.models.chunk import ReachyChunkPolicy
@@ -21,8 +22,7 @@ from reachy_policies.reinforcement.eval_point import EvalPoint, eval_points_csv,
 from reachy_policies.reinforcement.initialization import (
     collect_random,
     make_privileged,
-    make_untrained,
-    shorten_chunk,
+    make_start,
 )
 from reachy_policies.reinforcement.learner import Learner
 from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner
@@ -32,10 +32,20 @@ from reachy_policies.reinforcement.residual.residual_config import ResidualConfi
 from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
 from reachy_policies.reinforcement.training import OnIteration, ReinforceResult, train
 from reachy_policies.rollouts.episode_batch import Envs
-from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
+from reachy_policies.runs.resumable import different_settings
 from reachy_policies.runs.run_card import RunCard
-from reachy_policies.runs.run_files import CHECKPOINTS, CURVE_CSV, CURVE_PNG, MODEL, START, TRAINING
-from reachy_policies.runs.saved_run import Run, save_run, versions, weights_digest
+from reachy_policies.runs.run_files import (
+    CHECKPOINTS,
+    CURVE_CSV,
+    CURVE_PNG,
+    MODEL,
+    START,
+    TRAINING,
+    is_run,
+    is_unfinished,
+)
+from reachy_policies.runs.run_folder import check_run_folder, prepare_run_folder
+from reachy_policies.runs.saved_run import Run, open_run, save_run, versions, weights_digest
 
 
 def config_class(method: str) -> type[ReinforceConfig]:
@@ -49,8 +59,11 @@ def reinforce(
     config: ReinforceConfig,
     sim: SimFactory,
     on_iteration: OnIteration = lambda iteration, point: None,
+    *,
+    fresh: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Run:
-    """Learn, or resume learning, and save the run.
+    """Learn, or resume learning, and save the run; a finished run of this very training is only opened.
 
     Args:
         out: folder of the run.
@@ -58,21 +71,32 @@ def reinforce(
         config: settings of the method.
         sim: makes environments and experts.
         on_iteration: called after every iteration, with its evaluation where there was one.
+        fresh: start over; discard an unfinished training, and replace a finished run once the new one is complete.
+        note: receives a line where a run exists already, or is resumed.
 
     Raises:
-        WrongUseError: the start is not a run.
+        WrongUseError: the start is not a run, or would be replaced.
         RefusedError: the start is for something else, or the folder holds another training.
         KitError: training diverges, or the disk is full.
     """
     start_run = open_start(spec)
+    if start_run and start_run.path.resolve().is_relative_to(out.resolve()):
+        raise WrongUseError(f"{out} holds the start, which would be replaced. Choose another --out")
+    check_run_folder(out)
     identity = identity_of(spec, config, start_run)
+    if not fresh and _is_finished(out, identity):
+        note(f"{out} holds this very run already; --fresh trains it again")
+        return open_run(out)
     torch.set_num_threads(config.threads)
     curriculum, eval_envs = make_curriculum(spec, config, sim.envs), sim.eval_envs(config.eval_episodes)
     checkpoints = out / TRAINING / CHECKPOINTS
     try:
-        start = _start(start_run, eval_envs, spec, config)
+        start = make_start(start_run, eval_envs, spec, config)
         learner = _make_learner(spec, start, curriculum, eval_envs, sim, config)
         examples = start_run.examples() if start_run else collect_random(eval_envs, learner.policy().config, 0)
+
+        # Not earlier: only what has passed every check may discard an unfinished training.
+        prepare_run_folder(out, fresh=fresh, note=note)
 
         def save_checkpoint(point: EvalPoint) -> None:
             if config.checkpoints:
@@ -94,13 +118,21 @@ def reinforce(
     return save_run(out, result.policy, _final_card(spec, config, start_run, result), examples, files, folders)
 
 
-def _start(run: Run | None, envs: Envs, spec: ReinforceSpec, config: ReinforceConfig) -> ReachyChunkPolicy | FrozenBase:
-    if run is None:
-        sizes = config.chunk, config.n_obs_steps, config.hidden
-        return make_untrained(envs, *sizes, config.seed, images=spec.obs_type == "pixels")
-    if spec.method == "residual":
-        return FrozenBase(*load_policy(run))
-    return shorten_chunk(load_chunk_policy(run), config.chunk)
+def _is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the finished run of this training, and not an unfinished one to replace it.
+
+    Raises:
+        RefusedError: it holds another one.
+    """
+    if not is_run(out) or is_unfinished(out):
+        return False
+    settings = open_run(out).card.settings
+    other = different_settings(identity, {name: settings.get(name) for name in identity})
+    if other:
+        raise RefusedError(
+            f"{out} holds a finished run with another {', '.join(other)}. Choose another --out, or --fresh"
+        )
+    return True
 
 
 def _make_learner(

@@ -1,0 +1,39 @@
+"""Folder of a run before a training: what may be replaced, and what is resumed."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_policies.runs.durable_files import undo_broken_replacement
+from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
+
+
+def check_run_folder(out: Path) -> None:
+    """Check that a folder may become a run; a run that a crash moved aside is brought back.
+
+    Raises:
+        RefusedError: the folder holds something that is not a run.
+    """
+    undo_broken_replacement(out)
+    run = is_run(out) or {path.name for path in out.glob("*")} == {TRAINING}
+    if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
+        raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
+
+
+def prepare_run_folder(out: Path, *, fresh: bool, note: Callable[[str], None]) -> None:
+    """Prepare the folder of a run for a training; a finished run stays until the new one is complete.
+
+    Args:
+        out: folder of the run.
+        fresh: discard an unfinished training.
+        note: receives a line where an unfinished training is resumed.
+
+    Raises:
+        RefusedError: the folder holds something that is not a run.
+    """
+    check_run_folder(out)
+    if fresh:
+        shutil.rmtree(out / TRAINING, ignore_errors=True)
+    elif is_unfinished(out):
+        note(f"{out} holds an unfinished run; resuming it from its last checkpoint")

@@ -1,4 +1,4 @@
-"""Benchmarks of learning: imitation to its plateau, imitation and exploration to the goal, throughput.
+"""Benchmarks of learning: imitation to its plateau, imitation and reinforcement learning to the goal, throughput.
 
 Each training is `reachy-kit train …` without the interpreter's start; wall times include the imitation. The table of
 methods with its ten seeds has a page of its own: policies/RESULTS.md.
@@ -54,7 +54,7 @@ def expert_error(task: str, variant: str, count: int = 200) -> float:
 
 
 def to_the_goal() -> tuple[str, float, str, float]:
-    """Hard track: seconds of imitation and exploration until >= 95 % success at <= 0.7 of the expert's error.
+    """Hard track: seconds of training until >= 95 % success at <= 0.7 of the expert's error.
 
     Median of five seeds, as training measured it every five iterations on held-out episodes; limit 60 s.
     """

@@ -69,7 +69,7 @@ class MeanPolicy:
         self._model, self._env = model, env
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing."""
 
     def act(self, observation: Observations) -> npt.NDArray[Any]:
         action, _ = self._model.predict(flat(observation), deterministic=True)

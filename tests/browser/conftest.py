@@ -1,4 +1,4 @@
-"""`reachy-kit view` in a process of its own, and Chromium looking at it."""
+"""`reachy-kit view` in a process of its own, and Chromium with its page."""
 
 import json
 import re
@@ -24,7 +24,7 @@ NO_WEBGL = ["--disable-3d-apis"]
 
 
 def until(condition: Callable[[], Any], within: float = 40.0) -> Any:
-    """Wait for a condition; what it returned."""
+    """Wait for a condition, and return its result."""
     deadline = time.monotonic() + within
     while not (result := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true within {within} s"
@@ -38,7 +38,7 @@ def until_fixture() -> Callable[..., Any]:
 
 
 class Viewer:
-    """A running viewer as it looks from outside: its process, what it printed, and its page.
+    """A running viewer from outside: its process, its output, and its page.
 
     Args:
         folder: where it writes what it prints.
@@ -65,7 +65,7 @@ class Viewer:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the plain page asks for."""
+        """State that the plain page requests."""
         with urllib.request.urlopen(f"{self.url}/state", timeout=10) as answer:
             return json.load(answer)
 

@@ -28,7 +28,7 @@ def shown_by(page):
 
 
 def differs(before, after):
-    """Share of the pixels that look different."""
+    """Share of the pixels that differ."""
     return float(np.mean(np.abs(after - before).max(axis=-1) > 25))
 
 
@@ -125,7 +125,7 @@ def view(*arguments):
     )
 
 
-def test_a_port_in_use_is_said_in_one_line():
+def test_a_port_in_use_is_reported_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = view("--port", port)
@@ -140,7 +140,7 @@ def test_a_port_in_use_is_said_in_one_line():
     [
         (("--task", "juggle"), "no task is called 'juggle'"),
         (("--variant", "lunar"), "has no variant 'lunar'"),
-        (("--policy", "nobody"), "nobody is neither a run"),
+        (("--policy", "unknown"), "unknown is neither a run"),
         (("--out", "film.avi"), ".mp4 or .gif"),
         (("--out", "nowhere/film.gif"), "no folder"),
     ],

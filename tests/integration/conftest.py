@@ -29,7 +29,7 @@ REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 
 
 def until(condition: Callable[[], Any], within: float = 60.0) -> Any:
-    """Wait for a condition; what it returned."""
+    """Wait for a condition, and return its result."""
     deadline = time.monotonic() + within
     while not (result := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true within {within} s"
@@ -47,7 +47,7 @@ def until_fixture() -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
     """Negative for a signal that killed it."""
@@ -59,7 +59,7 @@ class Result:
         return json.loads(self.out)
 
     def says(self, code: int, *words: str) -> None:
-        """It ended with a message for people: one or two lines that hold the words, and no traceback."""
+        """Assert that it ended with a message of one or two lines that hold the words, without a traceback."""
         assert self.code == code, self
         assert "Traceback" not in self.err, self.err
         lines = self.err.splitlines(keepends=True)
@@ -261,7 +261,7 @@ def make_bundle(kit: Kit) -> Callable[..., Path]:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A simulated daemon as it looks from outside: its REST interface and its process."""
+    """A simulated daemon from outside: its REST interface and its process."""
 
     address: DaemonAddress
     process: psutil.Process

@@ -1,4 +1,4 @@
-"""The daemon that we start: ours alone, gone with us, and missed when it dies."""
+"""The simulated daemon that a command starts: it ends with the command, and its death is noticed."""
 
 import http.server
 import json
@@ -26,7 +26,7 @@ def our_daemons():
 
 @pytest.fixture
 def daemon_on_the_default_port(monkeypatch):
-    """A stand-in that says of itself what the test wants: only a real robot's would say that it simulates nothing."""
+    """A stand-in for a daemon, with the status that a test chooses: only a real robot's reports no simulation."""
     says = {"type": "daemon_status", "state": "running", "simulation_enabled": False, "mockup_sim_enabled": False}
 
     class Answer(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A task of somebody else's, and a feature of theirs: one file or one package, and no edit in this repository."""
+"""A task and a feature from outside: one file or one package, without an edit in this repository."""
 
 import json
 import shutil
@@ -107,7 +107,7 @@ def test_a_broken_package_stops_its_own_task_only(kit):
 
 @pytest.fixture(scope="session")
 def heard_bundle(make_once):
-    """The bundle of a task that is heard, barely trained."""
+    """The bundle of a sound task, barely trained."""
     from reachy_kit.workflows.training.train_rl import train_rl
     from reachy_policies.onnx_export import export_bundle
     from reachy_policies.runs.saved_run import open_run

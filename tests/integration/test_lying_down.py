@@ -1,4 +1,4 @@
-"""However a command ends, the robot lies down before it is left alone."""
+"""The robot lies down at the end of a command, however it ends."""
 
 import signal
 
@@ -50,7 +50,7 @@ def test_sigterm(kit, daemon, make_bundle, until):
     assert daemon.lies_down
 
 
-def test_a_policy_that_has_lost_its_mind(kit, daemon, make_bundle):
+def test_a_policy_that_returns_nan(kit, daemon, make_bundle):
     bundle = make_bundle(np.full(9, np.nan))
     kit.run("run", bundle, "--robot", daemon.address, *RUN).says(4, "not a number for head_x.pos")
     assert daemon.lies_down

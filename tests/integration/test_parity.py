@@ -1,4 +1,4 @@
-"""The simulator against the robot's own simulated daemon, told the same."""
+"""The simulator against the robot's own simulated daemon, with the same commands."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the READMEs tell people to type works as it stands there."""
+"""The commands in the READMEs work as written."""
 
 import re
 import shlex

@@ -24,7 +24,7 @@ KILL = "import os, signal; kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n
 
 
 def lerobot_dataset(root):
-    """As LeRobot itself reads it, without any help of ours."""
+    """The dataset as LeRobot itself reads it."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     return LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav")
@@ -54,7 +54,7 @@ def same_episodes(root, reference):
 
 
 def saved(root):
-    """Episodes that a recording has saved for good; during a save, those that it will be taken back to if cut short."""
+    """Number of episodes that a recording keeps if it is killed now."""
     for meta in (root / ".before_save/meta", root / "meta"):
         with contextlib.suppress(OSError, ValueError):
             return json.loads((meta / "info.json").read_text())["total_episodes"]
@@ -66,9 +66,7 @@ def data(kit):
     return kit.folder / "data"
 
 
-def test_a_killed_recording_keeps_every_saved_episode_and_is_resumed_as_if_nothing_had_happened(
-    kit, data, recorded_dataset, until
-):
+def test_a_killed_recording_keeps_every_saved_episode_and_is_resumed_exactly(kit, data, recorded_dataset, until):
     record = ("record", "--robot", "sim", "--episodes", 6, "--out", data)
     command = kit.start(*record)
     until(lambda: saved(data) >= 3)
@@ -204,7 +202,7 @@ LeRobotDatasetMetadata.save_episode = lambda *arguments: (os.kill(os.getpid(), s
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_recording_killed_again_and_again_is_finished(kit, data, recorded_dataset):
-    """Killed at random, wherever that happens to be; with each start it gets at least as far as before."""
+    """Kills a recording at random times; each start gets at least as far as the one before."""
     rng, kills, before = random.Random(0), 0, 0
     while True:
         command = kit.start("record", "--episodes", 8, "--out", data)
@@ -292,7 +290,7 @@ def test_an_episode_that_is_not_completed_leaves_no_trace(reason, data, two_epis
 
 
 class Both:
-    """A sink that is two."""
+    """A sink that passes episodes on to two sinks."""
 
     def __init__(self, first, second):
         self.sinks, self.layout, self.episodes = (first, second), first.layout, 0
@@ -353,7 +351,7 @@ def test_episode_files_become_the_dataset_that_would_have_been_recorded(tmp_path
 
 
 def frames(root):
-    """Frames that the videos really hold."""
+    """Number of frames in the videos."""
     count = 0
     for path in root.glob("videos/**/*.mp4"):
         with av.open(path) as video:

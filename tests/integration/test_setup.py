@@ -188,7 +188,7 @@ def test_root_installs_only_the_missing_package(machine):
     ]
 
 
-def test_a_machine_that_lacks_nothing_never_meets_apt(machine):
+def test_apt_is_not_called_on_a_complete_machine(machine):
     machine.user(root=True)
 
     assert machine.make("setup").returncode == 0

@@ -52,7 +52,7 @@ def test_no_robot_answers_there(kit):
 
 
 class RealRobot(http.server.BaseHTTPRequestHandler):
-    """Says what the daemon of a real robot says of itself; nothing behind it could be moved."""
+    """A stand-in with the status of a real robot's daemon; it has no robot to move."""
 
     def do_GET(self):
         self.send_response(200)
@@ -63,7 +63,7 @@ class RealRobot(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_real_robot_is_not_moved_unless_somebody_said_yes(kit):
+def test_a_real_robot_is_not_moved_without_confirmation(kit):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), RealRobot) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         result = kit.run("sysid", "--robot", f"127.0.0.1:{server.server_port}", "--out", "motors")
@@ -84,7 +84,7 @@ def test_ctrl_c_brings_the_robot_to_rest(kit, daemon, until):
 
 
 def moves(seed, seconds=15):
-    """(T, 9) targets that jump from pose to pose: nothing that the motors were identified from."""
+    """Targets (T, 9) that jump from pose to pose, unlike the excitation."""
     random = np.random.default_rng(seed)
     reach = np.array([0.008, 0.008, 0.01, 0.2, 0.25, 0.3, 0.5, 0.8, 0.8])
     targets = np.zeros((seconds * CONTROL_HZ, 9))
@@ -98,7 +98,7 @@ def moves(seed, seconds=15):
 
 
 def errors(recording, actuators):
-    """(9,) rad, root mean square of the physics tier against the recording, which it was given the commands of."""
+    """Root mean square errors, (9,) rad, of the physics tier on the commands of the recording."""
     dynamics = open_dynamics("physics", 1)
     dynamics.reset(np.zeros(1, dtype=int), NEUTRAL[None], actuators)
     clock = recording.captured - recording.sent[0]
@@ -120,7 +120,7 @@ def overall(error):
 
 @pytest.mark.long
 def test_the_daemons_motors_bring_the_simulator_as_near_as_it_gets(kit, daemon):
-    """What is left is the daemon's: it looks for a new command every 22 ms, so each comes late by another time."""
+    """The remaining error is the daemon's: it reads commands every 22 ms, so their delays differ."""
     kit.run("--version")  # what loads LeRobot beside us is done with it, and leaves the daemon its time
     address = daemon.address
     with connected(SdkRobot(SdkRobotConfig(address.host, address.port))) as robot:

@@ -1,4 +1,4 @@
-"""wave: hold the right antenna at a given angle. A task of somebody else's: one file, with a feature of its own."""
+"""wave: hold the right antenna at a given angle. A task from outside the kit: one file, with a feature of its own."""
 
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ class WaveTask(Task):
 
 
 class Waver:
-    """Asks for the angle as soon as it is known."""
+    """An expert that moves to the angle as soon as it is known."""
 
     def __init__(self, count, hz):
         self._count = count

@@ -1,4 +1,4 @@
-"""What the tests of several ways of learning share."""
+"""Fixtures of the tests of several training methods."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recorded episodes become training windows; what cannot be learned from is refused."""
+"""Recorded episodes become training windows; unsuitable datasets are refused."""
 
 import json
 import shutil
@@ -124,7 +124,7 @@ def test_a_dataset_of_another_action_layout_is_refused(damaged):
         load_demonstrations(damaged)
 
 
-def test_numbers_that_are_none_are_refused_by_frame(damaged):
+def test_nan_in_a_recording_is_refused_by_frame(damaged):
     file = sorted(damaged.glob("data/**/*.parquet"))[0]
     table = pq.read_table(file)
     rows = table["observation.state"].to_pylist()

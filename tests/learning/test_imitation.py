@@ -70,7 +70,7 @@ def test_held_out_episodes_are_never_trained_on(episodes):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_some_episodes_are_held_out_and_some_are_left_whatever_the_share(share):
+def test_each_split_has_training_and_held_out_episodes_whatever_the_share(share):
     kept, aside = split_episodes([3, 5], ImitationConfig(held_out=share))
     assert (len(kept), len(aside)) == (1, 1)
 
@@ -228,7 +228,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_robot_whose_policy_sees_nothing_keeps_nearly_still(trained_run, seed):
+def test_without_a_sighting_the_robot_keeps_nearly_still(trained_run, seed):
     never = Variant("never", replace(LOOK_AT, appears=(1e6, 1e6)))
     world, listener = SimWorld(never), Poses()
     rollout(

@@ -1,4 +1,4 @@
-"""Reinforcement learning: what it changes, what it leaves alone, and that it is resumed after every interruption."""
+"""Reinforcement learning: which axes it changes, its run and curve, and its resumption after interruptions."""
 
 import contextlib
 import csv
@@ -170,7 +170,7 @@ def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced
         pytest.param("bc-continue", marks=pytest.mark.long),
     ],
 )
-def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
+def test_an_interrupted_training_is_resumed_to_the_same_weights(
     trained_run, reinforced, tmp_path, train_interrupted, method
 ):
     options = {"task": "look_at", "method": method, "init": None if method == "scratch" else trained_run.path}
@@ -182,7 +182,7 @@ def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-class Notes(SilentReporter):
+class NotesReporter(SilentReporter):
     """A reporter that keeps the notes."""
 
     def __init__(self):
@@ -193,7 +193,7 @@ class Notes(SilentReporter):
 
 
 def test_what_is_finished_is_not_done_again(reinforced, trained_run):
-    before, reporter = (reinforced.path / "card.json").stat().st_mtime_ns, Notes()
+    before, reporter = (reinforced.path / "card.json").stat().st_mtime_ns, NotesReporter()
     train_rl(reinforced.path, task="look_at", init=trained_run.path, settings=dict(TINY), reporter=reporter)
     assert (reinforced.path / "card.json").stat().st_mtime_ns == before
     assert len(reporter.notes) == 1

@@ -1,4 +1,4 @@
-"""A residual begins as its base, corrects only what it may, and its training is resumed after every interruption."""
+"""A residual begins as its base, corrects within its bounds, and its training is resumed after interruptions."""
 
 import csv
 import shutil
@@ -110,9 +110,7 @@ def test_the_curve_has_a_row_for_every_evaluation(corrected):
     assert 0 < float(rows[-1]["acting_share"]) <= 1
 
 
-def test_an_interrupted_training_is_resumed_and_ends_as_if_nothing_had_happened(
-    corrected, trained_run, tmp_path, train_interrupted
-):
+def test_an_interrupted_training_is_resumed_to_the_same_weights(corrected, trained_run, tmp_path, train_interrupted):
     options = {"task": "look_at", "method": "residual", "init": trained_run.path}
     train_interrupted(tmp_path / "run", after_iteration=2, **options, settings=dict(TINY))
     resumed = train_rl(tmp_path / "run", **options, settings=dict(TINY))

@@ -64,7 +64,7 @@ def test_an_unfinished_training_is_resumed_with_its_history(tmp_path):
     assert torch.equal(second.best_weights["weight"], torch.ones(1))
 
 
-def test_nothing_is_resumed_where_nothing_is(tmp_path):
+def test_without_a_checkpoint_nothing_is_resumed(tmp_path):
     assert not record(tmp_path).resume(lambda state: None)
     assert not record(None).resume(lambda state: None)
 

@@ -158,7 +158,7 @@ def test_the_videos_are_read_frame_by_frame(image_dataset):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
 
 
-def test_an_interrupted_imitation_is_resumed_and_ends_as_if_nothing_had_happened(vision_run, image_dataset, tmp_path):
+def test_an_interrupted_imitation_is_resumed_to_the_same_weights(vision_run, image_dataset, tmp_path):
     out, points = tmp_path / "run", []
 
     def once(progress):

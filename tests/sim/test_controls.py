@@ -1,4 +1,4 @@
-"""What a person at the viewer does to the control loop: pause, step, restart, steer; without a browser."""
+"""Control of the loop by a person at the viewer: pause, step, restart, steer; without a browser."""
 
 import threading
 

@@ -124,7 +124,7 @@ def test_the_start_is_exact_whatever_the_motors(tier, actuators):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_reset_of_some_leaves_the_others_alone(tier):
+def test_a_partial_reset_leaves_the_other_robots_unchanged(tier):
     disturbed, undisturbed = (standing(open_dynamics(tier, 2)) for _ in range(2))
     for tick in range(20):
         for dynamics in (disturbed, undisturbed):
@@ -239,7 +239,7 @@ def test_motors_in_series_trail_a_slow_motion_as_wanted(bandwidth, damping, dela
     np.testing.assert_allclose(both[-1], followed(wanted, ramp)[-1], atol=1e-3 * 0.5)
 
 
-def test_motors_that_stay_as_shipped_get_nothing_put_before_them():
+def test_shipped_motors_need_no_actuators_before_them():
     before = in_series(Actuators(delay=0.04), IDENTIFIED)
     np.testing.assert_array_equal(before.delay, np.full(9, 0.04))
     assert np.isinf(before.bandwidth).all()

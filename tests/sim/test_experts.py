@@ -10,7 +10,7 @@ SEEDS = range(120)
 
 
 @pytest.mark.parametrize(("tier", "count"), [("kinematic", 120), pytest.param("physics", 48, marks=pytest.mark.long)])
-def test_the_hard_track_leaves_the_expert_room_and_the_oracle_none(run_expert, tier, count):
+def test_on_hard_track_the_oracle_succeeds_and_the_expert_often_fails(run_expert, tier, count):
     person, best = (
         run_expert("track", "hard", seeds=SEEDS[:count], oracle=oracle, tier=tier) for oracle in (False, True)
     )
@@ -28,7 +28,7 @@ def test_every_task_can_be_demonstrated_and_done_better(run_expert, task):
 
 
 @pytest.mark.parametrize("task", own_task_names())
-def test_every_task_has_four_variants_to_be_examined_on_that_differ_from_training(run_expert, task):
+def test_every_task_has_four_held_out_variants(run_expert, task):
     usual = run_expert(task, seeds=SEEDS[:16])
     others = [name for name in simulated_task(task).variants if name != "training"]
     assert len(others) >= 4

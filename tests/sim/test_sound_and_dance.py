@@ -1,4 +1,4 @@
-"""sound_orient and dance: what an ear cannot tell, what counts as in time, and what costs reward."""
+"""sound_orient and dance: ambiguous bearings, timing, and costs."""
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def beat(tempo, phase=0.2, drift=0.0):
 
 
 def danced(scenario, shift=0.0, size=1.0, seconds=6.0, dt=DT):
-    """(steps, N, 9) of somebody who nods and swings with the beat, late by a share of it."""
+    """States (steps, N, 9) of a robot that nods and swings with the beat, late by a share of it."""
     states = []
     for step in range(round(seconds / dt) + 1):
         swing = size * np.cos(2 * np.pi * (DANCE.beats(scenario, np.full(len(scenario.tempo), dt * step)) - shift))
@@ -176,7 +176,7 @@ def test_the_error_is_how_far_the_nod_is_from_the_beat(shift):
 
 
 @pytest.mark.parametrize("size", [0.0, 0.3])
-def test_too_small_a_nod_is_none(size):
+def test_a_too_small_nod_has_the_largest_error(size):
     scenario = beat([1.2, 1.6])
     steps, progress = outcomes(DANCE, scenario, danced(scenario, size=size))
     assert all((step.error == np.pi).all() for step in steps[75:])

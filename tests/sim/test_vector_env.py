@@ -197,7 +197,7 @@ def test_an_episode_starts_exactly_at_a_given_pose(tier):
     np.testing.assert_allclose(observation["agent_pos"], poses[[1, 1, 1]], atol=1e-6)
 
 
-def test_a_mask_resets_only_some(envs):
+def test_a_mask_resets_only_the_selected_environments(envs):
     envs.reset(seed=0)
     for _ in range(4):
         before, *_ = envs.step([gaze(0.5)] * 3)

@@ -1,4 +1,4 @@
-"""The deployable policy: it comes back as it was written, or it is refused; and what runs it is as careful."""
+"""The deployable policy: it is read as it was written, or refused before the robot moves."""
 
 import json
 import zipfile
@@ -177,7 +177,7 @@ def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 but nothing behind it"])
-def test_what_is_no_zip_is_refused(content, tmp_path):
+def test_a_file_that_is_not_a_zip_is_refused(content, tmp_path):
     (tmp_path / "x.bundle").write_bytes(content)
     with pytest.raises(RefusedError, match=r"x\.bundle is not a readable bundle"):
         read_bundle(tmp_path / "x.bundle")
@@ -322,7 +322,7 @@ def test_a_policy_without_perception_is_wrong_use():
         policy.act(Observation(NEUTRAL, 0.0))
 
 
-def test_a_graph_that_returns_no_number_is_refused_by_the_rollout(tmp_path):
+def test_a_graph_that_returns_nan_is_refused_by_the_rollout(tmp_path):
     from reachy_kit.runtime.rollout import rollout
     from reachy_sim.robot import SimRobot
     from reachy_sim.tasks import variant_by_name

@@ -1,4 +1,4 @@
-"""Episodes as plain files: what was recorded is read again bit for bit, and what was saved stays saved."""
+"""Episodes as plain files: recordings are read bit for bit, and saved episodes stay saved."""
 
 import json
 import os

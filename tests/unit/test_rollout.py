@@ -42,7 +42,7 @@ class StiffRobot:
 
 
 class Script:
-    """A policy that says one target after the other, and remembers what it saw."""
+    """A policy that returns given targets one after the other, and keeps its observations."""
 
     def __init__(self, *targets):
         self.targets, self.observations, self.resets = list(targets), [], 0
@@ -199,7 +199,7 @@ def test_the_summary_is_the_last_seconds_error_the_mean_reward_and_the_final_suc
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("axis", [0, YAW, 8])
-def test_a_policy_that_returns_no_number_is_refused_before_another_command(robot, value, axis):
+def test_a_policy_that_returns_nan_is_refused_before_another_command(robot, value, axis):
     broken = turned(head=0.2)
     broken[axis] = value
     listener = Listener()

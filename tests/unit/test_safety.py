@@ -1,4 +1,4 @@
-"""The limiter: whatever is asked for, what comes out is safe; and what is safe to ask for comes out in the end."""
+"""The limiter: every command is safe, whatever the request; and a safe request is reached in the end."""
 
 from dataclasses import replace
 
@@ -156,7 +156,7 @@ def test_any_nine_floats_give_a_safe_command(asked):
 
 
 @given(arrays(np.float64, 9, elements=st.floats()), st.integers(0, 8))
-def test_a_measurement_that_is_no_number_holds_its_axis(state, axis):
+def test_a_nan_measurement_holds_its_axis(state, axis):
     state[axis] = np.nan
     request = NEUTRAL.copy()
     request[[YAW, BODY_YAW, 7, 8]] += 0.3

@@ -1,4 +1,4 @@
-"""The shape of the house: what ARCHITECTURE.md says of files and folders holds."""
+"""Structure of the repository: files and folders are as ARCHITECTURE.md describes them."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +20,7 @@ def is_command_and_workflow(folders: set[str]) -> bool:
     return len(folders) == 2 and "reachy_kit/cli" in folders and any("/workflows" in folder for folder in folders)
 
 
-def test_a_stranger_finds_a_module_by_its_name_alone():
+def test_module_names_are_unique():
     folders = defaultdict(set)
     for module in modules():
         if module.stem != "__init__" and module.parts[:2] != ("reachy_kit", "cli"):  # a command has its workflow's name
@@ -43,7 +43,7 @@ def test_no_module_is_long():
     assert [name for name, count in lines.items() if count > LONGEST] == []
 
 
-def test_no_folder_is_crowded():
+def test_no_folder_has_more_than_a_dozen_modules():
     counts: dict[str, int] = defaultdict(int)
     for module in modules():
         counts[module.parent.as_posix()] += module.stem != "__init__"

@@ -1,4 +1,4 @@
-"""Tasks and features by name: what is found without loading anything, and what is said about a broken one."""
+"""Tasks and features by name: they are listed without loading, and a broken one is reported."""
 
 import subprocess
 import sys

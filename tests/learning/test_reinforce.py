@@ -218,7 +218,7 @@ def test_fresh_keeps_the_finished_run_until_the_new_one_is_complete(reinforced, 
         train_rl(out, **again, fresh=True, reporter=Interrupting())
     assert open_run(out).card == reinforced.card
     assert (out / TRAINING / LAST).is_file()
-    reporter = Notes()
+    reporter = NotesReporter()
     train_rl(out, **again, reporter=reporter)
     assert "resuming it" in reporter.notes[0]
     assert open_run(out).card.seed == 1
@@ -251,7 +251,7 @@ def test_the_start_is_never_replaced(reinforced, tmp_path, inside, fresh):
 def test_runs_moved_aside_by_a_crash_come_back(reinforced, trained_run, tmp_path):
     shutil.copytree(reinforced.path, tmp_path / ".run.old")
     shutil.copytree(trained_run.path, tmp_path / ".start.old")
-    reporter = Notes()
+    reporter = NotesReporter()
     run = train_rl(tmp_path / "run", task="look_at", init=tmp_path / "start", settings=dict(TINY), reporter=reporter)
     assert "already" in reporter.notes[0]
     assert run.card == reinforced.card

@@ -138,6 +138,11 @@ class Observation:
     audio_time: float | None = None
     """Time at which the last of those samples was captured."""
 
+    @property
+    def action_in_force(self) -> Action:
+        """(9,) the last action; before the first one, the measured state."""
+        return self.state if self.last_action is None else self.last_action
+
 
 @dataclass(frozen=True)
 class Truth:

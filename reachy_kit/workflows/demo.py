@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.evaluate import evaluate_policy
 from reachy_kit.workflows.export import export_run
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -134,7 +135,7 @@ def _evaluate_in_sim(
     policies = [("expert", "expert"), *((str(policy.bundle), policy.label) for policy in learned)]
     with open_session("sim", variant, camera=False) as session:
         return [
-            evaluate_policy(argument, session, variant, range(episodes), f"{label}, sim", reporter)
+            evaluate_policy(argument, session, variant, evaluation_seeds(0, episodes), f"{label}, sim", reporter)
             for argument, label in policies
         ]
 
@@ -151,9 +152,10 @@ def _evaluate_on_daemon(
         )
         return []
     reporter.note("starting the robot's daemon with a simulated robot")
+    seeds = evaluation_seeds(0, episodes)
     with open_session("daemon", variant) as session:
         return [
-            evaluate_policy(str(policy.bundle), session, variant, range(episodes), f"{policy.label}, daemon", reporter)
+            evaluate_policy(str(policy.bundle), session, variant, seeds, f"{policy.label}, daemon", reporter)
             for policy in learned
         ]
 

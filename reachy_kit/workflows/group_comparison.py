@@ -80,14 +80,14 @@ def compare_policies(
 
     chosen = variant_by_name(task, variant)
     task = chosen.task.name
-    evaluation_seeds(seed, episodes)
+    seeds = evaluation_seeds(seed, episodes)
     if tier not in ("physics", "kinematic"):
         raise WrongUseError(f"--tier {tier} does not exist; there are physics and kinematic")
     held_out = _held_out(task, variant, variants)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.evaluation.comparison import ComparisonConfig, compare_groups, count_evaluations
         from reachy_policies.runs.saved_run import versions
-    config = ComparisonConfig(chosen.task.spec.error, variant, held_out, episodes, seed, margin, match)
+    config = ComparisonConfig(chosen.task.spec.error, variant, held_out, seeds, margin, match)
     groups = open_groups(policies, task, chosen.task.features)
     observed = _observed(groups)
 

@@ -12,10 +12,7 @@ from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
-
-HARDWARE_SECONDS = 10.0
-"""Length of an episode on a real robot, s: it has no task with a length of its own."""
+from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, open_session, simulated_variant
 
 
 @dataclass(frozen=True)

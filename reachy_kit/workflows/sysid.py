@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import CONTROL_HZ
-from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status, is_simulated
+from reachy_kit.runtime.robots.daemon import daemon_status, is_simulated, parse_address
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 
@@ -103,8 +103,7 @@ def _is_real(robot: str) -> bool:
     """Whether a robot answers that is not simulated; where none answers, connecting says so."""
     if robot in SIMULATED:
         return False
-    host, _, port = robot.partition(":")
-    status = daemon_status(DaemonAddress(host, int(port) if port.isdecimal() else DEFAULT_PORT))
+    status = daemon_status(parse_address(robot))
     return status is not None and not is_simulated(status)
 
 

@@ -13,7 +13,7 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import Session, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, Session, open_session, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 NO_POLICY = "none"
 """The argument for no policy: only a person drives."""
-HARDWARE_SECONDS = 10.0
-"""Length of a film of a real robot, s: it has no task with a length of its own."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_an_unpacked_bundle_whose_graph_was_exchanged(kit, make_bundle):
     "manifest, words",
     [
         ({"schema": 99}, "has schema 99; this reachy-kit reads schema 2"),
-        ({"environment_state": ("sound_bearing",)}, "expects the features sound_bearing"),
+        ({"environment_state": ("sound_bearing",)}, "was trained on sound_bearing, not target"),
         ({"action": tuple("abcdefghi")}, "commands a, b, c"),
         ({"limits_profile": "circus"}, "wants the limits 'circus'"),
         ({"task": "juggle"}, "no task is called 'juggle'"),

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from reachy_kit.runtime.interface import TaskError
+from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_policies.evaluation.groups import TrainingGroup
 from reachy_policies.evaluation.matching import MatchedPairs, match_returns
 from reachy_policies.evaluation.statistics.score_comparison import ScoreComparison, compare_scores, paired_trainings
@@ -38,8 +39,8 @@ class ComparisonConfig:
     """Variant that the groups were trained on."""
     held_out: tuple[str, ...] = ()
     """Variants that they were not trained on."""
-    episodes: int = 200
-    first_seed: int = 0
+    seeds: range = evaluation_seeds(0, 200)
+    """Seeds of the episodes."""
     margin: float = MARGIN
     """Largest difference in success, share of episodes, that counts as ``kept``."""
     match: float = 0.02
@@ -51,9 +52,9 @@ class ComparisonConfig:
         return (self.in_task, *self.held_out)
 
     @property
-    def seeds(self) -> range:
-        """Seeds of the episodes."""
-        return range(self.first_seed, self.first_seed + self.episodes)
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return len(self.seeds)
 
 
 @dataclass(frozen=True)

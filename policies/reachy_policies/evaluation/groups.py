@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.perception.features import require_features
 from reachy_policies.rollouts.episode_batch import BatchPolicy
 from reachy_policies.runs.policy_loader import batch_policy
 from reachy_policies.runs.run_files import CHECKPOINTS, numbered_runs, run_folders
@@ -84,10 +85,7 @@ def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> T
     for run in runs:
         if run.card.task != task:
             raise WrongUseError(f"{run.path} was trained for {run.card.task}, not for {task}")
-        if run.card.environment_state != features:
-            raise RefusedError(
-                f"{run.path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}"
-            )
+        require_features(str(run.path), run.card.environment_state, features)
         same_seed = next(other for other in runs if other.card.seed == run.card.seed)
         if same_seed is not run:
             raise RefusedError(

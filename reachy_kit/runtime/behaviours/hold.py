@@ -11,4 +11,4 @@ class HoldPolicy:
 
     def act(self, observation: Observation) -> Action:
         """The (9,) action in force."""
-        return observation.state if observation.last_action is None else observation.last_action
+        return observation.action_in_force

@@ -66,8 +66,7 @@ def robot_inputs(observation: Observation, image_size: tuple[int, int] | None) -
     Raises:
         WrongUseError: it comes without perception, or without the image that is needed.
     """
-    last_action = observation.state if observation.last_action is None else observation.last_action
-    parts = observation.state, _sensed(observation, image_size), last_action
+    parts = observation.state, _sensed(observation, image_size), observation.action_in_force
     state, sensed, last = (part[None].astype(np.float32) for part in parts)
     return state, sensed, last
 

@@ -13,6 +13,7 @@ from reachy_kit.runtime.inference.bundle import Bundle, Graph
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy, ResidualPolicy
 from reachy_kit.runtime.inference.history import Floats
 from reachy_kit.runtime.interface import ACTION_NAMES, Policy
+from reachy_kit.runtime.perception.features import require_features
 
 IMAGES = "images"
 """Input of a vision policy's graph, (1, 2, 3, H, W) float32 from 0 to 255: the earliest and the latest image."""
@@ -25,18 +26,14 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
         bundle: opened.
         features: names that the robot's perception yields, in order.
 
-
     Raises:
         RefusedError: the bundle was trained on other features, or one of its graphs does not run.
     """
     manifest = bundle.manifest
     chunk, *steps = manifest.graphs
     size = image_size(bundle)
-    if size is None and manifest.environment_state != features:
-        raise RefusedError(
-            f"{bundle.path.name} expects the features {', '.join(manifest.environment_state)}; this robot's perception "
-            f"gives {', '.join(features)}"
-        )
+    if size is None:
+        require_features(bundle.path.name, manifest.environment_state, features)
     predictor = _load_graph(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
     policy = ChunkedPolicy(predictor, chunk.n_obs_steps, chunk.n_action_steps, chunk.temporal_ensemble_coeff, size)
     if not steps:

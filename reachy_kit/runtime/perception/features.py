@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from reachy_kit.runtime import perception
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 
 ENTRY_POINTS = "reachy_kit.features"
 _registered: dict[str, "Feature"] = {}
@@ -68,6 +68,21 @@ def features_by_name(names: Iterable[str]) -> tuple[Feature, ...]:
 def units_of(names: Iterable[str]) -> tuple[str, ...]:
     """Units, in the order of the features' names."""
     return tuple(feature.unit for feature in features_by_name(names))
+
+
+def require_features(policy: str, trained_on: tuple[str, ...], given: tuple[str, ...]) -> None:
+    """Refuse a policy that was trained on other features than it is given.
+
+    Args:
+        policy: names it in the message.
+        trained_on: names of its features, in order.
+        given: names of the features that perception or the task yields, in order.
+
+    Raises:
+        RefusedError: they differ.
+    """
+    if trained_on != given:
+        raise RefusedError(f"{policy} was trained on {', '.join(trained_on)}, not {', '.join(given)}")
 
 
 def _load_entry_point(name: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.errors import NoRobotError, WrongUseError
 
 DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
@@ -38,6 +38,18 @@ class DaemonAddress:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+def parse_address(robot: str) -> DaemonAddress:
+    """Host and port in ``HOST[:PORT]``.
+
+    Raises:
+        WrongUseError: the port is not a number.
+    """
+    host, colon, port = robot.partition(":")
+    if colon and not (port.isdecimal() and int(port) < 2**16):
+        raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
+    return DaemonAddress(host, int(port) if colon else DEFAULT_PORT)
 
 
 def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:

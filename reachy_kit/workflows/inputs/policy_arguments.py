@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
+from reachy_kit.runtime.perception.features import require_features
 from reachy_kit.workflows.inputs.sim_factory import BatchExpert
 from reachy_policies.runs.run_files import CONFIG, MODEL, is_run, run_folders
 
@@ -69,10 +70,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
         from reachy_policies.runs.saved_run import open_run
 
         run = open_run(path)
-        if run.card.environment_state != features:
-            raise RefusedError(
-                f"{path} was trained on {', '.join(run.card.environment_state)}, not {', '.join(features)}"
-            )
+        require_features(argument, run.card.environment_state, features)
         return LoadedPolicy(path.name, single_policy(run), run.card.policy_hz, run.card.task)
     if not path.exists():
         raise WrongUseError(

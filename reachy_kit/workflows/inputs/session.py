@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
 from reachy_kit.runtime.perception.selection import PerceptionName, select_perception
 from reachy_kit.runtime.robots.lifecycle import connected
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 SIMULATED = ("sim", "daemon")
 """Robots that have a simulated world; any other name is the address of a real robot."""
+HARDWARE_SECONDS = 10.0
+"""Length of an episode on a real robot, s: it has no task with a length of its own."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,11 @@ def _daemon_session(variant: "Variant", perception: PerceptionName, camera: bool
 @contextlib.contextmanager
 def _hardware_session(robot: str, camera: bool, limits: str) -> Iterator[Session]:
     from reachy_kit.runtime.perception.ball import BallDetector
-    from reachy_kit.runtime.robots.daemon import DEFAULT_PORT
+    from reachy_kit.runtime.robots.daemon import parse_address
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
-    host, colon, port = robot.partition(":")
-    if colon and not (port.isdecimal() and int(port) < 2**16):
-        raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
-    config = SdkRobotConfig(host, int(port) if colon else DEFAULT_PORT, camera=camera, profile=PROFILES[limits])
+    address = parse_address(robot)
+    config = SdkRobotConfig(address.host, address.port, camera=camera, profile=PROFILES[limits])
     with connected(SdkRobot(config)) as hardware:
         shape = hardware.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None

@@ -53,8 +53,8 @@ class SingleEnvPolicy:
         """
         if observation.environment_state is None:
             raise WrongUseError("the scripted experts need perception; this robot gives none")
-        last = observation.state if observation.last_action is None else observation.last_action
-        return np.asarray(self._expert.act(observation.state[None], observation.environment_state[None], last[None])[0])
+        state, last = observation.state, observation.action_in_force
+        return np.asarray(self._expert.act(state[None], observation.environment_state[None], last[None])[0])
 
 
 class RandomPolicy:

@@ -84,8 +84,8 @@ class LeRobotPolicy:
         Raises:
             WrongUseError: an input of the policy is missing.
         """
-        last_action = observation.state if observation.last_action is None else observation.last_action
-        inputs: dict[str, npt.NDArray[Any]] = {"agent_pos": observation.state, "last_action": last_action}
+        state, last_action = observation.state, observation.action_in_force
+        inputs: dict[str, npt.NDArray[Any]] = {"agent_pos": state, "last_action": last_action}
         if observation.environment_state is not None:
             inputs["environment_state"] = np.asarray(observation.environment_state)
         if CAMERA in observation.images:

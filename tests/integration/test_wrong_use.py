@@ -238,7 +238,7 @@ def test_a_setting_that_makes_no_sense(setting, words, kit, recorded_dataset):
 @pytest.mark.long
 def test_a_policy_class_that_does_not_exist(kit, recorded_dataset):
     kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", "bct").says(
-        2, "there are chunk"
+        2, "the kinds are chunk"
     )
 
 

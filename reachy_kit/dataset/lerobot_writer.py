@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from reachy_kit.dataset.journal import drop_journal, restore, undo_broken_save, write_journal
+from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import lerobot_dataset
 from reachy_kit.runtime.errors import KitError, WrongUseError
-from reachy_kit.runtime.recording.journal import drop_journal, restore, undo_broken_save, write_journal
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
 from reachy_kit.runtime.recording.schema import Frame
 
@@ -95,7 +96,7 @@ class LeRobotWriter:
             repo_id=f"local/{self.root.name}",
             root=self.root,
             fps=self.layout.policy_hz,
-            features=self.layout.features(),
+            features=lerobot_features(self.layout),
             robot_type="reachy_mini",
             video_backend="pyav",
             rgb_encoder=_encoder(),

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from reachy_kit.dataset.journal import undo_broken_save
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.recording.journal import undo_broken_save
 
 
 def open_for_reading(root: Path) -> Any:

@@ -140,6 +140,7 @@ def saved_episode() -> tuple[str, float, str, float]:
     """An episode made safe against kill −9, against LeRobot's plain save, which is not."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+    from reachy_kit.dataset.lerobot_features import lerobot_features
     from reachy_kit.dataset.lerobot_writer import LeRobotWriter
     from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
     from reachy_kit.runtime.recording.layout import DatasetLayout
@@ -150,7 +151,7 @@ def saved_episode() -> tuple[str, float, str, float]:
     steps = [Step(index, observation, NEUTRAL, None, observation) for index in range(75)]
     with tempfile.TemporaryDirectory() as folder:
         writer = LeRobotWriter(Path(folder) / "ours", layout)
-        plain = LeRobotDataset.create("local/plain", 25, layout.features(), root=Path(folder) / "plain")
+        plain = LeRobotDataset.create("local/plain", 25, lerobot_features(layout), root=Path(folder) / "plain")
 
         def ours() -> None:
             writer.write([frame(step, 0, image=False) for step in steps])

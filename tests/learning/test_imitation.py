@@ -13,6 +13,7 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 
+from reachy_kit.runtime.durable_files import undo_broken_replacement
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference.chunked import TemporalEnsembler
 from reachy_kit.runtime.interface import PITCH, ROLL, YAW, Observation
@@ -23,7 +24,6 @@ from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.windows import cut_windows
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
-from reachy_policies.runs.durable_files import undo_broken_replacement
 from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
 from reachy_policies.runs.run_files import BEST, LAST, MODEL, TRAINING
 from reachy_policies.runs.saved_run import dataset_digest, open_run

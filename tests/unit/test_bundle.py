@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.inference import bundle as bundle_module
 from reachy_kit.runtime.inference.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy
 from reachy_kit.runtime.inference.onnx_policy import load_policy
@@ -169,6 +170,25 @@ def test_a_graph_without_a_digest_is_refused(tmp_path):
 
 
 # Not a bundle
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_only_the_files_that_the_manifest_lists_are_read(form, tmp_path, monkeypatch):
+    path = written(tmp_path / "look_at.bundle")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.bin", bytes(2**20))
+    monkeypatch.setattr(bundle_module, "_MAX_BYTES", 2**19)
+    opened = read_bundle(path if form == "zip" else unpacked(path, tmp_path / "folder"))
+    assert list(opened.files) == [MANIFEST, "policy.onnx"]
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_files_that_are_too_large_together_are_refused(form, tmp_path, monkeypatch):
+    path = written(tmp_path / "look_at.bundle")
+    path = path if form == "zip" else unpacked(path, tmp_path / "folder")
+    monkeypatch.setattr(bundle_module, "_MAX_BYTES", len(onnx_graph()) - 1)
+    with pytest.raises(RefusedError, match="larger than any reachy-kit policy"):
+        read_bundle(path)
 
 
 def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):

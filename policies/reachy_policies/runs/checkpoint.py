@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import KitError, RefusedError
-from reachy_policies.runs.durable_files import sync
 from reachy_policies.runs.run_files import CHECKPOINT_SCHEMA
 
 type State = Mapping[str, Any]
@@ -33,9 +33,7 @@ def write_checkpoint(path: Path, state: State) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().contiguous().clone() for name, value in tensors_of(state)}
         save_file(tensors, temporary, {"schema": str(CHECKPOINT_SCHEMA), "values": json.dumps(_without_tensors(state))})
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
+        replace_file(path, temporary)
     except Exception as error:  # safetensors raises an exception of its own for a full disk
         temporary.unlink(missing_ok=True)
         raise KitError(

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from reachy_kit.runtime.durable_files import undo_broken_replacement
 from reachy_kit.runtime.errors import RefusedError
-from reachy_policies.runs.durable_files import undo_broken_replacement
 from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
 
 

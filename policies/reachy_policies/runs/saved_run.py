@@ -14,11 +14,11 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from reachy_kit.runtime.durable_files import replace_folder, undo_broken_replacement
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import make_reachy_chunk_pre_post_processors
 from reachy_policies.models.pretrained import Processors, save_pretrained
-from reachy_policies.runs.durable_files import replace_folder, undo_broken_replacement
 from reachy_policies.runs.run_card import RunCard
 from reachy_policies.runs.run_files import CARD, CARD_SCHEMA, EXAMPLES, MODEL, README, WEIGHTS
 

@@ -1,17 +1,17 @@
 """The deployable policy: a zip of ONNX graphs and a manifest that says what goes in, what comes out, and where from.
 
-Nothing in it is code: a bundle from a stranger can at worst be refused.
+Nothing in it is code. Only the manifest and the files that it lists are read, up to a fixed size in all.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
 from reachy_kit.runtime.json_record import mistyped_fields
@@ -20,8 +20,8 @@ from reachy_kit.runtime.safety import PROFILES
 SCHEMA = 2
 """Version of the manifest; raised when older bundles can no longer be run."""
 MANIFEST = "manifest.json"
-_MAX_FILE = 512 * 2**20
-"""Largest size of a member, bytes; a larger one is refused before it is unpacked."""
+_MAX_BYTES = 512 * 2**20
+"""Largest size of the manifest, and of all files that it lists, bytes; more is refused before it is unpacked."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,7 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Non
             archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
             for name, content in files.items():
                 archive.writestr(name, content)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        replace_file(path, partial)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -120,8 +118,9 @@ def read_bundle(path: Path) -> Bundle:
     """
     if not path.exists():
         raise WrongUseError(f"{path} does not exist. Make it: reachy-kit export RUN --out {path}")
-    files = _read_folder(path) if path.is_dir() else _read_zip(path)
+    files = _read_files(path, [MANIFEST])
     manifest = _parse(path, files.get(MANIFEST))
+    files |= _read_files(path, list(manifest.sha256))
     for name, digest in manifest.sha256.items():
         if name not in files:
             raise RefusedError(f"{path.name}: {name} is missing. {_again(path)}")
@@ -137,23 +136,28 @@ def _again(path: Path) -> str:
     return f"Export it again: reachy-kit export RUN --out {path}"
 
 
-def _read_folder(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
-
-
-def _read_zip(path: Path) -> dict[str, bytes]:
+def _read_files(path: Path, names: list[str]) -> dict[str, bytes]:
+    """Those of the named files that a bundle holds; nothing else in it is read."""
+    if path.is_dir():
+        present = [file for file in path.iterdir() if file.name in names and file.is_file()]
+        _require_size(path, sum(file.stat().st_size for file in present))
+        return {file.name: file.read_bytes() for file in present}
     try:
         with zipfile.ZipFile(path) as archive:
-            large = [info.filename for info in archive.infolist() if info.file_size > _MAX_FILE]
-            if large:
-                raise RefusedError(f"{path.name}: {large[0]} is larger than any reachy-kit policy")
-            return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+            members = [info for info in archive.infolist() if info.filename in names and not info.is_dir()]
+            _require_size(path, sum(info.file_size for info in members))
+            return {info.filename: archive.read(info) for info in members}
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
         raise RefusedError(f"{path.name} is not a readable bundle ({error}). {_again(path)}") from error
     except Exception as error:
         if type(error).__module__ != "zlib":
             raise
         raise RefusedError(f"{path.name} is damaged ({error}). {_again(path)}") from error
+
+
+def _require_size(path: Path, size: int) -> None:
+    if size > _MAX_BYTES:
+        raise RefusedError(f"{path.name} is larger than any reachy-kit policy")
 
 
 def _parse(path: Path, content: bytes | None) -> Manifest:

@@ -1,1 +1,1 @@
-"""Episodes made durable, without LeRobot: what a frame holds, the recorder, and files for the robot's own computer."""
+"""Episodes made durable: what a frame holds, the recorder, and files for the robot's own computer."""

@@ -12,7 +12,6 @@ An episode is written beside its place and appears there by a rename: what is in
 """
 
 import json
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from reachy_kit.runtime.durable_files import sync
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
@@ -46,7 +46,7 @@ class EpisodeFiles:
             raise WrongUseError(f"{root} is a file; episodes need a folder. Choose another --out")
         if _is_empty(root):
             write_layout(root, layout, "episode files")
-            _flush(root / "meta", root)
+            sync(root)
         else:
             require_layout(root, layout, "episode files")
             for partial in root.glob(f"episodes/*{_PARTIAL}"):
@@ -70,7 +70,7 @@ class EpisodeFiles:
             shutil.rmtree(partial, ignore_errors=True)
             _write_files(partial, frames)
             partial.rename(place)
-            _flush(place.parent)
+            sync(place.parent)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise KitError(
@@ -139,7 +139,7 @@ def _write_files(folder: Path, frames: list[Frame]) -> None:
         if IMAGE in frame:
             (images / f"{index:06d}.png").write_bytes(_encode(frame))
     (folder / "episode.json").write_text(json.dumps({"frames": len(frames), "seed": int(frames[0][SEED][0])}))
-    _flush(*(path for path in folder.rglob("*") if path.is_file()), images, folder)
+    sync(*(path for path in folder.rglob("*") if path.is_file()), images, folder)
 
 
 def _encode(frame: Frame) -> bytes:
@@ -151,13 +151,3 @@ def _decode(png: bytes) -> Image:
     if image is None:
         raise ValueError("an image cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _flush(*paths: Path) -> None:
-    """Flush files and folders to disk before anything else is written."""
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,27 +1,15 @@
 """Layout of a dataset, in a file of our own beside LeRobot's: task, rates, features with units, provenance."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, CONTROL_HZ
 from reachy_kit.runtime.json_record import mistyped_fields
-from reachy_kit.runtime.recording.schema import (
-    ACTION,
-    CAPTURE_TIME,
-    IMAGE,
-    IMAGE_TIME,
-    OBS_ENV_STATE,
-    OBS_LAST_ACTION,
-    OBS_STATE,
-    REWARD,
-    SCHEMA,
-    SEED,
-    SUCCESS,
-)
+from reachy_kit.runtime.recording.schema import SCHEMA
 
 LAYOUT_FILE = Path("meta/reachy_kit.json")
 type Storage = Literal["lerobot", "episode files"]
@@ -52,41 +40,14 @@ class DatasetLayout:
     provenance: dict[str, str] = field(default_factory=dict, compare=False)
     """Origin of the recording: robot, teleop, perception, versions."""
 
-    def features(self) -> dict[str, dict[str, Any]]:
-        """Columns as LeRobot specifies them: type, shape and names."""
-
-        def vector(names: tuple[str, ...]) -> dict[str, Any]:
-            return {"dtype": "float32", "shape": (len(names),), "names": list(names)}
-
-        def scalar(dtype: str) -> dict[str, Any]:
-            return {"dtype": dtype, "shape": (1,), "names": None}
-
-        features = {
-            OBS_STATE: vector(self.action),
-            OBS_ENV_STATE: vector(self.environment_state),
-            OBS_LAST_ACTION: vector(self.action),
-            ACTION: vector(self.action),
-            REWARD: scalar("float32"),
-            SUCCESS: scalar("bool"),
-            CAPTURE_TIME: scalar("float64"),
-            SEED: scalar("int64"),
-        }
-        if self.image_shape:
-            features[IMAGE] = {"dtype": "video", "shape": self.image_shape, "names": ["height", "width", "channels"]}
-            features[IMAGE_TIME] = scalar("float64")
-        return features
-
 
 def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
     """Write the layout's file into a dataset's folder, completely or not at all."""
     file = root / LAYOUT_FILE
     partial = file.with_name(f"{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w") as stream:
-        json.dump({"schema": SCHEMA, "storage": storage, **asdict(layout)}, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    partial.write_text(json.dumps({"schema": SCHEMA, "storage": storage, **asdict(layout)}, indent=2))
+    replace_file(file, partial)
 
 
 def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:

@@ -130,7 +130,7 @@ def _final_variant(task: str, variants: str) -> "Variant":
 
 def _check_start(init: Path | None, method: str) -> None:
     """Refuse a method without its start, and a start that is not a run."""
-    from reachy_policies.runs.durable_files import undo_broken_replacement
+    from reachy_kit.runtime.durable_files import undo_broken_replacement
     from reachy_policies.runs.run_files import is_run
 
     if (init is None) != (method == "scratch"):

@@ -5,13 +5,26 @@ import shutil
 from pathlib import Path
 
 
-def sync(path: Path) -> None:
-    """Flush a file, or a folder's list of files, to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def sync(*paths: Path) -> None:
+    """Flush files, or folders' lists of files, to disk before anything else is written."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def replace_file(path: Path, new: Path) -> None:
+    """Put a file, whole and on the disk, in the place of another one, if there is one.
+
+    Args:
+        path: where it belongs.
+        new: where it was written, beside it.
+    """
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
 
 
 def replace_folder(path: Path, new: Path) -> None:
@@ -22,8 +35,7 @@ def replace_folder(path: Path, new: Path) -> None:
         new: the new folder, beside it.
     """
     old = _aside(path)
-    for file in sorted(new.rglob("*")):
-        sync(file)
+    sync(*sorted(new.rglob("*")))
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)

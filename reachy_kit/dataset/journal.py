@@ -5,9 +5,10 @@ only ever added. It appears and disappears by a rename: half a journal would und
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
+
+from reachy_kit.runtime.durable_files import sync
 
 _JOURNAL = Path(".before_save")
 
@@ -22,9 +23,7 @@ def write_journal(root: Path) -> None:
         if path.is_file():
             shutil.copy2(path, partial / "meta" / path.name)
     (partial / "files.json").write_text(json.dumps(files))
-    for path in partial.rglob("*.*"):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    sync(*partial.rglob("*.*"))
     partial.rename(root / _JOURNAL)
 
 

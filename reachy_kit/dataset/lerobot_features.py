@@ -1,0 +1,43 @@
+"""Columns of a recording, as LeRobot specifies those of a dataset."""
+
+from typing import Any
+
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.schema import (
+    ACTION,
+    CAPTURE_TIME,
+    IMAGE,
+    IMAGE_TIME,
+    OBS_ENV_STATE,
+    OBS_LAST_ACTION,
+    OBS_STATE,
+    REWARD,
+    SEED,
+    SUCCESS,
+)
+
+
+def lerobot_features(layout: DatasetLayout) -> dict[str, dict[str, Any]]:
+    """Columns by name: type, shape and names."""
+    features = {
+        OBS_STATE: _vector(layout.action),
+        OBS_ENV_STATE: _vector(layout.environment_state),
+        OBS_LAST_ACTION: _vector(layout.action),
+        ACTION: _vector(layout.action),
+        REWARD: _scalar("float32"),
+        SUCCESS: _scalar("bool"),
+        CAPTURE_TIME: _scalar("float64"),
+        SEED: _scalar("int64"),
+    }
+    if layout.image_shape:
+        features[IMAGE] = {"dtype": "video", "shape": layout.image_shape, "names": ["height", "width", "channels"]}
+        features[IMAGE_TIME] = _scalar("float64")
+    return features
+
+
+def _vector(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"dtype": "float32", "shape": (len(names),), "names": list(names)}
+
+
+def _scalar(dtype: str) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": (1,), "names": None}

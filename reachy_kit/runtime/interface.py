@@ -273,11 +273,11 @@ class EndReason(StrEnum):
     COMPLETED = "completed"
     """The episode ran its length, or was declared complete early. Only such an episode is recorded."""
     REDO = "redo"
-    """Discarded; the caller runs it again, from the same seed."""
+    """Discarded, to be run again from the same seed."""
     DISCARDED = "discarded"
-    """Discarded; the caller continues with the next one."""
+    """Discarded, and not to be run again."""
     STOPPED = "stopped"
-    """Discarded; the caller ends the session."""
+    """Discarded, and no other is to follow."""
 
 
 @dataclass(frozen=True)

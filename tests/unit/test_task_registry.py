@@ -77,11 +77,13 @@ def test_the_light_half_of_a_task_loads_nothing_heavy():
     ids=["no SPEC", "no Python", "exits", "name taken", "no such feature", "no such axis"],
 )
 def test_a_broken_task_file_is_refused_in_one_line(task_file, fields, said):
+    path, loaded = task_file(**fields), set(sys.modules)
     with pytest.raises(WrongUseError) as refused:
-        task_spec(task_file(**fields))
+        task_spec(path)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "mine" not in task_names()
+    assert not [name for name in sys.modules.keys() - loaded if name.startswith("reachy_kit_task_")]
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

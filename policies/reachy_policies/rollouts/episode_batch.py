@@ -48,7 +48,7 @@ class EpisodeBatch:
     success: npt.NDArray[np.bool_]
     """(N,) whether the whole criterion was met."""
     error: Array
-    """(N, S) rad, the task's error after each decision."""
+    """(N, S) the task's error after each decision, in the unit of ``Truth.task_error``."""
     reward: Array
     """(N,) mean per decision: the return that groups are matched by."""
     commands: Array
@@ -58,7 +58,7 @@ class EpisodeBatch:
 
     @property
     def mean_error(self) -> Array:
-        """(N,) rad, after a first second to find the target."""
+        """(N,) mean error after a first second to find the target, in the unit of ``Truth.task_error``."""
         return np.asarray(self.error[:, self.hz :].mean(axis=1))
 
     @property

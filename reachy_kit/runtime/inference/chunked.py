@@ -21,7 +21,7 @@ class Predictor(Protocol):
         ...
 
 
-class ResidualNetwork(Protocol):
+class ActionCorrection(Protocol):
     """Corrects an action."""
 
     def __call__(self, state: Floats, environment_state: Floats, last_action: Floats, base_action: Floats) -> Floats:
@@ -110,7 +110,7 @@ class ResidualPolicy:
         n_obs_steps: T, observations the network takes.
     """
 
-    def __init__(self, base: ChunkedPolicy, network: ResidualNetwork, n_obs_steps: int) -> None:
+    def __init__(self, base: ChunkedPolicy, network: ActionCorrection, n_obs_steps: int) -> None:
         self._base, self._network, self._history = base, network, ObservationHistory(n_obs_steps)
 
     def reset(self) -> None:

@@ -88,14 +88,14 @@ def load_task_file(path: Path) -> "TaskSpec":
     try:
         blueprint.loader.exec_module(module)
         spec = _checked(module, str(path))
+        if spec.name in task_names():
+            raise WrongUseError(f"{path}: another task is already called {spec.name}; choose another name")
     except WrongUseError:
         del sys.modules[name]
         raise
     except (Exception, SystemExit) as error:  # code of another package
         del sys.modules[name]
         raise WrongUseError(f"the task file {path} cannot be loaded: {error!r}") from error
-    if spec.name in task_names():
-        raise WrongUseError(f"{path}: another task is already called {spec.name}; choose another name")
     _files[path] = spec
     return spec
 

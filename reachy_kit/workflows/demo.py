@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
-IMITATION, REINFORCEMENT = "imitation", "reinforcement learning"
+IMITATION, REINFORCEMENT = "imitation", "rl"
 _TASK, _HZ = "look_at", 25
 
 

@@ -15,9 +15,9 @@ def test_a_miniature_demo(kit):
     assert [evaluation["policy"] for evaluation in evaluations] == [
         "expert, sim",
         "imitation, sim",
-        "reinforcement learning, sim",
+        "rl, sim",
         "imitation, daemon",
-        "reinforcement learning, daemon",
+        "rl, daemon",
     ]
     assert all(evaluation["seeds"] == [0, 1] for evaluation in evaluations[:3])
     on_daemon = evaluations[-1]
@@ -37,4 +37,4 @@ def test_a_miniature_demo(kit):
     assert len(images) >= 4
     assert all(image.startswith("data:image/png;base64,iVBOR") for image in images)
     assert not re.search(r"<(script|link|iframe|object)\b|url\(|@import|(src|href)\s*=\s*[\"']?(https?:)?//", page)
-    assert "reinforcement learning, daemon" in page
+    assert "rl, daemon" in page

@@ -15,7 +15,7 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import image_width, open_groups, scripted_group
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.sim_factory import make_envs
+from reachy_kit.workflows.inputs.sim_envs import make_envs
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Array, Image

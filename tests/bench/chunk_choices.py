@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from reachy_kit.runtime.seeds import BENCH_SEEDS
-from reachy_kit.workflows.inputs.sim_factory import make_envs
+from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
 from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy, make_reachy_chunk_pre_post_processors

@@ -44,7 +44,7 @@ def imitation_plateau() -> tuple[str, float, str, float]:
 
 def expert_error(task: str, variant: str, count: int = 200) -> float:
     """rad, the scripted expert's mean error on evaluation episodes, kinematic tier."""
-    from reachy_kit.workflows.inputs.sim_factory import BatchExpert, make_envs
+    from reachy_kit.workflows.inputs.sim_envs import BatchExpert, make_envs
     from reachy_policies.rollouts.episode_batch import run_episodes
 
     envs = make_envs(task, count, tier="kinematic", variant=variant)
@@ -98,7 +98,7 @@ def throughput_of_defaults() -> tuple[str, float, str, float]:
 
 def seconds_a_decision(settings: dict[str, int]) -> float:
     """s of collecting and updating for a decision of one environment, median of five iterations."""
-    from reachy_kit.workflows.inputs.sim_factory import make_envs
+    from reachy_kit.workflows.inputs.sim_envs import make_envs
     from reachy_policies.reinforcement.curriculum import Curriculum
     from reachy_policies.reinforcement.initialization import make_untrained
     from reachy_policies.reinforcement.ppo.ppo_learner import PPOLearner

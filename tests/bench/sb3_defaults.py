@@ -17,7 +17,7 @@ import torch
 from stable_baselines3 import PPO
 
 from reachy_kit.runtime.seeds import iteration_seeds
-from reachy_kit.workflows.inputs.sim_factory import make_envs
+from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_policies.reinforcement.ppo.chunked_env import BatchedVecEnv
 from reachy_policies.rollouts.episode_batch import EpisodeBatch, run_episodes
 from reachy_policies.rollouts.network_inputs import Observations

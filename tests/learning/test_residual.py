@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_kit.workflows.inputs.sim_factory import BatchExpert, make_envs
+from reachy_kit.workflows.inputs.sim_envs import BatchExpert, make_envs
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.models.residual.frozen_base import FrozenBase

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from reachy_kit.workflows.inputs.sim_factory import make_envs
+from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_policies.rollouts.episode_batch import run_episodes, transitions
 
 

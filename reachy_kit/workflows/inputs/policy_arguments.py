@@ -14,7 +14,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.runtime.perception.features import require_features
-from reachy_kit.workflows.inputs.sim_factory import BatchExpert
+from reachy_kit.workflows.inputs.sim_envs import BatchExpert
 from reachy_policies.runs.run_files import CONFIG, MODEL, is_run, run_folders
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
-from reachy_kit.workflows.inputs.sim_factory import make_envs
+from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
 if TYPE_CHECKING:

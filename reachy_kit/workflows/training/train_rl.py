@@ -12,7 +12,7 @@ from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
 from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.sim_factory import BatchExpert, make_envs
+from reachy_kit.workflows.inputs.sim_envs import BatchExpert, make_envs
 
 if TYPE_CHECKING:
     from reachy_policies.reinforcement.eval_point import EvalPoint

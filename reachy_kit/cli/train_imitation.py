@@ -108,6 +108,8 @@ def show_seeds(out: Path, seeds: int, *, json: bool) -> None:
 
 
 def _show(run: "Run", out: Path) -> None:
+    from reachy_policies.runs.run_files import CURVE_PNG
+
     card = run.card
     position, angle = card.held_out_position_error, card.held_out_angle_error
     plans = (
@@ -117,4 +119,4 @@ def _show(run: "Run", out: Path) -> None:
     )
     kept = f"iteration {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
-    show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} --task {card.task}")
+    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: reachy-kit eval {out} --task {card.task}")

@@ -74,6 +74,7 @@ def rl(
     """
     from reachy_kit.workflows.training.sweep import train_seeds
     from reachy_kit.workflows.training.train_rl import train_rl
+    from reachy_policies.runs.run_files import CURVE_PNG
 
     given = read_settings(config, settings)
     given |= {name: value for name, value in (("kl", kl), ("iterations", iterations)) if value is not None}
@@ -94,4 +95,4 @@ def rl(
         f"kept iteration {card.steps}: success {100 * card.result['success']:.0f} %, {card.error_heading} "
         f"{card.result['error']:.1f} on the episodes that chose it; {card.seconds:.0f} s of training"
     )
-    show.result(f"run in {out} (curve: {out / 'curve.png'}). Next: reachy-kit eval {out} expert --task {card.task}")
+    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: reachy-kit eval {out} expert --task {card.task}")

@@ -22,11 +22,13 @@ from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations
 from reachy_policies.data.windows import cut_windows
-from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit, save_imitation, split_episodes
+from reachy_policies.imitation.behavior_cloning import ImitationConfig, fit
+from reachy_policies.imitation.imitation_run import save_imitation
+from reachy_policies.imitation.supervised import split_episodes
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.runs.policy_loader import load_chunk_policy, single_policy
 from reachy_policies.runs.run_files import BEST, LAST, MODEL, TRAINING
-from reachy_policies.runs.saved_run import dataset_digest, open_run
+from reachy_policies.runs.saved_run import dataset_digest, example_rows, open_run
 from reachy_sim.robot import SimRobot
 from reachy_sim.tasks.look_at import LOOK_AT
 from reachy_sim.tasks.variants import Variant
@@ -188,10 +190,13 @@ def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recor
 def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_dataset, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "leftover").touch()
-    examples = cut_windows(demonstrations, demonstrations.episodes, 2, 8)
-    run = save_imitation(tmp_path / "run", fitted, demonstrations.layout, recorded_dataset, examples, BRIEF)
+    run = save_imitation(tmp_path / "run", fitted, demonstrations, recorded_dataset, BRIEF)
     assert not (run.path / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    every = cut_windows(demonstrations, demonstrations.episodes, 4, 8)
+    kept = every.select(example_rows(len(every.state))).tensors()
+    for name, value in run.examples().tensors().items():
+        assert torch.equal(value, kept[name])
     for one, other in zip(fitted.policy.parameters(), load_chunk_policy(run).parameters(), strict=True):
         assert torch.equal(one, other)
 

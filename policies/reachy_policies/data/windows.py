@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 from reachy_policies.data.demonstrations import Demonstrations
 
 
@@ -38,6 +40,19 @@ class Windows:
     def select(self, rows: Tensor | slice) -> "Windows":
         """Examples at the given rows."""
         return Windows(**{name: value[rows].contiguous() for name, value in self.tensors().items()})
+
+    def batch(self, rows: Tensor | slice = slice(None)) -> dict[str, Tensor]:
+        """Examples at the given rows as a chunk policy's batch; images in [0, 1]."""
+        batch = {
+            OBS_STATE: self.state[rows],
+            OBS_ENV_STATE: self.environment_state[rows],
+            OBS_LAST_ACTION: self.last_action[rows],
+            ACTION: self.action[rows],
+            "action_is_pad": self.is_pad[rows],
+        }
+        if self.images is not None:
+            batch[IMAGE] = self.images[rows].float() / 255
+        return batch
 
 
 def steps_around(
@@ -78,7 +93,11 @@ def cut_windows(
         trim_idle: leave out an episode's frames before the first command that moves further than this, m or rad. Frames
             that show no target stay in: waiting for one is worth learning.
     """
-    frames = select_frames(demonstrations, episodes, trim_idle)
+    return cut_windows_at(demonstrations, select_frames(demonstrations, episodes, trim_idle), n_obs_steps, chunk_size)
+
+
+def cut_windows_at(demonstrations: Demonstrations, frames: Tensor, n_obs_steps: int, chunk_size: int) -> Windows:
+    """Cut one example for each of the given frames, (N,) indices; other arguments as in ``cut_windows``."""
     edges = episode_edges(demonstrations.episode, frames)
     observed, _ = steps_around(frames, past(n_obs_steps), *edges)
     commanded, is_pad = steps_around(frames, range(chunk_size), *edges)
@@ -110,15 +129,26 @@ def select_frames(demonstrations: Demonstrations, episodes: Sequence[int], trim_
     return torch.nonzero(chosen).squeeze(-1)
 
 
+def has_moved(actions: Tensor, start: Tensor, threshold: float) -> Tensor:
+    """Whether a command has left the start by then, (S, …).
+
+    Args:
+        actions: (S, …, 9) of an episode, m and rad.
+        start: (…, 9) the action in force before it.
+        threshold: change of a number beyond which it has moved, m or rad.
+    """
+    return (actions - start).abs().amax(-1).gt(threshold).int().cummax(0).values.bool()
+
+
 def _idle(demonstrations: Demonstrations, threshold: float) -> Tensor:
     """Mask (F,) of the frames that show the target before the demonstrator first moves in their episode."""
     names = demonstrations.layout.environment_state
     idle = torch.zeros(len(demonstrations.episode), dtype=torch.bool)
     for episode in demonstrations.episodes if threshold > 0 else []:
         rows = torch.nonzero(demonstrations.episode == episode).squeeze(-1)
-        moved = (demonstrations.action[rows] - demonstrations.last_action[rows[0]]).abs().amax(-1) > threshold
+        moved = has_moved(demonstrations.action[rows], demonstrations.last_action[rows[0]], threshold)
         if moved.any():
-            idle[rows[: int(moved.to(torch.int8).argmax())]] = True
+            idle[rows] = ~moved
     if "target_visible" in names:
         idle &= demonstrations.environment_state[:, names.index("target_visible")] > 0
     return idle

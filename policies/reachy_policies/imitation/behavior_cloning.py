@@ -3,41 +3,32 @@
 Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 """
 
-import hashlib
-import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import draccus
 import torch
-from lerobot.policies.pretrained import PreTrainedPolicy
-from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from reachy_kit.runtime.recording.layout import DatasetLayout
-from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
+from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.image_tensors import make_augmentation
 from reachy_policies.data.windows import Windows, cut_windows
-from reachy_policies.imitation.learning_curve import plot_learning_curve, points_csv
 from reachy_policies.imitation.supervised import (
     Batch,
     HeldOutScore,
     OnProgress,
-    Progress,
     SupervisedConfig,
+    TrainResult,
     TrainState,
+    draw_rows,
+    identity_of,
+    split_episodes,
     train,
 )
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.models.chunk.vision_network import VisionChunkNetwork
-from reachy_policies.models.pretrained import Processors
-from reachy_policies.runs.run_card import RunCard
-from reachy_policies.runs.run_files import CURVE_CSV, CURVE_PNG
-from reachy_policies.runs.saved_run import Run, dataset_digest, save_run, versions
 
 OBS_TYPES = ("state", "pixels")
 
@@ -59,21 +50,6 @@ class ImitationConfig(SupervisedConfig):
 
 PIXEL_DEFAULTS: Mapping[str, Any] = MappingProxyType({"batch_size": 64})
 """Defaults with ``obs_type`` pixels where they differ: an image takes a third of a millisecond of one core."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A trained policy and its learning curve."""
-
-    policy: PreTrainedPolicy
-    history: list[Progress]
-    best: Progress
-    held_out: list[int]
-    """Indices of the held-out episodes."""
-    episodes: int
-    """Number of the dataset's episodes."""
-    processors: Processors | None = None
-    """Processors of a policy of LeRobot's, which normalise for it; the chunk policy normalises inside its network."""
 
 
 def fit(
@@ -116,7 +92,7 @@ def fit(
 
     def evaluate() -> HeldOutScore:
         with torch.no_grad():
-            loss, metrics = policy.forward(_as_batch(test))
+            loss, metrics = policy.forward(test.batch())
         return HeldOutScore(loss.item(), **metrics)
 
     state = TrainState(policy, optimizer, scheduler, 1.0, lambda done: _batches(training, config, done), evaluate)
@@ -124,86 +100,10 @@ def fit(
     return TrainResult(policy, history, best, held_out, len(demonstrations.episodes))
 
 
-def identity_of(demonstrations: Demonstrations, policy: Any, config: SupervisedConfig) -> dict[str, Any]:
-    """Identity of a training, by the names of its settings: a digest of the data, and both configurations."""
-    digest = hashlib.sha256()
-    for part in (demonstrations.state, demonstrations.environment_state, demonstrations.action, demonstrations.episode):
-        digest.update(part.numpy().tobytes())
-    return {"dataset": digest.hexdigest(), **asdict(config), **json.loads(json.dumps(draccus.encode(policy)))}
-
-
-def split_episodes(episodes: list[int], config: SupervisedConfig) -> tuple[list[int], list[int]]:
-    """Split episodes into those to train on and those to hold out, drawn by the seed."""
-    generator = torch.Generator().manual_seed(config.seed)
-    order = [episodes[i] for i in torch.randperm(len(episodes), generator=generator).tolist()]
-    aside = min(max(1, round(config.held_out * len(episodes))), len(episodes) - 1)
-    return sorted(order[aside:]), sorted(order[:aside])
-
-
-def save_imitation(
-    path: Path, trained: TrainResult, layout: DatasetLayout, dataset: Path, examples: Windows, config: SupervisedConfig
-) -> Run:
-    """Write a run that was trained on a dataset.
-
-    Raises:
-        KitError: it cannot be written.
-    """
-    card = RunCard(
-        task=layout.task,
-        policy=trained.policy.name,
-        policy_hz=layout.policy_hz,
-        control_hz=layout.control_hz,
-        environment_state=layout.environment_state,
-        environment_state_units=layout.environment_state_units,
-        method="imitation",
-        dataset=str(dataset.resolve()),
-        dataset_sha256=dataset_digest(dataset),
-        episodes=trained.episodes,
-        held_out=trained.held_out,
-        seed=config.seed,
-        steps=trained.best.step,
-        held_out_loss=trained.best.held_out_loss,
-        held_out_position_error=_number(trained.best.held_out_position_error),
-        held_out_angle_error=_number(trained.best.held_out_angle_error),
-        seconds=trained.history[-1].seconds,
-        versions=versions(),
-        settings={**asdict(config), "instruction": layout.instruction},
-    )
-    curve = {CURVE_CSV: points_csv(trained.history), CURVE_PNG: plot_learning_curve(trained.history)}
-    return save_run(path, trained.policy, card, examples, curve, processors=trained.processors)
-
-
-def draw_rows(examples: int, config: SupervisedConfig, done: int) -> Iterator[torch.Tensor]:
-    """Yield batches of rows (B,) without end, drawn with replacement; the first ``done`` batches are left out."""
-    generator = torch.Generator().manual_seed(config.seed)
-    for _ in range(done):
-        torch.randint(examples, (config.batch_size,), generator=generator)
-    while True:
-        yield torch.randint(examples, (config.batch_size,), generator=generator)
-
-
-def _number(value: float) -> float | None:
-    """Value for JSON, where NaN becomes null."""
-    return None if math.isnan(value) else value
-
-
 def _batches(training: Windows, config: ImitationConfig, done: int) -> Iterator[Batch]:
     augment = make_augmentation() if training.images is not None and config.augment else None
     for rows in draw_rows(len(training.state), config, done):
-        batch = _as_batch(training, rows)
+        batch = training.batch(rows)
         if augment is not None:
             batch[IMAGE] = augment(batch[IMAGE])
         yield batch
-
-
-def _as_batch(examples: Windows, rows: torch.Tensor | slice = slice(None)) -> Batch:
-    batch = {
-        OBS_STATE: examples.state[rows],
-        OBS_ENV_STATE: examples.environment_state[rows],
-        OBS_LAST_ACTION: examples.last_action[rows],
-        ACTION: examples.action[rows],
-        "action_is_pad": examples.is_pad[rows],
-    }
-    if examples.images is not None:
-        batch[IMAGE] = examples.images[rows].float() / 255
-    return batch

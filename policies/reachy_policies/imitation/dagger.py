@@ -8,7 +8,7 @@ Try it: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/tr
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Po
 from reachy_kit.runtime.interpolation import interpolate
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_policies.figures import encode_figure
-from reachy_policies.imitation.learning_curve import points_csv
+from reachy_policies.runs.curve_csv import encode_csv
 from reachy_policies.runs.policy_loader import load_policy
 from reachy_policies.runs.run_files import CURVE_CSV, CURVE_PNG
 from reachy_policies.runs.saved_run import Run, save_run
@@ -114,7 +114,10 @@ def save_dagger(out: Path, runs: Sequence[Run], iterations: Sequence[DaggerItera
     seconds = sum(point.seconds for point in iterations[: best.iteration + 1])
     card = replace(run.card, method="dagger", seconds=seconds, result=result, error_heading=error.heading)
     files = {name: (run.path / name).read_bytes() for name in (CURVE_CSV, CURVE_PNG)}
-    files |= {"dagger.csv": points_csv(iterations), "dagger.png": plot_dagger_curve(iterations, error)}
+    files |= {
+        "dagger.csv": encode_csv([asdict(point) for point in iterations]),
+        "dagger.png": plot_dagger_curve(iterations, error),
+    }
     policy, processors = load_policy(run)
     return save_run(out, policy, card, run.examples(), files, processors=processors)
 

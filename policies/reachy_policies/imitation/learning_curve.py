@@ -1,26 +1,12 @@
-"""The learning curve of an imitation, as a table and as a plot."""
+"""The learning curve of an imitation, as a plot."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from reachy_policies.figures import encode_figure
 from reachy_policies.imitation.supervised import Progress
-
-
-def points_csv(points: Sequence[Any]) -> bytes:
-    """Format dataclasses as CSV, one per row."""
-    rows = [asdict(point) for point in points]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def plot_learning_curve(history: Sequence[Progress]) -> bytes:

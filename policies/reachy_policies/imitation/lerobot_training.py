@@ -24,8 +24,18 @@ from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.frames import Frames
 from reachy_policies.data.windows import episode_edges, select_frames
-from reachy_policies.imitation.behavior_cloning import TrainResult, draw_rows, identity_of, split_episodes
-from reachy_policies.imitation.supervised import Batch, HeldOutScore, OnProgress, SupervisedConfig, TrainState, train
+from reachy_policies.imitation.supervised import (
+    Batch,
+    HeldOutScore,
+    OnProgress,
+    SupervisedConfig,
+    TrainResult,
+    TrainState,
+    draw_rows,
+    identity_of,
+    split_episodes,
+    train,
+)
 from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, choose_obs_type, set_features
 from reachy_policies.models.pretrained import Processors
 

@@ -3,19 +3,24 @@
 The same loop trains our chunk policy and LeRobot's policies; they differ in their batches and in their evaluation.
 """
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import draccus
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.random_utils import deserialize_rng_state, serialize_rng_state
 
 from reachy_kit.runtime.errors import KitError
+from reachy_policies.data.demonstrations import Demonstrations
+from reachy_policies.models.pretrained import Processors
 from reachy_policies.runs.checkpoint import State, load_optimizer_state, optimizer_state
 from reachy_policies.runs.resumable import TrainingRecord
 
@@ -82,6 +87,21 @@ class HeldOutScore(NamedTuple):
 type OnProgress = Callable[[Progress], None]
 
 
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained policy and its learning curve."""
+
+    policy: PreTrainedPolicy
+    history: list[Progress]
+    best: Progress
+    held_out: list[int]
+    """Indices of the held-out episodes."""
+    episodes: int
+    """Number of the dataset's episodes."""
+    processors: Processors | None = None
+    """Processors of a policy of LeRobot's, which normalise for it; the chunk policy normalises inside its network."""
+
+
 @dataclass
 class TrainState:
     """A policy in training, with its optimizer, batches and evaluation."""
@@ -143,6 +163,31 @@ class TrainState:
             self.scheduler.load_state_dict(state["scheduler"])
         deserialize_rng_state(state["random"])
         self.step, self.seconds, self.losses = state["step"], state["seconds"], list(state["losses"])
+
+
+def identity_of(demonstrations: Demonstrations, policy: Any, config: SupervisedConfig) -> dict[str, Any]:
+    """Identity of a training, by the names of its settings: a digest of the data, and both configurations."""
+    digest = hashlib.sha256()
+    for part in (demonstrations.state, demonstrations.environment_state, demonstrations.action, demonstrations.episode):
+        digest.update(part.numpy().tobytes())
+    return {"dataset": digest.hexdigest(), **asdict(config), **json.loads(json.dumps(draccus.encode(policy)))}
+
+
+def split_episodes(episodes: list[int], config: SupervisedConfig) -> tuple[list[int], list[int]]:
+    """Split episodes into those to train on and those to hold out, drawn by the seed."""
+    generator = torch.Generator().manual_seed(config.seed)
+    order = [episodes[i] for i in torch.randperm(len(episodes), generator=generator).tolist()]
+    aside = min(max(1, round(config.held_out * len(episodes))), len(episodes) - 1)
+    return sorted(order[aside:]), sorted(order[:aside])
+
+
+def draw_rows(examples: int, config: SupervisedConfig, done: int) -> Iterator[torch.Tensor]:
+    """Yield batches of rows (B,) without end, drawn with replacement; the first ``done`` batches are left out."""
+    generator = torch.Generator().manual_seed(config.seed)
+    for _ in range(done):
+        torch.randint(examples, (config.batch_size,), generator=generator)
+    while True:
+        yield torch.randint(examples, (config.batch_size,), generator=generator)
 
 
 def train(

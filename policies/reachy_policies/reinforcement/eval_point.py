@@ -1,7 +1,5 @@
-"""An evaluation during a training in the simulator; all of them as a table and as a plot."""
+"""An evaluation during a training in the simulator; all of them as a plot."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -34,16 +32,6 @@ class EvalPoint:
         """All numbers by name, the log's among them."""
         own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "log"}
         return {**own, **self.log}
-
-
-def eval_points_csv(history: Sequence[EvalPoint]) -> bytes:
-    """Format the evaluations as CSV; cells are empty where the learner logged nothing."""
-    rows = [point.flat() for point in history]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def plot_eval_points(history: Sequence[EvalPoint], error: TaskError) -> bytes:

@@ -18,7 +18,7 @@ from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.reinforcement.bc.bc_learner import BCLearner
 from reachy_policies.reinforcement.curriculum import Curriculum
-from reachy_policies.reinforcement.eval_point import EvalPoint, eval_points_csv, plot_eval_points
+from reachy_policies.reinforcement.eval_point import EvalPoint, plot_eval_points
 from reachy_policies.reinforcement.initialization import (
     collect_random,
     make_privileged,
@@ -32,6 +32,7 @@ from reachy_policies.reinforcement.residual.residual_config import ResidualConfi
 from reachy_policies.reinforcement.residual.td3_learner import TD3Learner
 from reachy_policies.reinforcement.training import OnIteration, ReinforceResult, train
 from reachy_policies.rollouts.episode_batch import Envs
+from reachy_policies.runs.curve_csv import encode_csv
 from reachy_policies.runs.resumable import different_settings
 from reachy_policies.runs.run_card import RunCard
 from reachy_policies.runs.run_files import (
@@ -109,7 +110,7 @@ def reinforce(
         curriculum.close()
         eval_envs.close()
     files = {
-        CURVE_CSV: eval_points_csv(result.history),
+        CURVE_CSV: encode_csv([point.flat() for point in result.history]),
         CURVE_PNG: plot_eval_points(result.history, task_spec(spec.task).error),
     }
     folders = {START: start_run.path / MODEL} if start_run else {}

@@ -110,8 +110,13 @@ def save_run(
 
 def _few(examples: Windows) -> dict[str, torch.Tensor]:
     """At most ``_KEPT_EXAMPLES`` windows, evenly over all of them."""
-    rows = torch.linspace(0, len(examples.state) - 1, _KEPT_EXAMPLES).round().long().unique()
-    return examples.select(rows).tensors()
+    return examples.select(example_rows(len(examples.state))).tensors()
+
+
+def example_rows(count: int) -> torch.Tensor:
+    """Indices of the examples that a run keeps of ``count``; of those that are kept, it keeps all."""
+    rows: torch.Tensor = torch.linspace(0, count - 1, _KEPT_EXAMPLES).round().long().unique()
+    return rows
 
 
 def versions() -> dict[str, str]:

@@ -15,8 +15,7 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from reachy_policies.data.demonstrations import Demonstrations
-    from reachy_policies.imitation.behavior_cloning import TrainResult
-    from reachy_policies.imitation.supervised import OnProgress, Progress, SupervisedConfig
+    from reachy_policies.imitation.supervised import OnProgress, Progress, SupervisedConfig, TrainResult
     from reachy_policies.runs.saved_run import Run
 
 
@@ -57,8 +56,7 @@ def train_imitation(
     """
     read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
     with reporter.working("loading torch and LeRobot"):
-        from reachy_policies.data.windows import cut_windows
-        from reachy_policies.imitation.behavior_cloning import save_imitation
+        from reachy_policies.imitation.imitation_run import save_imitation
         from reachy_policies.imitation.tensorboard_events import write_events
         from reachy_policies.runs.run_folder import prepare_run_folder
     prepare_run_folder(out, fresh=fresh, note=reporter.note)
@@ -66,10 +64,7 @@ def train_imitation(
         tracked = stack.enter_context(write_events(out)) if track else None
         fit = _Fit(dataset, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
         fitted, config, demonstrations = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
-    steps = fitted.policy.config
-    sizes = steps.n_obs_steps, len(steps.action_delta_indices)
-    examples = cut_windows(demonstrations, demonstrations.episodes, *sizes)
-    return save_imitation(out, fitted, demonstrations.layout, dataset, examples, config)
+    return save_imitation(out, fitted, demonstrations, dataset, config)
 
 
 @dataclass(frozen=True)

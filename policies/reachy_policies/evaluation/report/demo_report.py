@@ -25,7 +25,8 @@ from reachy_policies.evaluation.report.report_plots import error_over_time_plot
 from reachy_policies.evaluation.report.tables import evaluation_table
 
 if TYPE_CHECKING:
-    from reachy_policies.runs.saved_run import Run
+    from reachy_policies.runs.run_files import CURVE_PNG
+from reachy_policies.runs.saved_run import Run
 
 FRAMES = 6
 
@@ -152,7 +153,7 @@ def _curves(report: DemoReport) -> list[Block]:
         "imitation.",
     ]
     return [
-        plot((run.path / "curve.png").read_bytes(), "learning curve", caption)
+        plot((run.path / CURVE_PNG).read_bytes(), "learning curve", caption)
         for run, caption in zip(report.runs, captions, strict=True)
     ]
 

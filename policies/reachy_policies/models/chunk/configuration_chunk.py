@@ -8,8 +8,6 @@ from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
 from reachy_kit.runtime.recording.schema import IMAGE, OBS_LAST_ACTION
 
-"""Key of the (9,) action in force at the observation: positions alone are not Markov under delay and rate limits."""
-
 
 @PreTrainedConfig.register_subclass("reachy_chunk")
 @dataclass

@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
-from torch import Tensor
 
-from reachy_kit.runtime.recording.schema import OBS_LAST_ACTION
 from reachy_kit.runtime.seeds import iteration_seeds
-from reachy_policies.data.windows import Windows, past, steps_around
+from reachy_policies.data.windows import Windows, has_moved, past, steps_around
 from reachy_policies.models.chunk import ReachyChunkConfig, ReachyChunkPolicy
 from reachy_policies.reinforcement.curriculum import Curriculum
 from reachy_policies.reinforcement.ppo.chunk_noise import ChunkNoiseBasis
@@ -89,7 +86,7 @@ class BCLearner:
         for _ in range(updates):
             which = int(torch.multinomial(torch.from_numpy(counts).double(), 1))
             rows = torch.randint(int(counts[which]), (self._config.batch_size,))
-            loss, _ = policy.forward(_batch(self._kept[which], rows))
+            loss, _ = policy.forward(self._kept[which].batch(rows))
             self._optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
@@ -186,7 +183,7 @@ def collect(
         action=actions[planned].transpose(1, 2).flatten(0, 1),
         is_pad=is_pad[:, None].expand(-1, envs.num_envs, -1).flatten(0, 1),
     )
-    moved = (actions - last[0]).abs().amax(-1).gt(_IDLE).int().cummax(0).values.bool()
+    moved = has_moved(actions, last[0], _IDLE)
     wanted = (moved | (features[..., -2] == 0)).flatten() if skip_idle else slice(None)
     return windows.select(wanted), np.asarray(transition.info["is_success"]), decisions
 
@@ -196,13 +193,3 @@ def _of_episodes(windows: Windows, environments: npt.NDArray[np.int64], decision
     count = len(windows.state) // decisions
     rows = (torch.arange(decisions)[:, None] * count + torch.from_numpy(environments)).flatten()
     return windows.select(rows)
-
-
-def _batch(examples: Windows, rows: Tensor) -> dict[str, Tensor]:
-    return {
-        OBS_STATE: examples.state[rows],
-        OBS_ENV_STATE: examples.environment_state[rows],
-        OBS_LAST_ACTION: examples.last_action[rows],
-        ACTION: examples.action[rows],
-        "action_is_pad": examples.is_pad[rows],
-    }

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,14 +48,18 @@ def train_seeds(
     """
     folders = [out / f"seed-{seed}" for seed in range(seeds)]
     running: list[subprocess.Popen[str]] = []
+    starting, ended = threading.Lock(), False
 
     def train(seed: int) -> str | None:
         own = _arguments_of_seed(arguments, folders[seed], seed)
         if method != "rl" and not own.get("fresh") and is_run(folders[seed]):
             return None  # reinforcement learning itself checks that a finished run is this very one
         folders[seed].parent.mkdir(parents=True, exist_ok=True)
-        process = _start(method, own)
-        running.append(process)
+        with starting:  # a process is either not started or on the list of those to end
+            if ended:
+                return None
+            process = _start(method, own)
+            running.append(process)
         _, error = process.communicate()
         if process.returncode == 0:
             return None
@@ -69,8 +74,10 @@ def train_seeds(
                 advance()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in running:
-            process.terminate()
+        with starting:
+            ended = True
+            for process in running:
+                process.terminate()
         raise
     if failures:
         raise KitError(

@@ -23,9 +23,9 @@ from reachy_policies.evaluation.report.page import (
 )
 from reachy_policies.evaluation.report.report_plots import error_over_time_plot
 from reachy_policies.evaluation.report.tables import evaluation_table
+from reachy_policies.runs.run_files import CURVE_PNG
 
 if TYPE_CHECKING:
-    from reachy_policies.runs.run_files import CURVE_PNG
 from reachy_policies.runs.saved_run import Run
 
 FRAMES = 6

@@ -26,7 +26,7 @@ from reachy_policies.evaluation.report.tables import evaluation_table
 from reachy_policies.runs.run_files import CURVE_PNG
 
 if TYPE_CHECKING:
-from reachy_policies.runs.saved_run import Run
+    from reachy_policies.runs.saved_run import Run
 
 FRAMES = 6
 

@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """Record, imitate, improve by reinforcement learning, and run both bundles on a simulated robot's daemon.
 
-    Takes under six minutes on two cores and ends with a table and a report to open in a browser.
+    Takes about four minutes on two cores and ends with a table and a report to open in a browser.
 
     Example: reachy-kit demo
     """

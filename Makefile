@@ -3,17 +3,17 @@
 # No target gains by running beside another, and clean and setup must not: -j changes nothing.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench clean constraints
+.PHONY: help setup demo test test-all soak check bench clean constraints
 
 # `make setup` chooses the mode; any other target keeps the mode of .venv (with or without SIM_ONLY=1).
 KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
 
 # Tests do not use the Hub, and images are rendered without a screen, unless you set these variables.
-test test-all bench: export HF_HUB_OFFLINE ?= 1
-test test-all bench: export MUJOCO_GL ?= egl
+test test-all soak bench: export HF_HUB_OFFLINE ?= 1
+test test-all soak bench: export MUJOCO_GL ?= egl
 # One worker per core, each with one thread; WORKERS=0 runs everything in one process.
 WORKERS ?= logical
-test test-all: export OMP_NUM_THREADS ?= 1
+test test-all soak: export OMP_NUM_THREADS ?= 1
 PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup
 
 help: ## list the targets
@@ -26,10 +26,13 @@ demo: setup ## record, imitate, reinforce, evaluate and run on a simulated robot
 	@.venv/bin/reachy-kit demo $(ARGS)
 
 test: setup ## the tests, without the long ones
-	@$(PYTEST) -m "not long" $(ARGS)
+	@$(PYTEST) -m "not long and not soak" $(ARGS)
 
-test-all: setup ## every test
-	@$(PYTEST) $(ARGS)
+test-all: setup ## every test but the soaks; some install packages
+	@$(PYTEST) -m "not soak" $(ARGS)
+
+soak: setup ## kill and wait dozens of times
+	@$(PYTEST) -m soak $(ARGS)
 
 check: setup ## style, types, layers, dependencies
 	@.venv/bin/ruff check

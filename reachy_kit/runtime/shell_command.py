@@ -1,0 +1,107 @@
+"""Commands inside messages: complete, quoted for a shell, and called as this program was.
+
+Every command that a message, a hint or a page names is composed here, so that it does what it says when it is pasted.
+``tests/integration/test_hints.py`` pastes them all.
+"""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+PROGRAM = "reachy-kit"
+_DISTRIBUTIONS = PROGRAM, "reachy-kit-runtime"
+_CHECKOUT = Path(__file__).parents[2]
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udcff]+")
+"""Control characters, and bytes of a path that are not text."""
+
+
+def compose_command(verb: str, *arguments: object, **options: object) -> str:
+    """Compose a command of this program that can be pasted into a shell.
+
+    Args:
+        verb: ``record``, ``train imitation`` and so on.
+        arguments: positional ones.
+        options: by name, with ``_`` for ``-``. None, False and empty text leave an option out, True makes it a flag.
+            A capital word such as ``HOST`` is for the reader to replace: only for what this program cannot know.
+
+    Returns:
+        One line of text.
+    """
+    words = [_program(), *verb.split(), *(quote_argument(argument) for argument in arguments)]
+    for name, value in options.items():
+        if value is None or value is False or value == "":
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(quote_argument(value))
+    return " ".join(words)
+
+
+def repeat_command(arguments: list[str]) -> str:
+    """The command that is running, from its own arguments, as it can be pasted."""
+    return " ".join([_program(), *map(_quote, arguments)])
+
+
+def install_command(extra: str) -> str:
+    """Compose the command that installs what an extra of this package needs, where this program is installed.
+
+    Args:
+        extra: name of an optional dependency group in pyproject.toml.
+
+    Returns:
+        One line of text.
+    """
+    if Path(sys.prefix) == _CHECKOUT / ".venv":
+        folder = "" if Path.cwd() == _CHECKOUT else f" -C {_quote(str(_CHECKOUT))}"
+        return f"make{folder} setup"
+    python = _quote(sys.executable)
+    pip = f"{python} -m pip install" if importlib.util.find_spec("pip") else f"uv pip install --python {python}"
+    return " ".join([pip, *map(_quote, _requirements(extra))])
+
+
+def _requirements(extra: str) -> list[str]:
+    """What an extra needs, as the installed package says; the whole package and the runtime alone have extras."""
+    wanted = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
+    for name in _DISTRIBUTIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found = [text for text in importlib.metadata.requires(name) or () if wanted.search(text)]
+            return [text.partition(";")[0].strip() for text in found]
+    return [f"{PROGRAM}[{extra}]"]
+
+
+def quote_argument(value: object) -> str:
+    """Quote a value for a shell; a path that would read as an option or as a home folder is told apart by ``./``."""
+    text = str(value)
+    if isinstance(value, Path) and text.startswith(("-", "~")):
+        text = f"./{text}"
+    return _quote(text)
+
+
+def _quote(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"$'{_UNPRINTABLE.sub(_escape, escaped)}'"
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(found[0]))
+
+
+def _program() -> str:
+    """This program as it was called: by its name alone only where a shell finds it."""
+    called = sys.argv[0]
+    if Path(called).stem != PROGRAM or Path(called).name == called:
+        return PROGRAM  # a notebook or a test, or found on the PATH
+    found = None if "UV" in os.environ else shutil.which(PROGRAM)  # uv changes the PATH for this program alone
+    if found is not None and Path(called).exists() and Path(found).samefile(called):
+        return PROGRAM
+    return _quote(called)

@@ -15,6 +15,7 @@ from reachy_kit.dataset.journal import drop_journal, restore, undo_broken_save, 
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import lerobot_dataset
 from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
 from reachy_kit.runtime.recording.schema import Frame
 
@@ -83,7 +84,7 @@ class LeRobotWriter:
     def _open(self) -> Any:
         if self.root.is_file():
             raise WrongUseError(f"{self.root} is a file; a dataset is a folder. Choose another --out")
-        if not self.root.exists() or not any(self.root.iterdir()):
+        if not self.root.exists() or not contents(self.root):
             return self._create()
         undo_broken_save(self.root)
         require_layout(self.root, self.layout)
@@ -91,7 +92,7 @@ class LeRobotWriter:
 
     def _create(self) -> Any:
         if self.root.exists():
-            self.root.rmdir()  # LeRobot insists on making the folder itself
+            shutil.rmtree(self.root)  # empty but for clutter, and LeRobot insists on making the folder itself
         dataset = lerobot_dataset().create(
             repo_id=f"local/{self.root.name}",
             root=self.root,

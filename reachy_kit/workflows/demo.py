@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.evaluate import evaluate_policy
 from reachy_kit.workflows.export import export_run
@@ -100,7 +101,7 @@ def run_demo(
 
 def _fresh_folder(out: Path | None) -> Path:
     folder = out or Path("runs") / f"demo-{datetime.datetime.now():%Y-%m-%d-%H%M%S}"
-    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+    if folder.is_file() or (folder.exists() and contents(folder)):
         raise RefusedError(f"{folder} is not empty; the demo writes into a new folder. Choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

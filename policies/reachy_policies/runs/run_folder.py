@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reachy_kit.runtime.durable_files import undo_broken_replacement
 from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.folder_contents import contents
 from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
 
 
@@ -16,8 +17,8 @@ def check_run_folder(out: Path) -> None:
         RefusedError: the folder holds something that is not a run.
     """
     undo_broken_replacement(out)
-    run = is_run(out) or {path.name for path in out.glob("*")} == {TRAINING}
-    if out.is_file() or (out.exists() and any(out.iterdir()) and not run):
+    run = is_run(out) or (out.is_dir() and [path.name for path in contents(out)] == [TRAINING])
+    if out.is_file() or (out.exists() and contents(out) and not run):
         raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
 
 

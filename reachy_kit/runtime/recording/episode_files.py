@@ -21,6 +21,7 @@ import numpy as np
 
 from reachy_kit.runtime.durable_files import sync
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.folder_contents import is_clutter
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
 from reachy_kit.runtime.recording.schema import IMAGE, SEED, Frame
@@ -124,8 +125,8 @@ def _folder(root: Path, index: int) -> Path:
 
 
 def _is_empty(root: Path) -> bool:
-    """Whether a folder is empty, but for files of a first start that was cut short."""
-    return not any(path.is_file() and path.suffix != _PARTIAL for path in root.rglob("*"))
+    """Whether a folder is empty, but for clutter and files of a first start that was cut short."""
+    return not any(path.is_file() and path.suffix != _PARTIAL and not is_clutter(path) for path in root.rglob("*"))
 
 
 def _write_files(folder: Path, frames: list[Frame]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
@@ -128,7 +129,7 @@ def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fres
             raise RefusedError(
                 f"{folder} holds iterations with another {', '.join(other)}. Choose another --out, or --fresh"
             )
-    elif folder.is_file() or (folder.is_dir() and {path.name for path in folder.iterdir()} - {copying.name}):
+    elif folder.is_file() or (folder.is_dir() and {path.name for path in contents(folder)} - {copying.name}):
         raise RefusedError(f"{folder} holds something other than iterations of --dagger. Choose another --out")
     else:
         shutil.rmtree(copying, ignore_errors=True)  # a copy that was cut short

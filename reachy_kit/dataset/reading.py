@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.journal import undo_broken_save
 from reachy_kit.runtime.errors import WrongUseError
 
@@ -12,8 +13,14 @@ def open_for_reading(root: Path) -> Any:
 
     Raises:
         WrongUseError: LeRobot cannot read it.
+        RefusedError: its files are being joined.
     """
     undo_broken_save(root)
+    with files_in_place(root):
+        return _open(root)
+
+
+def _open(root: Path) -> Any:
     try:
         return lerobot_dataset()(f"local/{root.name}", root=root, video_backend="pyav")
     except Exception as error:  # LeRobot raises whatever its readers raise: pyarrow, JSON, pandas and its own

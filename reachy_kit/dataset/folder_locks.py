@@ -1,0 +1,50 @@
+"""Locks on a dataset's folder: one recorder at a time, and files that stay in place while a reader opens them.
+
+They are advisory locks on the folders themselves: nothing is written, so they work on a read-only disk, and they vanish
+with the process that holds them.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_POLL = 0.01
+"""Time between two attempts, s."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, shared: bool = False, within: float = 0.0) -> Iterator[None]:
+    """Hold a lock on a folder.
+
+    Args:
+        folder: it exists.
+        shared: whether others may hold a shared one too.
+        within: how long to wait for it, s.
+
+    Raises:
+        BlockingIOError: another process, or another part of this one, holds it.
+        OSError: the folder cannot be opened.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + within
+        while not _lock(handle, shared):
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(f"{folder} is locked")
+            time.sleep(_POLL)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, shared: bool) -> bool:
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks, as some network disks are: the dataset stays usable
+        return True
+    return True

@@ -233,16 +233,23 @@ def rewritten(root, **changes):
 def test_a_dataset_of_another_schema_is_refused_in_a_line(root, changes, words):
     with pytest.raises(RefusedError, match=words) as refusal:
         read_layout(rewritten(root, **changes))
-    assert "Record it again" in str(refusal.value)
+    assert f"record it again: reachy-kit record --out {root}-2" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"policy_hz": "25"}, {"image_shape": 3}, {"action": None}, {"weather": "fine"}, {"task": "left out"}],
+    "changes, words",
+    [
+        ({"policy_hz": "25"}, "no sensible policy_hz"),
+        ({"image_shape": 3}, "no sensible image_shape"),
+        ({"action": None}, "no sensible action"),
+        ({"task": "left out", "policy_hz": "left out"}, "no task, policy_hz"),
+        ({"storage": "left out"}, "storage None"),
+        ({"schema": "two"}, "schema two"),
+    ],
 )
-def test_a_layout_that_makes_no_sense_is_refused(root, changes):
-    with pytest.raises(WrongUseError, match="is not a reachy-kit dataset"):
+def test_a_layout_that_makes_no_sense_is_refused(root, changes, words):
+    with pytest.raises(RefusedError, match=rf"{LAYOUT_FILE} is damaged \({words}\)\. Copy the file again"):
         read_layout(rewritten(root, **changes))
 
 
@@ -250,8 +257,46 @@ def test_a_layout_that_makes_no_sense_is_refused(root, changes):
 def test_a_file_that_holds_no_layout_is_refused(root, content):
     rewritten(root)
     (root / LAYOUT_FILE).write_bytes(content)
-    with pytest.raises(WrongUseError, match="is not a reachy-kit dataset"):
+    with pytest.raises(RefusedError, match=rf"{LAYOUT_FILE} is damaged .*Copy the file again"):
         read_layout(root)
+
+
+def test_a_key_that_a_later_version_added_is_ignored(root):
+    assert read_layout(rewritten(root, weather="fine")) == LAYOUT
+
+
+@pytest.mark.parametrize(
+    "place, words",
+    [
+        ("nowhere", "it does not exist. Record one: reachy-kit record --out {place}"),
+        ("empty", "it is empty. Record one: reachy-kit record --out {place}"),
+        ("clutter", "it is empty. Record one: reachy-kit record --out {place}"),
+        ("file", "it is a file. Record one: reachy-kit record --out {place}-2"),
+        ("photos", f"it lacks {LAYOUT_FILE}. Record one: reachy-kit record --out {{place}}-2"),
+        ("hub", f"it is one of LeRobot's, format v2.1, that lacks {LAYOUT_FILE}"),
+        ("data", "but a folder of datasets. Give one of them: {place}/look_at"),
+        ("data/look_at/meta", "but a part of one. Give the whole folder: {root}/data/look_at"),
+    ],
+)
+def test_what_is_there_instead_of_a_dataset_is_said(place, words, tmp_path):
+    for folder in ("empty", "clutter", "photos", "hub/meta"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("clutter/.DS_Store", "file", "photos/beach.jpg"):
+        (tmp_path / file).write_bytes(b"\0")
+    (tmp_path / "hub/meta/info.json").write_text('{"codebase_version": "v2.1"}')
+    write_layout(tmp_path / "data/look_at", LAYOUT, "lerobot")
+    with pytest.raises(WrongUseError) as refusal:
+        read_layout(tmp_path / place)
+    wrong = f"{tmp_path / place} is not a reachy-kit dataset"
+    assert str(refusal.value).startswith(wrong)
+    assert words.format(place=tmp_path / place, root=tmp_path) in str(refusal.value)
+
+
+def test_a_folder_that_counts_as_empty_takes_episodes(root):
+    root.mkdir()
+    (root / ".DS_Store").write_bytes(b"\0")
+    record(EpisodeFiles(root, LAYOUT), seed=0)
+    assert count_episodes(root) == 1
 
 
 def test_episode_files_and_lerobot_datasets_are_distinguished(root, tmp_path):

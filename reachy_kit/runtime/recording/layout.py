@@ -1,23 +1,26 @@
 """Layout of a dataset, in a file of our own beside LeRobot's: task, rates, features with units, provenance."""
 
 import json
-from dataclasses import asdict, dataclass, field
+import sys
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.interface import ACTION_NAMES, CONTROL_HZ
 from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.recording.schema import SCHEMA
+from reachy_kit.runtime.shell_command import compose_command, quote_argument
 
 LAYOUT_FILE = Path("meta/reachy_kit.json")
+LEROBOT_INFO = Path("meta/info.json")
 type Storage = Literal["lerobot", "episode files"]
 """Storage of the frames."""
-_STORED_OTHERWISE: dict[Storage, str] = {
-    "lerobot": "holds episode files. Import them: reachy_kit.dataset.episode_import.import_episodes",
-    "episode files": "holds a LeRobot dataset, not episode files. Choose another folder",
-}
+COPY_AGAIN = "Copy the file again from where the dataset came from"
+"""Remedy for a file that is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class DatasetLayout:
     """Origin of the recording: robot, teleop, perception, versions."""
 
 
+_REQUIRED = tuple(
+    field.name for field in fields(DatasetLayout) if field.default is MISSING and field.default_factory is MISSING
+)
+
+
 def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
     """Write the layout's file into a dataset's folder, completely or not at all."""
     file = root / LAYOUT_FILE
@@ -59,26 +67,16 @@ def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:
 
     Raises:
         WrongUseError: the folder holds something else.
-        RefusedError: another version of reachy-kit recorded it.
+        RefusedError: its layout is damaged, or another version of reachy-kit recorded it.
     """
-    try:
-        stored = json.loads((root / LAYOUT_FILE).read_text())
-        schema, stored_as = stored.pop("schema", 1), stored.pop("storage", None)
-        _require_schema(root, schema)
-        stored["image_shape"] = tuple(stored["image_shape"]) if stored["image_shape"] else None
-        for name in ("environment_state", "environment_state_units", "action"):
-            stored[name] = tuple(stored[name])
-        layout = DatasetLayout(**stored)
-        if wrong := mistyped_fields(layout):
-            raise ValueError(f"no sensible {', '.join(wrong)}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WrongUseError(
-            f"{root} is not a reachy-kit dataset ({LAYOUT_FILE} is missing or unreadable). "
-            f"Record one: reachy-kit record --out {root}"
-        ) from error
+    stored = _read_layout_file(root)
+    _require_schema(root, stored)
+    stored_as = stored.get("storage")
+    if not isinstance(stored_as, str) or stored_as not in get_args(Storage.__value__):
+        raise _damaged(root, f"storage {stored_as}")
     if stored_as != storage:
-        raise WrongUseError(f"{root} {_STORED_OTHERWISE[storage]}")
-    return layout
+        raise WrongUseError(_describe_other_storage(root, stored_as))
+    return _parse(root, stored)
 
 
 def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobot") -> None:
@@ -103,11 +101,106 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
             )
 
 
-def _require_schema(root: Path, schema: object) -> None:
+def _read_layout_file(root: Path) -> dict[str, Any]:
+    file = root / LAYOUT_FILE
+    try:
+        stored = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WrongUseError(_describe_absence(root)) from error
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read ({error.strerror}). Look at its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(root, "not JSON") from error
+    if not isinstance(stored, dict):
+        raise _damaged(root, "not a JSON object")
+    return stored
+
+
+def _parse(root: Path, stored: dict[str, Any]) -> DatasetLayout:
+    """The layout in a file; keys that it does not know are left to the program that wrote them."""
+    tuples = ("environment_state", "environment_state_units", "action", "image_shape")
+    values: dict[str, Any] = {
+        field.name: tuple(value) if field.name in tuples and isinstance(value, list) else value
+        for field in fields(DatasetLayout)
+        if (value := stored.get(field.name, MISSING)) is not MISSING
+    }
+    if missing := [name for name in _REQUIRED if name not in values]:
+        raise _damaged(root, f"no {', '.join(missing)}")
+    layout = DatasetLayout(**values)
+    if wrong := mistyped_fields(layout):
+        raise _damaged(root, f"no sensible {', '.join(wrong)}")
+    return layout
+
+
+def _damaged(root: Path, what: str) -> RefusedError:
+    return RefusedError(f"{root / LAYOUT_FILE} is damaged ({what}). {COPY_AGAIN}")
+
+
+def _require_schema(root: Path, stored: dict[str, Any]) -> None:
+    schema = stored.get("schema", 1)
     if schema == SCHEMA:
         return
-    age = "a newer" if isinstance(schema, int) and schema > SCHEMA else "an older"
+    if not isinstance(schema, int):
+        raise _damaged(root, f"schema {schema}")
+    again = f"record it again: {_record(root)}"
+    if schema < SCHEMA:
+        raise RefusedError(
+            f"{root} was recorded by an older reachy-kit (schema {schema}; this one reads schema {SCHEMA}). "
+            f"Its frames lack what is needed now: {again}"
+        )
+    provenance = stored.get("provenance")
+    version = provenance.get("reachy-kit") if isinstance(provenance, dict) else None
     raise RefusedError(
-        f"{root} was recorded by {age} reachy-kit (schema {schema}; this one reads schema {SCHEMA}). "
-        "Record it again: reachy-kit record"
+        f"{root} was recorded by a newer reachy-kit (schema {schema}; this one reads schema {SCHEMA}). "
+        f"Use reachy-kit {version or 'of that version'} or newer, or {again}"
     )
+
+
+def _describe_absence(root: Path) -> str:
+    """What is where a dataset should be, and what to do about it."""
+    wrong = f"{root} is not a reachy-kit dataset"
+    if not root.is_dir():
+        return f"{wrong}: it {'is a file' if root.exists() else 'does not exist'}. Record one: {_record(root)}"
+    if not contents(root):
+        return f"{wrong}: it is empty. Record one: {_record(root)}"
+    if (root / LEROBOT_INFO).exists():
+        return (
+            f"{wrong}: it is one of LeRobot's{_lerobot_version(root)} that lacks {LAYOUT_FILE}, where the task and its "
+            f"features are named. If reachy-kit recorded it, copy that file from the original; else record one: "
+            f"{_record(root)}"
+        )
+    if inside := sorted(path.parent.parent for path in root.glob(f"*/{LAYOUT_FILE}")):
+        return f"{wrong}, but a folder of datasets. Give one of them: {', '.join(map(str, inside))}"
+    if (whole := root.resolve().parent / LAYOUT_FILE).exists():
+        return f"{wrong}, but a part of one. Give the whole folder: {whole.parent.parent}"
+    return f"{wrong}: it lacks {LAYOUT_FILE}. Record one: {_record(root)}"
+
+
+def _describe_other_storage(root: Path, stored_as: str) -> str:
+    if stored_as == "lerobot":
+        return f"{root} holds a LeRobot dataset, not episode files. Choose another folder"
+    line = f"import_episodes({str(root)!r}, {str(_free(root))!r})"
+    code = f"from reachy_kit.dataset.episode_import import import_episodes; {line}"
+    return f"{root} holds episode files. Import them: {quote_argument(sys.executable)} -c {quote_argument(code)}"
+
+
+def _lerobot_version(root: Path) -> str:
+    try:
+        return f", format {json.loads((root / LEROBOT_INFO).read_bytes())['codebase_version']},"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _record(root: Path) -> str:
+    """A command that records a dataset into a folder, or beside it if something else is there."""
+    return compose_command("record", out=root if not root.exists() or _is_empty(root) else _free(root))
+
+
+def _is_empty(root: Path) -> bool:
+    return root.is_dir() and not contents(root)
+
+
+def _free(root: Path) -> Path:
+    """A path beside another one at which nothing is."""
+    root = root if root.name not in ("", "..") else root.resolve()
+    return next(path for n in count(2) if not (path := root.with_name(f"{root.name}-{n}")).exists())

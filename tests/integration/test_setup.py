@@ -127,6 +127,12 @@ def test_no_file_of_the_setup_names_a_host():
         assert not re.search(r"\w+://|--(extra-)?index|--find-links|@ *git\+", text), name
 
 
+def extras(*, without: str = "") -> str:
+    """The extras of pyproject.toml, as they are asked for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return f"[{','.join(name for name in project['optional-dependencies'] if name != without)}]"
+
+
 def pins() -> dict[str, list[str]]:
     """Name → the versions pinned for it; several where markers tell platforms apart."""
     found: dict[str, list[str]] = {}
@@ -141,7 +147,7 @@ def pins() -> dict[str, list[str]]:
 def test_the_versions_others_rely_on_are_pinned():
     assert {name: pins()[name] for name in ("mujoco", "reachy-mini", "lerobot")} == {
         "mujoco": ["3.14.0"],
-        "reachy-mini": ["1.12.0"],
+        "reachy-mini": ["1.13.0"],
         "lerobot": ["0.6.1"],
     }
 
@@ -157,6 +163,11 @@ def test_every_dependency_of_the_project_is_pinned_to_a_version_it_allows():
         versions = pins().get(canonicalize_name(requirement.name), [])
         assert versions, f"{requirement} is not in constraints.txt: make constraints"
         assert all(requirement.specifier.contains(version) for version in versions), f"{requirement}: make constraints"
+
+
+def test_the_readme_installs_every_extra_where_there_is_no_make():
+    [command] = re.findall(r"uv pip install -e \"\.(\[.+?\])\"", (ROOT / "README.md").read_text())
+    assert command == extras()
 
 
 # --- other machines ----------------------------------------------------------------------------------------------
@@ -204,7 +215,7 @@ def test_sim_only_asks_for_no_package_and_leaves_out_the_sdk(machine):
     assert result.returncode == 0, result.stderr
     assert not machine.calls("apt-get")
     packages, model_files = machine.calls("uv pip install")
-    assert ".[sim,train,view]" in packages
+    assert f".{extras(without='robot')} " in packages
     assert "--no-deps reachy-mini" in model_files
     assert "-c constraints.txt" in model_files
 
@@ -281,4 +292,22 @@ def test_the_two_modes_replace_each_other_and_only_setup_changes_them(machine):
 
     machine.make("setup")
     assert (machine.checkout / STAMP).read_text().startswith("full\n")
-    assert "[robot,sim,train,view]" in machine.calls("uv pip install")[-1]
+    assert f".{extras()} " in machine.calls("uv pip install")[-1]
+
+
+@pytest.mark.parametrize(
+    ("target", "chosen"), [("test", "not long and not soak"), ("test-all", "not soak"), ("soak", "soak")]
+)
+def test_each_target_runs_its_tests(target, chosen, machine):
+    machine.make("setup")
+    python = machine.checkout / ".venv/bin/python"
+    machine.has(
+        "pytest-stand-in",
+        f'#!/bin/sh\ncase "$*" in *pytest*) echo "python $*" >> "$CALLS" ;; *) exec "{sys.executable}" "$@" ;; esac\n',
+    )
+    python.unlink()
+    python.symlink_to(machine.bin / "pytest-stand-in")
+
+    assert machine.make(target).returncode == 0
+    [call] = machine.calls("python -m pytest")
+    assert call.endswith(f"-m {chosen}")

@@ -46,11 +46,7 @@ def run(
 
 
 def _show(run: "BundleRun", *, json: bool) -> None:
-    import numpy as np
-
-    periods = np.concatenate([episode.periods for episode in run.episodes]) * 1e3
-    p50, p99 = np.percentile(periods, [50, 99])
-    error = run.error
+    error, rate = run.error, run.rate
     if json:
         show.print_json(
             {
@@ -66,7 +62,7 @@ def _show(run: "BundleRun", *, json: bool) -> None:
                         for episode in run.episodes
                     ],
                 },
-                "period_ms": {"p50": round(p50, 3), "p99": round(p99, 3)},
+                "rate": rate and rate.summary(),
             }
         )
         return
@@ -75,4 +71,5 @@ def _show(run: "BundleRun", *, json: bool) -> None:
         if error and episode.task_error is not None:
             outcome += f", {error.name} {error.text(episode.task_error)}"
         show.result(f"episode {episode.seed}{outcome}")
-    show.result(f"loop period p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    if rate:
+        show.result(rate.text())

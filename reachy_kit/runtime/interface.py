@@ -298,6 +298,15 @@ class Episode:
     work: Array
     """(ticks,) s of wall time that each tick took before it waited."""
     end_reason: EndReason = EndReason.COMPLETED
+    seconds: float = 0.0
+    """Length on the robot's own clock, from the first observation to the last, s."""
+    nominal_seconds: float = 0.0
+    """Length that its steps stand for, s: what a dataset's timestamps say."""
+
+    @property
+    def slowdown(self) -> float:
+        """Factor by which it took longer than its steps stand for; 1 at best, and always in simulated time."""
+        return self.seconds / self.nominal_seconds if self.nominal_seconds else 1.0
 
 
 class Subscriber(Protocol):

@@ -71,7 +71,7 @@ def rollout(
         raise WrongUseError(f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz")
     ticks = robot.control_hz // policy_hz
     applied, observation = _start(robot, policy, perception, world, seed, subscribers)
-    record = _Record(policy_hz)
+    record = _Record(policy_hz, observation.capture_time)
     record.start_tick()
     for index in _indices(seconds, policy_hz, ticks):
         on_tick(Tick(index, observation, applied))
@@ -89,7 +89,7 @@ def rollout(
             before, observation = observation, robot.get_observation()
             truth = world.measure(observation) if world else None
             observation = _perceived(observation, perception, applied)
-            record.add(truth)
+            record.add(truth, observation.capture_time)
             step = Step(index // ticks, before, applied, truth, observation)
             for subscriber in subscribers:
                 subscriber.on_step(step)
@@ -153,9 +153,11 @@ class _Record:
 
     Args:
         policy_hz: decisions per second.
+        first_capture: time of the first observation, s on the robot's clock.
     """
 
-    def __init__(self, policy_hz: int) -> None:
+    def __init__(self, policy_hz: int, first_capture: float) -> None:
+        self._policy_hz, self._first_capture, self._last_capture = policy_hz, first_capture, first_capture
         self._steps = 0
         self._last_second: deque[Truth] = deque(maxlen=policy_hz)
         self._rewards, self._starts, self._work = array("d"), array("d"), array("d")
@@ -169,9 +171,10 @@ class _Record:
         self._starts.append(self._tick_start)
         self._work.append(time.perf_counter() - self._tick_start)
 
-    def add(self, truth: Truth | None) -> None:
-        """Add a step that was carried out."""
+    def add(self, truth: Truth | None, capture_time: float) -> None:
+        """Add a step that was carried out, and the time of the observation after it."""
         self._steps += 1
+        self._last_capture = capture_time
         if truth:
             self._last_second.append(truth)
             self._rewards.append(truth.reward)
@@ -188,4 +191,6 @@ class _Record:
             periods=np.diff(self._starts),
             work=np.array(self._work),
             end_reason=end_reason,
+            seconds=self._last_capture - self._first_capture,
+            nominal_seconds=self._steps / self._policy_hz,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -130,7 +131,7 @@ def evaluate_policy(
         raise WrongUseError(f"{argument} was trained for {loaded.task}, not for {task.name}")
     assert session.world is not None, "a policy is evaluated where there is ground truth"
     with reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance:
-        return policy_evaluation.evaluate_policy(
+        evaluation = policy_evaluation.evaluate_policy(
             label or loaded.label,
             session.robot,
             loaded.policy,
@@ -143,6 +144,9 @@ def evaluate_policy(
             error=task.spec.error,
             on_episode=lambda episode: advance(),
         )
+    if warning := late_warning(evaluation.episodes):
+        reporter.note(f"warning: {evaluation.policy}: {warning}")
+    return evaluation
 
 
 def _evaluate_on(

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
-from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.interface import POLICY_RATES
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.interface import POLICY_RATES, Episode
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
 from reachy_kit.runtime.seeds import recording_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
+
+TRIES = 3
+"""Times that an episode is run before a computer that is too slow is given up: a stall may be over after one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def record(
 
     Raises:
         WrongUseError: an argument does not exist or does not fit.
-        RefusedError: the folder holds a dataset of another layout.
+        RefusedError: the folder holds a dataset of another layout, or the robot or this computer is too slow to record.
         NoRobotError: no robot answers.
     """
     from reachy_sim.tasks import variant_by_name
@@ -116,23 +120,45 @@ def record_episodes(
 
     Raises:
         WrongUseError: the folder holds something else.
-        RefusedError: the folder holds a dataset of another layout.
+        RefusedError: the folder holds a dataset of another layout, or the robot or this computer is too slow to record.
     """
-    from reachy_sim.tasks import single_expert_policy
-
     layout = _layout(session, variant, hz, camera)
     with reporter.working("opening the dataset (LeRobot takes a while to load)"):
         recorder = EpisodeRecorder(LeRobotWriter(out, layout))
     first = recorder.episodes
     if first >= episodes:
         reporter.note(f"{out} already holds {first} episodes")
-    with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
-        for episode_seed in recording_seeds(seed)[first:episodes]:
-            # Each episode's expert has its own seed: a continued recording equals one made in a single call.
-            expert = single_expert_policy(variant.task.name, hz, episode_seed)
-            run_episode(session, variant, expert, episode_seed, hz, recorder)
-            advance()
+    recorded: list[Episode] = []
+    try:
+        with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
+            for episode_seed in recording_seeds(seed)[first:episodes]:
+                recorded.append(_record_episode(session, variant, episode_seed, hz, recorder, reporter))
+                advance()
+    finally:  # also where the recording was interrupted: what it kept may be late
+        if warning := late_warning(recorded):
+            reporter.note(f"warning: {warning}")
     return recorder.episodes
+
+
+def _record_episode(
+    session: Session, variant: "Variant", seed: int, hz: int, recorder: EpisodeRecorder, reporter: Reporter
+) -> Episode:
+    """Record one episode; one that was too late is not kept, and is run again a few times."""
+    from reachy_sim.tasks import single_expert_policy
+
+    for tries_left in reversed(range(TRIES)):
+        # Each episode's expert has its own seed: a continued recording equals one made in a single call.
+        expert = single_expert_policy(variant.task.name, hz, seed)
+        episode = run_episode(session, variant, expert, seed, hz, recorder)
+        if not is_late(episode, REFUSED):
+            break
+        if not tries_left:
+            raise RefusedError(
+                f"episode {seed} was not kept: {TRIES} times it was too late, at last it {describe_delay(episode)}. "
+                f"The {recorder.episodes} episodes before it are kept; give the same command again to continue"
+            )
+        reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
+    return episode
 
 
 def _layout(session: Session, variant: "Variant", hz: int, camera: bool) -> DatasetLayout:

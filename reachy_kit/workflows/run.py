@@ -10,6 +10,7 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
+from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, open_session, simulated_variant
@@ -24,6 +25,8 @@ class BundleRun:
     episodes: tuple[Episode, ...]
     error: TaskError | None
     """Name and unit of the task's error; None without ground truth."""
+    rate: LoopRate | None
+    """Rate of the control loop; None in simulated time, which is never late."""
 
 
 def run_bundle(
@@ -87,4 +90,7 @@ def run_bundle(
                     )
                 )
                 advance()
-    return BundleRun(bundle, robot, tuple(done), variant.task.spec.error if variant else None)
+    if warning := late_warning(done):
+        reporter.note(f"warning: {warning}")
+    error = variant.task.spec.error if variant else None
+    return BundleRun(bundle, robot, tuple(done), error, measure_rate(done) if session.wall_clock else None)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, TaskError, World
+from reachy_kit.runtime.robots.loop_rate import LoopRate, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.evaluation.statistics.intervals import Estimate, wilson_interval
 
@@ -50,14 +51,15 @@ class Evaluation:
         middle, low, high = np.percentile([episode.task_error for episode in self.episodes], [50, 25, 75])
         return Estimate(float(middle), float(low), float(high))
 
-    def loop_ms(self) -> dict[str, float]:
-        """50th and 99th percentile of the tick's work, and on a wall clock of its period, ms."""
+    @property
+    def rate(self) -> LoopRate | None:
+        """Rate of the control loop; None in simulated time, which is never late."""
+        return measure_rate(self.episodes) if self.wall_clock else None
+
+    def work_ms(self) -> dict[str, float]:
+        """50th and 99th percentile of the time that a tick worked before it waited, ms."""
         work = np.concatenate([episode.work for episode in self.episodes]) * 1e3
-        timing = {"work_p50": _percentile(work, 50), "work_p99": _percentile(work, 99)}
-        if self.wall_clock:
-            periods = np.concatenate([episode.periods for episode in self.episodes]) * 1e3
-            timing |= {"period_p50": _percentile(periods, 50), "period_p99": _percentile(periods, 99)}
-        return timing
+        return {"p50": _percentile(work, 50), "p99": _percentile(work, 99)}
 
     def summary(self) -> dict[str, Any]:
         """Return everything as JSON; the error in the unit that people read, times in ms."""
@@ -76,7 +78,8 @@ class Evaluation:
                 "quartiles": [error["low"], error["high"]],
             },
             "reward": float(np.mean([episode.reward for episode in self.episodes])),
-            "loop_ms": self.loop_ms(),
+            "work_ms": self.work_ms(),
+            "rate": self.rate and self.rate.summary(),
         }
 
 

@@ -6,6 +6,7 @@ from reachy_kit.runtime.interface import EndReason, Episode, Step
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import Frame, frame
+from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 
 
 class EpisodeSink(Protocol):
@@ -28,7 +29,9 @@ class EpisodeSink(Protocol):
 
 
 class EpisodeRecorder:
-    """A rollout's subscriber that stores each completed episode; one that is discarded or aborted leaves no trace.
+    """A rollout's subscriber that stores each completed episode.
+
+    One that is discarded or aborted leaves no trace, nor does one that was so late that its timestamps are wrong.
 
     Args:
         sink: stores the episodes.
@@ -53,12 +56,12 @@ class EpisodeRecorder:
         self._frames.append(frame(step, self._seed, image=self._sink.layout.image_shape is not None))
 
     def on_episode_end(self, episode: Episode) -> None:
-        """Store a completed episode; Ctrl-C waits until it is whole. Any other leaves no trace.
+        """Store a completed episode that kept the rate; Ctrl-C waits until it is whole. Any other leaves no trace.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
         """
-        if episode.end_reason is not EndReason.COMPLETED or not self._frames:
+        if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
             return
         with interrupts_held_back():
             self._sink.write(self._frames)

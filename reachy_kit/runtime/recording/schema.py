@@ -23,7 +23,10 @@ ACTION = "action"
 REWARD = "next.reward"
 SUCCESS = "next.success"
 CAPTURE_TIME = "kit.capture_time"
-"""Time at which the state was measured, s on the robot's clock."""
+"""Time at which the state was measured, s on the robot's clock.
+
+Its least and largest value stand in each episode's metadata, among LeRobot's statistics: how late an episode was is
+known without reading its frames."""
 IMAGE_TIME = "kit.frame_time"
 """Time at which the image was captured, s on the robot's clock."""
 SEED = "kit.seed"

@@ -15,7 +15,7 @@ from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import PROFILES
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Perception, Policy, Robot, Subscriber, World
+    from reachy_kit.runtime.interface import Episode, Perception, Policy, Robot, Subscriber, World
     from reachy_sim.tasks.variants import Variant
     from reachy_sim.world import SimWorld
 
@@ -85,7 +85,7 @@ def open_session(
 
 def run_episode(
     session: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
-) -> None:
+) -> "Episode":
     """Run one whole episode of a task.
 
     Args:
@@ -95,8 +95,11 @@ def run_episode(
         seed: of the initial state and of perception's noise.
         hz: decisions per second.
         subscriber: receives the steps.
+
+    Returns:
+        The episode.
     """
-    rollout(
+    return rollout(
         session.robot,
         policy,
         seconds=variant.task.seconds,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from reachy_kit.runtime.robots.loop_rate import MARKED, NOMINAL_MS
 from reachy_policies.evaluation.policy_evaluation import Evaluation
 from reachy_policies.evaluation.statistics.intervals import compare_pairs
 
@@ -31,20 +32,24 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
-    success, loop = evaluation.success, evaluation.loop_ms()
+    success = evaluation.success
     error = {name: evaluation.error.scale * value for name, value in vars(evaluation.task_error).items()}
-    timing = (
-        f"{loop['period_p50']:.1f}/{loop['period_p99']:.1f} period"
-        if evaluation.wall_clock
-        else f"{loop['work_p50']:.1f}/{loop['work_p99']:.1f} work"
-    )
     return (
         evaluation.policy,
         f"{sum(evaluation.successes)}/{len(evaluation.successes)} {100 * success.value:.0f} %",
         f"{100 * success.low:.0f}–{100 * success.high:.0f} %",
         f"{error['value']:.1f}{evaluation.error.symbol} ({error['low']:.1f}–{error['high']:.1f})",
-        timing,
+        _timing(evaluation),
     )
+
+
+def _timing(evaluation: Evaluation) -> str:
+    """Time of a tick: on a wall clock its period, and whether that was too long; in simulated time what it computed."""
+    rate, work = evaluation.rate, evaluation.work_ms()
+    if rate is None:
+        return f"{work['p50']:.1f}/{work['p99']:.1f} work"
+    late = f", {rate.slowdown:.1f}× too slow" if rate.slowdown > MARKED else ""
+    return f"{rate.p50:.1f}/{rate.p99:.1f} period (nominal {NOMINAL_MS:.0f}){late}"
 
 
 def difference_line(first: Evaluation, other: Evaluation) -> str:

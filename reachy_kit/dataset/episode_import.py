@@ -5,8 +5,6 @@ Try it: python -c "from reachy_kit.dataset.episode_import import *; print(import
 
 from pathlib import Path
 
-import numpy as np
-
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import RefusedError
@@ -46,9 +44,8 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
 def _require_beginning(source: Path, root: Path, episodes: int) -> None:
     """Refuse a dataset whose episodes are not the source's first ones."""
     dataset = open_for_reading(root)
-    rows = dataset.hf_dataset.with_format("numpy")
-    starts = np.asarray(dataset.meta.episodes["dataset_from_index"][:], dtype=np.int64)
-    ours = [(int(rows[int(start)][SEED]), float(rows[int(start)][CAPTURE_TIME])) for start in starts]
+    starts = [dataset.read(entry.table, SEED, CAPTURE_TIME)[entry.index] for entry in dataset.episodes]
+    ours = [(int(columns[SEED][0]), float(columns[CAPTURE_TIME][0])) for columns in starts]
     firsts = [read_episode(source, index)[0] for index in range(min(episodes, count_episodes(source)))]
     theirs = [(int(first[SEED][0]), float(first[CAPTURE_TIME][0])) for first in firsts]
     if ours != theirs:

@@ -1,30 +1,69 @@
-"""Open a LeRobot dataset for reading. LeRobot is loaded when a dataset is opened, not before."""
+"""Open a recorded dataset for reading: its files are compared with its metadata first, and nothing is ever written.
+
+Neither the network nor a cache is touched. LeRobot is loaded only where its own objects are asked for.
+"""
 
 from pathlib import Path
 from typing import Any
 
+from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
-from reachy_kit.dataset.journal import undo_broken_save
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.dataset.dataset_index import DamagedFileError
+from reachy_kit.dataset.stored_dataset import StoredDataset
+
+_STATS = Path("meta/stats.json")
 
 
-def open_for_reading(root: Path) -> Any:
-    """The LeRobotDataset at a folder, after undoing a save that was cut short.
+def open_for_reading(root: str | Path) -> StoredDataset:
+    """Open a dataset with the columns of all its frames; its videos may be missing.
 
     Raises:
-        WrongUseError: LeRobot cannot read it.
-        RefusedError: its files are being joined.
+        WrongUseError: the folder holds something else than a dataset of this kit.
+        RefusedError: a file is missing or damaged, a value cannot be, or its files are being joined.
     """
-    undo_broken_save(root)
+    with files_in_place(Path(root)):
+        dataset = StoredDataset(Path(root))
+        require_sound(dataset, Aspect.TABLES, Aspect.VALUES)
+    return dataset
+
+
+def open_videos(root: str | Path) -> StoredDataset:
+    """Open a dataset for its videos alone.
+
+    Raises:
+        WrongUseError: the folder holds something else than a dataset of this kit.
+        RefusedError: a video is missing, damaged or short, or the dataset's files are being joined.
+    """
+    with files_in_place(Path(root)):
+        dataset = StoredDataset(Path(root))
+        require_sound(dataset, Aspect.VIDEOS)
+    return dataset
+
+
+def open_lerobot_metadata(root: Path) -> Any:
+    """LeRobot's metadata of a dataset: features, tasks and statistics, but not its list of episodes.
+
+    LeRobot would copy that list into a cache, and ask the network for a file that is missing.
+
+    Raises:
+        RefusedError: a file is missing or damaged.
+    """
+    from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
+    from lerobot.datasets.io_utils import load_info, load_stats, load_tasks
+
+    class Metadata(LeRobotDatasetMetadata):  # type: ignore[misc]
+        def _load_metadata(self) -> None:
+            self.info, self.tasks, self.episodes = load_info(root), load_tasks(root), None
+            try:
+                self.stats = load_stats(root)
+            except (OSError, ValueError) as error:
+                raise DamagedFileError(root / _STATS, "is damaged") from error
+            if self.stats is None:
+                raise DamagedFileError(root / _STATS, "is missing")
+
     with files_in_place(root):
-        return _open(root)
-
-
-def _open(root: Path) -> Any:
-    try:
-        return lerobot_dataset()(f"local/{root.name}", root=root, video_backend="pyav")
-    except Exception as error:  # LeRobot raises whatever its readers raise: pyarrow, JSON, pandas and its own
-        raise WrongUseError(f"{root} cannot be read as a LeRobot dataset: {error}") from error
+        StoredDataset(root)  # what LeRobot says about a missing or damaged file helps less
+        return Metadata(f"local/{root.name}", root=root)
 
 
 def lerobot_dataset() -> Any:

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from lerobot.configs import PreTrainedConfig
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.image_tensors import make_augmentation, resize_image_tensors
+from reachy_policies.data.recorded_videos import RecordedVideos
 from reachy_policies.data.windows import episode_edges, steps_around
 
 
@@ -37,11 +37,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         self._instruction = demonstrations.layout.instruction
         self._videos = None
         if IMAGE in inputs:
-            hz = demonstrations.layout.policy_hz
-            deltas = None if self._before is None else {IMAGE: [delta / hz for delta in self._before]}
-            self._videos = LeRobotDataset(
-                f"local/{root.name}", root=root, video_backend="pyav", delta_timestamps=deltas, return_uint8=True
-            )
+            self._videos = RecordedVideos(root)
             self._size = list(inputs[IMAGE].shape[1:])
         self._augment = make_augmentation() if augment and self._videos is not None else None
 
@@ -56,7 +52,10 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
             item[key] = column[rows] if self._before is not None else column[frame]
             item[f"{key}_is_pad"] = outside
         if self._videos is not None:
-            image = resize_image_tensors(self._videos[frame][IMAGE], self._size)
+            episode = int(self._episode[frame])
+            first = int(episode_edges(self._episode, torch.tensor([frame]))[0])
+            images = resize_image_tensors(self._videos.decode(episode, (rows - first).tolist()), self._size)
+            image = images if self._before is not None else images[0]
             item[IMAGE] = image if self._augment is None else self._augment(image)
             item[f"{IMAGE}_is_pad"] = outside
         rows, item[f"{ACTION}_is_pad"] = self._steps(frame, self._after)

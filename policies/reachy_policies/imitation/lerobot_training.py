@@ -18,6 +18,7 @@ from lerobot.utils.random_utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from reachy_kit.dataset.reading import open_lerobot_metadata
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES
 from reachy_kit.runtime.recording.schema import IMAGE
@@ -151,7 +152,7 @@ def _train_state(
 
 
 def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Processors, LeRobotDatasetMetadata]:
-    metadata = LeRobotDatasetMetadata(f"local/{root.name}", root=root)
+    metadata = open_lerobot_metadata(root)
     metadata.stats = _steady(metadata.stats)
     try:
         config.validate_features()

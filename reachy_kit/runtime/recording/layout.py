@@ -101,6 +101,20 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
             )
 
 
+def record_command(root: Path, layout: DatasetLayout | None = None) -> str:
+    """Compose the command that records a dataset into a folder, or beside it if something else is there.
+
+    Args:
+        root: the folder.
+        layout: of the dataset to record; None where it is not known.
+    """
+    out = root if not root.exists() or _is_empty(root) else _free(root)
+    if layout is None:
+        return compose_command("record", out=out)
+    variant, camera = layout.provenance.get("variant"), layout.image_shape is not None
+    return compose_command("record", task=layout.task, variant=variant, hz=layout.policy_hz, camera=camera, out=out)
+
+
 def _read_layout_file(root: Path) -> dict[str, Any]:
     file = root / LAYOUT_FILE
     try:
@@ -142,7 +156,7 @@ def _require_schema(root: Path, stored: dict[str, Any]) -> None:
         return
     if not isinstance(schema, int):
         raise _damaged(root, f"schema {schema}")
-    again = f"record it again: {_record(root)}"
+    again = f"record it again: {record_command(root)}"
     if schema < SCHEMA:
         raise RefusedError(
             f"{root} was recorded by an older reachy-kit (schema {schema}; this one reads schema {SCHEMA}). "
@@ -160,20 +174,20 @@ def _describe_absence(root: Path) -> str:
     """What is where a dataset should be, and what to do about it."""
     wrong = f"{root} is not a reachy-kit dataset"
     if not root.is_dir():
-        return f"{wrong}: it {'is a file' if root.exists() else 'does not exist'}. Record one: {_record(root)}"
+        return f"{wrong}: it {'is a file' if root.exists() else 'does not exist'}. Record one: {record_command(root)}"
     if not contents(root):
-        return f"{wrong}: it is empty. Record one: {_record(root)}"
+        return f"{wrong}: it is empty. Record one: {record_command(root)}"
     if (root / LEROBOT_INFO).exists():
         return (
             f"{wrong}: it is one of LeRobot's{_lerobot_version(root)} that lacks {LAYOUT_FILE}, where the task and its "
             f"features are named. If reachy-kit recorded it, copy that file from the original; else record one: "
-            f"{_record(root)}"
+            f"{record_command(root)}"
         )
     if inside := sorted(path.parent.parent for path in root.glob(f"*/{LAYOUT_FILE}")):
         return f"{wrong}, but a folder of datasets. Give one of them: {', '.join(map(str, inside))}"
     if (whole := root.resolve().parent / LAYOUT_FILE).exists():
         return f"{wrong}, but a part of one. Give the whole folder: {whole.parent.parent}"
-    return f"{wrong}: it lacks {LAYOUT_FILE}. Record one: {_record(root)}"
+    return f"{wrong}: it lacks {LAYOUT_FILE}. Record one: {record_command(root)}"
 
 
 def _describe_other_storage(root: Path, stored_as: str) -> str:
@@ -189,11 +203,6 @@ def _lerobot_version(root: Path) -> str:
         return f", format {json.loads((root / LEROBOT_INFO).read_bytes())['codebase_version']},"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-def _record(root: Path) -> str:
-    """A command that records a dataset into a folder, or beside it if something else is there."""
-    return compose_command("record", out=root if not root.exists() or _is_empty(root) else _free(root))
 
 
 def _is_empty(root: Path) -> bool:

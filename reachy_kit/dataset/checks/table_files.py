@@ -1,0 +1,17 @@
+"""Tables against the metadata: each file is there, can be read, and holds all frames of its episodes."""
+
+from collections.abc import Iterator
+
+from reachy_kit.dataset.checks.finding import Aspect, Finding, register_check
+from reachy_kit.dataset.dataset_index import DamagedFileError
+from reachy_kit.dataset.stored_dataset import StoredDataset
+
+
+@register_check(Aspect.TABLES)
+def check_table_files(dataset: StoredDataset) -> Iterator[Finding]:
+    """Find tables that are missing, damaged or incomplete."""
+    for file in dataset.tables:
+        try:
+            dataset.read(file)
+        except DamagedFileError as error:
+            yield str(error)

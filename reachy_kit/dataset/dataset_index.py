@@ -1,0 +1,188 @@
+"""The index of a LeRobot v3 dataset: its episodes and the files that hold them, as the metadata lists them.
+
+It is read with pyarrow alone. LeRobot's reader copies each table into a cache under the user's home, and asks the
+network for a file that it misses.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.recording.layout import COPY_AGAIN, LEROBOT_INFO, record_command
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FORMAT = "v3."
+"""What ``codebase_version`` begins with in a dataset that this kit reads."""
+TASKS = Path("meta/tasks.parquet")
+_EPISODES = "meta/episodes/*/*.parquet"
+
+
+class DamagedFileError(RefusedError):
+    """A file of a dataset is missing or cannot be read; ``reason`` says which of the two."""
+
+    def __init__(self, file: Path, reason: str, episodes: Iterable[int] = ()) -> None:
+        held = name_episodes(episodes)
+        super().__init__(f"{file} {reason}{f'; it holds {held}' if held else ''}. {COPY_AGAIN}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class VideoPart:
+    """The part of a video that shows an episode."""
+
+    file: Path
+    """Relative to the dataset's folder."""
+    begin: float
+    """Time of the episode's first frame, s."""
+
+
+@dataclass(frozen=True)
+class EpisodeEntry:
+    """What the metadata says about an episode."""
+
+    index: int
+    length: int
+    """Number of its frames."""
+    table: Path
+    """File of its frames, relative to the dataset's folder."""
+    videos: Mapping[str, VideoPart]
+    """By the column of the images."""
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """Episodes of a dataset and their files."""
+
+    root: Path
+    fps: int
+    episodes: tuple[EpisodeEntry, ...]
+    """In the order of their indices, 0 to N - 1."""
+
+
+def read_index(root: Path) -> DatasetIndex:
+    """Read the metadata of a LeRobot v3 dataset.
+
+    ``total_episodes`` is the truth: a recorder that is adding an episode changes it last, and what other files hold
+    beyond it is ignored.
+
+    Args:
+        root: the dataset's folder.
+
+    Raises:
+        RefusedError: a file of the metadata is missing or damaged, or it is in another version of LeRobot's format.
+    """
+    info = _read_info(root)
+    read_table(root / TASKS)
+    total, fps, data, video = (info[key] for key in ("total_episodes", "fps", "data_path", "video_path"))
+    cameras = [key for key, feature in info["features"].items() if feature.get("dtype") == "video"]
+    entries: dict[int, EpisodeEntry] = {}
+    damaged: DamagedFileError | None = None
+    for path in sorted(root.glob(_EPISODES)):
+        try:
+            rows = read_table(path, _columns(cameras)).to_pylist()
+        except DamagedFileError as error:
+            damaged = error  # the others tell which episodes it holds
+            continue
+        entries |= {row["episode_index"]: _entry(row, cameras, data, video) for row in rows}
+    missing = sorted(set(range(total)) - entries.keys())
+    if missing and damaged:
+        raise damaged
+    if missing:
+        raise RefusedError(
+            f"{root / 'meta/episodes'} lacks the file that lists {name_episodes(missing)}. Copy this folder again from "
+            "where the dataset came from"
+        )
+    return DatasetIndex(root, fps, tuple(entries[index] for index in range(total)))
+
+
+def read_table(file: Path, columns: Sequence[str] | None = None, episodes: Iterable[int] = ()) -> "pyarrow.Table":
+    """Read a Parquet file into memory.
+
+    Args:
+        file: its path.
+        columns: to read; None for all.
+        episodes: that it holds, for the message of an error.
+
+    Raises:
+        DamagedFileError: it is missing, damaged, or lacks a column.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as opened:
+            lacking = sorted(set(columns or ()) - set(opened.schema_arrow.names))
+            if lacking:
+                raise DamagedFileError(file, f"lacks the column {', '.join(lacking)}", episodes)
+            return opened.read(columns=columns)
+    except FileNotFoundError as error:
+        raise DamagedFileError(file, "is missing", episodes) from error
+    except PermissionError as error:
+        raise RefusedError(f"{file} cannot be read: {error.strerror}. Look at its permissions") from error
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DamagedFileError(file, "is damaged", episodes) from error
+
+
+def name_episodes(indices: Iterable[int]) -> str:
+    """Episodes in words: ``episode 3``, ``episodes 0, 2 to 5``; empty without any."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    if not runs:
+        return ""
+    words = [f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+    return f"episode{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {', '.join(words)}"
+
+
+def _read_info(root: Path) -> dict[str, Any]:
+    file = root / LEROBOT_INFO
+    try:
+        info = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise DamagedFileError(file, "is missing") from error
+    except PermissionError as error:
+        raise RefusedError(f"{file} cannot be read: {error.strerror}. Look at its permissions") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFileError(file, "is damaged") from error
+    info = {"video_path": "", **info} if isinstance(info, dict) else {}
+    version = info.get("codebase_version")
+    if isinstance(version, str) and not version.startswith(FORMAT):
+        raise RefusedError(
+            f"{root} is in LeRobot's format {version}; this kit reads {FORMAT}x. "
+            f"Record it again: {record_command(root)}"
+        )
+    kinds = {"codebase_version": str, "total_episodes": int, "fps": int, "data_path": str, "features": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(info.get(key), kind)]
+    if wrong:
+        raise DamagedFileError(file, f"is damaged (no sensible {', '.join(wrong)})")
+    return info
+
+
+def _columns(cameras: Sequence[str]) -> list[str]:
+    of_videos = [f"videos/{key}/{name}" for key in cameras for name in ("chunk_index", "file_index", "from_timestamp")]
+    return ["episode_index", "length", "data/chunk_index", "data/file_index", *of_videos]
+
+
+def _entry(row: Mapping[str, Any], cameras: Sequence[str], data: str, video: str) -> EpisodeEntry:
+    def numbers(part: str) -> dict[str, int]:
+        return {name: row[f"{part}/{name}"] for name in ("chunk_index", "file_index")}
+
+    return EpisodeEntry(
+        row["episode_index"],
+        row["length"],
+        Path(data.format(**numbers("data"))),
+        {
+            key: VideoPart(
+                Path(video.format(video_key=key, **numbers(f"videos/{key}"))), row[f"videos/{key}/from_timestamp"]
+            )
+            for key in cameras
+        },
+    )

@@ -15,16 +15,23 @@ _STATS = Path("meta/stats.json")
 
 
 def open_for_reading(root: str | Path) -> StoredDataset:
-    """Open a dataset with the columns of all its frames; its videos may be missing.
+    """Open a dataset for its frames, whatever their values; its videos may be missing.
 
     Raises:
         WrongUseError: the folder holds something else than a dataset of this kit.
-        RefusedError: a file is missing or damaged, a value cannot be, or its files are being joined.
+        RefusedError: a file is missing or damaged, or the dataset's files are being joined.
     """
-    with files_in_place(Path(root)):
-        dataset = StoredDataset(Path(root))
-        require_sound(dataset, Aspect.TABLES, Aspect.VALUES)
-    return dataset
+    return _open(Path(root), Aspect.TABLES)
+
+
+def open_for_training(root: str | Path) -> StoredDataset:
+    """Open a dataset for its frames to learn from; its videos may be missing.
+
+    Raises:
+        WrongUseError: the folder holds something else than a dataset of this kit.
+        RefusedError: a file is missing or damaged, a value is implausible, or the dataset's files are being joined.
+    """
+    return _open(Path(root), Aspect.TABLES, Aspect.VALUES)
 
 
 def open_videos(root: str | Path) -> StoredDataset:
@@ -34,10 +41,7 @@ def open_videos(root: str | Path) -> StoredDataset:
         WrongUseError: the folder holds something else than a dataset of this kit.
         RefusedError: a video is missing, damaged or short, or the dataset's files are being joined.
     """
-    with files_in_place(Path(root)):
-        dataset = StoredDataset(Path(root))
-        require_sound(dataset, Aspect.VIDEOS)
-    return dataset
+    return _open(Path(root), Aspect.VIDEOS)
 
 
 def open_lerobot_metadata(root: Path) -> Any:
@@ -64,6 +68,13 @@ def open_lerobot_metadata(root: Path) -> Any:
     with files_in_place(root):
         StoredDataset(root)  # what LeRobot says about a missing or damaged file helps less
         return Metadata(f"local/{root.name}", root=root)
+
+
+def _open(root: Path, *aspects: Aspect) -> StoredDataset:
+    with files_in_place(root):
+        dataset = StoredDataset(root)
+        require_sound(dataset, *aspects)
+    return dataset
 
 
 def lerobot_dataset() -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reachy_kit.dataset.committed_files import continue_command
-from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.dataset.reading import open_for_training
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
@@ -55,7 +55,7 @@ def load_demonstrations(root: Path) -> Demonstrations:
             f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take "
             f"{', '.join(ACTION_NAMES)}. Record it again with this kit"
         )
-    dataset = open_for_reading(root)
+    dataset = open_for_training(root)
     if len(dataset.episodes) < 2:
         raise WrongUseError(
             f"{root} has {len(dataset.episodes)} episode(s); one is held out, so training needs at least 2. "

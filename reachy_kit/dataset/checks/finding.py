@@ -54,5 +54,6 @@ def require_sound(dataset: StoredDataset, *aspects: Aspect) -> None:
     """
     findings = list(find_faults(dataset, aspects))
     if findings:
-        more = f" ({len(findings) - 1} more like this)" if len(findings) > 1 else ""
+        others = len(findings) - 1
+        more = f" ({others} more fault{'s' if others > 1 else ''})" if others else ""
         raise RefusedError(findings[0] + more)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from math import pi
 from typing import NamedTuple
 
+import numpy as np
+
 from reachy_kit.dataset.checks.finding import Aspect, Finding, register_check
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import WrongUseError
@@ -34,9 +36,10 @@ def check_implausible_values(dataset: StoredDataset) -> Iterator[Finding]:
         values = dataset.column(key)
         for number, name in enumerate(names):
             limits = _limits(name)
-            if limits is None or not len(values):
+            finite = values[np.isfinite(values[:, number]), number]
+            if limits is None or not len(finite):
                 continue
-            least, most = float(values[:, number].min()), float(values[:, number].max())
+            least, most = float(finite.min()), float(finite.max())
             if not limits.hold(least, most):
                 yield (
                     f"{dataset.root}: {key} has {name} from {least:.4g} to {most:.4g}, outside {limits.low:.4g} to "

@@ -6,14 +6,19 @@ Progress and notes go to stderr, results to stdout, so that ``--json`` can be pi
 import contextlib
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from reachy_policies.evaluation.policy_evaluation import Evaluation
     from reachy_policies.evaluation.report.tables import Table
+
+_WIDEST, _NARROWEST = 1000, 9
+"""Characters of a table where nothing limits it, and of a column of words where little room is left."""
 
 
 class Terminal:
@@ -37,7 +42,7 @@ class Terminal:
 
         console = Console(stderr=True)
         if console.is_terminal:
-            with console.status(label):
+            with console.status(label, spinner="dots" if console.encoding.startswith("utf") else "line"):
                 yield
         else:
             console.print(label)
@@ -45,7 +50,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print a line on stderr."""
-        typer.echo(text, err=True)
+        print(text, file=sys.stderr)
 
 
 TERMINAL = Terminal()
@@ -53,28 +58,73 @@ TERMINAL = Terminal()
 
 def result(text: str) -> None:
     """Print a line of the result."""
-    typer.echo(text)
+    print(text)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document; NaN and infinities become null."""
-    typer.echo(json.dumps(_finite(value), indent=2))
+    print(json.dumps(_finite(value), indent=2))
 
 
 def print_table(table: "Table") -> None:
-    """Print a table; a first cell that repeats the one above stays empty."""
-    from rich import box
+    """Print a table; a first cell that repeats the one above stays empty.
+
+    Where the terminal is too narrow for it, each row becomes a list of headings and values.
+    """
     from rich.console import Console
+    from rich.measure import Measurement
+
+    console, columns = Console(highlight=False), _as_columns(table)
+    widest = Measurement.get(console, console.options.update(max_width=_WIDEST), columns).maximum
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = max(console.width, widest)  # a file or a pipe is as wide as it takes
+    foldable = sum(max(0, _width(table, column) - _NARROWEST) for column in table.text_columns)
+    if widest - foldable <= console.width:
+        console.print(columns)
+        return
+    console.print(_printable(table.title))
+    for row in table.rows:
+        console.print()
+        console.print(_as_list(table, row))
+
+
+def _width(table: "Table", name: str) -> int:
+    """Width of a column of words in characters; 0 if the table has none of that name."""
+    if name not in table.columns:
+        return 0
+    index = table.columns.index(name)
+    lines = [*_heading(name).split("\n"), *(row[index] for row in table.rows)]
+    return max(map(len, lines))
+
+
+def _as_columns(table: "Table") -> "RichTable":
+    from rich import box
     from rich.table import Table as RichTable
 
-    shown = RichTable(title=table.title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    shown = RichTable(title=_printable(table.title), box=box.SIMPLE, padding=(0, 1, 0, 0))
     for column in table.columns:
         text = column in table.text_columns
-        shown.add_column(_heading(column), justify="left" if text else "right", no_wrap=not text)
+        heading = _printable(_heading(column))
+        shown.add_column(heading, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for first, rows in table.row_groups():
         for index, cells in enumerate(rows):
-            shown.add_row("" if index else first, *cells)
-    Console().print(shown)
+            shown.add_row("" if index else _printable(first), *map(_printable, cells))
+    return shown
+
+
+def _as_list(table: "Table", row: tuple[str, ...]) -> "RichTable":
+    from rich.table import Table as RichTable
+
+    shown = RichTable.grid(padding=(0, 2, 0, 0))
+    for column, cell in zip(table.columns, row, strict=True):
+        shown.add_row(_printable(" ".join(column.split())), _printable(cell))
+    return shown
+
+
+def _printable(text: str) -> str:
+    """A text as standard output will show it: where the encoding lacks a sign, its replacement needs a place too."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, sys.stdout.errors or "replace").decode(encoding, "replace")
 
 
 def _heading(column: str) -> str:

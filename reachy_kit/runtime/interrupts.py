@@ -1,26 +1,36 @@
-"""Ctrl-C and SIGTERM: work that must not be cut in half holds them back until it is complete."""
+"""Ctrl-C, SIGTERM and SIGHUP: when they end the program, and work that must not be cut in half."""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_received: list[int] = []
 
 
-def terminate_like_interrupt() -> None:
-    """Let SIGTERM unwind the program as Ctrl-C does, so that the robot lies down and files are closed."""
+def end_at_once() -> None:
+    """Let signals end the program without a word: while it starts and when it has finished, nothing is open."""
+    _handle(lambda number, frame: os._exit(128 + number))
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, leave)
+def unwind_on_signals() -> None:
+    """Let each signal raise KeyboardInterrupt, so that the robot lies down and files are closed."""
+    _handle(_unwind)
+    sys.unraisablehook = _send_again
+
+
+def received_signal() -> int | None:
+    """Number of the first signal that has unwound the program; None if there was none."""
+    return _received[0] if _received else None
 
 
 @contextlib.contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM until the end of the block, where the first of them takes effect.
+    """Delay Ctrl-C, SIGTERM and SIGHUP until the end of the block, where the first of them takes effect.
 
     Outside the main thread, where Python delivers no signals, this does nothing.
     """
@@ -36,3 +46,23 @@ def interrupts_held_back() -> Iterator[None]:
             signal.signal(number, handler)
         if pending:
             signal.raise_signal(pending[0])
+
+
+def _handle(handler: "signal._HANDLER") -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and `command &` of a script ignore some
+            signal.signal(number, handler)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    raise KeyboardInterrupt  # not SystemExit: where code of another package runs, that one is caught
+
+
+def _send_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A destructor or a callback of Python's swallows exceptions: a signal that arrives in one comes again."""
+    if _received and isinstance(unraisable.exc_value, KeyboardInterrupt):
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending anyway
+            threading.Timer(0.01, os.kill, (os.getpid(), _received[-1])).start()
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -35,7 +35,7 @@ def test_running_a_bundle_on_a_robot_loads_onnxruntime_and_nothing_heavy(daemon,
 
 
 def test_the_command_line_itself_loads_next_to_nothing(tmp_path):
-    loaded = modules_after("import reachy_kit.cli.main", tmp_path)
+    loaded = modules_after("import reachy_kit.cli.commands", tmp_path)
     assert "reachy_kit" in loaded
     assert not (HEAVY | {"numpy", "onnxruntime", "cv2", "reachy_mini", "reachy_sim", "reachy_policies"}) & loaded
 

@@ -19,6 +19,7 @@ import onnxruntime  # noqa: F401
 import reachy_mini  # noqa: F401
 from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: F401
 
+import reachy_kit.cli.commands
 import reachy_kit.cli.main
 import reachy_kit.runtime.robots.daemon
 import reachy_policies.evaluation.report.demo_report

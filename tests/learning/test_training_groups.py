@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from reachy_kit.cli.main import app
+from reachy_kit.cli.commands import app
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_policies.evaluation.groups import open_group
 from reachy_policies.evaluation.matching import match_returns

@@ -5,6 +5,7 @@ Try it: reachy-kit train imitation --dataset data/look_at --seeds 4 --out runs/l
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reachy_kit.runtime.errors import KitError
-from reachy_kit.runtime.interrupts import terminate_like_interrupt
+from reachy_kit.runtime.interrupts import received_signal, unwind_on_signals
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.training.dagger_training import train_dagger
 from reachy_kit.workflows.training.train_imitation import train_imitation
@@ -113,7 +114,7 @@ def _start(method: Method, arguments: Mapping[str, Any]) -> subprocess.Popen[str
 
 def train_from_stdin() -> None:
     """Train one seed with the arguments given as JSON on standard input; exit with the command's exit code."""
-    terminate_like_interrupt()
+    unwind_on_signals()
     order = json.load(sys.stdin)
     arguments = {
         name: Path(value) if name in _PATHS and value is not None else value
@@ -124,3 +125,5 @@ def train_from_stdin() -> None:
     except KitError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(128 + (received_signal() or signal.SIGINT))

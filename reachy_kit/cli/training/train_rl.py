@@ -7,7 +7,7 @@ import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOption, TaskOption, read_settings
-from reachy_kit.cli.train_imitation import show_seeds
+from reachy_kit.cli.training.train_imitation import show_seeds
 
 
 def rl(

@@ -1,0 +1,1 @@
+"""``reachy-kit train``: its commands."""

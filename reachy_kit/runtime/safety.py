@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
-from reachy_kit.runtime.reach import all_true, draw_back, in_reach, neutral_over
+from reachy_kit.runtime.kinematics.reach import all_true, draw_back, in_reach, neutral_over
 
 
 class Limited(IntFlag):

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reachy_kit.runtime import reach
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW
-from reachy_kit.runtime.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reachable
+from reachy_kit.runtime.kinematics import STEWART_LIMITS, forward, inverse, inverse_of_vector, reach, reachable
 from reachy_kit.runtime.safety import CLASSROOM, Limited, Motion, limit
 
 ROUNDING = 1e-12

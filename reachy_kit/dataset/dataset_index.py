@@ -77,8 +77,9 @@ def read_index(root: Path) -> DatasetIndex:
         RefusedError: a file of the metadata is missing or damaged, or it is in another version of LeRobot's format.
     """
     info = _read_info(root)
-    read_table(root / TASKS)
     total, fps, data, video = (info[key] for key in ("total_episodes", "fps", "data_path", "video_path"))
+    if total:
+        read_table(root / TASKS)
     cameras = [key for key, feature in info["features"].items() if feature.get("dtype") == "video"]
     entries: dict[int, EpisodeEntry] = {}
     damaged: DamagedFileError | None = None

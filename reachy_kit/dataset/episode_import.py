@@ -31,13 +31,13 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
     """
     source, root = Path(source), Path(root)
     total = count_episodes(source)
-    writer = LeRobotWriter(root, read_layout(source, "episode files"))
-    if writer.episodes:
-        _require_beginning(source, root, writer.episodes)
-    for index in range(writer.episodes, total):
-        frames = read_episode(source, index)
-        with interrupts_held_back():
-            writer.write(frames)
+    with LeRobotWriter(root, read_layout(source, "episode files")) as writer:
+        if writer.episodes:
+            _require_beginning(source, root, writer.episodes)
+        for index in range(writer.episodes, total):
+            frames = read_episode(source, index)
+            with interrupts_held_back():
+                writer.write(frames)
     return writer.episodes
 
 

@@ -33,11 +33,22 @@ def locked(folder: Path, *, shared: bool = False, within: float = 0.0) -> Iterat
         deadline = time.monotonic() + within
         while not _lock(handle, shared):
             if time.monotonic() >= deadline:
-                raise BlockingIOError(f"{folder} is locked")
+                raise BlockingIOError(f"{folder} is locked by {lock_holder(folder)}")
             time.sleep(_POLL)
         yield
     finally:
         os.close(handle)
+
+
+def lock_holder(folder: Path) -> str:
+    """Name the process that holds the lock on a folder, as far as Linux shows it."""
+    inode = f":{folder.stat().st_ino}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, kind, _, _, pid, file, *_ = line.replace("->", "").split()
+            if kind == "FLOCK" and file.endswith(inode) and int(pid) > 0:
+                return f"process {pid}"
+    return "another process"
 
 
 def _lock(handle: int, shared: bool) -> bool:

@@ -2,102 +2,104 @@
 
 The new files are written into a folder beside the dataset's own and flushed to disk. One rename then commits them: it
 puts a record into that folder which lists where each file belongs. Only after that do they move there, the file that
-makes the others count last. What was cut short before the commit is dropped by the next writer; what was cut short
-after it is completed by the next writer. A reader changes nothing: until the last move it has the files of before.
+makes the others count last. What was cut short before the commit is dropped by the next recorder; what was cut short
+after it is completed by the next recorder. A reader changes nothing: until the last move it has the files of before.
 """
 
 import contextlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reachy_kit.runtime.durable_files import replace_file, sync
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.interrupts import interrupts_held_back
 
 STAGING = Path(".saving")
 """Folder of what is not yet in its place, inside the dataset's."""
-_RECORD = "commit.json"
-_NUMBERED = r"chunk-\d+/file-\d+\.(parquet|mp4)"
-_REMOVABLE = re.compile(rf"(data|meta/episodes|videos/[^/]+)/{_NUMBERED}")
-_REPLACEABLE = re.compile(rf"meta/[^/]+\.(json|parquet)|{_REMOVABLE.pattern}")
+_RECORD = STAGING / "commit.json"
+_PARTIAL = STAGING / "partial.json"
+_STAGED = re.compile(r"\d+\.(json|parquet|mp4)")
+_NUMBERED = r"(data|meta/episodes|videos/[^/]+)/chunk-\d+/file-\d+\.(parquet|mp4)"
+_PLACE = re.compile(rf"meta/\w+\.(json|parquet)|{_NUMBERED}")
 
 
 @dataclass
 class Change:
-    """Files that appear in a dataset together, and files that disappear with them."""
+    """Files that are added to a dataset or replaced together, and files that are removed after that."""
 
     root: Path
     moves: list[tuple[str, str]] = field(default_factory=list)
-    """Name in the staging folder, and place in the dataset; in the order of the moves."""
+    """Name in the staging folder and place in the dataset, in the order of the moves."""
     removed: list[str] = field(default_factory=list)
+    """Places in the dataset."""
 
-    def new_file(self, place: str) -> Path:
-        """Where to write a file that is added to the dataset.
+    def add(self, place: str) -> Path:
+        """Where to write a file that is new to the dataset.
 
         Raises:
             FileExistsError: there is such a file.
         """
         if (self.root / place).exists():
             raise FileExistsError(f"{self.root / place} exists already")
-        return self.file(place)
+        return self.replace(place)
 
-    def file(self, place: str) -> Path:
-        """Where to write a file that is added to the dataset, or replaces one of its files."""
+    def replace(self, place: str) -> Path:
+        """Where to write a file that takes the place of another one, if there is one."""
         name = f"{len(self.moves)}{Path(place).suffix}"
         self.moves.append((name, place))
         return self.root / STAGING / name
 
-    def remove(self, place: str) -> None:
-        """Remove a file of the dataset once the others are in their places."""
-        self.removed.append(place)
-
     def commit(self) -> None:
-        """Make the change durable and carry it out.
+        """Make the change durable, then carry it out.
 
         Raises:
-            OSError: the disk is full or cannot be written. Before the record is in place nothing has changed; after it,
-                the next writer completes the change.
+            OSError: the disk is full or cannot be written. If there is a record by then, the next recorder completes
+                the change; otherwise nothing has changed.
         """
         for folder in {(self.root / place).parent for _, place in self.moves}:
             _make_folder(folder)
-        staging = self.root / STAGING
-        sync(*(staging / name for name, _ in self.moves))
-        partial = staging / f"{_RECORD}.partial"
-        partial.write_text(json.dumps({"moves": self.moves, "removed": self.removed}))
-        with interrupts_held_back():
-            replace_file(staging / _RECORD, partial)
-            complete(self.root)
+        sync(*(self.root / STAGING / name for name, _ in self.moves))
+        (self.root / _PARTIAL).write_text(json.dumps({"moves": self.moves, "removed": self.removed}))
+        replace_file(self.root / _RECORD, self.root / _PARTIAL)
+        complete(self.root)
+
+
+def open_staging(root: Path) -> None:
+    """Prepare a dataset's folder for changes: complete what was committed, drop what was not.
+
+    Args:
+        root: this process alone records into it.
+    """
+    complete(root)
+    close_staging(root)
+    (root / STAGING).mkdir(exist_ok=True)
+    sync(root)
+
+
+def close_staging(root: Path) -> None:
+    """Remove the staging folder, unless it holds a change that was committed and not completed, or files of others."""
+    if not (root / STAGING).is_dir() or _has_record(root):
+        return
+    for path in (root / STAGING).iterdir():
+        if path.name == _PARTIAL.name or _STAGED.fullmatch(path.name):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        (root / STAGING).rmdir()
 
 
 @contextlib.contextmanager
-def staged(root: Path) -> Iterator[Change]:
-    """A change of a dataset, to be filled and committed; what is not committed at the end is dropped.
-
-    Args:
-        root: the dataset's folder, which this process alone records into.
-    """
-    (root / STAGING).mkdir(exist_ok=True)
+def staged_change(root: Path) -> Iterator[Change]:
+    """A change of a dataset, to be filled and committed; at the end, what was not committed is dropped."""
     change = Change(root)
     try:
         yield change
     finally:
-        if not has_record(root):
-            with contextlib.suppress(OSError):
-                drop(root)
-
-
-def has_record(root: Path) -> bool:
-    """Whether a dataset has a change that was committed, but not completed."""
-    return (root / STAGING / _RECORD).is_file()
-
-
-def removes_files(root: Path) -> bool:
-    """Whether the change that was not completed removes files, so that a reader may meet half of it."""
-    return has_record(root) and bool(_read(root).removed)
+        if not _has_record(root):
+            for name, _ in change.moves:
+                with contextlib.suppress(OSError):
+                    (root / STAGING / name).unlink(missing_ok=True)
 
 
 def complete(root: Path) -> None:
@@ -107,37 +109,42 @@ def complete(root: Path) -> None:
         RefusedError: the record is damaged.
         OSError: the disk cannot be written.
     """
-    if not has_record(root):
+    if not _has_record(root):
         return
-    change, staging = _read(root), root / STAGING
-    folders = {root / place for place in change.removed} | {root / place for _, place in change.moves}
+    change = _read(root)
     for name, place in change.moves:
-        if (staging / name).exists():
-            (staging / name).replace(root / place)
+        if (root / STAGING / name).exists():
+            (root / STAGING / name).replace(root / place)
     for place in change.removed:
         (root / place).unlink(missing_ok=True)
-    sync(*sorted({path.parent for path in folders}))
-    (staging / _RECORD).unlink()
-    sync(staging)
+    places = [*(place for _, place in change.moves), *change.removed]
+    sync(*sorted({(root / place).parent for place in places}))
+    (root / _RECORD).unlink()
+    sync(root / STAGING)
 
 
-def drop(root: Path) -> None:
-    """Delete what is staged and was not committed."""
-    if (root / STAGING).is_dir():
-        shutil.rmtree(root / STAGING)
+def removes_files(root: Path) -> bool:
+    """Whether there is a change that was not completed and removes files: a reader may meet half of it."""
+    return _has_record(root) and bool(_read(root).removed)
+
+
+def _has_record(root: Path) -> bool:
+    return (root / _RECORD).is_file()
 
 
 def _read(root: Path) -> Change:
-    path = root / STAGING / _RECORD
+    """The committed change; it touches nothing but a dataset's own files, whatever the record says."""
     try:
-        record = json.loads(path.read_text())
-        change = Change(root, [(str(name), str(place)) for name, place in record["moves"]], list(record["removed"]))
-        if not all(re.fullmatch(r"\d+\.\w+", name) and _REPLACEABLE.fullmatch(place) for name, place in change.moves):
-            raise ValueError("it moves other files than a dataset's")
-        if not all(_REMOVABLE.fullmatch(place) for place in change.removed):
-            raise ValueError("it removes other files than a dataset's")
+        record = json.loads((root / _RECORD).read_text())
+        change = Change(root, [(name, place) for name, place in record["moves"]], list(record["removed"]))
+        if not all(_STAGED.fullmatch(name) and _PLACE.fullmatch(place) for name, place in change.moves):
+            raise ValueError("it moves files that are not a dataset's")
+        if not all(re.fullmatch(_NUMBERED, place) for place in change.removed):
+            raise ValueError("it removes files that are not a dataset's")
     except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError(f"{path} is damaged ({error}). Delete it to keep the episodes saved before") from error
+        raise RefusedError(
+            f"{root / _RECORD} is damaged ({error}). Delete it to keep the episodes that were saved before"
+        ) from error
     return change
 
 

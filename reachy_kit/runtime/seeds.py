@@ -16,6 +16,8 @@
 A *run seed* is what a person gives as ``--seed``. Every number here is below 2⁵³, so that JavaScript can hold it.
 """
 
+from collections.abc import Collection
+
 from reachy_kit.runtime.errors import WrongUseError
 
 RUN_SEEDS = range(1_000_000)
@@ -72,6 +74,25 @@ def dagger_seeds(run_seed: int) -> range:
     """Seeds of the episodes that a policy drives while an expert corrects it; same arguments as `recording_seeds`."""
     first = _first_recorded(run_seed)
     return range(first + _PER_RECORDING // 2, first + _PER_RECORDING)
+
+
+def unused_seeds(seeds: range, stored: Collection[int]) -> range:
+    """The rest of a range of seeds, after the highest one that is stored.
+
+    Counting episodes would repeat seeds as soon as an episode was deleted.
+
+    Args:
+        seeds: a recording's, or DAgger's.
+        stored: seeds of the episodes that exist; those of other ranges do not matter.
+    """
+    return range(max((seed for seed in stored if seed in seeds), default=seeds.start - 1) + 1, seeds.stop)
+
+
+def run_seed_of(seed: int) -> int | None:
+    """The run seed whose recording an episode's seed belongs to; None if it belongs to none."""
+    base = _HIGH_RECORDINGS if seed >= _HIGH_RECORDINGS else _PER_RECORDING
+    run_seed = (seed - base) // _PER_RECORDING
+    return run_seed if run_seed in RUN_SEEDS and seed in recording_seeds(run_seed) else None
 
 
 def training_seeds(run_seed: int) -> range:

@@ -3,19 +3,21 @@
 Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.dataset.recording_folder import check_recordable
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, Episode
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
-from reachy_kit.runtime.seeds import recording_seeds
+from reachy_kit.runtime.seeds import recording_seeds, run_seed_of, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
 
@@ -75,7 +77,8 @@ def record(
 
     Raises:
         WrongUseError: an argument does not exist or does not fit.
-        RefusedError: the folder holds a dataset of another layout, or the robot or this computer is too slow to record.
+        RefusedError: the folder holds a dataset of another layout, another process records into it, or the robot or
+            this computer is too slow to record.
         NoRobotError: no robot answers.
     """
     from reachy_sim.tasks import variant_by_name
@@ -85,6 +88,7 @@ def record(
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
     chosen = variant_by_name(task, variant)
+    check_recordable(out)
     with open_session(robot, chosen, perception, camera=camera or robot not in SIMULATED) as session:
         total = record_episodes(
             session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, reporter=reporter
@@ -119,25 +123,53 @@ def record_episodes(
         Episodes that the dataset holds.
 
     Raises:
-        WrongUseError: the folder holds something else.
-        RefusedError: the folder holds a dataset of another layout, or the robot or this computer is too slow to record.
+        WrongUseError: the folder holds something else, or episodes of other seeds.
+        RefusedError: the folder holds a dataset of another layout, another process records into it, or the robot or
+            this computer is too slow to record.
+        KitError: the disk is full or cannot be written; the episodes that were saved are kept.
     """
     layout = _layout(session, variant, hz, camera)
     with reporter.working("opening the dataset (LeRobot takes a while to load)"):
-        recorder = EpisodeRecorder(LeRobotWriter(out, layout))
-    first = recorder.episodes
-    if first >= episodes:
-        reporter.note(f"{out} already holds {first} episodes")
-    recorded: list[Episode] = []
-    try:
-        with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
-            for episode_seed in recording_seeds(seed)[first:episodes]:
-                recorded.append(_record_episode(session, variant, episode_seed, hz, recorder, reporter))
-                advance()
-    finally:  # also where the recording was interrupted: what it kept may be late
-        if warning := late_warning(recorded):
-            reporter.note(f"warning: {warning}")
-    return recorder.episodes
+        writer = LeRobotWriter(out, layout)
+    with writer:
+        first = writer.episodes
+        if first >= episodes:
+            reporter.note(f"{out} already holds {first} episodes")
+        seeds = _episode_seeds(out, seed, writer.seeds, episodes - first)
+        recorder, recorded = EpisodeRecorder(writer), list[Episode]()
+        try:
+            with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
+                for episode_seed in seeds:
+                    recorded.append(_record_episode(session, variant, episode_seed, hz, recorder, reporter))
+                    advance()
+        finally:  # also where the recording was interrupted: what it kept may be late
+            if warning := late_warning(recorded):
+                reporter.note(f"warning: {warning}")
+    return writer.episodes
+
+
+def _episode_seeds(out: Path, seed: int, stored: Collection[int], missing: int) -> range:
+    """Seeds of the episodes that a dataset lacks, after those that it holds.
+
+    Raises:
+        WrongUseError: the dataset holds episodes, but none of this seed, or the seed has too few left.
+    """
+    seeds = recording_seeds(seed)
+    if missing <= 0:
+        return seeds[:0]
+    if stored and not any(episode_seed in seeds for episode_seed in stored):
+        recorded = run_seed_of(max(stored))
+        advice = "Record" if recorded is None else f"Continue it with --seed {recorded}, or record"
+        raise WrongUseError(
+            f"{out} holds no episode of --seed {seed}: its episodes have the seeds {min(stored)} to {max(stored)}. "
+            f"{advice} into another folder with --out"
+        )
+    rest = unused_seeds(seeds, stored)
+    if missing > len(rest):
+        raise WrongUseError(
+            f"--seed {seed} has {len(rest)} seeds left for {out}. Record into another folder with --out"
+        )
+    return rest[:missing]
 
 
 def _record_episode(

@@ -54,8 +54,13 @@ def write_layout(root: Path, layout: DatasetLayout, storage: Storage) -> None:
     file = root / LAYOUT_FILE
     partial = file.with_name(f"{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(json.dumps({"schema": SCHEMA, "storage": storage, **asdict(layout)}, indent=2))
+    partial.write_text(layout_text(layout, storage))
     replace_file(file, partial)
+
+
+def layout_text(layout: DatasetLayout, storage: Storage) -> str:
+    """Text of the layout's file."""
+    return json.dumps({"schema": SCHEMA, "storage": storage, **asdict(layout)}, indent=2)
 
 
 def read_layout(root: Path, storage: Storage = "lerobot") -> DatasetLayout:

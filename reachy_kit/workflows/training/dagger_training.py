@@ -3,6 +3,7 @@
 Try it: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track_dagger
 """
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
-from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds
+from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
 from reachy_kit.workflows.inputs.sim_envs import make_envs
@@ -84,7 +85,7 @@ def train_dagger(
     folder = out.with_name(f"{out.name}.dagger")
     grown = _copy_once(folder, dataset, identity, fresh=fresh)
     start = json.loads((dataset / "meta" / "info.json").read_text())["total_episodes"]
-    growth = _Growth(grown, layout, variant, start, seed, reporter)
+    growth = _Growth(grown, layout, variant, seed, reporter)
     error = variant.task.spec.error
     runs: list[Run] = []
     table: list[DaggerIteration] = []
@@ -162,8 +163,6 @@ class _Growth:
     dataset: Path
     layout: DatasetLayout
     variant: "Variant"
-    demonstrations: int
-    """Episodes of the dataset before any correction."""
     seed: int
     reporter: Reporter
 
@@ -174,20 +173,21 @@ class _Growth:
         from reachy_sim.tasks import single_expert_policy
 
         with self.reporter.working("opening the dataset"):
-            recorder = EpisodeRecorder(LeRobotWriter(self.dataset, self.layout))
-        first = recorder.episodes
-        if first >= wanted:
-            return
+            writer = LeRobotWriter(self.dataset, self.layout)
         task, hz = self.variant.task.name, self.layout.policy_hz
         perception = self.layout.provenance.get("perception", "geometry")
-        with open_session("sim", self.variant, perception, camera=False) as session:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(writer)
+            first = writer.episodes
+            if first >= wanted:
+                return
+            session = stack.enter_context(open_session("sim", self.variant, perception, camera=False))
             self._require_features(session)
             corrections = ExpertRelabeler(
-                recorder, lambda seed: single_expert_policy(task, hz, seed), hz, session.robot.control_hz
+                EpisodeRecorder(writer), lambda seed: single_expert_policy(task, hz, seed), hz, session.robot.control_hz
             )
             with self.reporter.progress("correcting", total=wanted, done=first) as advance:
-                before = self.demonstrations
-                for episode_seed in dagger_seeds(self.seed)[first - before : wanted - before]:
+                for episode_seed in unused_seeds(dagger_seeds(self.seed), writer.seeds)[: wanted - first]:
                     run_episode(session, self.variant, single_policy(run), episode_seed, hz, corrections)
                     advance()
 

@@ -1,0 +1,81 @@
+"""The folder that a dataset is recorded into: one recorder at a time, new or holding a dataset, nothing else."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from reachy_kit.dataset.folder_locks import lock_holder, locked
+from reachy_kit.dataset.redo_log import STAGING, close_staging
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.folder_contents import contents
+from reachy_kit.runtime.recording.layout import read_layout
+
+
+def check_recordable(root: Path) -> None:
+    """Refuse a folder that cannot be recorded into, before anything is loaded or moves. It writes nothing.
+
+    Raises:
+        WrongUseError: it holds something else than a dataset of this kit, or is a file.
+        RefusedError: another process records into it.
+    """
+    if root.exists():
+        _require_folder(root)
+        with _locked(root):
+            if not is_new(root):
+                read_layout(root)
+
+
+@contextlib.contextmanager
+def sole_recorder(root: Path) -> Iterator[None]:
+    """Be the one recorder of a folder, which is made if it is missing; it disappears again if it stays empty.
+
+    Raises:
+        WrongUseError: it is a file.
+        RefusedError: another process records into it.
+        KitError: it cannot be made.
+    """
+    _require_folder(root)
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(f"{root} cannot be made: {error.strerror}. Choose another --out") from error
+    try:
+        with _locked(root):
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    close_staging(root)
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+
+
+def is_new(root: Path) -> bool:
+    """Whether a folder holds nothing but clutter, empty folders and what a first save left that was cut short."""
+    return not any(path.name != STAGING.name and _has_file(path) for path in contents(root))
+
+
+def _has_file(path: Path) -> bool:
+    return not path.is_dir() or any(not inside.is_dir() for inside in path.rglob("*"))
+
+
+def _require_folder(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise WrongUseError(f"{root} is a file; a dataset is a folder. Choose another --out")
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(root))
+        except BlockingIOError as error:
+            raise RefusedError(
+                f"{root} is being recorded into by {lock_holder(root)}. Wait for its end, or choose another --out"
+            ) from error
+        except OSError as error:
+            raise KitError(f"{root} cannot be opened: {error.strerror}. Choose another --out") from error
+        yield

@@ -1,0 +1,190 @@
+"""Files of one episode in LeRobot's v3 format: its frames, its video, and the metadata that count it.
+
+Schemas, statistics and metadata come from LeRobot's own functions. Only its writer is not used: that rewrites metadata
+in place and closes its files at the end of a session.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reachy_kit.dataset.redo_log import Change
+from reachy_kit.dataset.saving.episode_video import encode_video, image_stats, rgb_encoder
+from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
+from reachy_kit.runtime.recording.schema import SEED, Frame
+
+type Columns = dict[str, Any]
+"""Column → its values, (frames, ...); images are a list."""
+
+
+def write_episode(change: Change, state: DatasetState, frames: list[Frame], task: str) -> DatasetState:
+    """Write the files that add an episode to a dataset.
+
+    Args:
+        change: receives the files; the one that makes the others count is the last.
+        state: of the dataset before.
+        frames: of the episode.
+        task: in words.
+
+    Returns:
+        The state of the dataset with the episode.
+
+    Raises:
+        ValueError: a frame lacks a column, or has one of another type or shape.
+        OSError: the disk is full or cannot be written.
+    """
+    from lerobot.datasets.compute_stats import aggregate_stats
+    from lerobot.datasets.io_utils import cast_stats_to_numpy
+    from lerobot.datasets.utils import serialize_dict
+    from lerobot.utils.utils import flatten_dict
+
+    length, index, start = len(frames), state.info.total_episodes, state.info.total_frames
+    tasks = _with_task(state.tasks, task)
+    columns = _columns(frames, state.info.features) | {
+        "timestamp": np.arange(length) / state.info.fps,
+        "frame_index": np.arange(length),
+        "episode_index": np.full(length, index),
+        "index": np.arange(start, start + length),
+        "task_index": np.full(length, tasks.loc[task].task_index),
+    }
+    info = replace(state.info, features={key: dict(feature) for key, feature in state.info.features.items()})
+    row = {"episode_index": index, "tasks": [task], "length": length, **_numbers(state, DATA)}
+    row |= {"dataset_from_index": start, "dataset_to_index": start + length}
+    _write_data(change.add(place_of(DATA, state.next_files[DATA])), columns, info.features)
+    stats = _stats(columns, info.features)
+    for key in state.video_keys:
+        row |= _write_video(change, state, info, key, columns[key])
+    row |= flatten_dict({"stats": stats}) | _numbers(state, EPISODES)
+    _write_row(change.add(place_of(EPISODES, state.next_files[EPISODES])), row)
+
+    info.total_episodes, info.total_frames, info.total_tasks = index + 1, start + length, len(tasks)
+    info.splits = {"train": f"0:{index + 1}"}
+    all_stats = aggregate_stats([state.stats, stats]) if state.stats else stats
+    after = DatasetState(
+        info=info,
+        stats=cast_stats_to_numpy(serialize_dict(all_stats)),  # as read back: a continued recording gives the same
+        tasks=tasks,
+        next_files={folder: state.next_number(folder) for folder in state.next_files},
+        seeds=state.seeds | {int(frames[0][SEED][0])},
+    )
+    write_metadata(change, after, tasks_changed=tasks is not state.tasks)
+    return after
+
+
+def write_metadata(change: Change, state: DatasetState, *, tasks_changed: bool) -> None:
+    """Write tasks, statistics and, last, the file that says how many episodes there are."""
+    from lerobot.datasets.utils import DEFAULT_TASKS_PATH, INFO_PATH, STATS_PATH, serialize_dict
+    from lerobot.utils.io_utils import write_json
+
+    if tasks_changed:
+        state.tasks.to_parquet(change.replace(DEFAULT_TASKS_PATH))
+    if state.stats:
+        write_json(serialize_dict(state.stats), change.replace(STATS_PATH))
+    write_json(state.info.to_dict(), change.replace(INFO_PATH))
+
+
+def _columns(frames: list[Frame], features: dict[str, Any]) -> Columns:
+    """Stack frames to columns, and check them against the dataset's."""
+    columns: Columns = {}
+    for key, feature in features.items():
+        if key in frames[0]:
+            values = [frame[key] for frame in frames]
+            dtype = "uint8" if feature["dtype"] == "video" else feature["dtype"]
+            if any(value.shape != tuple(feature["shape"]) or value.dtype != dtype for value in values):
+                raise ValueError(f"{key} is not {dtype} of shape {tuple(feature['shape'])} in each frame")
+            columns[key] = values if feature["dtype"] == "video" else np.stack(values)
+            if feature["dtype"] != "video" and tuple(feature["shape"]) == (1,):
+                columns[key] = columns[key].reshape(len(frames))
+    return columns
+
+
+def _with_task(tasks: Any, task: str) -> Any:
+    """The table of tasks with a task in it; the same table if it was there."""
+    import pyarrow as pa
+
+    if tasks is None:
+        return pa.table({"task_index": [0], "task": [task]}).to_pandas().set_index("task")
+    if task not in tasks.index:
+        tasks = tasks.copy()
+        tasks.loc[task] = len(tasks)
+    return tasks
+
+
+def _numbers(state: DatasetState, folder: str) -> dict[str, int]:
+    chunk, file = state.next_files[folder]
+    return {f"{folder}/chunk_index": chunk, f"{folder}/file_index": file}
+
+
+def _write_data(path: Path, columns: Columns, features: dict[str, Any]) -> None:
+    import pyarrow as pa
+    from lerobot.datasets.feature_utils import get_hf_features_from_features
+
+    schema = get_hf_features_from_features(features).arrow_schema
+    arrays = []
+    for column in schema:
+        if pa.types.is_fixed_size_list(column.type):
+            flat = pa.array(columns[column.name].reshape(-1), type=column.type.value_type)
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=column.type))
+        else:
+            arrays.append(pa.array(columns[column.name], type=column.type))
+    write_parquet(path, [pa.Table.from_arrays(arrays, schema=schema)])
+
+
+def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of the episode's columns, in the order of the dataset's."""
+    from lerobot.datasets.compute_stats import compute_episode_stats
+
+    numbers = compute_episode_stats(
+        {key: columns[key] for key in features if features[key]["dtype"] != "video"}, features
+    )
+    stats = {}
+    for key in features:
+        of_column = image_stats(columns[key]) if key not in numbers else numbers[key]
+        # One frame alone gives integers, a column of another type than that of the other episodes.
+        stats[key] = {
+            name: value if name == "count" or value.dtype.kind == "f" else value.astype(np.float64)
+            for name, value in of_column.items()
+        }
+    return stats
+
+
+def _write_video(change: Change, state: DatasetState, info: Any, key: str, images: list[Any]) -> dict[str, Any]:
+    """Write an episode's video; returns its part of the episode's row."""
+    from lerobot.datasets.video_utils import get_video_duration_in_s, get_video_info
+
+    folder = f"videos/{key}"
+    path = change.add(place_of(folder, state.next_files[folder]))
+    encode_video(images, path, info.fps)
+    if not info.total_episodes:
+        described = get_video_info(path, video_encoder=rgb_encoder())
+        info.features[key]["info"] = {**(info.features[key].get("info") or {}), **described}
+    times = {f"{folder}/from_timestamp": 0.0, f"{folder}/to_timestamp": get_video_duration_in_s(path)}
+    return _numbers(state, folder) | times
+
+
+def _write_row(path: Path, row: dict[str, Any]) -> None:
+    import pyarrow as pa
+
+    values = {key: [value.tolist() if isinstance(value, np.ndarray) else value] for key, value in row.items()}
+    write_parquet(path, [pa.Table.from_pydict(values)])
+
+
+def write_parquet(path: Path, tables: Iterable[Any]) -> None:
+    """Write Arrow tables of one schema as LeRobot does, a row group for each.
+
+    They are put together in memory: after an error on the disk, pyarrow's writer would try again while it is deleted.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    buffer, writer = pa.BufferOutputStream(), None
+    for table in tables:
+        if writer is None:
+            writer = parquet.ParquetWriter(buffer, schema=table.schema, compression="snappy", use_dictionary=True)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+    path.write_bytes(buffer.getvalue())

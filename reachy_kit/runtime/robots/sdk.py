@@ -7,7 +7,7 @@ automatic body yaw on, the other two off.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from reachy_kit.runtime.interface import (
     Observation,
 )
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
+from reachy_kit.runtime.robots.driver_lock import DriverLock
+from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.robots.sdk_readers import FrameReader, StateClock
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
@@ -38,6 +40,8 @@ STALE_AFTER = 1.0
 SETTLE = 0.3
 """Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
 _NEUTRAL_SECONDS, _SLEEP_SECONDS = 1.0, 1.5
+_OTHERS_END = 6.0
+"""Longest wait for a move that is not ours, s; longer ones are recorded dances."""
 _SLEEP_HEAD: Array = np.array(
     [[0.911, 0.004, 0.413, -0.021], [-0.004, 1.0, -0.001, 0.001], [-0.413, -0.001, 0.911, -0.044], [0.0, 0.0, 0.0, 1.0]]
 )
@@ -89,6 +93,8 @@ class SdkRobot:
         self._sdk: Any = None
         self._clock: StateClock | None = None
         self._frames: FrameReader | None = None
+        self._lock = DriverLock(self.address)
+        self._others = OtherDrivers(self.address)
         self._motion = Motion.at_rest(NEUTRAL)
         self._pacer = TickPacer(CONTROL_HZ)
 
@@ -112,9 +118,15 @@ class SdkRobot:
 
         Raises:
             NoRobotError: nothing answers there, or it is another robot.
+            RefusedError: something else drives it: another process, an app, a move.
             KitError: the camera or the microphone was asked for and is not available.
         """
-        self._sdk = self._open()
+        self._lock.acquire()
+        try:
+            self._sdk = self._open()
+        except BaseException:
+            self._lock.close()
+            raise
         with self._alive():
             self._sdk.set_automatic_body_yaw(False)
             self._sdk.stop_head_tracking()
@@ -128,21 +140,23 @@ class SdkRobot:
             self._sdk.enable_motors()
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
         self._motion = Motion.at_rest(NEUTRAL)
+        self._others.watch()
         self._pacer.restart()
 
     def disconnect(self) -> None:
-        """Lie down, switch the motors off, give the daemon its defaults back."""
+        """Lie down, switch the motors off, give the daemon its defaults back; an app that took the robot keeps it."""
         if self._sdk is None:
             return
         sdk, self._sdk = self._sdk, None
-        for part in (self._clock, self._frames):
+        for part in (self._clock, self._frames, self._others):
             if part:
                 part.stop()
         # A lost robot cannot be brought to rest; the caller reports the lost connection.
-        with suppress(NoRobotError), self._alive():
-            self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
-            self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
-            sdk.disable_motors()
+        with closing(self._lock), suppress(NoRobotError), self._alive():
+            if self._others.are_gone(_OTHERS_END):
+                self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
+                self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
+                sdk.disable_motors()
             sdk.set_automatic_body_yaw(True)
         sdk.__exit__(None, None, None)
 
@@ -186,9 +200,14 @@ class SdkRobot:
 
         Raises:
             NoRobotError: the connection is gone.
+            RefusedError: something else commands the robot.
         """
-        self._motion, _ = limit(self._state(), self._motion, action, self.config.profile)
+        assert self._clock is not None, "connect first"
+        state = self._state()
+        self._others.check(state, self._clock.arrivals)
+        self._motion, _ = limit(state, self._motion, action, self.config.profile)
         applied = self._motion.position
+        self._others.sent(applied)
         with self._alive():
             self._sdk.set_target(
                 head=pose_from_vector(applied), antennas=applied[ANTENNAS].tolist(), body_yaw=float(applied[BODY_YAW])
@@ -230,6 +249,7 @@ class SdkRobot:
         wants_media = self.config.camera or self.config.microphone
         if wants_media and self._camera is None and status.get("no_media"):
             raise KitError(f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone")
+        self._others.require_none(_OTHERS_END)
         try:
             from reachy_mini import ReachyMini
         except ImportError as error:

@@ -19,6 +19,8 @@ class StateClock:
 
     def __init__(self, arrived: threading.Event) -> None:
         self.last_arrival = time.monotonic()
+        self.arrivals = 0
+        """Measurements that have arrived; several at once count as one."""
         self._arrived = arrived
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -28,6 +30,7 @@ class StateClock:
         while not self._stopped.is_set():
             if self._arrived.wait(0.2):
                 self.last_arrival = time.monotonic()
+                self.arrivals += 1
                 self._arrived.clear()
 
     def stop(self) -> None:

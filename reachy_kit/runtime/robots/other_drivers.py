@@ -1,0 +1,189 @@
+"""Notices that something else commands our robot: an app, a move of the daemon's, a program on another computer.
+
+The daemon takes commands from every client and tells none about the others, nor what its target is. What it does say,
+in 1.12 as in 1.13: which app or remote session it has given the robot to, and, to a target that sets nothing, whether
+it would be ignored because a move is playing. A stream of targets from elsewhere shows only in the robot: it is not
+where we commanded it.
+"""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import BODY_YAW, ROLL, Action, Array
+from reachy_kit.runtime.robots.daemon import DaemonAddress
+
+POLL = 0.5
+"""Time between two questions to the daemon, s. It logs each."""
+ASTRAY = 0.3
+"""Deviation of head or body that counts as commanded by something else, rad. The largest of our own making was 0.25,
+with jumps to poses at the edge of the legs' reach."""
+ENVELOPE = 25
+"""Measurements within which the robot reaches what it was commanded; half a second, ten times its lag."""
+PATIENCE = 50
+"""Measurements that have to be astray, net of those that are not; one second."""
+_WHAT_TO_DO = "This command has stopped. End the other program, then give the same command again"
+_IN_CHARGE = {"local_app": "the app", "remote_session": "the remote session of"}
+_HEAD_AND_BODY = slice(ROLL, BODY_YAW + 1)
+"""Without the antennas, with which people play."""
+
+
+class OtherDrivers:
+    """Whatever else may drive the robot behind a daemon.
+
+    Args:
+        address: of the daemon.
+    """
+
+    def __init__(self, address: DaemonAddress) -> None:
+        self._address = address
+        self._app: str | None = None
+        self._noticed: str | None = None
+        self._sent: deque[tuple[int, Action]] = deque()
+        self._count, self._astray = 0, 0
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def require_none(self, within: float) -> None:
+        """Refuse a robot that something else drives now.
+
+        Args:
+            within: how long a move that plays may still last, s; waking up is one.
+
+        Raises:
+            RefusedError: an app has the robot, or a move plays.
+        """
+        with _questions(self._address) as questions:
+            if app := questions.app_in_charge():
+                raise RefusedError(f"{app} drives the robot at {self._address}. Stop it in the robot's dashboard first")
+            if not questions.wait_for_moves(within):
+                raise RefusedError(
+                    f"the robot at {self._address} plays a move: another program or its dashboard commands it. Wait "
+                    "for the move to end, or stop it"
+                )
+
+    def watch(self) -> None:
+        """Watch for them from now on, while we drive."""
+        self._app = self._noticed = None
+        self._sent.clear()
+        self._count, self._astray = 0, 0
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._poll, daemon=True)
+        self._thread.start()
+
+    def check(self, state: Array, measurements: int) -> None:
+        """Compare the robot with what it was commanded.
+
+        Args:
+            state: (9,) measured.
+            measurements: received since connecting; the robot's own time, also where its daemon is slow.
+
+        Raises:
+            RefusedError: something else commands the robot.
+        """
+        if self._noticed:
+            raise RefusedError(self._noticed)
+        fresh, self._count = measurements - self._count, measurements
+        deviation = self._deviation(state)
+        self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
+        if self._astray >= PATIENCE:
+            raise RefusedError(
+                f"the robot at {self._address} was {np.rad2deg(deviation):.0f}° away from where it was commanded, for "
+                f"a second: another program commands it, something holds it, or its motors are off. {_WHAT_TO_DO}"
+            )
+
+    def sent(self, action: Action) -> None:
+        """Note a (9,) action that was sent."""
+        self._sent.append((self._count, action))
+        while len(self._sent) > 1 and self._sent[1][0] <= self._count - ENVELOPE:  # the first was in force until then
+            self._sent.popleft()
+
+    def stop(self) -> None:
+        """Watch no longer. Safe to call twice, and before watching."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def are_gone(self, within: float) -> bool:
+        """Whether nothing else drives the robot. A move that plays is waited for: a second one would mix with it.
+
+        Args:
+            within: longest wait, s.
+        """
+        if self._app:
+            return False
+        with _questions(self._address) as questions:
+            return questions.wait_for_moves(within)
+
+    def _deviation(self, state: Array) -> float:
+        """Largest angle of head and body outside what was commanded lately, rad; 0 before there is enough of that."""
+        if not self._sent or self._sent[0][0] > self._count - ENVELOPE:
+            return 0.0
+        actions = np.array([action[_HEAD_AND_BODY] for _, action in self._sent])
+        measured = state[_HEAD_AND_BODY]
+        return float(np.maximum(actions.min(axis=0) - measured, measured - actions.max(axis=0)).max())
+
+    def _poll(self) -> None:
+        with _questions(self._address) as questions:
+            while not self._noticed and not self._stopped.wait(POLL):
+                self._app = questions.app_in_charge()
+                if self._app:
+                    self._noticed = (
+                        f"{self._app} has taken over the robot at {self._address}, and was left with it. Stop it in "
+                        "the robot's dashboard, then give the same command again"
+                    )
+                elif questions.move_is_playing():
+                    self._noticed = (
+                        f"the robot at {self._address} plays a move that is not ours: another program or its "
+                        f"dashboard commands it. {_WHAT_TO_DO}"
+                    )
+
+
+class _Questions:
+    """What a daemon says about other drivers; one connection for all questions."""
+
+    def __init__(self, address: DaemonAddress) -> None:
+        self._connection = http.client.HTTPConnection(address.host, address.port, timeout=2.0)
+
+    def app_in_charge(self) -> str | None:
+        """The app or the remote session that the daemon has given the robot to; None without one."""
+        status = self._ask("GET", "/api/daemon/robot-app-lock-status")
+        kind = _IN_CHARGE.get(status.get("state"))
+        return f"{kind} {status.get('holder_name') or 'without a name'}" if kind else None
+
+    def move_is_playing(self) -> bool:
+        """Whether the daemon plays a move: its own, an app's or another client's ``goto``."""
+        return self._ask("POST", "/api/move/set_target", b"{}").get("reason") == "move_running"
+
+    def wait_for_moves(self, within: float) -> bool:
+        """Wait until no move plays any more; False if one still does after that many s."""
+        deadline = time.monotonic() + within
+        while self.move_is_playing():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        """The daemon's answer; an empty one where there is none, since a lost daemon is reported elsewhere."""
+        try:
+            self._connection.request(method, path, body, {"Content-Type": "application/json"})
+            answer = json.load(self._connection.getresponse())
+        except (OSError, http.client.HTTPException, ValueError):
+            self._connection.close()
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+
+def _questions(address: DaemonAddress) -> contextlib.closing[_Questions]:
+    return contextlib.closing(_Questions(address))

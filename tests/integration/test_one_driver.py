@@ -1,0 +1,164 @@
+"""One driver for each robot: a second program is refused, and commands that are not ours are noticed."""
+
+import http.client
+import json
+import os
+import signal
+import stat
+import threading
+
+import numpy as np
+import pytest
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import NEUTRAL, YAW
+from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.driver_lock import DriverLock
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+
+LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
+SECONDS = ("--no-camera", "--seconds", 30)
+
+
+def looks_left(daemon):
+    """The policy is in charge: neutral, on the way in and out, looks straight ahead."""
+    return daemon.state[YAW] > 0.3
+
+
+def test_a_second_run_is_refused_and_the_first_is_not_disturbed(kit, daemon, make_bundle, until):
+    bundle = make_bundle(LOOKING_LEFT)
+    first = kit.start("run", bundle, "--robot", daemon.address, *SECONDS)
+    until(lambda: looks_left(daemon))
+    other_name = f"localhost:{daemon.address.port}"
+    kit.run("run", bundle, "--robot", other_name, *SECONDS).says(4, f"already driven by process {first.pid} on this")
+    assert looks_left(daemon)
+    first.send(signal.SIGINT)
+    first.wait().says(130)
+    assert daemon.lies_down
+
+
+def test_the_robot_of_a_process_that_was_killed_can_be_driven_again(kit, daemon, make_bundle, until):
+    bundle = make_bundle(LOOKING_LEFT)
+    killed = kit.start("run", bundle, "--robot", daemon.address, *SECONDS)
+    until(lambda: looks_left(daemon))
+    killed.send(signal.SIGKILL)
+    until(lambda: killed.poll() is not None)
+    assert kit.run("run", bundle, "--robot", daemon.address, "--no-camera", "--seconds", 1).code == 0
+    assert daemon.lies_down
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("record", "--out", "data"), ("sysid", "--yes"), ("view", "--policy", "none", "--out", "film.gif")],
+    ids=lambda command: command[0],
+)
+def test_every_command_that_drives_is_refused(kit, daemon, command):
+    lock = DriverLock(daemon.address)
+    lock.acquire()
+    try:
+        kit.run(*command, "--robot", daemon.address).says(4, f"already driven by process {os.getpid()}")
+    finally:
+        lock.close()
+
+
+def test_a_move_of_another_program_is_noticed_and_the_robot_lies_down(kit, daemon, make_bundle, until):
+    command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS)
+    until(lambda: looks_left(daemon))
+    daemon.post("move/goto", {"head_pose": {"yaw": -0.5}, "duration": 2.0})
+    command.wait().says(4, "plays a move that is not ours", "End the other program")
+    assert daemon.lies_down
+
+
+def test_a_stream_of_targets_from_another_program_is_noticed(kit, daemon, make_bundle, until):
+    command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS)
+    until(lambda: looks_left(daemon))
+    with streaming(daemon, {"target_head_pose": {"yaw": -0.5}}):
+        command.wait().says(4, "away from where it was commanded", "another program commands it")
+
+
+class streaming:  # noqa: N801  (a context manager)
+    """Another program that sends the same target to a daemon, again and again."""
+
+    def __init__(self, daemon, target):
+        self.address, self.target = daemon.address, json.dumps(target)
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.send)
+
+    def send(self):
+        connection = http.client.HTTPConnection(self.address.host, self.address.port, timeout=5)
+        while not self.stopped.is_set():
+            connection.request("POST", "/api/move/set_target", self.target, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *reason):
+        self.stopped.set()
+        self.thread.join()
+
+
+def test_a_robot_that_plays_a_long_move_is_not_driven(kit, daemon, make_bundle):
+    move = daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 20.0})
+    kit.run("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS).says(4, "plays a move")
+    daemon.post("move/stop", move)
+
+
+class TestLock:
+    """The lock alone, on addresses where nothing answers."""
+
+    @pytest.fixture(autouse=True)
+    def temporary_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        return tmp_path
+
+    @pytest.mark.parametrize(("one", "other"), [("localhost", "127.0.0.1"), ("127.0.0.1", "::1"), ("192.0.2.7",) * 2])
+    def test_names_of_the_same_computer_are_the_same_robot(self, one, other):
+        first, second = DriverLock(DaemonAddress(one, 9)), DriverLock(DaemonAddress(other, 9))
+        first.acquire()
+        with pytest.raises(RefusedError, match=f"driven by process {os.getpid()}"):
+            second.acquire()
+        first.close()
+        first.close()
+        second.acquire()
+        second.close()
+
+    @pytest.mark.parametrize("other", [DaemonAddress("127.0.0.1", 10), DaemonAddress("192.0.2.7", 9)])
+    def test_another_robot_is_free(self, other):
+        for address in (DaemonAddress("127.0.0.1", 9), other):
+            DriverLock(address).acquire()
+
+    def test_every_user_of_the_computer_can_take_it(self, temporary_folder):
+        before = os.umask(0o077)
+        try:
+            DriverLock(DaemonAddress("127.0.0.1", 9)).acquire()
+        finally:
+            os.umask(before)
+        [file] = temporary_folder.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o666
+
+    def test_another_users_file_that_cannot_be_written_still_locks(self, temporary_folder):
+        holder = DriverLock(DaemonAddress("127.0.0.1", 9))
+        holder.acquire()
+        holder.close()
+        [file] = temporary_folder.iterdir()
+        file.chmod(0o444)
+        holder.acquire()
+        with pytest.raises(RefusedError, match="already driven"):
+            DriverLock(DaemonAddress("127.0.0.1", 9)).acquire()
+
+    def test_without_a_temporary_folder_there_is_none(self, temporary_folder, monkeypatch):
+        monkeypatch.setattr("tempfile.tempdir", str(temporary_folder / "missing"))
+        for _ in range(2):
+            DriverLock(DaemonAddress("127.0.0.1", 9)).acquire()
+
+
+def test_a_robot_that_does_not_answer_is_not_kept_locked():
+    robot = SdkRobot(SdkRobotConfig("127.0.0.1", 9))
+    for _ in range(2):
+        with pytest.raises(Exception, match="no Reachy Mini daemon answers"), connected(robot):
+            pass
+    lock = DriverLock(robot.address)
+    lock.acquire()
+    lock.close()

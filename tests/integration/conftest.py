@@ -322,6 +322,12 @@ def shared_daemon(no_other_daemon: None) -> Iterator[Daemon]:
         yield Daemon(address, process)
 
 
+@pytest.fixture(scope="session")
+def as_daemon() -> type[Daemon]:
+    """Makes the same of a daemon that a test starts by itself: its address, and its process."""
+    return Daemon
+
+
 @pytest.fixture
 def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """A simulated daemon that all tests share; each finds the robot lying down, and leaves it so."""

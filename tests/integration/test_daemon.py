@@ -1,9 +1,13 @@
 """The simulated daemon that a command starts: it ends with the command, and its death is noticed."""
 
+import contextlib
 import http.server
 import json
 import signal
+import socket
 import threading
+import urllib.error
+import urllib.request
 
 import psutil
 import pytest
@@ -72,6 +76,44 @@ def test_a_daemon_that_cannot_start_says_why(no_other_daemon, monkeypatch, tmp_p
     monkeypatch.setattr(daemon_module, "_command", lambda: broken)
     with pytest.raises(NoRobotError, match="ended at once: libegl is missing"), simulated_daemon():
         pass
+
+
+@pytest.fixture
+def proxy(monkeypatch, tmp_path):
+    """A socket through which everything that leaves this computer would go; what has knocked there."""
+    knocks = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def listen():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        knocks.append(connection.recv(200))
+
+        threading.Thread(target=listen, daemon=True).start()
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.getsockname()[1]}")
+            monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        yield knocks
+
+
+def test_our_daemon_tells_its_maker_nothing(no_other_daemon, proxy, tmp_path):
+    before = our_daemons()
+    with simulated_daemon() as address:
+        [ours] = our_daemons() - before
+        with (
+            contextlib.suppress(urllib.error.HTTPError),  # SDK 1.12 has no telemetry
+            urllib.request.urlopen(f"http://{address}/api/telemetry") as answer,
+        ):
+            assert json.load(answer)["disabled_by_env"]
+        remote = {connection.raddr.ip for connection in psutil.Process(ours).net_connections() if connection.raddr}
+        assert remote <= {"127.0.0.1"}
+    assert proxy == []  # it would have sent what it had gathered at its end
+    assert not list(tmp_path.rglob("telemetry_state.json"))
 
 
 @pytest.mark.long

@@ -8,11 +8,12 @@ import stat
 import threading
 
 import numpy as np
+import psutil
 import pytest
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import NEUTRAL, YAW
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 from reachy_kit.runtime.robots.driver_lock import DriverLock
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
@@ -100,9 +101,41 @@ class streaming:  # noqa: N801  (a context manager)
 
 
 def test_a_robot_that_plays_a_long_move_is_not_driven(kit, daemon, make_bundle):
-    move = daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 20.0})
+    move = daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 300.0})
     kit.run("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS).says(4, "plays a move")
     daemon.post("move/stop", move)
+
+
+@pytest.fixture
+def daemon_with_an_app(no_other_daemon, as_daemon, tmp_path, monkeypatch):
+    """A simulated daemon of its own, with an app installed that does nothing."""
+    distribution = tmp_path / "standing_still-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: standing-still\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text("[reachy_mini_apps]\nstanding_still = standing_still:App\n")
+    (tmp_path / "standing_still.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.chdir(tmp_path)  # where the daemon starts its apps
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    with simulated_daemon() as address:
+        [process] = [child for child in psutil.Process().children() if str(address.port) in child.cmdline()]
+        yield as_daemon(address, process)
+
+
+@pytest.mark.long
+def test_an_app_that_takes_the_robot_over_keeps_it_and_nothing_else_may_drive_it(
+    kit, daemon_with_an_app, make_bundle, until
+):
+    daemon, bundle = daemon_with_an_app, make_bundle(LOOKING_LEFT)
+    command = kit.start("run", bundle, "--robot", daemon.address, *SECONDS)
+    until(lambda: looks_left(daemon))
+    daemon.post("apps/start-app/standing_still", {})
+    command.wait().says(4, "the app standing_still has taken over the robot")
+    assert looks_left(daemon)
+    assert daemon.get("state/full")["control_mode"] == "enabled"
+    kit.run("run", bundle, "--robot", daemon.address, *SECONDS).says(4, "the app standing_still drives the robot")
+    daemon.post("apps/stop-current-app", {})
+    assert kit.run("run", bundle, "--robot", daemon.address, "--no-camera", "--seconds", 1).code == 0
+    assert daemon.lies_down
 
 
 class TestLock:

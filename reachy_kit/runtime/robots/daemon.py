@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -26,6 +27,8 @@ DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
 """Longest wait for a daemon to start, s; about 10 s is usual, most of it for imports."""
 _STOP_TIMEOUT = 10.0
+_NO_TELEMETRY = {"REACHY_MINI_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
+"""Environment in which the daemon, from 1.13 on, tells its maker nothing. Source: reachy_mini/daemon/telemetry.py."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -117,6 +120,7 @@ def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
+        env=os.environ | _NO_TELEMETRY,
         # A Ctrl-C at the terminal must reach us alone: we bring the robot to rest first, then end the daemon.
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (one system call)

@@ -292,6 +292,12 @@ class Daemon:
             state[2] < -0.035 and abs(state[4] - 0.43) < 0.12 and np.allclose(state[7:], [-3.05, 3.05], atol=0.1)
         )
 
+    def lie_down(self) -> None:
+        """Bring the robot to rest, if it is not."""
+        if not self.lies_down:
+            self.post("move/play/goto_sleep", {})
+            until(lambda: self.lies_down, 20)
+
     @property
     def is_up(self) -> bool:
         """The head has left the sleep pose for good."""
@@ -331,7 +337,5 @@ def as_daemon() -> type[Daemon]:
 @pytest.fixture
 def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """A simulated daemon that all tests share; each finds the robot lying down, and leaves it so."""
-    if not shared_daemon.lies_down:
-        shared_daemon.post("move/play/goto_sleep", {})
-        until(lambda: shared_daemon.lies_down, 20)
+    shared_daemon.lie_down()
     yield shared_daemon

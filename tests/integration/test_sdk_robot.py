@@ -44,7 +44,7 @@ def settles(robot, until, axes, wanted, tolerance):
 class TestConnected:
     @pytest.fixture(scope="class")
     def robot(self, shared_daemon):
-        assert shared_daemon.lies_down
+        shared_daemon.lie_down()
         with connected(sdk_robot(shared_daemon.address)) as robot:
             yield robot
         assert shared_daemon.lies_down

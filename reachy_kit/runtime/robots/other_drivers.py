@@ -155,7 +155,7 @@ class _Questions:
     def app_in_charge(self) -> str | None:
         """The app or the remote session that the daemon has given the robot to; None without one."""
         status = self._ask("GET", "/api/daemon/robot-app-lock-status")
-        kind = _IN_CHARGE.get(status.get("state"))
+        kind = _IN_CHARGE.get(status.get("state", ""))
         return f"{kind} {status.get('holder_name') or 'without a name'}" if kind else None
 
     def move_is_playing(self) -> bool:

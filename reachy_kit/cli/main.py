@@ -19,7 +19,7 @@ def run_cli() -> None:
     """Run the command line; an error becomes one or two lines and an exit code."""
     end_at_once()
     from reachy_kit.cli.commands import app
-    from reachy_kit.cli.output_streams import open_streams
+    from reachy_kit.cli.reporting.output_streams import open_streams
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     code: int | str | None = 1
@@ -35,7 +35,7 @@ def run_cli() -> None:
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except Exception as error:
-        code = _report(error, debug=len(arguments) < len(sys.argv) - 1)
+        code = _report(error, arguments, debug=len(arguments) < len(sys.argv) - 1)
     end_at_once()
     number = received_signal()
     if number is not None and code in (_ABORTED, _INTERRUPTED):  # typer's codes, whichever signal it was
@@ -45,17 +45,21 @@ def run_cli() -> None:
     sys.exit(code)
 
 
-def _report(error: Exception, *, debug: bool) -> int:
+def _report(error: Exception, arguments: list[str], *, debug: bool) -> int:
     """Print an error in one or two lines, and return the exit code."""
     import re
     import traceback
 
-    from reachy_kit.runtime.errors import KitError
+    from reachy_kit.cli.reporting.missing_extras import explain_missing_package
+    from reachy_kit.runtime.errors import KitError, WrongUseError
 
     if debug:
         traceback.print_exc()
     if received_signal() is not None and not _arose_unwinding(error):
         return _INTERRUPTED
+    if missing := explain_missing_package(error, arguments):
+        print(f"error: {missing}", file=sys.stderr)
+        return WrongUseError.exit_code
     message = re.sub(r"\s*\n\s*", " ", str(error).strip())  # the errors of other packages run over many lines
     if isinstance(error, KitError):
         print(f"error: {message}", file=sys.stderr)

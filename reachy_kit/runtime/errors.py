@@ -17,6 +17,19 @@ class WrongUseError(KitError):
     exit_code = 2
 
 
+class MissingPackageError(WrongUseError):
+    """A package is not installed that comes with an extra.
+
+    Args:
+        message: what is missing.
+        extra: name of the extra. The command line adds the command that installs it.
+    """
+
+    def __init__(self, message: str, extra: str) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
 class NoRobotError(KitError):
     """No robot answers, or its connection is lost."""
 

@@ -4,9 +4,6 @@ Every command that a message, a hint or a page names is composed here, so that i
 ``tests/integration/test_hints.py`` pastes them all.
 """
 
-import contextlib
-import importlib.metadata
-import importlib.util
 import os
 import re
 import shlex
@@ -15,8 +12,6 @@ import sys
 from pathlib import Path
 
 PROGRAM = "reachy-kit"
-_DISTRIBUTIONS = PROGRAM, "reachy-kit-runtime"
-_CHECKOUT = Path(__file__).parents[2]
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udcff]+")
 """Control characters, and bytes of a path that are not text."""
 
@@ -46,33 +41,6 @@ def compose_command(verb: str, *arguments: object, **options: object) -> str:
 def repeat_command(arguments: list[str]) -> str:
     """The command that is running, from its own arguments, as it can be pasted."""
     return " ".join([_program(), *map(_quote, arguments)])
-
-
-def install_command(extra: str) -> str:
-    """Compose the command that installs what an extra of this package needs, where this program is installed.
-
-    Args:
-        extra: name of an optional dependency group in pyproject.toml.
-
-    Returns:
-        One line of text.
-    """
-    if Path(sys.prefix) == _CHECKOUT / ".venv":
-        folder = "" if Path.cwd() == _CHECKOUT else f" -C {_quote(str(_CHECKOUT))}"
-        return f"make{folder} setup"
-    python = _quote(sys.executable)
-    pip = f"{python} -m pip install" if importlib.util.find_spec("pip") else f"uv pip install --python {python}"
-    return " ".join([pip, *map(_quote, _requirements(extra))])
-
-
-def _requirements(extra: str) -> list[str]:
-    """What an extra needs, as the installed package says; the whole package and the runtime alone have extras."""
-    wanted = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
-    for name in _DISTRIBUTIONS:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found = [text for text in importlib.metadata.requires(name) or () if wanted.search(text)]
-            return [text.partition(";")[0].strip() for text in found]
-    return [f"{PROGRAM}[{extra}]"]
 
 
 def quote_argument(value: object) -> str:

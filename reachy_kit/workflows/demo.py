@@ -145,11 +145,12 @@ def _evaluate_on_daemon(
     variant: "Variant", learned: tuple[LearnedPolicy, ...], episodes: int, reporter: Reporter
 ) -> "list[Evaluation]":
     """Evaluate each policy on the daemon; empty where the robot's SDK is not installed."""
+    from reachy_kit.runtime.messages.installation import install_command
     from reachy_kit.runtime.robots.daemon import daemon_installed
 
     if not daemon_installed():
         reporter.note(
-            "the robot's SDK is not installed (SIM_ONLY set-up), so nothing runs on its daemon; make setup installs it"
+            f"the robot's SDK is not installed, so nothing runs on its daemon. Install it: {install_command(['robot'])}"
         )
         return []
     reporter.note("starting the robot's daemon with a simulated robot")

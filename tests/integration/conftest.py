@@ -6,17 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import venv
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from packaging.requirements import Requirement
 
 from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
 from reachy_kit.runtime.interface import ACTION_NAMES
@@ -339,3 +344,86 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """A simulated daemon that all tests share; each finds the robot lying down, and leaves it so."""
     shared_daemon.lie_down()
     yield shared_daemon
+
+
+# --- environments of their own -----------------------------------------------------------------------------------
+
+
+def requirements_of(installed: Distribution, extras: Iterable[str] = ()) -> list[Requirement]:
+    parsed = [Requirement(line) for line in installed.requires or []]
+    return [
+        needed
+        for needed in parsed
+        if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    ]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment with a wheel of this checkout; its packages are links to those of the tests' environment."""
+
+    folder: Path
+    linked: set[str] = field(default_factory=set)
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin/python"
+
+    @property
+    def site(self) -> Path:
+        (site,) = self.folder.glob("lib/python*/site-packages")
+        return site
+
+    def link(self, requirement: Requirement, *, alone: bool = False) -> None:
+        """Make an installed distribution visible there; with what it needs in turn, unless ``alone``."""
+        installed = distribution(requirement.name)
+        assert requirement.specifier.contains(installed.version, prereleases=True), (
+            f"{requirement} against {installed.version}"
+        )
+        if installed.name in self.linked:
+            return
+        self.linked.add(installed.name)
+        source = Path(sysconfig.get_path("purelib"))
+        for name in {file.parts[0] for file in installed.files or [] if file.parts[0] != ".."}:
+            if not (self.site / name).exists():
+                (self.site / name).symlink_to(source / name)
+        for needed in () if alone else requirements_of(installed, requirement.extras):
+            self.link(needed)
+
+    def add_script(self, name: str, program: str) -> None:
+        script = self.folder / "bin" / name
+        script.write_text(f"#!{self.python}\n{program}\n")
+        script.chmod(0o755)
+
+    def run(self, *arguments: object, **variables: str) -> Result:
+        """Run a script of it, in its own folder."""
+        script, *rest = map(str, arguments)
+        inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "UV")}
+        ended = subprocess.run(
+            [str(self.folder / "bin" / script), *rest], cwd=self.folder, env=inherited | variables, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+        return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture
+def make_environment(make_once: Callable[..., Path], tmp_path: Path) -> Callable[..., Environment]:
+    """Makes an environment with the wheel of a project of this checkout, and what it requires with some extras."""
+
+    def build(project: Path, dist: Path) -> None:
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(dist)]
+        subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=60)
+
+    def make(project: Path, *extras: str) -> Environment:
+        dist = make_once(f"wheels/{project.name}", lambda dist: build(project, dist))
+        environment = Environment(tmp_path / "environment")
+        venv.create(environment.folder, symlinks=True)
+        (wheel,) = dist.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:  # a wheel without compiled parts is installed by unpacking it
+            archive.extractall(environment.site)
+        (info,) = environment.site.glob("*.dist-info")
+        for requirement in requirements_of(Distribution.at(info), extras):
+            environment.link(requirement)
+        return environment
+
+    return make

@@ -2,17 +2,11 @@
 
 import json
 import subprocess
-import sys
-import sysconfig
 import tomllib
-import venv
-import zipfile
-from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
-from packaging.requirements import Requirement
 
 from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode
@@ -89,55 +83,22 @@ json.dump(
 """
 
 
-def requirements_of(installed: Distribution) -> list[Requirement]:
-    parsed = [Requirement(line) for line in installed.requires or []]
-    return [needed for needed in parsed if not needed.marker or needed.marker.evaluate({"extra": ""})]
-
-
-def link_with_requirements(requirement: Requirement, site: Path, linked: set[str]) -> None:
-    """Make an installed distribution visible in another environment, with what it needs in turn."""
-    installed = distribution(requirement.name)
-    assert requirement.specifier.contains(installed.version, prereleases=True), (
-        f"{requirement} against {installed.version}"
-    )
-    if installed.name in linked:
-        return
-    linked.add(installed.name)
-    source = Path(sysconfig.get_path("purelib"))
-    for name in {file.parts[0] for file in installed.files or [] if file.parts[0] != ".."}:
-        if not (site / name).exists():
-            (site / name).symlink_to(source / name)
-    for needed in requirements_of(installed):
-        link_with_requirements(needed, site, linked)
-
-
 @pytest.fixture
-def robots_computer(tmp_path):
-    """Python of an environment that holds the runtime's wheel and its requirements, and nothing else."""
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
-    subprocess.run(build, cwd=ROOT / "reachy_kit/runtime", check=True, capture_output=True, timeout=60)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    venv.create(tmp_path / "env", symlinks=True)
-    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
-    with zipfile.ZipFile(wheel) as archive:  # a wheel without scripts or compiled parts is installed by unpacking it
-        archive.extractall(site)
-    (info,) = site.glob("*.dist-info")
-    linked: set[str] = set()
-    for requirement in requirements_of(Distribution.at(info)):
-        link_with_requirements(requirement, site, linked)
-    return tmp_path / "env/bin/python"
+def robots_computer(make_environment):
+    """An environment that holds the runtime's wheel and its requirements, and nothing else."""
+    return make_environment(ROOT / "reachy_kit/runtime")
 
 
 def test_the_runtime_alone_runs_a_bundle_and_records_what_it_did(robots_computer, make_bundle, tmp_path):
     target = NEUTRAL.copy()
     target[YAW] = 0.3
     arguments = [",".join(HEAVY), str(make_bundle(target)), str(tmp_path / "files")]
-    command = [str(robots_computer), "-I", "-c", PROGRAM, *arguments]
+    command = [str(robots_computer.python), "-I", "-c", PROGRAM, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout)
     assert said["loaded"] == said["reachable"] == []
-    assert Path(said["from"]).is_relative_to(robots_computer.parents[1])
+    assert Path(said["from"]).is_relative_to(robots_computer.folder)
     assert said["steps"] == 25
     assert count_episodes(tmp_path / "files") == 1
     np.testing.assert_allclose(read_episode(tmp_path / "files", 0)[-1][ACTION], target, atol=1e-3)

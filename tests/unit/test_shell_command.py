@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from reachy_kit.runtime.shell_command import compose_command, install_command, repeat_command
+from reachy_kit.runtime.shell_command import compose_command, repeat_command
 
 names = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]), min_size=1)
 bytes_that_are_not_text = st.binary(min_size=1).filter(lambda name: not set(name) & {0, ord("/")}).map(os.fsdecode)
@@ -62,8 +62,3 @@ def test_a_program_on_the_path_is_called_by_its_name(installed, monkeypatch):
     assert compose_command("demo") == "reachy-kit demo"
     monkeypatch.setenv("UV", "/usr/bin/uv")  # `uv run` and `uvx` prepend to the PATH of the program, not of the shell
     assert compose_command("demo") == f"'{installed}' demo"
-
-
-def test_an_extra_is_installed_by_what_it_needs():
-    line = install_command("view")
-    assert "imageio" in line or line.endswith("setup")

@@ -7,23 +7,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from reachy_kit.runtime.errors import WrongUseError
 from reachy_policies.imitation.supervised import OnProgress, Progress
 
 
 @contextlib.contextmanager
 def write_events(out: Path) -> Iterator[OnProgress]:
-    """Write each evaluation to ``tensorboard/<name of the run>`` beside the run.
+    """Write each evaluation to ``tensorboard/<name of the run>`` beside the run."""
+    from torch.utils.tensorboard import SummaryWriter
 
-    Raises:
-        WrongUseError: TensorBoard is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise WrongUseError(
-            "--track needs TensorBoard: pip install 'reachy-kit[track]'. Without it the run has curve.csv and curve.png"
-        ) from error
     folder = out.parent / "tensorboard" / out.name
     with SummaryWriter(str(folder), purge_step=0) as writer:  # a training that is resumed repeats its evaluations
 

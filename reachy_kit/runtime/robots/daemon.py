@@ -6,6 +6,7 @@ Uses the daemon's command and its REST status only, so nothing here imports the 
 import contextlib
 import ctypes
 import http.client
+import importlib.util
 import json
 import os
 import signal
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reachy_kit.runtime.errors import NoRobotError, WrongUseError
+from reachy_kit.runtime.errors import MissingPackageError, NoRobotError, WrongUseError
+from reachy_kit.runtime.messages.installation import is_complete
 
 DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
@@ -78,7 +80,8 @@ def simulated_daemon() -> Iterator[DaemonAddress]:
     A daemon on the default port that moves a real robot is left alone.
 
     Raises:
-        NoRobotError: the daemon is not installed, or does not come up.
+        MissingPackageError: the daemon is not installed.
+        NoRobotError: it does not come up.
     """
     default = DaemonAddress("127.0.0.1", DEFAULT_PORT)
     status = daemon_status(default, timeout=0.5)
@@ -95,8 +98,8 @@ def simulated_daemon() -> Iterator[DaemonAddress]:
 
 
 def daemon_installed() -> bool:
-    """Whether the robot's daemon can be started on this computer."""
-    return _command().exists()
+    """Whether the robot's daemon can be started on this computer: the simulator needs files of its package alone."""
+    return _command().exists() and is_complete("reachy-mini")
 
 
 def _command() -> Path:
@@ -105,9 +108,9 @@ def _command() -> Path:
 
 def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
     if not daemon_installed():
-        raise NoRobotError(
-            "the robot's daemon is not installed here (SIM_ONLY set-up?): run make setup, or use --robot sim"
-        )
+        raise MissingPackageError("the robot's daemon is not installed here", "robot")
+    if importlib.util.find_spec("mujoco") is None:
+        raise MissingPackageError("the robot's daemon is here without MuJoCo, in which it simulates the robot", "sim")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = DaemonAddress("127.0.0.1", probe.getsockname()[1])

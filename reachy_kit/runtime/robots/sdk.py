@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.errors import KitError, NoRobotError
+from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
@@ -252,10 +252,10 @@ class SdkRobot:
         self._others.require_none(_OTHERS_END)
         try:
             from reachy_mini import ReachyMini
+        except ModuleNotFoundError as error:
+            raise MissingPackageError(f"the robot's SDK is not installed here ({error})", "robot") from error
         except ImportError as error:
-            raise NoRobotError(
-                f"the robot's SDK does not load ({error}): run make setup, or use --robot sim"
-            ) from error
+            raise NoRobotError(f"the robot's SDK does not load ({error}). Without a robot: --robot sim") from error
         mode = "localhost_only" if self.address.host in LOCALHOST else "network"
         try:
             return ReachyMini(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mujoco
 
-from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.errors import KitError, MissingPackageError
 
 HEAD_HEIGHT = 0.177
 """Height of the base frame's origin above the table, m. Source: head_z_offset in reachy_mini's kinematics_data.json."""
@@ -25,11 +25,12 @@ def mjcf_path() -> Path:
     """Path of the scene that the installed reachy_mini's daemon simulates.
 
     Raises:
-        KitError: the package or its model is missing.
+        MissingPackageError: the package is not installed.
+        KitError: it has no model where one is expected.
     """
     spec = importlib.util.find_spec("reachy_mini")
     if spec is None or spec.origin is None:
-        raise KitError("the robot's model files are missing: install the reachy-mini package (make setup SIM_ONLY=1)")
+        raise MissingPackageError("the robot's model files are not installed here", "sim")
     path = Path(spec.origin).parent / "descriptions/reachy_mini/mjcf/scenes/empty.xml"
     if not path.is_file():
         raise KitError(

@@ -1,0 +1,1 @@
+"""How a command ends: its streams, and errors in words."""

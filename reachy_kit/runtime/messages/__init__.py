@@ -1,0 +1,1 @@
+"""What messages name: the commands that mend what they report."""

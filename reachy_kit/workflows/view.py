@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy
+from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, Session, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, Session, open_session, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
@@ -67,7 +67,7 @@ def film(
     check_format(out)
     config, variant = FilmConfig(width), simulated_variant(shown.robot, shown.task, shown.variant)
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    with open_session(shown.robot, variant, shown.perception) as session:
+    with open_session(shown.robot, variant, shown.perception, camera=_has_camera(shown)) as session:
         loaded = _load(shown, session, variant)
         recorder = FilmRecorder(session.world, config.fps)
         with reporter.working(f"{loaded.label} on {session.robot.name} for {length:g} s"):
@@ -117,7 +117,8 @@ def watch(
         while True:  # another variant needs another session
             name = live.variant
             variant = simulated_variant(shown.robot, shown.task, name)
-            with open_session(shown.robot, variant, shown.perception, realtime=True) as session:
+            camera = _has_camera(shown)
+            with open_session(shown.robot, variant, shown.perception, camera=camera, realtime=True) as session:
                 loaded = _load(shown, session, variant)
                 live.run(
                     session.robot,
@@ -128,6 +129,15 @@ def watch(
                     perception=session.perception,
                     world=session.world,
                 )
+
+
+def _has_camera(shown: ViewedRobot) -> bool:
+    """Whether to show the head camera: a simulated one only where it can be drawn, unless the policy needs it."""
+    from reachy_sim.rendering.gl_backend import can_draw
+
+    if shown.robot not in SIMULATED or can_draw():
+        return True
+    return shown.policy != NO_POLICY and takes_images(shown.policy)
 
 
 def _load(shown: ViewedRobot, session: Session, variant: "Variant | None") -> LoadedPolicy:

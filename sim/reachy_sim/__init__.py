@@ -12,9 +12,29 @@ import gymnasium
 from reachy_kit.runtime.interface import TaskSpec
 from reachy_kit.runtime.tasks.task_registry import known_tasks
 
-# MuJoCo picks its renderer when it is imported. Without a screen only EGL or OSMesa work; a user's own choice stays.
-if sys.platform == "linux":
-    os.environ.setdefault("MUJOCO_GL", "egl")
+
+def _import_mujoco() -> None:
+    """Import MuJoCo without OpenGL.
+
+    Its import loads the OpenGL library that ``MUJOCO_GL`` names, and fails where that is missing or unknown. Here the
+    library is chosen at the first drawing, also for a ``mujoco.Renderer`` of the user's.
+    """
+    chosen = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        import mujoco
+        from mujoco.rendering.classic import gl_context
+    finally:
+        del os.environ["MUJOCO_GL"]
+        if chosen is not None:
+            os.environ["MUJOCO_GL"] = chosen
+    from reachy_sim.rendering.gl_backend import open_context
+
+    mujoco.GLContext = gl_context.GLContext = open_context
+
+
+if "mujoco" not in sys.modules:  # before any module of this package needs it
+    _import_mujoco()
 
 
 def register_environment(spec: TaskSpec) -> None:

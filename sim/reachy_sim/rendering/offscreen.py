@@ -19,11 +19,10 @@ import mujoco
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
+from reachy_sim.rendering.gl_backend import GLContext, gl_backend
 
 _TIME_TO_FREE = 5.0
 """Longest wait at the end of the process for the contexts to be freed, s."""
-_ANY_THREAD = mujoco.GLContext.__module__ != "mujoco.glfw"
-"""GLFW, where there is a screen and MUJOCO_GL is unset, wants its windows in the caller's (main) thread."""
 
 
 class DrawingThread:
@@ -45,9 +44,13 @@ class DrawingThread:
         return self._process == os.getpid()
 
     def do[T](self, work: Callable[[], T], wait: float | None = None) -> T:
-        """Run work in the thread and wait for its result, at most ``wait`` s; None waits without limit."""
+        """Run work in the thread and wait for its result, at most ``wait`` s; None waits without limit.
+
+        Raises:
+            KitError: nothing can draw here, or this process was forked from one that drew.
+        """
         self._start()
-        if not _ANY_THREAD:
+        if not gl_backend().any_thread:
             return work()
         done: Future[T] = Future()
 
@@ -62,7 +65,7 @@ class DrawingThread:
 
     def do_later(self, work: Callable[[], None]) -> None:
         """Queue work without waiting, for the garbage collector: it may run in any thread, this one too."""
-        if not _ANY_THREAD:
+        if not gl_backend().any_thread:
             work()
         elif self.here:
             self._jobs.put(work)
@@ -97,7 +100,7 @@ class Canvas:
         thread: where its context is current.
 
     Raises:
-        KitError: neither EGL nor OSMesa works here.
+        KitError: nothing can draw here.
     """
 
     def __init__(
@@ -174,23 +177,21 @@ _opening = threading.Lock()
 _open_canvases: weakref.WeakSet[Canvas] = weakref.WeakSet()
 
 
-def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
+def _open(model: mujoco.MjModel, height: int, width: int) -> tuple[GLContext, mujoco.MjrContext]:
+    backend = gl_backend()
     try:
-        with _opening:  # the first one also opens the display
-            context = mujoco.GLContext(width, height)
+        with _opening:
+            context = backend.open(width, height)
             _close_all_at_exit()
         context.make_current()
         resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
     except Exception as error:  # each GL binding raises exceptions of its own
-        raise KitError(
-            f"cannot draw off-screen ({error}): install libegl1, or libosmesa6 and set MUJOCO_GL=osmesa; "
-            "what is set when MuJoCo is first imported counts"
-        ) from error
+        raise KitError(f"cannot draw an image of {width} x {height} px off-screen ({backend.name}: {error})") from error
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, resources)
     return context, resources
 
 
-def _free(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
+def _free(context: GLContext, resources: mujoco.MjrContext) -> None:
     """Free the resources, then the context: MuJoCo's Renderer.close() frees the context first and leaks the rest."""
     context.make_current()
     resources.free()

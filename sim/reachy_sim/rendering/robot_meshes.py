@@ -1,6 +1,7 @@
 """The robot's model with lighter meshes: 127,000 triangles instead of 940,000, for a browser or a CPU that draws."""
 
 import copy
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
+from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import add_ball, mjcf_path
+
+type Colour = tuple[int, int, int]
+type Mesh = tuple[Array, npt.NDArray[np.int32]]
+"""Vertices (V, 3) m and faces (F, 3)."""
 
 _INSIDE = ("dc15_a01_case", "dc15_a01_led", "phs_", "bts2", "b3b", "5w_speaker", "bearing_")
 """Parts inside the shell, with two fifths of all triangles: servos, screws, plugs, the speaker and the bearing."""
@@ -27,6 +33,34 @@ _COLLIDES = 3
 def light_model() -> mujoco.MjModel:
     """The daemon's robot and the ball, to be drawn and not simulated; the first call takes two seconds."""
     return copy.copy(_light())
+
+
+def body_meshes(model: mujoco.MjModel, body: int) -> dict[Colour, Mesh]:
+    """A body's surface in its frame, joined by colour.
+
+    Args:
+        model: of ``light_model``.
+        body: its index.
+    """
+    pieces: dict[Colour, list[Mesh]] = {}
+    for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)):
+        mesh = model.mesh(model.geom_dataid[geom])
+        vertices = model.mesh_vert[mesh.vertadr[0] :][: mesh.vertnum[0]]
+        faces = model.mesh_face[mesh.faceadr[0] :][: mesh.facenum[0]]
+        rotation = np.empty(9)
+        mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
+        placed = vertices @ rotation.reshape(3, 3).T + model.geom_pos[geom]
+        rgba = model.mat_rgba[model.geom_matid[geom]]
+        colour = (round(255 * rgba[0]), round(255 * rgba[1]), round(255 * rgba[2]))
+        pieces.setdefault(colour, []).append((placed, faces))
+    return {colour: joined(meshes) for colour, meshes in pieces.items()}
+
+
+def joined(meshes: Sequence[Mesh]) -> Mesh:
+    """Meshes as one."""
+    offsets = np.cumsum([0, *(len(vertices) for vertices, _ in meshes)])
+    faces = [faces + offset for (_, faces), offset in zip(meshes, offsets, strict=False)]
+    return np.concatenate([vertices for vertices, _ in meshes]), np.concatenate(faces)
 
 
 @cache

@@ -12,7 +12,9 @@ import numpy as np
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, pose_from_vector
 from reachy_kit.runtime.interface import Array, Image
 from reachy_sim.dynamics.model import HEAD_HEIGHT
+from reachy_sim.rendering.gl_backend import can_draw
 from reachy_sim.rendering.offscreen import ROBOT_IMAGES, Canvas
+from reachy_sim.rendering.plain_drawing import PlainDrawing
 from reachy_sim.rendering.robot_drawing import RobotDrawing
 
 _SKY = 0
@@ -32,7 +34,7 @@ _NO_TARGET = np.array([0.25, 0.0, 0.0])
 
 
 class RobotRenderer:
-    """Renders the robot in about 0.1 s on a CPU. Any thread may use it.
+    """Renders the robot in about 0.1 s on a CPU; without OpenGL it draws plainer images. Any thread may use it.
 
     Args:
         width: px.
@@ -40,9 +42,6 @@ class RobotRenderer:
         targets: (3,) m, base frame, where the ball will be: the view is chosen so that all of them are in it.
         shadows: draw them. They take three times as long as the rest: one more pass over all triangles per light.
         gaze: draw a line along the head camera's optical axis, as long as the target is far.
-
-    Raises:
-        KitError: no off-screen renderer works here.
     """
 
     def __init__(
@@ -55,9 +54,13 @@ class RobotRenderer:
         if not shadows:
             model.vis.quality.shadowsize = 0
         self._shape = (height, width, 3)
-        self._canvas = Canvas(model, height, width, max_geoms=model.ngeom + 1, thread=ROBOT_IMAGES)
-        self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
-        self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._plain: PlainDrawing | None = None
+        if can_draw():
+            self._canvas = Canvas(model, height, width, max_geoms=model.ngeom + 1, thread=ROBOT_IMAGES)
+            self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+            self._canvas.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        else:
+            self._plain = PlainDrawing(self._drawing, width, height)
         self.frame(targets)
 
     def frame(self, targets: Sequence[Array]) -> None:
@@ -84,6 +87,9 @@ class RobotRenderer:
         Raises:
             KitError: the renderer is closed.
         """
+        if self._plain:
+            self._drawing.set_pose(state, target)
+            return self._plain.draw(self._view, target, pose_from_vector(state) if self._gaze else None)
         image = np.empty(self._shape, dtype=np.uint8)
 
         def add_gaze(scene: mujoco.MjvScene) -> None:
@@ -99,7 +105,8 @@ class RobotRenderer:
 
     def close(self) -> None:
         """Free the context."""
-        self._canvas.close()
+        if not self._plain:
+            self._canvas.close()
 
 
 def robot_images(states: Sequence[Array], targets: Sequence[Array], width: int = 800, height: int = 500) -> list[Image]:
@@ -110,9 +117,6 @@ def robot_images(states: Sequence[Array], targets: Sequence[Array], width: int =
         targets: (3,) m each, base frame.
         width: px.
         height: px.
-
-    Raises:
-        KitError: no off-screen renderer works here.
     """
     with closing(RobotRenderer(width, height, targets, shadows=True, gaze=True)) as renderer:
         return [renderer.render(state, target) for state, target in zip(states, targets, strict=True)]

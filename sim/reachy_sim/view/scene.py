@@ -4,18 +4,12 @@ It replaces mjviser's scene, whose environment map and shadows leave a browser w
 second. This one reaches 2 to 25, depending on the load (1280×800, headless Chromium on two cores).
 """
 
-import mujoco
 import numpy as np
-import numpy.typing as npt
 import viser
 
-from reachy_kit.runtime.interface import Array
 from reachy_sim.dynamics.model import BALL_RADIUS, BALL_RGBA
 from reachy_sim.rendering.robot_drawing import RobotDrawing
-
-type Colour = tuple[int, int, int]
-type Mesh = tuple[Array, npt.NDArray[np.int32]]
-"""Vertices (V, 3) m and faces (F, 3)."""
+from reachy_sim.rendering.robot_meshes import body_meshes
 
 _CAMERA, _LOOK_AT, _FIELD_OF_VIEW = (1.15, -0.80, 0.50), (0.33, 0.08, 0.15), np.deg2rad(35.0)
 """Position of the viewer and the point looked at, m from the robot's foot: from its front right."""
@@ -44,10 +38,8 @@ class RobotScene:
         server.initial_camera.fov = _FIELD_OF_VIEW
         model = drawing.model
         for body in range(1, model.nbody):
-            for colour, pieces in _meshes_of(model, body).items():
+            for colour, (vertices, faces) in body_meshes(model, body).items():
                 name = f"/robot/{body}/{'-'.join(map(str, colour))}"
-                faces = _joined_faces([vertices for vertices, _ in pieces], [faces for _, faces in pieces])
-                vertices = np.concatenate([vertices for vertices, _ in pieces])
                 part = server.scene.add_mesh_simple(name, vertices, faces, color=colour, cast_shadow=False)
                 self._parts.append((body, part))
         green = (BALL_RGBA[0], BALL_RGBA[1], BALL_RGBA[2])
@@ -65,28 +57,6 @@ class RobotScene:
                     part.position = data.xpos[body].copy()
                 if np.abs(data.xquat[body] - part.wxyz).max() > _INVISIBLE_MOVE:
                     part.wxyz = data.xquat[body].copy()
-
-
-def _meshes_of(model: mujoco.MjModel, body: int) -> dict[Colour, list[Mesh]]:
-    """A body's meshes in its frame, by colour: viser gives a mesh a single colour."""
-    meshes: dict[Colour, list[Mesh]] = {}
-    for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)):
-        mesh = model.mesh(model.geom_dataid[geom])
-        vertices = model.mesh_vert[mesh.vertadr[0] :][: mesh.vertnum[0]]
-        faces = model.mesh_face[mesh.faceadr[0] :][: mesh.facenum[0]]
-        rotation = np.empty(9)
-        mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
-        placed = vertices @ rotation.reshape(3, 3).T + model.geom_pos[geom]
-        rgba = model.mat_rgba[model.geom_matid[geom]]
-        colour = (round(255 * rgba[0]), round(255 * rgba[1]), round(255 * rgba[2]))
-        meshes.setdefault(colour, []).append((placed, faces))
-    return meshes
-
-
-def _joined_faces(vertices: list[Array], faces: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
-    """Faces (F, 3) of several meshes whose vertices are concatenated."""
-    offsets = np.cumsum([0, *map(len, vertices)])
-    return np.concatenate([piece + offset for piece, offset in zip(faces, offsets, strict=False)])
 
 
 def _light_and_furnish(scene: viser.SceneApi) -> None:

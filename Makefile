@@ -8,9 +8,8 @@
 # `make setup` chooses the mode; any other target keeps the mode of .venv (with or without SIM_ONLY=1).
 KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
 
-# Tests do not use the Hub, and images are rendered without a screen, unless you set these variables.
+# Tests do not use the Hub unless you set this variable.
 test test-all soak bench: export HF_HUB_OFFLINE ?= 1
-test test-all soak bench: export MUJOCO_GL ?= egl
 # One worker per core, each with one thread; WORKERS=0 runs everything in one process.
 WORKERS ?= logical
 test test-all soak: export OMP_NUM_THREADS ?= 1

@@ -8,9 +8,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-# Before anything imports LeRobot or MuJoCo: no test asks the Hub for anything, and rendering needs no screen.
+# Before anything imports LeRobot: no test asks the Hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 import pytest
 from filelock import FileLock

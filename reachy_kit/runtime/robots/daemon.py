@@ -31,6 +31,8 @@ START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _NO_TELEMETRY = {"REACHY_MINI_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
 """Environment in which the daemon, from 1.13 on, tells its maker nothing. Source: reachy_mini/daemon/telemetry.py."""
+_NO_OPENGL = {"MUJOCO_GL": "disable"}
+"""Environment in which the daemon's import of MuJoCo needs no OpenGL; a headless one draws nothing."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -123,7 +125,7 @@ def _start(log: Any) -> tuple[subprocess.Popen[bytes], DaemonAddress]:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=os.environ | _NO_TELEMETRY,
+        env=os.environ | _NO_TELEMETRY | _NO_OPENGL,
         # A Ctrl-C at the terminal must reach us alone: we bring the robot to rest first, then end the daemon.
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (one system call)

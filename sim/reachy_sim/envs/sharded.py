@@ -204,10 +204,11 @@ def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, 
             for file in files:  # before the variant, whose task may be defined there
                 load_task_file(file)
             simulation = Simulation(pipe.recv(), count, **options)
+            first = simulation.observe(obs_type), simulation.success
         except KitError as error:
             pipe.send(error)
             return
-        pipe.send((simulation.observe(obs_type), simulation.success))
+        pipe.send(first)
         while True:
             request = pipe.recv()
             try:

@@ -27,7 +27,7 @@ _NAMES = {"egl": "egl", "osmesa": "osmesa", "cgl": "cgl", "glfw": "glfw", "glx":
 _PLATFORM = "PYOPENGL_PLATFORM"
 _ADVICE = (
     "Install libegl1 (Debian, Ubuntu: sudo apt install libegl1; Fedora: mesa-libEGL) or the graphics card's driver. "
-    "Physics and observations of state need neither"
+    "Physics, observations of state and --perception geometry need neither"
 )
 _MOST_DEVICES = 10
 _EGL_PLATFORM_DEVICE = 0x313F

@@ -128,7 +128,7 @@ class PlainDrawing:
 
 
 def _above_table(point: Array) -> Array:
-    return point + np.array([0.0, 0.0, HEAD_HEIGHT])
+    return np.asarray(point + np.array([0.0, 0.0, HEAD_HEIGHT]))
 
 
 def _background(camera: _Camera, width: int, height: int) -> Image:

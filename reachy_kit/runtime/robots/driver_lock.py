@@ -42,11 +42,11 @@ class DriverLock:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            driver = os.pread(handle, 20, 0).decode(errors="replace").strip() or "unknown"
+            driver = os.pread(handle, 20, 0).decode(errors="replace")
             os.close(handle)
+            by, end = (f"process {driver}", f", or end it: kill {driver}") if driver.isdecimal() else ("a process", "")
             raise RefusedError(
-                f"the robot at {self._address} is already driven by process {driver} on this computer. Wait for it to "
-                f"end, or end it: kill {driver}"
+                f"the robot at {self._address} is already driven by {by} on this computer. Wait for it to end{end}"
             ) from error
         except OSError:  # a disk without locks
             os.close(handle)

@@ -187,7 +187,7 @@ def _record_episode(
         if not tries_left:
             raise RefusedError(
                 f"episode {seed} was not kept: {TRIES} times it was too late, at last it {describe_delay(episode)}. "
-                f"The {recorder.episodes} episodes before it are kept; give the same command again to continue"
+                "What was saved before is kept; give the same command again to continue"
             )
         reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
     return episode

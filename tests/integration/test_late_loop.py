@@ -74,7 +74,7 @@ def test_eval_marks_a_late_loop_in_its_notes(kit):
 def test_record_refuses_what_is_too_late_to_keep_and_says_what_to_do(kit):
     too_late = f"slowdown = lambda resets: {REFUSED + 0.1}\n{CLOCK}"
     result = kit.run("record", "--out", "data", "--episodes", 2, before=too_late)
-    result.says(4, "was not kept", "instead of", "Close other programs", "The 0 episodes before it are kept")
+    result.says(4, "was not kept", "instead of", "Close other programs", "What was saved before is kept")
     assert kit.run("record", "--out", "data", "--episodes", 1, "--json").json["episodes"] == 1
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, YAW, EndReason, Observation, Truth
+from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 from reachy_kit.runtime.rollout import rollout
 
 TICK = 0.02
@@ -323,3 +324,26 @@ def test_observations_given_by_the_robot_are_not_altered(robot):
     rollout(Keeping(), Script(turned()), seconds=0.04, policy_hz=25, perception=SeedAndTime())
     assert all(observation.last_action is None for observation in given)
     assert all(observation.environment_state.tolist() == [7.0] for observation in given)
+
+
+@pytest.mark.parametrize("slowdown", [1.0, 1.3])
+def test_an_episode_knows_how_long_it_took_on_the_robots_own_clock(slowdown):
+    class Late(StiffRobot):
+        def wait_next_tick(self):
+            self.time += slowdown * TICK
+
+    episode = rollout(Late(), Script(turned(0.1)), seconds=2.0, policy_hz=25)
+    assert episode.nominal_seconds == 2.0
+    assert episode.seconds == pytest.approx(2.0 * slowdown)
+    assert episode.slowdown == pytest.approx(slowdown)
+    assert is_late(episode) is is_late(episode, REFUSED) is (slowdown > 1)
+
+
+def test_what_may_be_a_measurements_age_is_not_called_late():
+    class LateAtTheEnd(StiffRobot):
+        def wait_next_tick(self):
+            self.time += TICK if self.time < 100.0 + 9.5 * TICK else 3 * TICK
+
+    episode = rollout(LateAtTheEnd(), Script(turned(0.1)), seconds=0.24, policy_hz=50)
+    assert episode.slowdown > REFUSED
+    assert not is_late(episode)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
 from reachy_kit.dataset.redo_log import complete, open_staging, staged_change
 from reachy_kit.dataset.saving.file_joining import join_small_files
@@ -94,6 +95,7 @@ class LeRobotWriter:
                 open_staging(self.root)
                 return self._create()
             require_layout(self.root, self.layout)
+            open_for_reading(self.root)  # what is damaged is named before anything is added to it
             open_staging(self.root)
         try:
             return load_state(self.root, self.layout)

@@ -85,9 +85,7 @@ class StoredDataset:
         columns = {key: _numbers(table[key]) for key in keys}
         for key, names in self.vectors.items():
             if key in columns and columns[key].shape != (table.num_rows, len(names)):
-                raise DamagedFileError(
-                    self.root / file, f"has not the {len(names)} numbers of {key} that its layout names", held
-                )
+                raise DamagedFileError(self.root / file, f"does not hold {len(names)} numbers of {key} per frame", held)
         episode_of_row = _numbers(table[_EPISODE])
         episodes = {}
         for entry in entries:

@@ -75,10 +75,3 @@ def _open(root: Path, *aspects: Aspect) -> StoredDataset:
         dataset = StoredDataset(root)
         require_sound(dataset, *aspects)
     return dataset
-
-
-def lerobot_dataset() -> Any:
-    """LeRobot's dataset class; loading it takes seconds."""
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset
-
-    return LeRobotDataset

@@ -60,13 +60,14 @@ class StoredDataset:
         return self._read(table, keys or tuple(self.vectors))
 
     def column(self, key: str) -> npt.NDArray[Any]:
-        """A column of all frames, (F, ...), in the order of the episodes.
+        """A column of all frames, (F, ...), in the order of the episodes; of a dataset without any, (0, ...).
 
         Raises:
             DamagedFileError: a file is missing or damaged, or lacks the column or frames.
         """
         keys = () if key in self.vectors else (key,)
-        return np.concatenate([self.read(entry.table, *keys)[entry.index][key] for entry in self.episodes])
+        parts = [self.read(entry.table, *keys)[entry.index][key] for entry in self.episodes]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.vectors.get(key, ())) or 1))
 
     @property
     def vectors(self) -> dict[str, tuple[str, ...]]:

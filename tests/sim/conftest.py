@@ -1,5 +1,6 @@
 """Fixtures of the simulator's suites: episodes of the scripted expert, and comparison of nested results bit for bit."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import pytest
 
 from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_sim.tasks import expert_policy
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # windows need no screen
 
 
 @dataclass(frozen=True)

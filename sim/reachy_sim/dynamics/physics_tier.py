@@ -6,10 +6,11 @@ joints): reachy_mini.daemon.backend.mujoco (1.12).
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
+import numpy.typing as npt
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.geometry import euler_from_rotation
@@ -62,6 +63,7 @@ class Physics:
         if settings not in SETTINGS:
             raise WrongUseError(f"no physics settings are called {settings!r}; there are {', '.join(SETTINGS)}")
         self.num_envs = num_envs
+        self._arguments = (num_envs, settings, threads, engine)
         self.settings = SETTINGS[settings]
         self.model = _model(self.settings)
         self._chain = ClosedChain(self.model)
@@ -75,7 +77,12 @@ class Physics:
         self._head = self.model.site("head").id
         self._layout = _RowLayout(self.model)
         self._motors = Motors(num_envs)
-        self._shaped = np.zeros(num_envs, dtype=np.bool_)
+        self._shaped: npt.NDArray[np.bool_] = np.zeros(num_envs, dtype=np.bool_)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle: the engine is opened again, and its arrays filled in."""
+        arrays = {name: np.array(getattr(self, name)) for name in _LIVE}
+        return _restore, (self._arguments, arrays, self._motors, self._shaped)
 
     def reset(self, ids: Ids, poses: Array, actuators: Actuators) -> None:
         """Place robots exactly at poses, at rest.
@@ -131,6 +138,21 @@ class Physics:
         state[:, BODY_YAW] = joints[:, 0]
         state[:, ANTENNAS] = -joints[:, 7:]
         return state
+
+
+_LIVE = ("_rows", "_ctrl", "_site_positions", "_site_rotations", "_qpos", "_delay", "_friction")
+"""The engine's arrays. The derived ones are copied too: MuJoCo derives them from the state before the last step."""
+
+
+def _restore(
+    arguments: tuple[int, str, int, Engine], arrays: dict[str, Array], motors: Motors, shaped: npt.NDArray[np.bool_]
+) -> Physics:
+    num_envs, settings, threads, engine = arguments
+    physics = Physics(num_envs, settings, threads=threads, engine=engine)
+    for name, values in arrays.items():
+        getattr(physics, name)[...] = values
+    physics._motors, physics._shaped = motors, shaped
+    return physics
 
 
 _LIFT: Array = np.array([0.0, 0.0, HEAD_HEIGHT])

@@ -54,15 +54,19 @@ class ShardedSimulation:
         self.num_envs = num_envs
         options["threads"] = max((threads or os.cpu_count() or 1) // processes, 1)
         edges = np.linspace(0, num_envs, processes + 1).astype(int).tolist()
-        self._shards: list[_Shard] = []
-        self._ended = ""
-        try:
-            for first, after in pairwise(edges):
-                self._shards.append(_Shard(slice(first, after), variant, obs_type, options))
-            self._answers = [shard.answer() for shard in self._shards]
-        except BaseException:
-            self.close()
-            raise
+        self._start([(slice(*edge), variant) for edge in pairwise(edges)], obs_type, options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle the workers' simulations; the copy starts workers of its own."""
+        answers = self._ask({index: ("copy",) for index in range(len(self._shards))})
+        shards = [
+            (shard.rows, simulation) for shard, (simulation, _) in zip(self._shards, answers.values(), strict=True)
+        ]
+        return {"num_envs": self.num_envs, "shards": shards, "obs_type": self._obs_type}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.num_envs = state["num_envs"]
+        self._start(state["shards"], state["obs_type"], {})
 
     def reset(
         self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters, poses: Array | None = None
@@ -109,6 +113,18 @@ class ShardedSimulation:
         """End the workers."""
         self._end("closed")
 
+    def _start(self, shards: list[tuple[slice, Variant | Simulation]], obs_type: str, options: dict[str, Any]) -> None:
+        """Start a worker for each slice, with a variant to simulate or a simulation to continue."""
+        self._obs_type, self._ended = obs_type, ""
+        self._shards: list[_Shard] = []
+        try:
+            for rows, content in shards:
+                self._shards.append(_Shard(rows, content, obs_type, options))
+            self._answers = [shard.answer() for shard in self._shards]
+        except BaseException:
+            self.close()
+            raise
+
     def _ask(self, requests: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
         """Send requests to the shards, which work in parallel; an error is raised after all have answered."""
         if self._ended:
@@ -136,12 +152,12 @@ class _Shard:
 
     Args:
         rows: indices of the environments.
-        variant: task and domain parameters.
+        content: task and domain parameters, or a simulation to continue.
         obs_type: keys of the observations.
         options: of ``Simulation``.
     """
 
-    def __init__(self, rows: slice, variant: Variant, obs_type: str, options: dict[str, Any]) -> None:
+    def __init__(self, rows: slice, content: Variant | Simulation, obs_type: str, options: dict[str, Any]) -> None:
         self.rows = rows
         context = multiprocessing.get_context("spawn")
         self._pipe, worker_end = context.Pipe()
@@ -151,7 +167,7 @@ class _Shard:
         )
         self.process.start()
         worker_end.close()  # the worker then holds the only copy, so that its death closes the pipe
-        self.ask(variant)
+        self.ask(content)
 
     def ask(self, request: Any) -> None:
         """Send a request."""
@@ -203,7 +219,8 @@ def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, 
         try:
             for file in files:  # before the variant, whose task may be defined there
                 load_task_file(file)
-            simulation = Simulation(pipe.recv(), count, **options)
+            content = pipe.recv()
+            simulation = content if isinstance(content, Simulation) else Simulation(content, count, **options)
             first = simulation.observe(obs_type), simulation.success
         except KitError as error:
             pipe.send(error)
@@ -222,6 +239,8 @@ def _work(pipe: Connection, files: tuple[Path, ...], count: int, obs_type: str, 
 def _answer(simulation: Simulation, obs_type: str, what: str, *details: Any) -> tuple[Any, Any]:
     if what == "images":
         return simulation.images(robot=details[0]), None
+    if what == "copy":
+        return simulation, None
     outcome = None
     if what == "step":
         outcome = simulation.step(*details)

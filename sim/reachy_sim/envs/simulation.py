@@ -4,7 +4,7 @@ A decision takes a few control ticks: each tick interpolates towards the target,
 the tier's dynamics. Nothing loops over environments.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,10 @@ class Simulation:
         self._cameras: dict[PinholeCamera, HeadCameraRenderer] = {}
         self._robot_renderer: RobotRenderer | None = None
         self.reset(all_ids, zeros, zeros)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle everything but the renderers, which the copy opens when it draws."""
+        return self.__dict__ | {"_cameras": {}, "_robot_renderer": None}
 
     def reset(
         self, ids: Ids, seeds: counter_rng.Counters, episodes: counter_rng.Counters, poses: Array | None = None

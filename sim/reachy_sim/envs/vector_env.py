@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -19,6 +20,8 @@ from gymnasium.vector.utils import batch_space
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, Array
 from reachy_kit.runtime.safety import PROFILES
+from reachy_kit.runtime.tasks.task_registry import load_task_file, task_files
+from reachy_sim.envs.episode_length import EpisodeLength, episode_steps
 from reachy_sim.envs.sharded import ShardedSimulation
 from reachy_sim.envs.simulation import Simulation
 from reachy_sim.envs.spaces import (
@@ -39,7 +42,7 @@ RENDER_MODES = ("rgb_array", "robot")
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
+class ReachyMiniVectorEnv(EpisodeLength, VectorEnv[Observations, Array, npt.NDArray[Any]]):
     """N Reachy Minis at a task.
 
     Action, ``Box(9,)`` float32: absolute targets, limited as on the robot (``reachy_kit.runtime.safety``).
@@ -70,9 +73,9 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
     ====================  ============  =======================================================================
 
     Reward: ``dense`` is the sum of the task's named terms, 1 at best, which ``info["reward_terms"]`` lists; ``sparse``
-    is 1 at the step at which the whole criterion is met, else 0. Episodes are truncated after the task's seconds and
-    never terminate: holding on after the success is part of the task. ``info["is_success"]`` is true once the criterion
-    is met, ``info["error"]`` is the task's error in rad.
+    is 1 at the step at which the whole criterion is met, else 0. Episodes are truncated after the task's seconds, or
+    ``max_episode_steps``, and never terminate: holding on after the success is part of the task.
+    ``info["is_success"]`` is true once the criterion is met, ``info["error"]`` is the task's error in rad.
 
     Seeds: environment i of seed s is the single environment of seed s + i, bit for bit.
 
@@ -88,6 +91,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         policy_hz: decisions per second; between them targets are interpolated at 50 Hz.
         render_mode: ``rgb_array`` renders the head camera's image; ``robot`` the robot from the side, 0.3 s a frame.
         autoreset_mode: Gymnasium's.
+        max_episode_steps: decisions after which an episode is truncated; None for the task's seconds, −1 for never.
         physics: settings of the physics tier: daemon, fast or coarse.
         threads: of the physics tier; 0 takes every core.
         processes: workers that share the environments, best one per core; 1 works in this process.
@@ -114,6 +118,7 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         policy_hz: int = 25,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         physics: str = "daemon",
         threads: int = 0,
         processes: int = 1,
@@ -153,12 +158,16 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "render_fps": policy_hz, "autoreset_mode": self.autoreset_mode}
         self.task, self.task_description = self._task.name, self._task.instruction
-        self._max_episode_steps = round(self._task.seconds * policy_hz)
+        self._max_episode_steps = episode_steps(max_episode_steps, round(self._task.seconds * policy_hz))
         self._seeds = np.zeros(num_envs, dtype=np.uint64)
         self._episodes = np.zeros(num_envs, dtype=np.uint64)
         self._steps = np.zeros(num_envs, dtype=np.int64)
         self._done: Bools = np.zeros(num_envs, dtype=np.bool_)
         self._begun = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle; the files of tasks are loaded before what is defined there."""
+        return _blank, (type(self), task_files()), self.__dict__.copy()
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -278,3 +287,9 @@ class ReachyMiniVectorEnv(VectorEnv[Observations, Array, npt.NDArray[Any]]):
         self._simulation.reset(ids, self._seeds, self._episodes, start_poses(pose, ids, self.num_envs))
         self._steps[ids], self._done[ids] = 0, False
         self._begun = True
+
+
+def _blank(kind: type[ReachyMiniVectorEnv], files: Sequence[Path]) -> ReachyMiniVectorEnv:
+    for file in files:
+        load_task_file(file)
+    return kind.__new__(kind)

@@ -133,7 +133,7 @@ def watch(
 
 def _has_camera(shown: ViewedRobot) -> bool:
     """Whether to show the head camera: a simulated one only where it can be drawn, unless the policy needs it."""
-    from reachy_sim.rendering.gl_backend import can_draw
+    from reachy_sim.gl_backend import can_draw
 
     if shown.robot not in SIMULATED or can_draw():
         return True

@@ -28,7 +28,7 @@ def _import_mujoco() -> None:
         del os.environ["MUJOCO_GL"]
         if chosen is not None:
             os.environ["MUJOCO_GL"] = chosen
-    from reachy_sim.rendering.gl_backend import open_context
+    from reachy_sim.gl_backend import open_context
 
     mujoco.GLContext = gl_context.GLContext = open_context
 

@@ -40,7 +40,7 @@ print([name for name in libraries if name.startswith(("libEGL", "libGL", "libOSM
 """
 DRAW = """
 import gymnasium, reachy_sim
-from reachy_sim.rendering.gl_backend import gl_backend
+from reachy_sim.gl_backend import gl_backend
 env = gymnasium.make("ReachyMini/LookAt-v0", tier="kinematic", render_mode="rgb_array")
 env.reset(seed=0)
 print(env.render().std() > 10, gl_backend().name)

@@ -19,7 +19,7 @@ import mujoco
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
-from reachy_sim.rendering.gl_backend import GLContext, gl_backend
+from reachy_sim.gl_backend import GLContext, gl_backend
 
 _TIME_TO_FREE = 5.0
 """Longest wait at the end of the process for the contexts to be freed, s."""

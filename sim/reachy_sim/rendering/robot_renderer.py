@@ -12,7 +12,7 @@ import numpy as np
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, pose_from_vector
 from reachy_kit.runtime.interface import Array, Image
 from reachy_sim.dynamics.model import HEAD_HEIGHT
-from reachy_sim.rendering.gl_backend import can_draw
+from reachy_sim.gl_backend import can_draw
 from reachy_sim.rendering.offscreen import ROBOT_IMAGES, Canvas
 from reachy_sim.rendering.plain_drawing import PlainDrawing
 from reachy_sim.rendering.robot_drawing import RobotDrawing

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reachy_kit.runtime.errors import KitError, WrongUseError
-from reachy_kit.runtime.messages.installation import install_command
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import image_width, open_groups, scripted_group
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -176,8 +175,6 @@ def _films(result: GroupComparison, count: int, reporter: Reporter) -> "tuple[li
             for episode in worst:
                 films.append(encode_film(episode, _draw(episode, result.task, result.tier)))
                 advance()
-    except ImportError as error:
-        return [], f"No films: {error.name} is missing. Install it: {install_command(['view'])}"
     except KitError as error:  # rendering is not possible on this computer
         return [], f"No films: {error}"
     return films, ""

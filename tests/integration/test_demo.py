@@ -1,16 +1,41 @@
 """`reachy-kit demo`: from demonstrations to a learned behaviour on the robot's daemon, in one command."""
 
+import base64
+import html
+import io
 import re
+from itertools import groupby
+
+import av
+import numpy as np
+import pytest
 
 from reachy_kit.runtime.inference.bundle import read_bundle
 
+SECONDS, FPS, PANELS = 6, 12.5, 3
 
+
+def frames_of(film: bytes) -> list[np.ndarray]:
+    """(height, width, 3) RGB each."""
+    with av.open(io.BytesIO(film)) as container:
+        assert container.streams.video[0].average_rate == FPS
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def panels_in(row: np.ndarray) -> int:
+    """Count the images that white gaps separate in a (width, 3) row of pixels."""
+    return sum(1 for white, _ in groupby((row > 245).all(axis=1)) if not white)
+
+
+@pytest.mark.timeout(300)
 def test_a_miniature_demo(kit):
-    result = kit.run("demo", "--episodes", 4, "--sim-episodes", 2, "--daemon-episodes", 1,
-                     "--iterations", 2, "--json", "--out", "demo")  # fmt: skip
+    command = kit.start("demo", "--episodes", 4, "--sim-episodes", 2, "--daemon-episodes", 1,
+                        "--iterations", 2, "--json", "--out", "demo")  # fmt: skip
+    result = command.wait(240)
     assert result.code == 0, result
     folder = kit.folder / "demo"
 
+    assert (result.json["task"], result.json["variant"]) == ("track", "hard")
     evaluations = result.json["evaluations"]
     assert [evaluation["policy"] for evaluation in evaluations] == [
         "expert, sim",
@@ -25,12 +50,16 @@ def test_a_miniature_demo(kit):
     assert on_daemon["robot"].startswith("127.0.0.1:")
     assert {"nominal_ms", "p50_ms", "p99_ms", "late_ticks", "slowdown"} == on_daemon["rate"].keys()
     assert {pair["pairs"] for pair in result.json["daemon_against_sim"].values()} == {1}
+    stages = result.json["stage_seconds"]
+    assert list(stages) == ["recording", "imitation", "reinforcement learning", "simulator", "film", "daemon"]
+    assert sum(stages.values()) <= result.json["seconds"] + 1
 
     for method, run in (("imitation", "run"), ("ppo", "run_rl")):
-        bundle = read_bundle(folder / f"look_at_{method}.bundle")
-        assert (bundle.manifest.task, bundle.manifest.provenance["method"]) == ("look_at", method)
+        bundle = read_bundle(folder / f"track_{method}.bundle")
+        assert (bundle.manifest.task, bundle.manifest.provenance["method"]) == ("track", method)
         assert bundle.manifest.provenance["episodes"] == 4
         assert (folder / run / "pretrained_model/model.safetensors").is_file()
+    assert read_bundle(folder / "track_ppo.bundle").manifest.provenance["variant"] == "hard"
 
     page = (folder / "report.html").read_text()
     images = re.findall(r'<img[^>]*\bsrc="([^"]*)"', page)
@@ -38,3 +67,21 @@ def test_a_miniature_demo(kit):
     assert all(image.startswith("data:image/png;base64,iVBOR") for image in images)
     assert not re.search(r"<(script|link|iframe|object)\b|url\(|@import|(src|href)\s*=\s*[\"']?(https?:)?//", page)
     assert "rl, daemon" in page
+
+    for label in ("imitation", "rl"):
+        against = result.json["against_expert"][label]
+        assert against["pairs"] == 2
+        assert against["verdict"] == "can't tell"  # two episodes cannot tell
+        assert against["sentence"].startswith(f"Can't tell whether {label} passes its expert: ")
+        assert against["sentence"] in html.unescape(page)
+
+    [film] = re.findall(r'<video src="data:video/mp4;base64,([^"]*)"[^>]*\bcontrols loop muted playsinline>', page)
+    content = base64.b64decode(film)
+    assert content == (folder / "demo.mp4").read_bytes()
+    assert result.json["film"] == "demo/demo.mp4"
+    frames = frames_of(content)
+    assert len(frames) == SECONDS * FPS
+    assert all(panels_in(frame[200]) == PANELS for frame in frames)
+    assert (frames[0] != frames[-1]).any()
+    assert (folder / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "demo.webp").read_bytes().count(b"ANMF") == len(frames)

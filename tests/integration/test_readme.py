@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reachy_kit.cli.demo import DURATION
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 
@@ -45,3 +47,10 @@ def test_every_file_that_a_readme_points_to_exists():
     for readme in [ROOT / "README.md", *ROOT.glob("*/README.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", readme.read_text()):
             assert (readme.parent / link).exists(), f"{readme.relative_to(ROOT)} points to {link}"
+
+
+def test_help_and_pages_agree_on_the_demos_duration():
+    page = subprocess.run([SCRIPTS / "reachy-kit", "demo", "--help"], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"(\w+) minutes", page) == re.findall(r"(\w+) minutes", DURATION)
+    for text in (page, *((ROOT / name).read_text() for name in ("README.md", "lessons/README.md"))):
+        assert DURATION.lower() in " ".join(text.split()).lower()

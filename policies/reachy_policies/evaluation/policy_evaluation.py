@@ -29,6 +29,10 @@ class Evaluation:
     """Name and unit of the task's error."""
     task_errors: Array
     """(episodes, steps) error after each decision, in the unit of ``Truth.task_error``."""
+    states: Array
+    """(episodes, steps, 9) measured after each decision, in the order of ``ACTION_NAMES``."""
+    targets: Array
+    """(episodes, steps, 3) m, base frame, after each decision."""
     first_episode: list[Step] = field(default_factory=list)
     """Every step of the first episode, with its camera frames where the robot has a camera."""
 
@@ -127,22 +131,39 @@ def evaluate_policy(
         )
         episodes.append(episode)
         on_episode(episode)
-    return Evaluation(label, robot.name, wall_clock, policy_hz, episodes, error, np.array(trace.errors), trace.first)
+    return Evaluation(
+        policy=label,
+        robot=robot.name,
+        wall_clock=wall_clock,
+        policy_hz=policy_hz,
+        episodes=episodes,
+        error=error,
+        task_errors=np.array(trace.errors),
+        states=np.array(trace.states),
+        targets=np.array(trace.targets),
+        first_episode=trace.first,
+    )
 
 
 class _Trace:
-    """A subscriber that keeps the error of every step, and the whole first episode."""
+    """A subscriber that keeps error, state and target of every step, and the whole first episode."""
 
     def __init__(self) -> None:
         self.errors: list[list[float]] = []
+        self.states: list[list[Array]] = []
+        self.targets: list[list[Array]] = []
         self.first: list[Step] = []
 
     def on_episode_start(self, seed: int) -> None:
         self.errors.append([])
+        self.states.append([])
+        self.targets.append([])
 
     def on_step(self, step: Step) -> None:
         assert step.truth is not None
         self.errors[-1].append(step.truth.task_error)
+        self.states[-1].append(step.next_observation.state)
+        self.targets[-1].append(step.truth.target)
         if len(self.errors) == 1:
             self.first.append(step)
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from reachy_kit.runtime.interface import TaskError
 from reachy_policies.evaluation.comparison import HELD_OUT, Comparison
-from reachy_policies.evaluation.report.tables import Table, points
-from reachy_policies.evaluation.statistics.intervals import Estimate
+from reachy_policies.evaluation.report.tables import Table
+from reachy_policies.evaluation.statistics.intervals import Estimate, points
 from reachy_policies.evaluation.statistics.score_comparison import Scope, ScoreComparison
 from reachy_policies.evaluation.statistics.scores import Scores
 

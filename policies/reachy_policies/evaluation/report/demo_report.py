@@ -1,4 +1,4 @@
-"""Report of the demo: learning curves, evaluations, and frames of the head camera."""
+"""Report of the demo: what was learned, a film of it, the evaluations, the learning curves."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,27 +8,53 @@ import numpy as np
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CAMERA, Image
+from reachy_policies.evaluation.expert_comparison import ExpertComparison
 from reachy_policies.evaluation.policy_evaluation import Evaluation
 from reachy_policies.evaluation.report.page import (
     Block,
     Gallery,
+    Media,
     Page,
     Section,
     TableBlock,
     Text,
-    encode_png,
     image_media,
     plot,
     write_page,
 )
 from reachy_policies.evaluation.report.report_plots import error_over_time_plot
-from reachy_policies.evaluation.report.tables import evaluation_table
+from reachy_policies.evaluation.report.tables import column_notes, evaluation_table
 from reachy_policies.runs.run_files import CURVE_PNG
 
 if TYPE_CHECKING:
     from reachy_policies.runs.saved_run import Run
 
 FRAMES = 6
+
+
+@dataclass(frozen=True)
+class DemoFilm:
+    """Expert and learners side by side in one episode."""
+
+    mp4: bytes
+    webp: bytes
+    """The same, smaller, as an animated image."""
+    poster: bytes
+    """PNG of its last frame."""
+    caption: str
+
+    def write(self, folder: Path) -> None:
+        """Write ``demo.mp4``, ``demo.webp`` and ``demo.png``.
+
+        Raises:
+            KitError: a file cannot be written.
+        """
+        for suffix, content in (("mp4", self.mp4), ("webp", self.webp), ("png", self.poster)):
+            path = folder / f"demo.{suffix}"
+            try:
+                path.write_bytes(content)
+            except OSError as error:
+                raise KitError(f"the film {path} cannot be written: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -40,30 +66,30 @@ class DemoReport:
     runs: "list[Run]"
     """Runs: an imitation, and the reinforcement learning that continued from it."""
     evaluations: list[Evaluation]
-    """Evaluations, a row each; images show the first episode of the last one."""
+    """Evaluations, a row each; camera frames show the first episode of the last one."""
+    success: str
+    """What counts as success, as a sentence."""
+    against_expert: list[ExpertComparison]
+    """The learners against the expert."""
     differences: list[str]
     """Lines that compare daemon and simulator."""
-    portraits: list[Image]
-    """The robot at the first and the last instant of that episode; empty where rendering is not possible."""
+    film: DemoFilm | None
+    no_film: str
+    """Reason for which there is no film; empty where there is one."""
     tolerance: float
     """Largest error that counts as success, in the unit of ``Truth.task_error``."""
-    portrait_path: Path
-    """PNG file for both portraits side by side."""
-    seconds: float
-    """Wall time of the whole demo so far, s."""
+    stages: dict[str, float]
+    """Wall time of each stage, s."""
 
 
 def write_demo_report(path: Path, report: DemoReport) -> None:
-    """Write the page, and the portraits as an image file of their own.
+    """Write the page, and the film as files of its own beside it.
 
     Raises:
         KitError: a file cannot be written.
     """
-    if report.portraits:
-        try:
-            report.portrait_path.write_bytes(encode_png(np.hstack(report.portraits)))
-        except OSError as error:
-            raise KitError(f"the image {report.portrait_path} cannot be written: {error}") from error
+    if report.film:
+        report.film.write(path.parent)
     write_page(path, demo_page(report))
 
 
@@ -89,36 +115,34 @@ def demo_page(report: DemoReport) -> Page:
 def _overview(report: DemoReport) -> list[Block]:
     first, *others = [run.card for run in report.runs]
     improved = "".join(
-        f", then improved by reinforcement learning in {card.seconds:.0f} s in the simulator" for card in others
+        f", then improved by reinforcement learning (rl) in {card.seconds:.0f} s in the simulator" for card in others
     )
-    name = report.evaluations[-1].policy
-    captions = [f"{when} of the first episode of “{name}”, drawn from the measured pose." for when in _INSTANTS]
-    portraits = [
-        image_media(image, "the robot and the ball", caption)
-        for image, caption in zip(report.portraits, captions, strict=False)
-    ]
+    total, stages = (
+        sum(report.stages.values()),
+        ", ".join(f"{name} {took:.0f} s" for name, took in report.stages.items()),
+    )
     return [
+        *(Text(f"{comparison.sentence}.") for comparison in reversed(report.against_expert)),
+        *_film(report),
         Text(
             f"Imitated from {first.episodes} demonstrations in {first.seconds:.0f} s{improved}; everything on this "
-            f"page took {report.seconds:.0f} s."
+            f"page took {total:.0f} s: {stages}."
         ),
-        *([Gallery(portraits, columns=2)] if portraits else []),
-    ]
+    ]  # fmt: skip
 
 
-_INSTANTS = ("At the start", "At the end")
+def _film(report: DemoReport) -> list[Block]:
+    film = report.film
+    if film is None:
+        return [Text(f"There is no film: {report.no_film}")]
+    return [Gallery([Media("video/mp4", film.mp4, "film of the episode", film.caption, film.poster)], columns=1)]
 
 
 def _results(report: DemoReport) -> list[Block]:
-    error = report.evaluations[0].error
     return [
         TableBlock(evaluation_table("", report.evaluations)),
-        Text(
-            f"Success: the gaze stays within {error.text(report.tolerance, 0)} of the ball for a whole second. Every "
-            "row starts from the same initial states. The interval is Wilson's; it is about these episodes and this "
-            "one training, not about trainings in general. The loop's period should be 20 ms; the simulator does not "
-            "wait, so there the work of a tick is shown instead."
-        ),
+        Text(f"{report.success} Every row starts from the same initial states."),
+        *(Text(note) for note in column_notes(report.evaluations)),
         *(Text(f"{line}.") for line in report.differences),
     ]
 
@@ -130,8 +154,8 @@ def _camera(evaluation: Evaluation) -> list[Section]:
         return []
     media = [image_media(image, "camera frame", f"{time:.1f} s") for time, image in frames]
     words = (
-        "Frames of the head camera during one episode. The policy never sees them: OpenCV finds the ball, and the "
-        "policy decides on its bearing."
+        f"Frames of the head camera in the first episode of “{evaluation.policy}”. The policy never sees them: OpenCV "
+        "finds the ball, and the policy decides on its bearing."
     )
     return [Section("Frames of the head camera", [Gallery(media, columns=FRAMES), Text(words)])]
 
@@ -161,7 +185,8 @@ def _curves(report: DemoReport) -> list[Block]:
 def _provenance(report: DemoReport) -> str:
     first, *others = [run.card for run in report.runs]
     improved = "".join(
-        f", then iteration {card.steps} of {card.method} ({card.env_steps} decisions, {card.tier} tier)"
+        f", then iteration {card.steps} of {card.method} ({card.env_steps} decisions, {card.tier} tier, variant "
+        f"{card.variant})"
         for card in others
     )
     versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())

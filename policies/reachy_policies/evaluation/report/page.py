@@ -47,6 +47,8 @@ class Media:
     description: str
     """Alternative text of an image."""
     caption: str = ""
+    poster: bytes = b""
+    """PNG that a film shows before it plays; its first frame if empty."""
 
     @property
     def is_film(self) -> bool:
@@ -56,7 +58,12 @@ class Media:
     @property
     def url(self) -> str:
         """The content itself as a URL, so that the page needs no other file."""
-        return f"data:{self.mime};base64,{base64.b64encode(self.content).decode()}"
+        return _data_url(self.mime, self.content)
+
+    @property
+    def poster_url(self) -> str:
+        """The poster as a URL; empty without one."""
+        return _data_url("image/png", self.poster) if self.poster else ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,10 @@ def plot(png: bytes, description: str, caption: str = "") -> Figure:
 def image_media(image: Image, description: str, caption: str = "") -> Media:
     """Put a camera or rendered image on the page."""
     return Media("image/png", encode_png(image), description, caption)
+
+
+def _data_url(mime: str, content: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 def encode_png(image: Image) -> bytes:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from reachy_kit.runtime.robots.loop_rate import MARKED, NOMINAL_MS
 from reachy_policies.evaluation.policy_evaluation import Evaluation
-from reachy_policies.evaluation.statistics.intervals import compare_pairs
+from reachy_policies.evaluation.statistics.intervals import compare_pairs, points
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Table:
 
 
 def evaluation_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
-    """Success, error and loop times, a row per evaluation of the same task."""
+    """Success, error and the time of a control tick, a row per evaluation of the same task; see ``column_notes``."""
     error = f"{evaluations[0].error.heading}, median (quartiles)"
-    columns = ("policy", "success", "95 % interval", error, "loop p50/p99, ms")
+    columns = ("policy", "success", "95 % interval", error, "ms per tick, median/99 %")
     return Table(title, columns, tuple(_evaluation_row(evaluation) for evaluation in evaluations))
 
 
@@ -44,12 +44,27 @@ def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _timing(evaluation: Evaluation) -> str:
-    """Time of a tick: on a wall clock its period, and whether that was too long; in simulated time what it computed."""
+    """Time of a tick: in simulated time what it computed; otherwise to the next one, and whether that was too long."""
     rate, work = evaluation.rate, evaluation.work_ms()
     if rate is None:
         return f"{work['p50']:.1f}/{work['p99']:.1f} work"
     late = f", {rate.slowdown:.1f}× too slow" if rate.slowdown > MARKED else ""
-    return f"{rate.p50:.1f}/{rate.p99:.1f} period (nominal {NOMINAL_MS:.0f}){late}"
+    return f"{rate.p50:.1f}/{rate.p99:.1f} cycle{late}"
+
+
+def column_notes(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Explain the columns of an evaluation table, a sentence or two for each that needs it."""
+    name = evaluations[0].error.name
+    ticks = "ms per tick: half of the control ticks took at most the first number, 99 % at most the second"
+    work = "work is computing alone, because the simulator does not wait"
+    cycle = f"cycle is the time from one tick to the next, {NOMINAL_MS:.0f} ms when on time"
+    clocks = {evaluation.wall_clock for evaluation in evaluations}
+    used = [words for words, clock in ((work, False), (cycle, True)) if clock in clocks]
+    return [
+        "95 % interval: the success rates that these episodes leave open, for this one training (Wilson).",
+        f"{name[0].upper()}{name[1:]}: mean over an episode's last second, then the median over the episodes.",
+        "; ".join([ticks, *used]) + ".",
+    ]
 
 
 def difference_line(first: Evaluation, other: Evaluation) -> str:
@@ -58,11 +73,6 @@ def difference_line(first: Evaluation, other: Evaluation) -> str:
     change = difference.difference
     return (
         f"{other.policy} − {first.policy}: {points(change.value)} points, 95 % interval {points(change.low)} to "
-        f"{points(change.high)}, on {difference.pairs} pairs; only {first.policy}: {len(difference.only_a)}, "
-        f"only {other.policy}: {len(difference.only_b)}"
+        f"{points(change.high)}, on the same {difference.pairs} episodes; only {first.policy}: "
+        f"{len(difference.only_a)}, only {other.policy}: {len(difference.only_b)}"
     )
-
-
-def points(share: float) -> str:
-    """Format a difference of shares in percentage points, with its sign."""
-    return f"{round(100 * share):+d}"

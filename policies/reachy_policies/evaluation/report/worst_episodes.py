@@ -8,6 +8,7 @@ import numpy as np
 from reachy_kit.runtime.interface import Image
 from reachy_policies.evaluation.comparison import Comparison, ComparisonConfig
 from reachy_policies.evaluation.groups import TrainingGroup
+from reachy_policies.evaluation.report.film_files import encode_mp4
 from reachy_policies.evaluation.report.page import Media
 from reachy_policies.evaluation.statistics.scores import Scores
 
@@ -66,12 +67,5 @@ def _worst_episode(config: ComparisonConfig, group: TrainingGroup, variant: str,
 
 
 def encode_film(episode: WorstEpisode, images: Sequence[Image]) -> Media:
-    """Encode the images of an episode as an MP4 that browsers play.
-
-    Raises:
-        ImportError: imageio or PyAV is missing; they come with the ``view`` extra.
-    """
-    import imageio.v3 as iio
-
-    mp4 = iio.imwrite("<bytes>", np.stack(images), extension=".mp4", plugin="pyav", codec="libx264", fps=FPS)
-    return Media("video/mp4", bytes(mp4), "film of the episode", episode.caption)
+    """Encode the images of an episode as an MP4 that browsers play."""
+    return Media("video/mp4", encode_mp4(images, FPS), "film of the episode", episode.caption)

@@ -80,6 +80,11 @@ def compare_pairs(a: Sequence[bool], b: Sequence[bool], level: float = 0.95) -> 
     return PairedDifference(n, only_a, only_b, Estimate(difference, low, high), _mcnemar(len(only_a), len(only_b)))
 
 
+def points(share: float) -> str:
+    """Format a difference of shares in percentage points, with its sign."""
+    return f"{round(100 * share):+d}"
+
+
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
     """Phi of the fourfold table, with Newcombe's continuity correction where it is positive."""
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)

@@ -30,6 +30,7 @@ from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 
+ROOT = Path(__file__).parents[2]
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 
 
@@ -404,6 +405,13 @@ class Environment:
             stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="session")
+def uv() -> Path:
+    """The uv of `make setup`; installed into .setup where there is none."""
+    asked = subprocess.run([ROOT / ".ci/setup", "--print-uv"], check=True, capture_output=True, text=True, timeout=120)
+    return Path(asked.stdout.strip())
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from reachy_kit.runtime.shell_command import quote_argument, repeat_command
+from reachy_kit.runtime.shell_command import PROGRAM, quote_argument
 
-_DISTRIBUTIONS = "reachy-kit", "reachy-kit-runtime"
+_DISTRIBUTIONS = PROGRAM, "reachy-kit-runtime"
 """The whole package, and the runtime alone: one of the two is installed."""
 _CHECKOUT = Path(__file__).parents[3]
 _REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?\s*")
@@ -59,11 +59,12 @@ def install_command(extras: Iterable[str], arguments: Iterable[str] = ()) -> str
         return "make setup" if Path.cwd() == _CHECKOUT else f"make -C {quote_argument(_CHECKOUT)} setup"
     if any((parent / "CACHEDIR.TAG").exists() for parent in prefix.parents):  # uvx makes environments in its cache
         source = quote_argument(_requirement([*extras, "robot"] if needs_model else extras))
-        return f"uvx --python {_python_version()} --from {source} {repeat_command(list(arguments))}"
+        program = " ".join([PROGRAM, *map(quote_argument, arguments)])
+        return f"uvx --python {_base_python()} --from {source} {program}"
     if (prefix / "uv-receipt.toml").exists():
         present = [extra for extra in _own_requirements() if extra and not missing_extras([extra])]
         wanted = [*present, *missing, *(["robot"] if needs_model else [])]
-        return f"uv tool install --python {_python_version()} {quote_argument(_requirement(wanted))}"
+        return f"uv tool install --python {_base_python()} {quote_argument(_requirement(wanted))}"
     python = quote_argument(sys.executable)
     pip = f"{python} -m pip install" if importlib.util.find_spec("pip") else f"uv pip install --python {python}"
     commands = [f"{pip} {quote_argument(_requirement(missing))}"] if missing else []
@@ -72,8 +73,11 @@ def install_command(extras: Iterable[str], arguments: Iterable[str] = ()) -> str
     return " && ".join(commands)
 
 
-def _python_version() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
+def _base_python() -> str:
+    """The interpreter that this environment was made with: the default of uv may be too old for this package."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    base = Path(sys.base_prefix, "bin", f"python{version}")
+    return quote_argument(base) if base.exists() else version
 
 
 def _requirement(extras: Iterable[str]) -> str:

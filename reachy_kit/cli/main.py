@@ -20,7 +20,7 @@ def run_cli() -> None:
     end_at_once()
     from reachy_kit.cli.commands import app
     from reachy_kit.cli.reporting.output_streams import open_streams
-    from reachy_kit.runtime.user_account import complete_user_account
+    from reachy_kit.cli.user_account import complete_user_account
 
     complete_user_account()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

@@ -82,9 +82,6 @@ def write_film(
         config: size and rate.
         tolerance: of the task's error; a smaller one counts as doing it.
         advance: called after each frame.
-
-    Raises:
-        KitError: no off-screen renderer works here.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     frames = _frames(snapshots, config, tolerance, advance)

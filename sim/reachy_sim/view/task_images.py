@@ -55,7 +55,6 @@ def draw_task(task: str, every: float | None = None) -> Image:
 
     Raises:
         WrongUseError: the task does not exist.
-        KitError: no off-screen renderer works here.
     """
     variant, recorder = variant_by_name(task), _StateRecorder()
     world = SimWorld(variant)

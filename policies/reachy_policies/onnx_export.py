@@ -6,21 +6,34 @@ Try it: reachy-kit export runs/look_at --out look_at.bundle
 import io
 import warnings
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import torch
-from lerobot.utils.constants import OBS_ENV_STATE
 from torch import Tensor, nn
 
-from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
-from reachy_kit.runtime.inference.onnx_policy import IMAGES, OnnxPredictor, OnnxResidual
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.inference.bundle import sha256, write_bundle
+from reachy_kit.runtime.inference.manifest import (
+    IMAGES,
+    Graph,
+    Manifest,
+    Sensed,
+    chunk_inputs,
+    chunk_outputs,
+    step_inputs,
+    step_outputs,
+)
+from reachy_kit.runtime.inference.onnx_policy import OnnxPredictor, OnnxResidual
+from reachy_kit.runtime.perception.features import feature_by_name
 from reachy_policies.data.windows import Windows, past, steps_around
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual import ReachyResidualPolicy
 from reachy_policies.runs.policy_loader import load_chunk_policy, load_policy
+from reachy_policies.runs.run_card import RunCard
 from reachy_policies.runs.saved_run import Run
 
 PARITY_TOLERANCE = 1e-4
@@ -63,12 +76,13 @@ def export_bundle(run: Run, out: Path) -> Manifest:
             f"{PARITY_TOLERANCE:g}. Nothing was written; please report the versions of torch and onnxruntime"
         )
     files = {part.graph.file: part.model for part in exported}
-    vision = IMAGES in exported[0].graph.inputs
+    features = () if IMAGES in exported[0].graph.inputs else card.environment_state
     manifest = Manifest(
         task=card.task,
+        instruction=card.instruction,
         graphs=[part.graph for part in exported],
-        environment_state=() if vision else card.environment_state,
-        environment_state_units=() if vision else card.environment_state_units,
+        environment_state=features,
+        environment_state_units=card.environment_state_units[: len(features)],
         parity_error=parity_error,
         parity_observations=min(PARITY_OBSERVATIONS, len(examples.state)),
         sha256={name: sha256(content) for name, content in files.items()},
@@ -76,6 +90,22 @@ def export_bundle(run: Run, out: Path) -> Manifest:
     )
     write_bundle(out, manifest, files)
     return manifest
+
+
+def _sensed(card: RunCard, image_shape: tuple[int, ...] | None) -> Sensed:
+    """What a policy observes besides the pose."""
+    if image_shape is not None:
+        return Sensed(image_shape=image_shape)
+    names = card.environment_state
+    return Sensed(names, card.environment_state_units, tuple(_meaning(name) for name in names))
+
+
+def _meaning(feature: str) -> str:
+    """Meaning of a feature; empty for one of a file that is not loaded."""
+    try:
+        return feature_by_name(feature).meaning
+    except WrongUseError:
+        return ""
 
 
 def _load_residual(run: Run) -> tuple[ReachyResidualPolicy, ReachyChunkPolicy]:
@@ -92,81 +122,58 @@ def _load_residual(run: Run) -> tuple[ReachyResidualPolicy, ReachyChunkPolicy]:
 
 
 def _export_chunk(policy: ReachyChunkPolicy, run: Run, examples: Windows) -> _ExportedGraph:
-    config, model = policy.config, chunk_to_onnx(policy)
+    config = policy.config
     graph = Graph(
         file="policy.onnx",
         role="chunk",
-        inputs=_shapes(_chunk_inputs(policy)),
-        outputs={"action": [1, config.chunk_size, policy.network.action_dim]},
+        inputs=chunk_inputs(config.n_obs_steps, config.chunk_size, _sensed(run.card, config.image_shape)),
+        outputs=chunk_outputs(config.chunk_size),
         hz=run.card.policy_hz,
         n_obs_steps=config.n_obs_steps,
         chunk_size=config.chunk_size,
         n_action_steps=config.n_action_steps,
         temporal_ensemble_coeff=config.temporal_ensemble_coeff,
     )
+    model = _labelled(to_onnx(policy.network, _zeros(graph)), graph, run.card)
     return _ExportedGraph(graph, model, _chunk_parity_error(policy, model, examples))
 
 
 def _export_residual(policy: ReachyResidualPolicy, run: Run, examples: Windows) -> _ExportedGraph:
-    model = residual_to_onnx(policy)
+    steps = policy.config.n_obs_steps
     graph = Graph(
         file="residual.onnx",
         role="step",
-        inputs=_shapes(_residual_inputs(policy)),
-        outputs={"action": [1, policy.network.action_dim]},
+        inputs=step_inputs(steps, _sensed(run.card, None)),
+        outputs=step_outputs(),
         hz=run.card.policy_hz,
-        n_obs_steps=policy.config.n_obs_steps,
+        n_obs_steps=steps,
         chunk_size=1,
         n_action_steps=1,
     )
+    model = _labelled(to_onnx(policy.network, _zeros(graph)), graph, run.card)
     return _ExportedGraph(graph, model, _residual_parity_error(policy, model, examples))
 
 
-def chunk_to_onnx(policy: ReachyChunkPolicy) -> bytes:
-    """Serialise a chunk network with its normalisation as an ONNX graph for a batch of one."""
-    return _to_onnx(policy.network.eval(), _chunk_inputs(policy))
+def _zeros(graph: Graph) -> dict[str, Tensor]:
+    """Inputs of a graph by name, all zero."""
+    return {name: torch.zeros(entry.shape) for name, entry in graph.inputs.items()}
 
 
-def residual_to_onnx(policy: ReachyResidualPolicy) -> bytes:
-    """Serialise a residual network with its normalisation as an ONNX graph for a batch of one."""
-    return _to_onnx(policy.network.eval(), _residual_inputs(policy))
+def _labelled(model: bytes, graph: Graph, card: RunCard) -> bytes:
+    """A serialised graph with metadata of its own, for one that is separated from its manifest."""
+    labelled = onnx.load_from_string(model)
+    onnx.helper.set_model_props(labelled, graph.metadata(card.task, card.instruction, version("reachy-kit")))
+    return bytes(labelled.SerializeToString())
 
 
-def _chunk_inputs(policy: ReachyChunkPolicy) -> dict[str, Tensor]:
-    """Inputs of a chunk graph by name, all zero."""
-    config, network = policy.config, policy.network
-    sensed = config.input_features[config.sensed_key].shape
-    return {
-        "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
-        "environment_state" if config.image_shape is None else IMAGES: torch.zeros(1, network.sensed_steps, *sensed),
-        "last_action": torch.zeros(1, network.action_dim),
-        "noise": torch.zeros(1, config.chunk_size, network.action_dim),
-    }
-
-
-def _residual_inputs(policy: ReachyResidualPolicy) -> dict[str, Tensor]:
-    """Inputs of a residual graph by name, all zero."""
-    config, network = policy.config, policy.network
-    (features,) = config.input_features[OBS_ENV_STATE].shape
-    return {
-        "state": torch.zeros(1, config.n_obs_steps, network.action_dim),
-        "environment_state": torch.zeros(1, config.n_obs_steps, features),
-        "last_action": torch.zeros(1, network.action_dim),
-        "base_action": torch.zeros(1, network.action_dim),
-    }
-
-
-def _shapes(inputs: dict[str, Tensor]) -> dict[str, list[int]]:
-    return {name: list(value.shape) for name, value in inputs.items()}
-
-
-def _to_onnx(network: nn.Module, inputs: dict[str, Tensor]) -> bytes:
+def to_onnx(network: nn.Module, inputs: dict[str, Tensor]) -> bytes:
+    """Serialise a network with its normalisation as an ONNX graph for a batch of one."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         # The tracing exporter is enough for a plain feed-forward graph; the other one depends on onnxscript.
         torch.onnx.export(
-            network,
+            network.eval(),
             tuple(inputs.values()),
             cast(Any, buffer),  # a file object works with dynamo=False; the signature declares paths alone
             input_names=list(inputs),

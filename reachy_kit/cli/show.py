@@ -5,11 +5,12 @@ Progress and notes go to stderr, results to stdout, so that ``--json`` can be pi
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from reachy_kit.runtime.json_record import finite_json
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -63,7 +64,7 @@ def result(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON document; NaN and infinities become null."""
-    print(json.dumps(_finite(value), indent=2))
+    print(json.dumps(finite_json(value), indent=2))
 
 
 def print_table(table: "Table") -> None:
@@ -147,13 +148,3 @@ def paired_summary(first: "Evaluation", other: "Evaluation") -> dict[str, Any]:
         "difference": vars(comparison.difference),
         "p_value": comparison.p_value,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

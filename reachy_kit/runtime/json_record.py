@@ -1,7 +1,18 @@
-"""Records read from JSON: whether their fields hold what their dataclass declares."""
+"""Records in JSON: numbers that every reader takes, and fields that hold what their dataclass declares."""
 
+import math
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+def finite_json(value: Any) -> Any:
+    """A value of dictionaries and lists in which numbers that are not finite are null: JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {name: finite_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def mistyped_fields(record: Any) -> list[str]:

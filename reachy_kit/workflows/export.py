@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.inference.bundle import Manifest
+    from reachy_kit.runtime.inference.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 
-from reachy_kit.runtime.inference.bundle import Graph, Manifest, sha256, write_bundle
+from reachy_kit.runtime.inference.bundle import sha256, write_bundle
+from reachy_kit.runtime.inference.manifest import Graph, Manifest
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.target import TARGET_FEATURES

@@ -1,9 +1,13 @@
 """Fixtures of the tests of several training methods."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reachy_kit.workflows.training.train_rl import train_rl
@@ -30,3 +34,27 @@ def train_interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 train_rl(out, **arguments)
 
     return train
+
+
+RUN_BUNDLE = Path(__file__).parents[2] / "policies" / "examples" / "run_bundle.py"
+_WITHOUT_THE_KIT = """
+import runpy, sys
+sys.modules |= dict.fromkeys(("reachy_kit", "reachy_policies", "reachy_sim"))  # importing None fails
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def actions_of_a_stranger(tmp_path: Path) -> Callable[..., np.ndarray]:
+    """Actions (decisions, 9) of a bundle as the documentation's script runs it, where this kit cannot be imported."""
+
+    def act(bundle: Path, **observed: np.ndarray) -> np.ndarray:
+        np.savez(tmp_path / "observed.npz", **observed)
+        script = [str(RUN_BUNDLE), str(bundle), str(tmp_path / "observed.npz")]
+        command = [sys.executable, "-I", "-c", _WITHOUT_THE_KIT, *script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return np.array([json.loads(line) for line in done.stdout.splitlines()])
+
+    return act

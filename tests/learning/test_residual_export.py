@@ -63,6 +63,17 @@ def test_the_bundle_acts_as_the_run_does_and_not_as_its_base(bundle, residual_ru
             np.testing.assert_allclose(np.delete(bundled, [4, 5]), np.delete(base, [4, 5]), atol=1e-6)
 
 
+def test_a_stranger_gets_the_same_actions(bundle, recorded_dataset, actions_of_a_stranger):
+    policy = load_policy(bundle, TARGET_FEATURES)
+    seen = list(observations(recorded_dataset, 20))
+    expected = [policy.act(observation) for observation in seen]
+    names = ("state", "environment_state", "last_action")
+    observed = {name: np.array([getattr(observation, name) for observation in seen]) for name in names}
+    np.testing.assert_allclose(actions_of_a_stranger(bundle.path, **observed), expected, atol=1e-6)
+    step = bundle.manifest.graphs[1].inputs["base_action"]
+    assert (step.source, step.names) == ("chunk", list(ACTION_NAMES))
+
+
 def test_the_manifest_describes_both_graphs(bundle):
     assert [graph.role for graph in bundle.manifest.graphs] == ["chunk", "step"]
     assert [graph.n_obs_steps for graph in bundle.manifest.graphs] == [4, 3]
@@ -72,20 +83,22 @@ def test_the_manifest_describes_both_graphs(bundle):
         inputs = {
             entry.name: [dim.dim_value for dim in entry.type.tensor_type.shape.dim] for entry in model.graph.input
         }
-        assert inputs == graph.inputs
+        assert inputs == {name: entry.shape for name, entry in graph.inputs.items()}
     assert bundle.manifest.parity_error <= onnx_export.PARITY_TOLERANCE
 
 
 def test_a_correction_that_differs_from_torch_is_not_written(residual_run, tmp_path, monkeypatch):
-    faithful = onnx_export.residual_to_onnx
+    faithful = onnx_export.to_onnx
 
-    def nudged(policy):
-        policy.network.body[-1].bias.data += 0.01
-        model = faithful(policy)
-        policy.network.body[-1].bias.data -= 0.01
+    def nudged(network, inputs):
+        if "base_action" not in inputs:
+            return faithful(network, inputs)
+        network.body[-1].bias.data += 0.01
+        model = faithful(network, inputs)
+        network.body[-1].bias.data -= 0.01
         return model
 
-    monkeypatch.setattr(onnx_export, "residual_to_onnx", nudged)
+    monkeypatch.setattr(onnx_export, "to_onnx", nudged)
     with pytest.raises(RefusedError, match="differ"):
         onnx_export.export_bundle(residual_run, tmp_path / "wrong.bundle")
     assert not list(tmp_path.iterdir())
@@ -128,7 +141,7 @@ def _zero_observation():
     return Observation(np.zeros(9), 0.0, np.zeros(len(TARGET_FEATURES)), np.zeros(9))
 
 
-def test_a_bundle_keeps_temporal_ensembling(trained_run, recorded_dataset, tmp_path):
+def test_a_bundle_keeps_temporal_ensembling(trained_run, recorded_dataset, tmp_path, actions_of_a_stranger):
     policy = load_chunk_policy(trained_run)
     policy.config.n_action_steps, policy.config.temporal_ensemble_coeff = 1, 0.1
     run = save_run(tmp_path / "run", policy, trained_run.card, trained_run.examples(), {})
@@ -137,7 +150,10 @@ def test_a_bundle_keeps_temporal_ensembling(trained_run, recorded_dataset, tmp_p
         load_policy(read_bundle(tmp_path / "x.bundle"), TARGET_FEATURES),
         single_policy(open_run(run.path)),
     )
-    for observation in observations(recorded_dataset, 20):
-        np.testing.assert_allclose(
-            bundled.act(observation), trained.act(observation), atol=onnx_export.PARITY_TOLERANCE
-        )
+    seen = list(observations(recorded_dataset, 20))
+    expected = [bundled.act(observation) for observation in seen]
+    for observation, action in zip(seen, expected, strict=True):
+        np.testing.assert_allclose(action, trained.act(observation), atol=onnx_export.PARITY_TOLERANCE)
+    names = ("state", "environment_state", "last_action")
+    observed = {name: np.array([getattr(observation, name) for observation in seen]) for name in names}
+    np.testing.assert_allclose(actions_of_a_stranger(tmp_path / "x.bundle", **observed), expected, atol=1e-6)

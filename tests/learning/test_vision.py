@@ -213,18 +213,24 @@ def test_images_that_are_missing_are_asked_for(recorded_dataset, tmp_path):
         train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=dict(BRIEF))
 
 
-def test_its_bundle_acts_on_the_robot_as_the_run_does(vision_run, tmp_path):
+def test_its_bundle_acts_on_the_robot_as_the_run_does(vision_run, tmp_path, actions_of_a_stranger):
     manifest = export_bundle(vision_run, tmp_path / "vision.bundle")
     assert manifest.parity_error < 1e-4
-    assert manifest.graphs[0].inputs["images"] == [1, 2, *CHUNK_IMAGE_SHAPE]
+    assert manifest.graphs[0].inputs["images"].shape == [1, 2, *CHUNK_IMAGE_SHAPE]
     robots, runs = load_policy(read_bundle(tmp_path / "vision.bundle"), ()), single_policy(vision_run)
     robots.reset()
     runs.reset()
     rng = np.random.default_rng(0)
-    for _ in range(6):
-        large = np.repeat(np.repeat(ball_image(rng.uniform(-0.9, 0.9)), 5, axis=0), 5, axis=1)
-        observation = Observation(rng.normal(0, 0.1, 9), 0.0, last_action=rng.normal(0, 0.1, 9), images={CAMERA: large})
-        assert np.allclose(robots.act(observation), runs.act(observation), atol=1e-4)
+    shown = [ball_image(rng.uniform(-0.9, 0.9)) for _ in range(6)]
+    state, last = rng.normal(0, 0.1, (2, 6, 9))
+    actions = []
+    for row, small in enumerate(shown):
+        large = np.repeat(np.repeat(small, 5, axis=0), 5, axis=1)
+        observation = Observation(state[row], 0.0, last_action=last[row], images={CAMERA: large})
+        actions.append(robots.act(observation))
+        assert np.allclose(actions[-1], runs.act(observation), atol=1e-4)
+    observed = {"state": state, "images": np.moveaxis(shown, -1, 1), "last_action": last}
+    assert np.allclose(actions_of_a_stranger(tmp_path / "vision.bundle", **observed), actions, atol=1e-5)
     with pytest.raises(WrongUseError, match="camera"):
         robots.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
 

@@ -1,6 +1,7 @@
 """The deployable policy: it is read as it was written, or refused before the robot moves."""
 
 import json
+import stat
 import zipfile
 from dataclasses import asdict, replace
 
@@ -11,8 +12,9 @@ from onnx import TensorProto, helper
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference import bundle as bundle_module
-from reachy_kit.runtime.inference.bundle import MANIFEST, Graph, Manifest, read_bundle, sha256, write_bundle
+from reachy_kit.runtime.inference.bundle import MANIFEST, read_bundle, sha256, write_bundle
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy
+from reachy_kit.runtime.inference.manifest import Graph, Manifest, Sensed, chunk_inputs, chunk_outputs
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, YAW, Observation
 from reachy_kit.runtime.perception.features import units_of
@@ -57,7 +59,8 @@ def onnx_graph(step=0.1, chunk=CHUNK, state="state"):
 
 
 def manifest_for(content, **changes):
-    graph = Graph("policy.onnx", "chunk", INPUTS, {"action": [1, CHUNK, 9]}, 25, N_OBS_STEPS, CHUNK, N_ACTION_STEPS)
+    inputs = chunk_inputs(N_OBS_STEPS, CHUNK, Sensed(TARGET_FEATURES, units_of(TARGET_FEATURES)))
+    graph = Graph("policy.onnx", "chunk", inputs, chunk_outputs(CHUNK), 25, N_OBS_STEPS, CHUNK, N_ACTION_STEPS)
     manifest = Manifest(
         task="look_at",
         graphs=[graph],
@@ -120,6 +123,26 @@ def test_a_bundle_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(KitError, match="cannot be written"):
         written(tmp_path / "file" / "look_at.bundle")
+
+
+def test_everybody_may_read_the_unzipped_files(tmp_path):
+    path = written(tmp_path / "look_at.bundle")
+    with zipfile.ZipFile(path) as archive:
+        modes = {info.filename: stat.filemode(info.external_attr >> 16) for info in archive.infolist()}
+    assert modes == {MANIFEST: "-rw-r--r--", "policy.onnx": "-rw-r--r--"}
+
+
+def test_a_manifest_is_json_for_every_reader(tmp_path):
+    """JavaScript's JSON.parse refuses NaN and Infinity."""
+    result = {"error": float("nan"), "jerk": [float("inf")], "success": 0.5}
+    path = written(tmp_path / "look_at.bundle", provenance={"result": result})
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    with zipfile.ZipFile(path) as archive:
+        stored = json.loads(archive.read(MANIFEST), parse_constant=refuse)
+    assert stored["provenance"]["result"] == {"error": None, "jerk": [None], "success": 0.5}
 
 
 # Damage
@@ -229,7 +252,7 @@ def test_a_member_that_climbs_out_of_the_folder_is_not_written_anywhere(tmp_path
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "5", "{}", '{"schema": 2}', b"\xff\xfe", "[" * 100_000], ids=lambda value: repr(value[:12])
+    "content", ["", "[]", "5", "{}", '{"schema": 3}', b"\xff\xfe", "[" * 100_000], ids=lambda value: repr(value[:12])
 )
 def test_an_unreadable_manifest_is_refused(content, tmp_path):
     with pytest.raises(RefusedError, match=r"manifest\.json"):
@@ -239,8 +262,8 @@ def test_an_unreadable_manifest_is_refused(content, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema": 1}, "has schema 1; this reachy-kit reads schema 2. Export it again"),
-        ({"schema": 3}, "has schema 3; this reachy-kit reads schema 2"),
+        ({"schema": 2}, "has schema 2; this reachy-kit reads schema 3. Export it again"),
+        ({"schema": 4}, "has schema 4; this reachy-kit reads schema 3"),
         ({"action": ("head_yaw.pos",)}, "commands head_yaw.pos; this robot takes"),
         ({"action_units": ("deg",) * 9}, "commands in deg"),
         ({"limits_profile": "acrobat"}, "wants the limits 'acrobat'"),
@@ -272,6 +295,16 @@ def test_a_graph_that_cannot_be_run_as_declared_is_refused(changes, tmp_path):
     graph = replace(manifest_for(b"").graphs[0], **changes)
     with pytest.raises(RefusedError):
         read_bundle(written(tmp_path / "x.bundle", graphs=[graph]))
+
+
+@pytest.mark.parametrize("field", ["inputs", "outputs", "shape", "steps", "source", "names", "conventions"])
+@pytest.mark.parametrize("value", [None, 1.5, "text", [None], {"a": None}], ids=str)
+def test_a_description_of_another_type_is_refused(field, value, tmp_path):
+    manifest = asdict(manifest_for(onnx_graph()))
+    graph = manifest["graphs"][0]
+    next(part for part in (manifest, graph, graph["inputs"]["state"]) if field in part)[field] = value
+    with pytest.raises(RefusedError):
+        read_bundle(with_manifest(tmp_path / "x.bundle", manifest))
 
 
 @pytest.mark.parametrize("field", ["task", "graphs", "sha256", "limits_profile", "action", "hz", "file", "n_obs_steps"])

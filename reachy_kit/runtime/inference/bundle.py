@@ -6,69 +6,23 @@ Nothing in it is code. Only the manifest and the files that it lists are read, u
 import contextlib
 import hashlib
 import json
+import stat
+import time
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.inference.manifest import SCHEMA, Graph, GraphInput, GraphOutput, Manifest
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
-from reachy_kit.runtime.json_record import mistyped_fields
+from reachy_kit.runtime.json_record import finite_json, mistyped_fields
 from reachy_kit.runtime.safety import PROFILES
 
-SCHEMA = 2
-"""Version of the manifest; raised when older bundles can no longer be run."""
 MANIFEST = "manifest.json"
 _MAX_BYTES = 512 * 2**20
 """Largest size of the manifest, and of all files that it lists, bytes; more is refused before it is unpacked."""
-
-
-@dataclass(frozen=True)
-class Graph:
-    """One ONNX graph of a policy."""
-
-    file: str
-    role: Literal["chunk", "step"]
-    """``chunk`` plans a few actions at a time; ``step`` corrects each of them."""
-    inputs: dict[str, list[int]]
-    """Inputs: name → shape, batch first."""
-    outputs: dict[str, list[int]]
-    """Name → shape, batch first."""
-    hz: int
-    """Decisions per second."""
-    n_obs_steps: int
-    """Number of observations that it takes."""
-    chunk_size: int
-    """Number of actions that it plans."""
-    n_action_steps: int
-    """Number of actions of a plan that are carried out before the next plan."""
-    temporal_ensemble_coeff: float | None = None
-    """Averages overlapping plans (``chunked.TemporalEnsembler``); None carries plans out one after the other."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a bundle holds, what it was trained on, and the robot that it is for."""
-
-    task: str
-    graphs: list[Graph]
-    environment_state: tuple[str, ...]
-    """Names of its input features, in order."""
-    environment_state_units: tuple[str, ...]
-    parity_error: float
-    """Largest difference between ONNX and the trained network over ``parity_observations``, m and rad."""
-    parity_observations: int
-    """Recorded observations on which ONNX and the trained network were compared."""
-    sha256: dict[str, str]
-    """File → SHA-256 digest."""
-    provenance: dict[str, Any] = field(default_factory=dict)
-    """Provenance: dataset and its hash, seeds, versions, training result."""
-    limits_profile: str = "classroom"
-    control_hz: int = CONTROL_HZ
-    action: tuple[str, ...] = ACTION_NAMES
-    action_units: tuple[str, ...] = ACTION_UNITS
-    schema: int = SCHEMA
 
 
 @dataclass(frozen=True)
@@ -99,14 +53,21 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Non
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
+            archive.writestr(_member(MANIFEST), json.dumps(finite_json(asdict(manifest)), indent=2, allow_nan=False))
             for name, content in files.items():
-                archive.writestr(name, content)
+                archive.writestr(_member(name), content)
         replace_file(path, partial)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise KitError(f"{path} cannot be written: {error}") from error
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A file of the zip that everybody may read once it is unzipped; zipfile's own default is its owner alone."""
+    info = zipfile.ZipInfo(name, time.localtime()[:6])
+    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, (stat.S_IFREG | 0o644) << 16
+    return info
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -171,18 +132,27 @@ def _parse(path: Path, content: bytes | None) -> Manifest:
     if schema != SCHEMA:
         raise RefusedError(f"{path.name} has schema {schema}; this reachy-kit reads schema {SCHEMA}. {_again(path)}")
     try:
-        stored["graphs"] = [Graph(**graph) for graph in stored["graphs"]]
+        stored["graphs"] = [_graph(graph) for graph in stored["graphs"]]
         for name in ("environment_state", "environment_state_units", "action", "action_units"):
             stored[name] = tuple(stored[name])
         manifest = Manifest(**stored)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise RefusedError(f"{path.name}: {MANIFEST} lacks or adds a field ({error}). {_again(path)}") from error
     _check(path, manifest)
     return manifest
 
 
+def _graph(stored: dict[str, Any]) -> Graph:
+    inputs = {name: GraphInput(**value) for name, value in stored["inputs"].items()}
+    outputs = {name: GraphOutput(**value) for name, value in stored["outputs"].items()}
+    return Graph(**{**stored, "inputs": inputs, "outputs": outputs})
+
+
 def _check(path: Path, manifest: Manifest) -> None:
-    misfits = [*mistyped_fields(manifest), *(name for graph in manifest.graphs for name in mistyped_fields(graph))]
+    parts = [manifest, *manifest.graphs]
+    for graph in manifest.graphs:
+        parts += [*graph.inputs.values(), *graph.outputs.values()]
+    misfits = [name for part in parts for name in mistyped_fields(part)]
     if misfits:
         raise RefusedError(
             f"{path.name}: {MANIFEST} has fields of the wrong type: {', '.join(misfits)}. {_again(path)}"

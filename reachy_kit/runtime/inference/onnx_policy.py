@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.inference.bundle import Bundle, Graph
+from reachy_kit.runtime.inference.bundle import Bundle
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy, ResidualPolicy
 from reachy_kit.runtime.inference.history import Floats
+from reachy_kit.runtime.inference.manifest import IMAGES, Graph
 from reachy_kit.runtime.interface import ACTION_NAMES, Policy
 from reachy_kit.runtime.perception.features import require_features
-
-IMAGES = "images"
-"""Input of a vision policy's graph, (1, 2, 3, H, W) float32 from 0 to 255: the earliest and the latest image."""
 
 
 def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
@@ -47,9 +45,10 @@ def image_size(bundle: Bundle) -> tuple[int, int] | None:
     Raises:
         RefusedError: its manifest declares another shape.
     """
-    shape = bundle.manifest.graphs[0].inputs.get(IMAGES)
-    if shape is None:
+    images = bundle.manifest.graphs[0].inputs.get(IMAGES)
+    if images is None:
         return None
+    shape = images.shape
     if len(shape) != 5 or shape[:3] != [1, 2, 3] or min(shape) < 1:
         raise RefusedError(f"{bundle.path.name} takes images of the shape {shape}, which no robot has")
     return shape[3], shape[4]
@@ -60,7 +59,8 @@ def _load_graph[Model: (OnnxPredictor, OnnxResidual)](
 ) -> Model:
     """Load a graph and try it on zeros, before the robot moves."""
     nine, features = len(ACTION_NAMES), len(bundle.manifest.environment_state)
-    sensed_shape = tuple(graph.inputs.get(IMAGES, (1, graph.n_obs_steps, features)))
+    images = graph.inputs.get(IMAGES)
+    sensed_shape = (1, graph.n_obs_steps, features) if images is None else tuple(images.shape)
     shapes: list[tuple[int, ...]] = [(1, graph.n_obs_steps, nine), sensed_shape, (1, nine)]
     declared: tuple[int, ...] = (1, graph.chunk_size, nine)
     if graph.role == "step":

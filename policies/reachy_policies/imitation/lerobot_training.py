@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from reachy_kit.dataset.reading import open_lerobot_metadata
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
@@ -37,7 +37,7 @@ from reachy_policies.imitation.supervised import (
     split_episodes,
     train,
 )
-from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, choose_obs_type, set_features
+from reachy_policies.models.lerobot.lerobot_config import OBS_TYPES, check_obs_type, set_features
 from reachy_policies.models.pretrained import Processors
 
 _TINY = 5e-3
@@ -52,8 +52,9 @@ class LeRobotTrainConfig(SupervisedConfig):
     batch_size: int = 32
     max_steps: int = 20_000
     eval_every: int = 500
-    obs_type: str = ""
-    """Observations: state, pixels or pixels_state. Empty: pixels for a dataset with a camera, else state."""
+    obs_type: str = "state"
+    """``state`` for perception's features, ``pixels`` for the camera's images alone, ``pixels_state`` for both; the
+    measured pose is always an input. The default is that of the chunk policy, also for a dataset with a camera."""
     image_height: int = 96
     """Height to which images are resized, px, with their aspect ratio kept; 0 keeps them as recorded."""
     augment: bool = True
@@ -65,7 +66,7 @@ class LeRobotTrainConfig(SupervisedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.obs_type not in ("", *OBS_TYPES):
+        if self.obs_type not in OBS_TYPES:
             raise ValueError(f"obs_type must be one of {', '.join(OBS_TYPES)}, got {self.obs_type}")
         if self.held_out_frames < 1 or self.workers < 0 or self.image_height < 0:
             raise ValueError("held_out_frames must be at least 1, workers and image_height at least 0")
@@ -93,13 +94,14 @@ def fit_lerobot(
 
     Raises:
         WrongUseError: the policy does not fit the dataset, or lacks a package.
-        KitError: the loss is infinite or NaN, or a checkpoint cannot be written.
+        KitError: the loss is infinite or NaN, a checkpoint cannot be written, or the policy fails in training.
         RefusedError: ``out`` holds another unfinished training.
     """
     torch.set_num_threads(config.threads)
     set_seed(config.seed)
     layout = demonstrations.layout
-    set_features(policy_config, choose_obs_type(config.obs_type, layout), layout, config.image_height)
+    check_obs_type(config.obs_type, layout)
+    set_features(policy_config, config.obs_type, layout, config.image_height)
     identity = identity_of(demonstrations, policy_config, config)
     policy, processors, metadata = _make(policy_config, root)
     on_note(f"{policy_config.type} takes {', '.join(policy_config.input_features)}; observation.last_action is unused")
@@ -109,7 +111,12 @@ def fit_lerobot(
     state = _train_state(policy, processors, config, _Split(demonstrations, root, kept, held_out))
     with contextlib.suppress(AttributeError):
         del policy_config._runtime_dataset_meta  # internal to LeRobot
-    history, best = train(state, config, on_progress, out, identity)
+    try:
+        history, best = train(state, config, on_progress, out, identity)
+    except KitError:
+        raise
+    except Exception as error:  # inside a policy of LeRobot's or of a plugin
+        raise KitError(f"--policy {policy_config.type} cannot be trained on {root}: {_one_line(error)}") from error
     del metadata
     return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), processors)
 
@@ -160,9 +167,15 @@ def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Proce
         processors = make_pre_post_processors(config, dataset_stats=metadata.stats, dataset_meta=metadata)
     except ImportError as error:
         raise WrongUseError(f"--policy {config.type} needs a package that is not installed: {error}") from error
-    except (ValueError, TypeError, KeyError, NotImplementedError, OSError) as error:
-        raise WrongUseError(f"--policy {config.type} does not fit {root}: {error}") from error
+    except Exception as error:  # the constructor of a policy of LeRobot's or of a plugin raises whatever it likes
+        raise WrongUseError(f"--policy {config.type} does not fit {root}: {_one_line(error)}") from error
     return policy, processors, metadata
+
+
+def _one_line(error: Exception) -> str:
+    """First line of an error's message, with its kind where the message says little."""
+    first = str(error).strip().partition("\n")[0]
+    return first if " " in first else f"{type(error).__name__} {first}".strip()
 
 
 def _steady(stats: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Tensor]]:

@@ -25,14 +25,14 @@ def imitation(
     ],
     policy: Annotated[
         str,
-        typer.Option("--policy", help="The policy to train: chunk, or one of LeRobot's (act, diffusion and others)."),
+        typer.Option("--policy", help="The policy to train: chunk, or LeRobot's act or diffusion."),
     ] = "chunk",
     obs_type: Annotated[
         str,
         typer.Option(
             "--obs-type",
-            help="What it observes: state (perception's features), or pixels of a dataset recorded with --camera; for "
-            "LeRobot's policies pixels_state too. Default: state for chunk, for the others pixels if there are any.",
+            help="What it observes besides the pose: state (perception's features), or pixels (the images alone) of a "
+            "dataset recorded with --camera; LeRobot's policies take pixels_state (both) too. Default: state.",
         ),
     ] = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the split, the weights and the batches.")] = 0,

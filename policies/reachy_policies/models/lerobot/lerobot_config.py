@@ -41,6 +41,25 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Our defaults where they differ: sizes for two cores, and plans short enough to follow a moving target."""
+_NOT_IMITATION: Mapping[str, str] = MappingProxyType(
+    {
+        "gaussian_actor": "is the actor of LeRobot's reinforcement learning and has no loss on demonstrations "
+        "(reinforcement learning is the command train rl)",
+        "tdmpc": "learns from rewards, which imitation does not use (reinforcement learning is the command train rl)",
+        "vqbet": "learns in two stages whose losses cannot be compared, so the weights that do best on held-out "
+        "episodes cannot be chosen. LeRobot's own lerobot-train trains it",
+    }
+)
+"""LeRobot's kinds that cannot be fitted to demonstrations here, and what there is instead."""
+_RESIDUAL = "reachy_residual"
+"""This kit's kind that corrects another policy and learns in the simulator."""
+_PRETRAINED = frozenset(
+    (
+        "eo1", "evo1", "fastwam", "groot", "lingbot_va", "molmoact2", "multi_task_dit",
+        "pi0", "pi05", "pi0_fast", "smolvla", "vla_jepa", "wall_x", "xvla",
+    )
+)  # fmt: skip
+"""LeRobot's kinds that start from large pretrained networks."""
 OBS_TYPES = ("state", "pixels", "pixels_state")
 """Kinds of observations: perception's features, the camera's image, or both; the pose is always an input."""
 
@@ -49,11 +68,19 @@ def policy_config_class(kind: str) -> type[PreTrainedConfig]:
     """The dataclass of a kind of policy.
 
     Raises:
-        WrongUseError: the kind does not exist.
+        WrongUseError: the kind does not exist, or cannot be trained here.
     """
-    kinds = sorted(set(PreTrainedConfig.get_known_choices()) - {ReachyChunkConfig.get_choice_name(ReachyChunkConfig)})
-    if kind not in kinds:
-        raise WrongUseError(f"--policy {kind} does not exist; the kinds are chunk, and LeRobot's {', '.join(kinds)}")
+    known = set(PreTrainedConfig.get_known_choices()) - {ReachyChunkConfig.get_choice_name(ReachyChunkConfig)}
+    kinds = ", ".join(("chunk", *sorted(known - {*_PRETRAINED, *_NOT_IMITATION, _RESIDUAL})))
+    if kind not in known - {_RESIDUAL}:
+        raise WrongUseError(f"--policy {kind} does not exist; there are {kinds}")
+    if kind in _PRETRAINED:
+        raise WrongUseError(
+            f"--policy {kind} starts from pretrained weights, which reachy-kit does not download. LeRobot's own "
+            f"lerobot-train trains it; here there are {kinds}"
+        )
+    if kind in _NOT_IMITATION:
+        raise WrongUseError(f"--policy {kind} {_NOT_IMITATION[kind]}; here there are {kinds}")
     return typing.cast(type[PreTrainedConfig], PreTrainedConfig.get_choice_class(kind))
 
 
@@ -81,16 +108,14 @@ def read_policy_config(kind: str, settings: dict[str, Any]) -> PreTrainedConfig:
         raise WrongUseError(f"--policy {kind}: {error}") from error
 
 
-def choose_obs_type(wanted: str, layout: DatasetLayout) -> str:
-    """The kind of observation to train on: ``wanted``, or images where the dataset has them.
+def check_obs_type(obs_type: str, layout: DatasetLayout) -> None:
+    """Check that a dataset holds what a policy is to observe.
 
     Raises:
         WrongUseError: it needs a camera that the dataset lacks.
     """
-    chosen = wanted or ("pixels" if layout.image_shape else "state")
-    if chosen != "state" and not layout.image_shape:
-        raise WrongUseError(f"obs_type {chosen} needs images, and the dataset has none. Record it with --camera")
-    return chosen
+    if obs_type != "state" and not layout.image_shape:
+        raise WrongUseError(f"obs_type {obs_type} needs images, and the dataset has none. Record it with --camera")
 
 
 def set_features(policy: PreTrainedConfig, obs_type: str, layout: DatasetLayout, image_height: int) -> None:

@@ -182,7 +182,7 @@ def test_lerobots_processors_leave_the_numbers_as_they_are(trained_run, demonstr
 def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recorded_dataset):
     opened = open_run(trained_run.path)
     assert opened == trained_run
-    assert opened.card.dataset_path == recorded_dataset
+    assert opened.card.dataset == recorded_dataset.name
     assert (opened.card.task, opened.card.episodes, opened.card.policy_hz) == ("look_at", 8, 25)
     assert opened.card.dataset_sha256 == dataset_digest(recorded_dataset)
 

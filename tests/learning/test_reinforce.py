@@ -430,7 +430,7 @@ def test_seeds_are_trained_each_for_itself_paired_with_their_starts_and_only_onc
     kit(*explore)
     cards = [open_run(rl / f"seed-{seed}").card for seed in (0, 1)]
     assert [card.seed for card in cards] == [0, 1]
-    assert [Path(card.start) for card in cards] == [imitation / "seed-0", imitation / "seed-1"]
+    assert [card.start for card in cards] == ["seed-0", "seed-1"]
     made = [(rl / f"seed-{seed}" / "card.json").stat().st_mtime_ns for seed in (0, 1)]
     kit(*explore)
     assert made == [(rl / f"seed-{seed}" / "card.json").stat().st_mtime_ns for seed in (0, 1)]

@@ -41,7 +41,7 @@ def save_imitation(
         environment_state=layout.environment_state,
         environment_state_units=layout.environment_state_units,
         method="imitation",
-        dataset=str(dataset.resolve()),
+        dataset=dataset.resolve().name,
         dataset_sha256=dataset_digest(dataset),
         episodes=trained.episodes,
         held_out=trained.held_out,

@@ -14,6 +14,7 @@ import torch
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.tasks.task_registry import task_spec
+from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.models.residual.frozen_base import FrozenBase
 from reachy_policies.reinforcement.bc.bc_learner import BCLearner
@@ -39,7 +40,6 @@ from reachy_policies.runs.run_files import (
     CHECKPOINTS,
     CURVE_CSV,
     CURVE_PNG,
-    MODEL,
     START,
     TRAINING,
     is_run,
@@ -94,7 +94,7 @@ def reinforce(
     try:
         start = make_start(start_run, eval_envs, spec, config)
         learner = _make_learner(spec, start, curriculum, eval_envs, sim, config)
-        examples = start_run.examples() if start_run else collect_random(eval_envs, learner.policy().config, 0)
+        examples = _examples(start_run, eval_envs, learner)
 
         # Not earlier: only what has passed every check may discard an unfinished training.
         prepare_run_folder(out, fresh=fresh, note=note)
@@ -113,10 +113,19 @@ def reinforce(
         CURVE_CSV: encode_csv([point.flat() for point in result.history]),
         CURVE_PNG: plot_eval_points(result.history, task_spec(spec.task).error),
     }
-    folders = {START: start_run.path / MODEL} if start_run else {}
+    folders = {START: start_run.model} if start_run else {}
     if checkpoints.is_dir():
         folders[CHECKPOINTS] = checkpoints
     return save_run(out, result.policy, _final_card(spec, config, start_run, result), examples, files, folders)
+
+
+def _examples(start: Run | None, envs: Envs, learner: Learner) -> Windows:
+    """Observations to keep with the run: those of its start where it has them."""
+    policy = learner.policy()
+    if isinstance(policy, ReachyChunkPolicy) and (start is None or start.is_model_alone):
+        return collect_random(envs, policy.config, 0)
+    assert start is not None
+    return start.examples()
 
 
 def _is_finished(out: Path, identity: Mapping[str, Any]) -> bool:
@@ -195,13 +204,13 @@ def _card(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None, point
         dataset_sha256=base.dataset_sha256 if base else "",
         episodes=base.episodes if base else 0,
         held_out=base.held_out if base else [],
-        start=str(start.path.resolve()) if start else "",
+        start=start.name if start else "",
         start_sha256=weights_digest(start.path) if start else "",
         start_seconds=base.total_seconds if base else 0.0,
         tier=spec.tier,
         variant=spec.variant,
         env_steps=point.env_steps,
-        settings=identity_of(spec, config, start),
+        settings={**identity_of(spec, config, start), "instruction": task_spec(spec.task).instruction},
         result={
             "success": point.success,
             "error": error.scale * point.error,

@@ -14,7 +14,6 @@ from reachy_policies.models.lerobot.inference import LeRobotBatchPolicy, LeRobot
 from reachy_policies.models.pretrained import Processors, load_pretrained
 from reachy_policies.rollouts.batch_chunk_policy import BatchChunkPolicy
 from reachy_policies.rollouts.episode_batch import BatchPolicy
-from reachy_policies.runs.run_files import MODEL
 from reachy_policies.runs.saved_run import Run
 
 
@@ -24,7 +23,7 @@ def load_policy(run: Run) -> tuple[PreTrainedPolicy, Processors]:
     Raises:
         RefusedError: its files are missing or damaged.
     """
-    return load_pretrained(run.path / MODEL)
+    return load_pretrained(run.model)
 
 
 def load_chunk_policy(run: Run) -> ReachyChunkPolicy:
@@ -73,4 +72,4 @@ def lerobot_batch_policy(run: Run) -> LeRobotBatchPolicy:
     Raises:
         RefusedError: its files are missing or damaged.
     """
-    return LeRobotBatchPolicy(*load_policy(run), run.card.settings.get("instruction", run.card.task))
+    return LeRobotBatchPolicy(*load_policy(run), run.card.instruction)

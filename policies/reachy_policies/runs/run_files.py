@@ -3,13 +3,15 @@
 ::
 
     runs/look_at/
-        pretrained_model/     config.json, model.safetensors, LeRobot's processors
+        pretrained_model/     config.json, model.safetensors, LeRobot's processors, card.json and README.md once more
         card.json  README.md  task, method, rates, features, dataset and its hash, seed, versions, result
         examples.safetensors  a few observations, by which an exported graph is compared with torch
         curve.csv  curve.png
         start/                the pretrained_model of the run that it was improved from
         checkpoints/          earlier weights, a run each, named by their iteration
         training/             while it is unfinished: last.safetensors, best.safetensors, checkpoints/
+
+``pretrained_model`` alone, wherever it was copied, is a run too: without examples it cannot be exported.
 """
 
 from pathlib import Path
@@ -26,8 +28,13 @@ CHECKPOINT_SCHEMA = 2
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a finished run."""
+    """Whether a folder is a finished run, or the ``pretrained_model`` of one."""
     return (path / CARD).is_file()
+
+
+def model_folder(run: Path) -> Path:
+    """Folder of a run's weights and LeRobot's files: ``pretrained_model``, or the folder itself if it is one."""
+    return run if (run / CONFIG).is_file() else run / MODEL
 
 
 def is_unfinished(path: Path) -> bool:

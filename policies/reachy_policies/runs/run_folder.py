@@ -7,7 +7,7 @@ from pathlib import Path
 from reachy_kit.runtime.durable_files import undo_broken_replacement
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.folder_contents import contents
-from reachy_policies.runs.run_files import TRAINING, is_run, is_unfinished
+from reachy_policies.runs.run_files import MODEL, TRAINING, is_run, is_unfinished
 
 
 def check_run_folder(out: Path) -> None:
@@ -17,7 +17,9 @@ def check_run_folder(out: Path) -> None:
         RefusedError: the folder holds something that is not a run.
     """
     undo_broken_replacement(out)
-    run = is_run(out) or (out.is_dir() and [path.name for path in contents(out)] == [TRAINING])
+    run = (is_run(out) and (out / MODEL).is_dir()) or (
+        out.is_dir() and [path.name for path in contents(out)] == [TRAINING]
+    )
     if out.is_file() or (out.exists() and contents(out) and not run):
         raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from reachy_kit.runtime.durable_files import replace_folder, undo_broken_replacement
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.json_record import finite_json
 from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import make_reachy_chunk_pre_post_processors
 from reachy_policies.models.pretrained import Processors, save_pretrained
 from reachy_policies.runs.run_card import RunCard
-from reachy_policies.runs.run_files import CARD, CARD_SCHEMA, EXAMPLES, MODEL, README, WEIGHTS
+from reachy_policies.runs.run_files import CARD, CARD_SCHEMA, EXAMPLES, MODEL, README, WEIGHTS, model_folder
 
 _KEPT_EXAMPLES = 256
 
@@ -32,12 +33,30 @@ class Run:
     path: Path
     card: RunCard
 
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        path = self.path.resolve()
+        return (path.parent if path.name == MODEL else path).name
+
+    @property
+    def model(self) -> Path:
+        """Folder of the policy's weights, as LeRobot's ``from_pretrained`` takes it."""
+        return model_folder(self.path)
+
+    @property
+    def is_model_alone(self) -> bool:
+        """Whether it is a copied ``pretrained_model``: without examples and learning curve."""
+        return self.model == self.path
+
     def examples(self) -> Windows:
         """Observations from its training, at most ``_KEPT_EXAMPLES``.
 
         Raises:
             RefusedError: the file is missing or damaged.
         """
+        if self.is_model_alone:
+            raise RefusedError(f"{self.path} is a {MODEL} folder without its run's {EXAMPLES}. Give the whole run")
         try:
             return Windows(**load_file(self.path / EXAMPLES))
         except Exception as error:  # safetensors raises an exception of its own
@@ -55,8 +74,9 @@ def open_run(path: Path) -> Run:
         stored = json.loads((path / CARD).read_text())
         if stored.pop("schema", None) != CARD_SCHEMA:
             raise RefusedError(f"{path} is a run of another version of this kit. Train it again")
-        names = ("environment_state", "environment_state_units")
-        return Run(path, RunCard(**{**stored, **{name: tuple(stored[name]) for name in names}}))
+        stored |= {name: tuple(stored[name]) for name in ("environment_state", "environment_state_units")}
+        stored |= {name: Path(stored[name]).name for name in ("dataset", "start")}  # once whole paths
+        return Run(path, RunCard(**stored))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WrongUseError(
             f"{path} is not a reachy-kit run ({CARD}: {error}). Train one: reachy-kit train imitation --out {path}"
@@ -87,6 +107,8 @@ def save_run(
         KitError: it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.making")
+    inputs = {key: list(feature.shape) for key, feature in (policy.config.input_features or {}).items()}
+    card = replace(card, inputs=inputs)
     try:
         undo_broken_replacement(path)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -97,8 +119,8 @@ def save_run(
             (temporary / name).write_bytes(content)
         for name, source in folders.items():
             shutil.copytree(source, temporary / name)
-        (temporary / CARD).write_text(json.dumps({"schema": CARD_SCHEMA, **asdict(card)}, indent=2))
-        (temporary / README).write_text(card.markdown())
+        for folder in (temporary, temporary / MODEL):  # pretrained_model is what people push to the Hub
+            _write_card(folder, card)
         replace_folder(path, temporary)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -106,6 +128,12 @@ def save_run(
             f"the run {path} cannot be written: {error}. Make room, then give the same command again"
         ) from error
     return Run(path, card)
+
+
+def _write_card(folder: Path, card: RunCard) -> None:
+    content = finite_json({"schema": CARD_SCHEMA, **asdict(card)})
+    (folder / CARD).write_text(json.dumps(content, indent=2, allow_nan=False))
+    (folder / README).write_text(card.markdown(), encoding="utf-8")
 
 
 def _few(examples: Windows) -> dict[str, torch.Tensor]:
@@ -126,7 +154,7 @@ def versions() -> dict[str, str]:
 
 def weights_digest(run: Path) -> str:
     """SHA-256 of a run's weights."""
-    return hashlib.sha256((run / MODEL / WEIGHTS).read_bytes()).hexdigest()
+    return hashlib.sha256((model_folder(run) / WEIGHTS).read_bytes()).hexdigest()
 
 
 def dataset_digest(root: Path) -> str:

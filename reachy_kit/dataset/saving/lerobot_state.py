@@ -10,7 +10,7 @@ import numpy as np
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.layout import DatasetLayout
-from reachy_kit.runtime.recording.schema import SEED
+from reachy_kit.runtime.recording.schema import ROBOT_TYPE, SEED
 
 DATA, EPISODES = "data", "meta/episodes"
 """Folders of the numbered files with frames, and with a row for each episode."""
@@ -53,7 +53,7 @@ def empty_state(layout: DatasetLayout) -> DatasetState:
 
     features = {**lerobot_features(layout), **DEFAULT_FEATURES}
     info = create_empty_dataset_info(
-        CODEBASE_VERSION, layout.policy_hz, features, use_videos=True, robot_type="reachy_mini"
+        CODEBASE_VERSION, layout.policy_hz, features, use_videos=True, robot_type=ROBOT_TYPE
     )
     state = DatasetState(info, None, None, {}, frozenset())
     return DatasetState(info, None, None, dict.fromkeys(numbered_folders(state.video_keys), (0, 0)), frozenset())

@@ -15,6 +15,8 @@ from reachy_kit.runtime.interface import CAMERA, Step
 SCHEMA = 2
 """Version of datasets and of episode files; raised when older ones can no longer be read."""
 
+ROBOT_TYPE = "reachy_mini"
+"""LeRobot's name of the robot, in datasets and on the cards of policies."""
 OBS_STATE = "observation.state"
 OBS_ENV_STATE = "observation.environment_state"
 OBS_LAST_ACTION = "observation.last_action"

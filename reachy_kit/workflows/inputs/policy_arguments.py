@@ -15,7 +15,7 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.runtime.perception.features import require_features
 from reachy_kit.workflows.inputs.sim_envs import BatchExpert
-from reachy_policies.runs.run_files import CONFIG, MODEL, is_run, run_folders
+from reachy_policies.runs.run_files import CONFIG, is_run, model_folder, run_folders
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -94,7 +94,7 @@ def image_width(argument: str) -> int:
     try:
         if not is_run(Path(argument)):
             return (image_size(read_bundle(Path(argument))) or (0, 0))[1]
-        inputs = json.loads((Path(argument) / MODEL / CONFIG).read_text())["input_features"]
+        inputs = json.loads((model_folder(Path(argument)) / CONFIG).read_text())["input_features"]
         return int(inputs[IMAGE]["shape"][2]) if IMAGE in inputs else 0
     except (KitError, OSError, ValueError, KeyError, TypeError):
         return 0  # a scripted policy, or damaged files, which loading reports

@@ -130,5 +130,5 @@ def _provenance(report: ComparisonReport) -> list[Block]:
 
 
 def _run_line(group: TrainingGroup, run: Run) -> str:
-    dataset = f", dataset {run.card.dataset_path.name}" if run.card.dataset else ""
+    dataset = f", dataset {run.card.dataset}" if run.card.dataset else ""
     return f"{group.name}: {run.card.method}, training seed {run.card.seed}, step {run.card.steps}{dataset}, {run.path}"

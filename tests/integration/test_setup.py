@@ -170,6 +170,13 @@ def test_the_readme_installs_every_extra_where_there_is_no_make():
     assert command == extras()
 
 
+def test_the_readme_explains_every_extra_once():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| extra | for |") :].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[3:]]  # below the heading, and below "(none)"
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == extras()[1:-1].split(",")
+
+
 # --- other machines ----------------------------------------------------------------------------------------------
 
 

@@ -147,7 +147,7 @@ def run_demo(
     with clock.stage("film"):
         film, no_film = _film(against_expert[-1].heading, in_sim, variant.task, reporter)
     with clock.stage("daemon"):
-        on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter)
+        on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter, camera=film is not None)
     result = DemoResult(
         task=_TASK,
         variant=_VARIANT,
@@ -215,9 +215,12 @@ def _evaluate_in_sim(
 
 
 def _evaluate_on_daemon(
-    variant: "Variant", learned: tuple[LearnedPolicy, ...], episodes: int, reporter: Reporter
+    variant: "Variant", learned: tuple[LearnedPolicy, ...], episodes: int, reporter: Reporter, *, camera: bool
 ) -> "list[Evaluation]":
-    """Evaluate each policy on the daemon; empty where the robot's SDK is not installed."""
+    """Evaluate each policy on the daemon; empty where the robot's SDK is not installed.
+
+    Without a camera the features come from the simulator's geometry instead of from the ball detector.
+    """
     from reachy_kit.runtime.messages.installation import install_command
     from reachy_kit.runtime.robots.daemon import daemon_installed
 
@@ -228,7 +231,8 @@ def _evaluate_on_daemon(
         return []
     reporter.note("starting the robot's daemon with a simulated robot")
     seeds = evaluation_seeds(0, episodes)
-    with open_session("daemon", variant) as session:
+    perception = "auto" if camera else "geometry"
+    with open_session("daemon", variant, perception, camera=camera) as session:
         results = [
             evaluate_policy(str(policy.bundle), session, variant, seeds, policy.label, reporter) for policy in learned
         ]

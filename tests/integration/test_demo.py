@@ -3,8 +3,13 @@
 import base64
 import html
 import io
+import json
+import os
 import re
-from itertools import groupby
+import subprocess
+import sys
+from itertools import groupby, product
+from pathlib import Path
 
 import av
 import numpy as np
@@ -12,6 +17,7 @@ import pytest
 
 from reachy_kit.runtime.inference.bundle import read_bundle
 
+REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 SECONDS, FPS, PANELS = 6, 12.5, 3
 
 
@@ -25,6 +31,30 @@ def frames_of(film: bytes) -> list[np.ndarray]:
 def panels_in(row: np.ndarray) -> int:
     """Count the images that white gaps separate in a (width, 3) row of pixels."""
     return sum(1 for white, _ in groupby((row > 245).all(axis=1)) if not white)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long
+def test_without_opengl_the_demo_ends_with_a_report_that_says_why_it_has_no_film(tmp_path):
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    for name, version in product(("EGL", "GL", "GLX", "OpenGL", "OSMesa"), ("", ".0", ".1", ".6", ".8")):
+        (libraries / f"lib{name}.so{version}").touch()  # cannot be loaded
+    environment = os.environ | {"LD_LIBRARY_PATH": str(libraries)}
+    done = subprocess.run(
+        [REACHY_KIT, "demo", "--episodes", "3", "--sim-episodes", "1", "--daemon-episodes", "1",
+         "--iterations", "1", "--json", "--out", "demo"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["film"] is None
+    assert [evaluation["policy"] for evaluation in result["evaluations"]][3:] == ["imitation, daemon", "rl, daemon"]
+    page = html.unescape((tmp_path / "demo/report.html").read_text())
+    assert "There is no film: " in page
+    assert "<video" not in page
+    assert "the report has no film: " in done.stderr
+    assert not (tmp_path / "demo/demo.mp4").exists()
 
 
 @pytest.mark.timeout(300)

@@ -14,6 +14,7 @@ from reachy_kit.runtime.geometry import bearing, pose_from_vector, target_in_cam
 from reachy_kit.runtime.interface import NEUTRAL
 from reachy_kit.runtime.perception.ball import BallColour, find_ball
 from reachy_kit.runtime.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
+from reachy_sim.rendering.gaze_views import GazeViews
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.offscreen import ROBOT_IMAGES
 from reachy_sim.rendering.robot_renderer import RobotRenderer, robot_images
@@ -385,3 +386,16 @@ def test_a_process_ends_quietly_with_cameras_open_and_its_fork_is_refused(script
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert says in done.stdout
     assert done.stderr == ""
+
+
+def test_gaze_views_show_the_robot_above_its_camera_and_colour_the_ring_while_the_ball_is_in_it():
+    tolerance = np.deg2rad(8.0)
+    with contextlib.closing(GazeViews(160, np.array([BALL]), tolerance)) as views:
+        inside, outside = (views.render(NEUTRAL, BALL, error) for error in (0.5 * tolerance, 2 * tolerance))
+    assert inside.shape == outside.shape == views.shape
+    camera = 160 * 9 // 32 * 2  # 16:9, an even height
+    assert (inside[:-camera] == outside[:-camera]).all()
+    changed = (inside[-camera:] != outside[-camera:]).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    radius = SIM_CAMERA.focal / SIM_CAMERA.width * 160 * np.tan(tolerance)
+    assert np.hypot(rows - camera / 2, columns - 80) == pytest.approx(radius, abs=3)

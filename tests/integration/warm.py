@@ -14,7 +14,6 @@ import os
 import sys
 
 import cv2  # noqa: F401
-import mujoco  # noqa: F401
 import onnxruntime  # noqa: F401
 import reachy_mini  # noqa: F401
 from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: F401
@@ -24,6 +23,7 @@ import reachy_kit.cli.main
 import reachy_kit.runtime.robots.daemon
 import reachy_policies.evaluation.report.demo_report
 import reachy_policies.onnx_export  # noqa: F401
+import reachy_sim  # noqa: F401
 
 reachy_kit.runtime.robots.daemon.DEFAULT_PORT = 9  # whatever else runs on this machine is left alone
 

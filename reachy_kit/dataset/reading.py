@@ -10,6 +10,9 @@ from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.dataset_index import DamagedFileError
 from reachy_kit.dataset.stored_dataset import StoredDataset
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.recording.layout import read_layout, record_command
 
 _STATS = Path("meta/stats.json")
 
@@ -29,8 +32,15 @@ def open_for_training(root: str | Path) -> StoredDataset:
 
     Raises:
         WrongUseError: the folder holds something else than a dataset of this kit.
-        RefusedError: a file is missing or damaged, a value is implausible, or the dataset's files are being joined.
+        RefusedError: its actions are others than this robot's, a file is missing or damaged, a value is implausible, or
+            the dataset's files are being joined.
     """
+    layout = read_layout(Path(root))
+    if layout.action != ACTION_NAMES:
+        raise RefusedError(
+            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take "
+            f"{', '.join(ACTION_NAMES)}. Record it again: {record_command(Path(root), layout)}"
+        )
     return _open(Path(root), Aspect.TABLES, Aspect.VALUES)
 
 

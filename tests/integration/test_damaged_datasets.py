@@ -270,3 +270,18 @@ def test_a_command_ends_with_that_message(name, kit, cases):
     result = kit.run("train", "imitation", "--dataset", case.root, "--out", "run", *settings)
     result.says(4, *case.message.split("…"))
     assert not (kit.folder / "run").exists()
+
+
+def test_recording_into_a_damaged_dataset_changes_nothing(kit, recorded_dataset):
+    data = shutil.copytree(recorded_dataset, kit.folder / "data")
+    truncate(table(data))
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    kit.run("record", "--episodes", 9, "--out", data).says(4, "is damaged; it holds episode", "Copy the file again")
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_recording_into_a_folder_that_only_a_desktop_has_written_to(kit):
+    (kit.folder / "data").mkdir()
+    (kit.folder / "data/.DS_Store").write_bytes(b"\0")
+    assert kit.run("record", "--episodes", 1, "--hz", 10, "--out", "data").code == 0
+    assert json.loads((kit.folder / "data" / INFO).read_text())["total_episodes"] == 1

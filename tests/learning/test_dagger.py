@@ -166,6 +166,14 @@ def test_a_dataset_that_cannot_be_corrected_is_refused_with_the_reason(recorded_
     assert not (tmp_path / "run.dagger").exists()
 
 
+def test_a_damaged_dataset_is_named_before_anything_is_copied(recorded_dataset, tmp_path):
+    dataset = shutil.copytree(recorded_dataset, tmp_path / "data")
+    (dataset / "meta/info.json").unlink()
+    with pytest.raises(RefusedError, match=r"meta/info\.json is missing\. Copy the file again"):
+        train_dagger(dataset, tmp_path / "run", iterations=1, episodes=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_folder_of_something_else_is_left_alone(recorded_dataset, tmp_path, fresh):
     diary = tmp_path / "run.dagger" / "diary.txt"

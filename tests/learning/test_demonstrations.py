@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.safety import PROFILES
 from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.record import record_episodes
 from reachy_policies.data.demonstrations import Demonstrations, load_demonstrations
@@ -151,3 +152,24 @@ def test_a_single_episode_is_too_few_to_hold_one_out(tmp_path):
 def test_a_folder_without_a_dataset_is_refused(tmp_path):
     with pytest.raises(WrongUseError, match="not a reachy-kit dataset"):
         load_demonstrations(tmp_path)
+
+
+@pytest.mark.parametrize("task", ["look_at", "track", "sound_orient", "dance"])
+def test_a_recording_of_any_task_is_plausible(task, tmp_path):
+    variant = variant_by_name(task)
+    with open_session("sim", variant, camera=False) as session:
+        record_episodes(session, variant, tmp_path / task, episodes=3, hz=10, seed=4, camera=False)
+    assert load_demonstrations(tmp_path / task).episodes == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("edge", ["low", "high"])
+def test_what_the_limiter_permits_is_plausible(name, edge, damaged):
+    pose = getattr(PROFILES[name], edge)
+    for file in damaged.glob("data/**/*.parquet"):
+        table = pq.read_table(file)
+        for key in ("observation.state", "action"):
+            column = pa.array([pose.tolist()] * len(table), type=table.schema.field(key).type)
+            table = table.set_column(table.schema.get_field_index(key), table.schema.field(key), column)
+        pq.write_table(table, file)
+    assert torch.allclose(load_demonstrations(damaged).state, torch.from_numpy(pose).float())

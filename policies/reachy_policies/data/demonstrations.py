@@ -10,9 +10,8 @@ from torch import Tensor
 
 from reachy_kit.dataset.committed_files import continue_command
 from reachy_kit.dataset.reading import open_for_training
-from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import ACTION, OBS_ENV_STATE, OBS_LAST_ACTION, OBS_STATE
 from reachy_policies.data.image_tensors import resize_images
 from reachy_policies.data.recorded_videos import RecordedVideos
@@ -49,12 +48,6 @@ def load_demonstrations(root: Path) -> Demonstrations:
         WrongUseError: it is not a dataset of this kit, or has fewer than two episodes.
         RefusedError: its actions have another layout, a file is damaged, or it holds numbers that cannot be.
     """
-    layout = read_layout(root)
-    if layout.action != ACTION_NAMES:
-        raise RefusedError(
-            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take "
-            f"{', '.join(ACTION_NAMES)}. Record it again with this kit"
-        )
     dataset = open_for_training(root)
     if len(dataset.episodes) < 2:
         raise WrongUseError(
@@ -66,7 +59,7 @@ def load_demonstrations(root: Path) -> Demonstrations:
         for key in (OBS_STATE, OBS_ENV_STATE, OBS_LAST_ACTION, ACTION)
     )
     episode = torch.from_numpy(dataset.frame_episodes())
-    return Demonstrations(layout, state, environment_state, last_action, action, episode)
+    return Demonstrations(dataset.layout, state, environment_state, last_action, action, episode)
 
 
 def load_images(demonstrations: Demonstrations, root: Path, size: Sequence[int]) -> Demonstrations:

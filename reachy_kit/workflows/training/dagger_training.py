@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.dataset.reading import open_for_training
+from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
-from reachy_kit.runtime.recording.layout import DatasetLayout, read_layout
+from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -68,7 +71,7 @@ def train_dagger(
         RefusedError: the folder holds iterations of another training.
         KitError: training diverges, or the run cannot be written.
     """
-    layout, variant = _correctable(dataset, task)
+    demonstrations, variant = _correctable(dataset, task)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.imitation.dagger import save_dagger
         from reachy_policies.runs.run_folder import prepare_run_folder
@@ -84,8 +87,8 @@ def train_dagger(
     }
     folder = out.with_name(f"{out.name}.dagger")
     grown = _copy_once(folder, dataset, identity, fresh=fresh)
-    start = json.loads((dataset / "meta" / "info.json").read_text())["total_episodes"]
-    growth = _Growth(grown, layout, variant, seed, reporter)
+    start = len(demonstrations.episodes)
+    growth = _Growth(grown, demonstrations.layout, variant, seed, reporter)
     error = variant.task.spec.error
     runs: list[Run] = []
     table: list[DaggerIteration] = []
@@ -99,11 +102,12 @@ def train_dagger(
     return save_dagger(out, runs, table, error)
 
 
-def _correctable(dataset: Path, task: str) -> "tuple[DatasetLayout, Variant]":
-    """The layout of a dataset whose task can be simulated, and its variant."""
+def _correctable(dataset: Path, task: str) -> "tuple[StoredDataset, Variant]":
+    """A dataset whose task can be simulated, and its variant."""
     from reachy_sim.tasks import variant_by_name
 
-    layout = read_layout(dataset)
+    demonstrations = open_for_training(dataset)
+    layout = demonstrations.layout
     if layout.image_shape is not None:
         raise WrongUseError(f"{dataset} holds images; --dagger works on features alone. Record without --camera for it")
     if "variant" not in layout.provenance:
@@ -111,7 +115,7 @@ def _correctable(dataset: Path, task: str) -> "tuple[DatasetLayout, Variant]":
     variant = variant_by_name(task or layout.task, layout.provenance["variant"])
     if variant.task.name != layout.task:
         raise WrongUseError(f"{dataset} was recorded for {layout.task}, not for {variant.task.name}")
-    return layout, variant
+    return demonstrations, variant
 
 
 def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fresh: bool) -> Path:
@@ -135,7 +139,8 @@ def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fres
     else:
         shutil.rmtree(copying, ignore_errors=True)  # a copy that was cut short
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(dataset, copying / "dataset")
+        with files_in_place(dataset):
+            shutil.copytree(dataset, copying / "dataset")
         (copying / settings.name).write_text(json.dumps(identity))
         (copying / settings.name).rename(settings)
     if not grown.exists():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.dataset.reading import open_for_training
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
@@ -54,7 +54,7 @@ def train_imitation(
         RefusedError: ``out`` holds something else, or an unfinished training of something else.
         KitError: training diverges, or the run cannot be written.
     """
-    read_layout(dataset)  # a wrong folder is noticed before LeRobot is loaded
+    open_for_training(dataset)  # what is wrong with it is noticed before LeRobot is loaded
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.imitation.imitation_run import save_imitation
         from reachy_policies.imitation.tensorboard_events import write_events

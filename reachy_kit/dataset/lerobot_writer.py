@@ -16,7 +16,7 @@ from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
 from reachy_kit.dataset.redo_log import complete, open_staging, staged_change
 from reachy_kit.dataset.saving.file_joining import join_small_files
-from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_metadata
+from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text, require_layout
@@ -108,7 +108,7 @@ class LeRobotWriter:
         state = empty_state(self.layout)
         with staged_change(self.root) as change:
             change.replace(LAYOUT_FILE.as_posix()).write_text(layout_text(self.layout, "lerobot"))
-            write_metadata(change, state, tasks_changed=False)
+            write_info(change, state.info)
             change.commit()
         return state
 

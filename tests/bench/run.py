@@ -10,7 +10,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import head_camera
 import learning
 import numpy as np
+import recording
 import simulation
 from rich.console import Console
 from rich.table import Table
@@ -135,36 +135,6 @@ def camera_frame() -> tuple[str, float, str, float]:
     return f"head camera, {SIM_CAMERA.width} × {SIM_CAMERA.height}", ours, "with the robot's meshes", theirs
 
 
-def saved_episode() -> tuple[str, float, str, float]:
-    """An episode made safe against kill −9, against LeRobot's plain save, which is not."""
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset
-
-    from reachy_kit.dataset.lerobot_features import lerobot_features
-    from reachy_kit.dataset.lerobot_writer import LeRobotWriter
-    from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
-    from reachy_kit.runtime.recording.layout import DatasetLayout
-    from reachy_kit.runtime.recording.schema import frame
-
-    layout = DatasetLayout("look_at", "Look.", ("a", "b"), ("1", "1"), 25)
-    observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
-    steps = [Step(index, observation, NEUTRAL, None, observation) for index in range(75)]
-    with tempfile.TemporaryDirectory() as folder:
-        writer = LeRobotWriter(Path(folder) / "ours", layout)
-        plain = LeRobotDataset.create("local/plain", 25, lerobot_features(layout), root=Path(folder) / "plain")
-
-        def ours() -> None:
-            writer.write([frame(step, 0, image=False) for step in steps])
-
-        def theirs() -> None:
-            for step in steps:
-                plain.add_frame({"task": layout.instruction, **frame(step, 0, image=False)})
-            plain.save_episode()
-
-        times = median_seconds(ours), median_seconds(theirs)
-        plain.finalize()
-    return "an episode safe on disk", times[0], "LeRobot's plain save", times[1]
-
-
 BENCHMARKS = (
     help_page,
     limiter,
@@ -178,7 +148,11 @@ BENCHMARKS = (
     simulation.linearity,
     camera_frame,
     head_camera.batch_frames,
-    saved_episode,
+    recording.early_save,
+    recording.late_save,
+    recording.flushing,
+    recording.save_with_images,
+    recording.whole_recording,
     learning.imitation_plateau,
     learning.throughput,
     learning.throughput_of_defaults,

@@ -341,6 +341,17 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_loaded_and_lef
     assert files(kit.folder / "data") == before
 
 
+@pytest.mark.parametrize("folder", ["data", "meta/episodes", "videos"])
+def test_a_dataset_that_lacks_a_file_is_not_recorded_into(folder, tmp_path):
+    root = tmp_path / "data"
+    write(root, [0, 1], CAMERA)
+    next((root / folder).rglob("file-000.*")).unlink()
+    before = files(root)
+    with pytest.raises(RefusedError, match=r"missing|lacks"):
+        LeRobotWriter(root, CAMERA)
+    assert files(root) == before
+
+
 def test_a_folder_that_disappears_during_a_recording_is_named(tmp_path):
     root = tmp_path / "data"
     with (

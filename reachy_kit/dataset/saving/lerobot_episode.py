@@ -17,7 +17,7 @@ from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState
 from reachy_kit.runtime.recording.schema import SEED, Frame
 
 type Columns = dict[str, Any]
-"""Column → its values, (frames, ...); images are a list."""
+"""Column → its values, (frames, ...)."""
 
 
 def write_episode(change: Change, state: DatasetState, frames: list[Frame], task: str) -> DatasetState:
@@ -38,7 +38,8 @@ def write_episode(change: Change, state: DatasetState, frames: list[Frame], task
     """
     from lerobot.datasets.compute_stats import aggregate_stats
     from lerobot.datasets.io_utils import cast_stats_to_numpy
-    from lerobot.datasets.utils import serialize_dict
+    from lerobot.datasets.utils import DEFAULT_TASKS_PATH, STATS_PATH, serialize_dict
+    from lerobot.utils.io_utils import write_json
     from lerobot.utils.utils import flatten_dict
 
     length, index, start = len(frames), state.info.total_episodes, state.info.total_frames
@@ -62,42 +63,38 @@ def write_episode(change: Change, state: DatasetState, frames: list[Frame], task
 
     info.total_episodes, info.total_frames, info.total_tasks = index + 1, start + length, len(tasks)
     info.splits = {"train": f"0:{index + 1}"}
-    all_stats = aggregate_stats([state.stats, stats]) if state.stats else stats
+    stored_stats = serialize_dict(aggregate_stats([state.stats, stats]) if state.stats else stats)
     after = DatasetState(
         info=info,
-        stats=cast_stats_to_numpy(serialize_dict(all_stats)),  # as read back: a continued recording gives the same
+        stats=cast_stats_to_numpy(stored_stats),  # as read back: a continued recording gives the same
         tasks=tasks,
         next_files={folder: state.next_number(folder) for folder in state.next_files},
         seeds=state.seeds | {int(frames[0][SEED][0])},
     )
-    write_metadata(change, after, tasks_changed=tasks is not state.tasks)
+    if tasks is not state.tasks:
+        tasks.to_parquet(change.replace(DEFAULT_TASKS_PATH))
+    write_json(stored_stats, change.replace(STATS_PATH))
+    write_info(change, info)
     return after
 
 
-def write_metadata(change: Change, state: DatasetState, *, tasks_changed: bool) -> None:
-    """Write tasks, statistics and, last, the file that says how many episodes there are."""
-    from lerobot.datasets.utils import DEFAULT_TASKS_PATH, INFO_PATH, STATS_PATH, serialize_dict
+def write_info(change: Change, info: Any) -> None:
+    """Write the file that says how many episodes there are: the last of a change."""
+    from lerobot.datasets.utils import INFO_PATH
     from lerobot.utils.io_utils import write_json
 
-    if tasks_changed:
-        state.tasks.to_parquet(change.replace(DEFAULT_TASKS_PATH))
-    if state.stats:
-        write_json(serialize_dict(state.stats), change.replace(STATS_PATH))
-    write_json(state.info.to_dict(), change.replace(INFO_PATH))
+    write_json(info.to_dict(), change.replace(INFO_PATH))
 
 
 def _columns(frames: list[Frame], features: dict[str, Any]) -> Columns:
     """Stack frames to columns, and check them against the dataset's."""
     columns: Columns = {}
-    for key, feature in features.items():
-        if key in frames[0]:
-            values = [frame[key] for frame in frames]
-            dtype = "uint8" if feature["dtype"] == "video" else feature["dtype"]
-            if any(value.shape != tuple(feature["shape"]) or value.dtype != dtype for value in values):
-                raise ValueError(f"{key} is not {dtype} of shape {tuple(feature['shape'])} in each frame")
-            columns[key] = values if feature["dtype"] == "video" else np.stack(values)
-            if feature["dtype"] != "video" and tuple(feature["shape"]) == (1,):
-                columns[key] = columns[key].reshape(len(frames))
+    for key in (key for key in features if key in frames[0]):
+        feature, values = features[key], np.stack([frame[key] for frame in frames])
+        dtype = "uint8" if feature["dtype"] == "video" else feature["dtype"]
+        if values.shape[1:] != tuple(feature["shape"]) or values.dtype != dtype:
+            raise ValueError(f"{key} is not {dtype} of shape {tuple(feature['shape'])} in each frame")
+        columns[key] = values.reshape(len(frames)) if tuple(feature["shape"]) == (1,) else values
     return columns
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from reachy_kit.dataset.dataset_index import DamagedFileError, DatasetIndex, read_index, read_table
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.layout import DatasetLayout
@@ -67,7 +66,7 @@ def load_state(root: Path, layout: DatasetLayout) -> DatasetState:
         layout: what the writer adds.
 
     Raises:
-        RefusedError: its columns or its files are not those of such a dataset.
+        RefusedError: it has other columns, or a file is missing or damaged.
     """
     from lerobot.datasets.io_utils import load_info, load_stats, load_tasks
 
@@ -78,6 +77,11 @@ def load_state(root: Path, layout: DatasetLayout) -> DatasetState:
         )
     if not info.total_episodes:
         return replace(empty, info=info)
+    index = read_index(root)
+    for entry in index.episodes:
+        for part in entry.videos.values():
+            if not (root / part.file).exists():
+                raise DamagedFileError(root / part.file, "is missing", [entry.index])
     episodes = read_columns(root, EPISODES, ["episode_index", *number_columns(empty.video_keys)])
     if len(episodes) != info.total_episodes:
         raise RefusedError(
@@ -89,7 +93,7 @@ def load_state(root: Path, layout: DatasetLayout) -> DatasetState:
         stats=load_stats(root),
         tasks=load_tasks(root),
         next_files={folder: _next_file(root, folder, episodes, info.chunks_size) for folder in empty.next_files},
-        seeds=frozenset(np.unique(read_columns(root, DATA, [SEED])[SEED].to_numpy()).tolist()),
+        seeds=frozenset(_read_seeds(index)),
     )
 
 
@@ -131,6 +135,12 @@ def read_columns(root: Path, folder: str, columns: list[str]) -> Any:
         parquet.read_table(path, columns=columns).replace_schema_metadata(None)
         for path in numbered_files(root, folder).values()
     )
+
+
+def _read_seeds(index: DatasetIndex) -> set[int]:
+    """Seeds of a dataset's episodes, from its frames: an edited dataset has no other place for them."""
+    tables = dict.fromkeys(entry.table for entry in index.episodes)
+    return {seed for table in tables for seed in read_table(index.root / table, [SEED])[SEED].unique().to_pylist()}
 
 
 def _next_file(root: Path, folder: str, episodes: Any, chunks_size: int) -> Number:

@@ -87,7 +87,7 @@ def test_an_unpacked_bundle_whose_graph_was_exchanged(kit, make_bundle):
 @pytest.mark.parametrize(
     "manifest, words",
     [
-        ({"schema": 99}, "has schema 99; this reachy-kit reads schema 2"),
+        ({"schema": 99}, "has schema 99; this reachy-kit reads schema 3"),
         ({"environment_state": ("sound_bearing",)}, "was trained on sound_bearing, not target"),
         ({"action": tuple("abcdefghi")}, "commands a, b, c"),
         ({"limits_profile": "circus"}, "wants the limits 'circus'"),

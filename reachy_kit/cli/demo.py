@@ -83,6 +83,7 @@ def _show(result: "DemoResult", episodes: int) -> None:
 
     title = f"{result.instruction.rstrip('.')} ({result.task}, {result.variant}; {episodes} demonstrations)"
     show.print_table(evaluation_table(title, result.evaluations))
+    show.result("")
     for note in [result.success, *column_notes(result.evaluations)]:
         show.result(note)
     show.result("")

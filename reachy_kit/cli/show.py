@@ -102,7 +102,7 @@ def _as_columns(table: "Table") -> "RichTable":
     from rich import box
     from rich.table import Table as RichTable
 
-    shown = RichTable(title=_printable(table.title), box=box.SIMPLE, padding=(0, 1, 0, 0))
+    shown = RichTable(title=_printable(table.title), box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     for column in table.columns:
         text = column in table.text_columns
         heading = _printable(_heading(column))

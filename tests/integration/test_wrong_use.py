@@ -235,11 +235,20 @@ def test_a_setting_that_makes_no_sense(setting, words, kit, recorded_dataset):
     assert not (kit.folder / "run").exists()
 
 
-@pytest.mark.long
-def test_a_policy_class_that_does_not_exist(kit, recorded_dataset):
-    kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", "bct").says(
-        2, "the kinds are chunk"
-    )
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("bct", "does not exist; there are chunk, act, diffusion"),
+        ("tdmpc", "learns from rewards"),
+        ("gaussian_actor", "has no loss on demonstrations"),
+        ("vqbet", "learns in two stages"),
+        ("smolvla", "starts from pretrained weights, which reachy-kit does not download"),
+    ],
+)
+def test_a_policy_class_that_cannot_be_trained(kind, words, kit, recorded_dataset):
+    command = ("train", "imitation", "--dataset", recorded_dataset, "--out", "run", "--policy", kind)
+    kit.run(*command).says(2, f"--policy {kind} ", words)
+    assert not (kit.folder / "run").exists()
 
 
 def test_a_configuration_that_cannot_be_read(kit, recorded_dataset):

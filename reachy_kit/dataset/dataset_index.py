@@ -80,19 +80,22 @@ def read_index(root: Path) -> DatasetIndex:
     total, fps, data, video = (info[key] for key in ("total_episodes", "fps", "data_path", "video_path"))
     if total:
         read_table(root / TASKS)
-    cameras = [key for key, feature in info["features"].items() if feature.get("dtype") == "video"]
+    cameras = [key for key, feature in info["features"].items() if feature["dtype"] == "video"]
     entries: dict[int, EpisodeEntry] = {}
-    damaged: DamagedFileError | None = None
+    damaged: tuple[Path, str] | None = None
     for path in sorted(root.glob(_EPISODES)):
         try:
             rows = read_table(path, _columns(cameras)).to_pylist()
         except DamagedFileError as error:
-            damaged = error  # the others tell which episodes it holds
+            damaged = path, error.reason  # the others tell which episodes it holds
             continue
-        entries |= {row["episode_index"]: _entry(row, cameras, data, video) for row in rows}
+        try:
+            entries |= {row["episode_index"]: _entry(row, cameras, data, video) for row in rows}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DamagedFileError(root / LEROBOT_INFO, "is damaged (no sensible data_path, video_path)") from error
     missing = sorted(set(range(total)) - entries.keys())
     if missing and damaged:
-        raise damaged
+        raise DamagedFileError(*damaged, missing)
     if missing:
         raise RefusedError(
             f"{root / 'meta/episodes'} lacks the file that lists {name_episodes(missing)}. Copy this folder again from "
@@ -125,7 +128,7 @@ def read_table(file: Path, columns: Sequence[str] | None = None, episodes: Itera
         raise DamagedFileError(file, "is missing", episodes) from error
     except PermissionError as error:
         raise RefusedError(f"{file} cannot be read: {error.strerror}. Look at its permissions") from error
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedFileError(file, "is damaged", episodes) from error
 
 
@@ -160,11 +163,25 @@ def _read_info(root: Path) -> dict[str, Any]:
             f"{root} is in LeRobot's format {version}; this kit reads {FORMAT}x. "
             f"Record it again: {record_command(root)}"
         )
-    kinds = {"codebase_version": str, "total_episodes": int, "fps": int, "data_path": str, "features": dict}
-    wrong = [key for key, kind in kinds.items() if not isinstance(info.get(key), kind)]
+    sensible = {
+        "codebase_version": isinstance(version, str),
+        "total_episodes": _is_whole(info.get("total_episodes"), least=0),
+        "fps": _is_whole(info.get("fps"), least=1),
+        "data_path": isinstance(info.get("data_path"), str),
+        "features": _describes_columns(info.get("features")),
+    }
+    wrong = [key for key, good in sensible.items() if not good]
     if wrong:
         raise DamagedFileError(file, f"is damaged (no sensible {', '.join(wrong)})")
     return info
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and value >= least
+
+
+def _describes_columns(features: object) -> bool:
+    return isinstance(features, dict) and all(isinstance(one, dict) and "dtype" in one for one in features.values())
 
 
 def _columns(cameras: Sequence[str]) -> list[str]:

@@ -94,9 +94,8 @@ def cut_after_header(root: Path) -> None:
     truncate(video(root))
 
 
-def in_another_format(root: Path) -> None:
-    info = root / "meta/info.json"
-    info.write_text(json.dumps(json.loads(info.read_text()) | {"codebase_version": "v2.1"}))
+def change_info(root: Path, **changes: object) -> None:
+    (root / INFO).write_text(json.dumps(json.loads((root / INFO).read_text()) | changes))
 
 
 DEGREES = [1.0] * 3 + [180 / np.pi] * 6
@@ -131,21 +130,23 @@ DAMAGES: dict[str, tuple[dict[str, str], Callable[[Path], object], str]] = {
     "no-info": (STATE, lambda root: (root / INFO).unlink(), "meta/info.json is missing. Copy the file again"),
     "cut-info": (STATE, lambda root: truncate(root / INFO), "meta/info.json is damaged. Copy the file again"),
     "empty-info": (STATE, lambda root: (root / INFO).write_text("{}"), "info.json is damaged (… Copy the"),
+    "no-rate": (STATE, lambda root: change_info(root, fps=0), "info.json is damaged (no sensible fps). Copy the"),
+    "no-path": (STATE, lambda root: change_info(root, data_path="{x}"), "info.json is damaged (no sensible data_path"),
     "no-episodes": (
         STATE,
         lambda root: episodes(root).unlink(),
         "meta/episodes lacks the file that lists ep… Copy",
     ),
-    "cut-episodes": (STATE, lambda root: truncate(episodes(root)), "{episodes} is damaged… Copy the"),
+    "cut-episodes": (STATE, lambda root: truncate(episodes(root)), "{episodes} is damaged; it holds … Copy the"),
     "old-format": (
         STATE,
-        in_another_format,
+        lambda root: change_info(root, codebase_version="v2.1"),
         "in LeRobot's format v2.1; this kit reads v3.x. … record --out",
     ),
     "no-statistics": (ACT, lambda root: (root / STATS).unlink(), "meta/stats.json is missing. Copy the file again"),
     "cut-statistics": (ACT, lambda root: truncate(root / STATS), "meta/stats.json is damaged. Copy the file again"),
     "no-video": (PIXELS, lambda root: video(root).unlink(), "{video} is missing; it holds … Copy the"),
-    "no-video-for-act": (ACT, lambda root: video(root).unlink(), "{video} is missing; it holds … Copy the"),
+    "no-video-for-act": (ACT | PIXELS, lambda root: video(root).unlink(), "{video} is missing; it holds … Copy the"),
     "empty-video": (
         PIXELS,
         lambda root: video(root).write_bytes(b""),

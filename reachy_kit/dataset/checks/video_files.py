@@ -43,6 +43,6 @@ def _count_frames(video: Path) -> int:
             count = sum(packet.size > 0 for packet in packets)
     except FileNotFoundError:
         raise
-    except av.FFmpegError as error:
+    except (av.FFmpegError, UnicodeDecodeError) as error:
         raise OSError(str(error)) from error
     return count

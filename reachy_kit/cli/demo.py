@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption
+from reachy_kit.cli.options import JsonOption, path_option
+from reachy_kit.runtime.shell_command import compose_command
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.demo import DemoResult
@@ -17,7 +18,7 @@ DURATION = "under five minutes on two cores without a GPU"
 
 def demo(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")
+        Path | None, path_option("--out", help="Folder for everything it makes; runs/demo-DATE-TIME if not given.")
     ] = None,
     episodes: Annotated[int, typer.Option("--episodes", min=2, help="Demonstrations to record.")] = 50,
     sim_episodes: Annotated[
@@ -78,7 +79,6 @@ def _summary(result: "DemoResult") -> dict[str, object]:
 
 
 def _show(result: "DemoResult", episodes: int) -> None:
-    from reachy_kit.runtime.shell_command import compose_command
     from reachy_policies.evaluation.report.tables import column_notes, difference_line, evaluation_table
 
     title = f"{result.instruction.rstrip('.')} ({result.task}, {result.variant}; {episodes} demonstrations)"

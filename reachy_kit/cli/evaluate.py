@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption
+from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, expand_home, path_option
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.shell_command import repeat_command
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.evaluate import PolicyEvaluations
@@ -22,6 +23,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="RUN|BUNDLE|NAME=DIR|expert|oracle|random…",
+            parser=expand_home,
             help="What to evaluate; the others are compared with the first. NAME=DIR is a group: a folder with "
             "seed-0, seed-1 …, a run for each training seed.",
         ),
@@ -66,7 +68,7 @@ def evaluate(
         float, typer.Option("--match", min=0.0, help="Largest difference between in-task returns that count as equal.")
     ] = 0.02,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write everything to one HTML page.")
+        Path | None, path_option("--html", metavar="FILE", help="Write everything to one HTML page.")
     ] = None,
     films: Annotated[
         int,
@@ -110,7 +112,7 @@ def evaluate(
         margin=margin / 100, match=match, reporter=show.TERMINAL,
     )  # fmt: skip
     if html is not None:
-        command = " ".join(["reachy-kit", *sys.argv[1:]])
+        command = repeat_command(sys.argv[1:])
         write_comparison(html, comparison, films=films, command=command, reporter=show.TERMINAL)
     _show_comparison(comparison, json=json)
     if html is not None and not json:

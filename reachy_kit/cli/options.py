@@ -1,5 +1,10 @@
-"""Options that several commands share, and the settings of ``--config FILE.toml`` and ``--set key=value``."""
+"""Options that several commands share, every option that takes a path, and the settings of ``--config`` and ``--set``.
 
+A shell expands ``~`` at the start of a word, not in ``--out=~/x``, ``NAME=~/runs`` or a TOML file: here it is expanded
+wherever a path may be given. A folder of that name is ``./~``.
+"""
+
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +14,46 @@ import typer
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.tasks.task_registry import own_task_names
 
+
+def expand_home(text: str) -> str:
+    """Expand ``~`` at the start of a text, after ``NAME=`` too.
+
+    Raises:
+        WrongUseError: the home folder is not known.
+    """
+    name, equals, path = text.partition("=")
+    if equals and path.startswith("~") and not name.startswith("~"):
+        return f"{name}={expand_home(path)}"
+    if not text.startswith("~"):
+        return text
+    expanded = os.path.expanduser(text)  # noqa: PTH111  (Path forgets a final slash, and ./ before it)
+    if expanded == text:
+        user = text.partition("/")[0]
+        raise WrongUseError(f"{text}: the home folder {user} is not known. Give the whole path, or ./{text}")
+    return expanded
+
+
+def read_path(text: str | Path) -> Path:
+    """The path that an option or an argument gives."""
+    path = Path(text) if isinstance(text, Path) else Path(expand_home(text))
+    return path.absolute() if str(path).startswith("~") else path  # ./~ is Path("~"), which LeRobot would expand
+
+
+def path_option(*names: str, help: str, metavar: str = "FOLDER") -> Any:
+    """An option that takes a path: the only way in which a command declares one."""
+    return typer.Option(*names, parser=read_path, metavar=metavar, help=help)
+
+
+def path_argument(*, help: str, metavar: str) -> Any:
+    """An argument that is a path."""
+    return typer.Argument(parser=read_path, metavar=metavar, help=help)
+
+
 TaskOption = Annotated[
     str,
     typer.Option(
         "--task",
+        parser=expand_home,
         metavar="NAME|FILE.py",
         help=f"{', '.join(own_task_names())}, a task of an installed package, or a file with a task of your own.",
     ),
@@ -44,7 +85,7 @@ SeedsOption = Annotated[
         help="Train N seeds, 0 to N−1, into OUT/seed-0 and so on, each in its own process; finished ones are kept.",
     ),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="TOML file with settings.")]
+ConfigOption = Annotated[Path | None, path_option("--config", metavar="FILE.toml", help="TOML file with settings.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, as key=value; may be given repeatedly.")
 ]
@@ -59,12 +100,20 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
     settings: dict[str, Any] = {}
     if config:
         try:
-            settings.update(tomllib.loads(config.read_text()))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            settings.update(tomllib.loads(config.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:  # of TOML, or of text that is not UTF-8
             raise WrongUseError(f"--config {config} cannot be read: {error}") from error
     for assignment in assignments:
         try:
             settings.update(tomllib.loads(assignment))
         except tomllib.TOMLDecodeError as error:
             raise WrongUseError(f"--set {assignment} is not key=value ({error}). Strings need quotes") from error
-    return settings
+    return {name: _expanded(value) for name, value in settings.items()}
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _expanded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return expand_home(value) if isinstance(value, str) and value.startswith("~") else value

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption
+from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, path_option
+from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.seeds import recording_seeds
+from reachy_kit.runtime.shell_command import compose_command
 
 
 def record(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; an existing one is continued.")],
+    out: Annotated[Path, path_option("--out", help="Folder of the dataset; an existing one is continued.")],
     task: TaskOption = "look_at",
     variant: Annotated[
         str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")
@@ -57,6 +59,6 @@ def record(
         )
     else:
         show.result(
-            f"{recorded.episodes} episodes in {out}. Next: reachy-kit train imitation --dataset {out} "
-            f"--out runs/{out.name}"
+            f"{recorded.episodes} episodes in {out}. Next: "
+            + compose_command("train imitation", dataset=out, out=free_path(Path("runs", out.resolve().name)))
         )

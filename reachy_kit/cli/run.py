@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption
+from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, path_argument
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.run import BundleRun
 
 
 def run(
-    bundle: Annotated[Path, typer.Argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
+    bundle: Annotated[Path, path_argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
     robot: RobotOption = "daemon",
     task: TaskOption = "",
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Number of episodes, one after another.")] = 1,

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, RobotOption
+from reachy_kit.cli.options import JsonOption, RobotOption, path_option
 from reachy_kit.runtime.errors import RefusedError
 
 
 def sysid(
     robot: RobotOption = "sim",
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of the result; an earlier result there is replaced.")
+        Path, path_option("--out", help="Folder of the result; an earlier result there is replaced.")
     ] = Path("runs/sysid"),
     yes: Annotated[
         bool, typer.Option("--yes", help="The robot's table is clear: do not ask before a real robot moves.")
@@ -57,5 +57,5 @@ def sysid(
     show.print_table(Table(title, tuple(table_headings()), rows, text_columns=("",)))
     show.result(
         f"motors in {motors.actuators}, plot in {motors.plot}. "
-        f'Next, train around them: randomization="{motors.actuators}" in gymnasium.make_vec'
+        f"Next, train around them: randomization={str(motors.actuators)!r} in gymnasium.make_vec"
     )

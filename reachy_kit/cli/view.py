@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import PerceptionOption, RobotOption, TaskOption
+from reachy_kit.cli.options import PerceptionOption, RobotOption, TaskOption, expand_home, path_option
 
 if TYPE_CHECKING:
     from reachy_sim.view.live import LiveView
@@ -18,6 +18,7 @@ def view(
         str,
         typer.Option(
             "--policy",
+            parser=expand_home,
             metavar="expert|random|oracle|none|RUN|BUNDLE",
             help="The policy that drives until you move a slider; none: only you drive.",
         ),
@@ -36,9 +37,7 @@ def view(
     browser: Annotated[bool, typer.Option("--open/--no-browser", help="Open the page in the browser.")] = True,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="FILE.mp4|FILE.gif", help="Write a film to this file instead, without a browser."
-        ),
+        path_option("--out", metavar="FILE.mp4|FILE.gif", help="Write a film to this file instead, without a browser."),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.1, help="Length of the film, s; the task's own if not given.")

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROGRAM = "reachy-kit"
@@ -28,7 +29,16 @@ def compose_command(verb: str, *arguments: object, **options: object) -> str:
     Returns:
         One line of text.
     """
-    words = [_program(), *verb.split(), *(quote_argument(argument) for argument in arguments)]
+    return _compose(_program(), verb, arguments, options)
+
+
+def portable_command(verb: str, *arguments: object, **options: object) -> str:
+    """As ``compose_command``, for a file that is read on another computer: the program by its name alone."""
+    return _compose(PROGRAM, verb, arguments, options)
+
+
+def _compose(program: str, verb: str, arguments: Sequence[object], options: Mapping[str, object]) -> str:
+    words = [program, *verb.split(), *(quote_argument(argument) for argument in arguments)]
     for name, value in options.items():
         if value is None or value is False or value == "":
             continue

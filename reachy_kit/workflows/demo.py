@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import KitError, RefusedError
 from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.seeds import evaluation_seeds
@@ -127,6 +128,7 @@ def run_demo(
 
     Raises:
         RefusedError: the folder is not empty.
+        WrongUseError: the folder cannot be written.
         KitError: a training diverges, or a file cannot be written.
     """
     folder, clock = _fresh_folder(out), _Clock()
@@ -169,6 +171,7 @@ def _fresh_folder(out: Path | None) -> Path:
     folder = out or Path("runs") / f"demo-{datetime.datetime.now():%Y-%m-%d-%H%M%S}"
     if folder.is_file() or (folder.exists() and contents(folder)):
         raise RefusedError(f"{folder} is not empty; the demo writes into a new folder. Choose another --out")
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

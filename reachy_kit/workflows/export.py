@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reachy_kit.runtime.durable_files import check_file
+from reachy_kit.runtime.inference.bundle import is_zip
+from reachy_kit.workflows.inputs.policy_arguments import image_width
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ class ExportedBundle:
     manifest: "Manifest"
     tolerance: float
     """Largest parity error that is accepted, rad or m."""
+    takes_images: bool
+    """Whether its policy takes the camera's images."""
 
 
 def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> ExportedBundle:
@@ -36,10 +41,12 @@ def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> Exported
 
     Raises:
         WrongUseError: the folder is not a run.
-        RefusedError: its files are damaged, or its policy cannot be exported.
+        RefusedError: its files are damaged, its policy cannot be exported, or another file would be overwritten.
         KitError: ONNX and torch differ, or the bundle cannot be written.
     """
+    check_file(out, "a bundle", is_zip)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.onnx_export import PARITY_TOLERANCE, export_bundle
         from reachy_policies.runs.saved_run import open_run
-    return ExportedBundle(out, export_bundle(open_run(run), out), PARITY_TOLERANCE)
+    opened = open_run(run)
+    return ExportedBundle(out, export_bundle(opened, out), PARITY_TOLERANCE, image_width(str(opened.path)) > 0)

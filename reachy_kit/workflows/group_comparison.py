@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reachy_kit.runtime.durable_files import check_file
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import image_width, open_groups, scripted_group
@@ -133,10 +134,15 @@ def check_writable(html: Path) -> None:
 
     Raises:
         WrongUseError: it is a folder, or its folder does not exist.
+        RefusedError: another file would be overwritten.
+        KitError: the disk is full.
     """
-    if html.is_dir() or not html.resolve().parent.is_dir():
-        what = "is a folder" if html.is_dir() else f"there is no folder {html.resolve().parent}"
-        raise WrongUseError(f"--html {html}: {what}")
+    check_file(html, "a page of reachy-kit", _is_page, "--html")
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"<title>reachy_kit: " in file.read(512)
 
 
 def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.recording_folder import check_recordable
+from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, Episode
 from reachy_kit.runtime.perception.features import units_of
@@ -89,6 +90,7 @@ def record(
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
     chosen = variant_by_name(task, variant)
     check_recordable(out)
+    check_folder(out)
     with open_session(robot, chosen, perception, camera=camera or robot not in SIMULATED) as session:
         total = record_episodes(
             session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, reporter=reporter

@@ -3,16 +3,16 @@
 Try it: reachy-kit sysid --robot sim --out runs/sysid
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.durable_files import begins_with, check_file, check_folder
 from reachy_kit.runtime.interface import CONTROL_HZ
 from reachy_kit.runtime.robots.daemon import daemon_status, is_simulated, parse_address
+from reachy_kit.runtime.shell_command import compose_command
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 
@@ -59,6 +59,8 @@ def measure_motors(
 
     Raises:
         WrongUseError: the folder cannot be written.
+        RefusedError: another file would be overwritten.
+        KitError: the disk is full.
         NoRobotError: no robot answers.
     """
     from reachy_sim.sysid import identification
@@ -84,19 +86,22 @@ def measure_motors(
         )
     with reporter.progress("fitting", total=4) as advance:
         identified = identification.identify_motors(recording, delay=delay, on_fit=advance)
-    known = "" if delay is None else f" --delay {delay:g}"
-    _save(out, recording, identified, name, f"reachy-kit sysid --robot {robot}{known}")
+    _save(out, recording, identified, name, compose_command("sysid", robot=robot, delay=delay, out=out))
     return MotorResult(name, identified, out / ACTUATORS, out / PLOT)
 
 
 def _check_writable(out: Path) -> None:
-    """Check before the robot moves that the folder can be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WrongUseError(f"--out {out} cannot be made ({error.strerror}). Choose another folder") from error
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise WrongUseError(f"--out {out} cannot be written. Choose another folder")
+    """Check before the robot moves that the files can be written, over an earlier result at most."""
+    check_folder(out)
+    kinds = {
+        ACTUATORS: begins_with(b"{"),
+        RECORDING: begins_with(b"PK"),
+        PLOT: begins_with(b"\x89PNG"),
+    }
+    if out.is_dir():
+        for name, is_one in kinds.items():
+            check_file(out / name, "of an earlier result", is_one)
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def _is_real(robot: str) -> bool:

@@ -82,3 +82,23 @@ def test_run_prints_json_that_says_what_happened(kit, bundle_path):
     assert result.code == 0
     assert len(result.json["successes"]) == len(result.json["error"]["episodes"]) == 2
     assert result.json["rate"] is None  # simulated time is never late
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "no.bundle"),
+        ("eval", "nobody"),
+        ("export", "no-run", "--out", "x.bundle"),
+        ("train", "imitation", "--dataset", "no-data", "--out", "run"),
+        ("train", "rl", "--task", "juggle", "--out", "run", "--method", "scratch"),
+        ("record", "--out", "data", "--task", "juggle"),
+        ("sysid", "--robot", "127.0.0.1:9", "--yes"),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+def test_with_json_an_error_leaves_standard_output_to_json_alone(arguments, kit):
+    result = kit.run(*arguments, "--json")
+    assert result.code in (2, 3)
+    assert result.out == ""
+    assert "error: " in result.err

@@ -26,6 +26,7 @@ def test_the_simulator_is_identified_as_it_is(kit):
     printed, written = result.json, json.loads((kit.folder / "motors/actuators.json").read_text())
     assert printed == {"out": "motors", **written}
     assert written["robot"] == "sim"
+    assert written["command"] == "reachy-kit sysid --robot sim --delay 0.03 --out motors"
     assert (kit.folder / "motors/sysid.png").read_bytes().startswith(b"\x89PNG")
     assert len(MotorRecording.load(kit.folder / "motors/recording.npz").sent) == len(excitation_targets())
     # What the kinematic tier is made of, within the intervals of what was measured just now.

@@ -11,7 +11,7 @@ from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import require_features
 from reachy_policies.rollouts.episode_batch import BatchPolicy
 from reachy_policies.runs.policy_loader import batch_policy
-from reachy_policies.runs.run_files import CHECKPOINTS, numbered_runs, run_folders
+from reachy_policies.runs.run_files import CHECKPOINTS, numbered_runs, run_folders, training_command
 from reachy_policies.runs.saved_run import Run, open_run, weights_digest
 
 
@@ -79,7 +79,7 @@ def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> T
         what = "holds no run" if path.is_dir() else "does not exist"
         raise WrongUseError(
             f"{path} {what}: a group is a run, or a folder of runs seed-0, seed-1 …. "
-            f"Train one: reachy-kit train imitation --seeds 10 --out {path}"
+            f"Train one: {training_command(path, seeds=10)}"
         )
     runs = [open_run(folder) for folder in folders]
     for run in runs:

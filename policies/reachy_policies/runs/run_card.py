@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reachy_kit.runtime.recording.schema import ROBOT_TYPE
+from reachy_kit.runtime.shell_command import portable_command
+from reachy_kit.runtime.tasks.task_registry import task_argument
 
 LICENSE = "apache-2.0"
 """Licence on the Hub, as LeRobot's own cards have it; whose demonstrations it learned from may choose another."""
@@ -103,8 +105,8 @@ class RunCard:
             f"---\n{_front_matter(self._hub_metadata())}---\n\n"
             f"# {self.task}, by {self.method}\n\n"
             f"| | |\n|---|---|\n{table}\n\n"
-            "These results are from the episodes that selected the weights, so they are too good. Evaluate on others:\n"
-            f"`reachy-kit eval FOLDER --task {self.task} --episodes 200`.\n\n"
+            "These results are from the episodes that selected the weights, so they are too good. Evaluate on others, "
+            f"in this folder:\n`{portable_command('eval', '.', task=task_argument(self.task), episodes=200)}`.\n\n"
             "The folder `pretrained_model` is complete by itself: LeRobot loads it with `from_pretrained`, reachy-kit\n"
             "as a run. Before you share the policy, replace names that begin with `local/`, which are folders of the\n"
             "computer that trained it, by their names on the Hub, and check that the licence is yours to give.\n\n"

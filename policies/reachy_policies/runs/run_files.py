@@ -16,6 +16,10 @@
 
 from pathlib import Path
 
+from reachy_kit.runtime.folder_contents import free_path
+from reachy_kit.runtime.recording.layout import LEROBOT_INFO
+from reachy_kit.runtime.shell_command import compose_command
+
 MODEL, WEIGHTS, CONFIG = "pretrained_model", "model.safetensors", "config.json"
 CARD, README, EXAMPLES = "card.json", "README.md", "examples.safetensors"
 CURVE_CSV, CURVE_PNG = "curve.csv", "curve.png"
@@ -51,3 +55,17 @@ def numbered_runs(path: Path, pattern: str) -> list[Path]:
     """The runs in a folder whose names fit a pattern, in the order of their numbers: 5 before 10."""
     runs = [card.parent for card in path.glob(f"{pattern}/{CARD}")]
     return sorted(runs, key=lambda folder: (len(folder.name), folder.name))
+
+
+def training_command(path: Path, seeds: int | None = None) -> str:
+    """Compose the command that trains a run into a folder, or beside it if something else is there.
+
+    Args:
+        path: the folder; or a dataset, which is trained on.
+        seeds: number of runs for a group; None for a single run.
+    """
+    if (path / LEROBOT_INFO).is_file():
+        out = free_path(Path("runs", path.resolve().name))
+        return compose_command("train imitation", dataset=path, seeds=seeds, out=out)
+    out = path if is_unfinished(path) else free_path(path)
+    return compose_command("train imitation", dataset="DATASET", seeds=seeds, out=out)

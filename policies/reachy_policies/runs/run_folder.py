@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from reachy_kit.runtime.durable_files import undo_broken_replacement
-from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.durable_files import check_folder, undo_broken_replacement
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
+from reachy_kit.runtime.shell_command import quote_argument
 from reachy_policies.runs.run_files import MODEL, TRAINING, is_run, is_unfinished
 
 
@@ -15,6 +16,8 @@ def check_run_folder(out: Path) -> None:
 
     Raises:
         RefusedError: the folder holds something that is not a run.
+        WrongUseError: it cannot be written, or cannot be replaced.
+        KitError: the disk is full.
     """
     undo_broken_replacement(out)
     run = (is_run(out) and (out / MODEL).is_dir()) or (
@@ -22,6 +25,12 @@ def check_run_folder(out: Path) -> None:
     )
     if out.is_file() or (out.exists() and contents(out) and not run):
         raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
+    check_folder(out)
+    if out.resolve().is_mount() or out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise WrongUseError(
+            f"--out {out} cannot be replaced as a whole, as a finished run is: it is a mounted disk, or this command "
+            f"runs in it. Choose a folder in it: --out {quote_argument(out / 'run')}"
+        )
 
 
 def prepare_run_folder(out: Path, *, fresh: bool, note: Callable[[str], None]) -> None:
@@ -34,6 +43,8 @@ def prepare_run_folder(out: Path, *, fresh: bool, note: Callable[[str], None]) -
 
     Raises:
         RefusedError: the folder holds something that is not a run.
+        WrongUseError: it cannot be written, or cannot be replaced.
+        KitError: the disk is full.
     """
     check_run_folder(out)
     if fresh:

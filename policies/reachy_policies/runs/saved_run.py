@@ -21,7 +21,16 @@ from reachy_policies.data.windows import Windows
 from reachy_policies.models.chunk import make_reachy_chunk_pre_post_processors
 from reachy_policies.models.pretrained import Processors, save_pretrained
 from reachy_policies.runs.run_card import RunCard
-from reachy_policies.runs.run_files import CARD, CARD_SCHEMA, EXAMPLES, MODEL, README, WEIGHTS, model_folder
+from reachy_policies.runs.run_files import (
+    CARD,
+    CARD_SCHEMA,
+    EXAMPLES,
+    MODEL,
+    README,
+    WEIGHTS,
+    model_folder,
+    training_command,
+)
 
 _KEPT_EXAMPLES = 256
 
@@ -79,7 +88,7 @@ def open_run(path: Path) -> Run:
         return Run(path, RunCard(**stored))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WrongUseError(
-            f"{path} is not a reachy-kit run ({CARD}: {error}). Train one: reachy-kit train imitation --out {path}"
+            f"{path} is not a reachy-kit run ({CARD}: {error}). Train one: {training_command(path)}"
         ) from error
 
 
@@ -106,7 +115,7 @@ def save_run(
     Raises:
         KitError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.making")
+    temporary = path.resolve().with_name(f".{path.resolve().name}.making")
     inputs = {key: list(feature.shape) for key, feature in (policy.config.input_features or {}).items()}
     card = replace(card, inputs=inputs)
     try:

@@ -1,5 +1,6 @@
 """``reachy-kit train imitation``: learn from what was recorded."""
 
+from collections.abc import Mapping
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,18 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOption, read_settings
+from reachy_kit.cli.options import (
+    ConfigOption,
+    JsonOption,
+    SeedsOption,
+    SetOption,
+    expand_home,
+    path_option,
+    read_settings,
+)
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.shell_command import compose_command
+from reachy_kit.runtime.tasks.task_registry import task_argument
 
 if TYPE_CHECKING:
     from reachy_policies.runs.saved_run import Run
 
 
 def imitation(
-    dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
+    dataset: Annotated[Path, path_option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
     out: Annotated[
         Path,
-        typer.Option(
+        path_option(
             "--out",
             help="Folder of the run. An unfinished run is resumed, a finished one replaced by a complete new one.",
         ),
@@ -56,7 +67,10 @@ def imitation(
     task: Annotated[
         str,
         typer.Option(
-            "--task", metavar="FILE.py", help="For --dagger: the file of the dataset's task, if it is in one."
+            "--task",
+            parser=expand_home,
+            metavar="FILE.py",
+            help="For --dagger: the file of the dataset's task, if it is in one.",
         ),
     ] = "",
     dagger_episodes: Annotated[
@@ -87,27 +101,41 @@ def imitation(
     arguments |= {"iterations": dagger, "episodes": dagger_episodes, "task": task} if dagger else {"track": track}
     if seeds:
         train_seeds("dagger" if dagger else "imitation", out, seeds, arguments, reporter=show.TERMINAL)
-        show_seeds(out, seeds, json=json)
+        show_seeds(out, seeds, _evaluated(dataset, task), json=json)
         return
     train = train_dagger if dagger else train_imitation
     run = train(out=out, seed=seed, reporter=show.TERMINAL, **arguments)
     if json:
         show.print_json({"run": str(run.path), **run.card.provenance()})
     else:
-        _show(run, out)
+        _show(run, out, _evaluated(dataset, task))
 
 
-def show_seeds(out: Path, seeds: int, *, json: bool) -> None:
+def show_seeds(out: Path, seeds: int, evaluated: Mapping[str, Any], *, json: bool) -> None:
     """Show where the runs of several training seeds are."""
     if json:
         show.print_json({"runs": [str(out / f"seed-{seed}") for seed in range(seeds)]})
     else:
         show.result(
-            f"{seeds} seeds in {out}. Next: reachy-kit eval {out} --task TASK --variants held-out --episodes 200"
+            f"{seeds} seeds in {out}. Next: "
+            + compose_command("eval", out, **evaluated, variants="held-out", episodes=200)
         )
 
 
-def _show(run: "Run", out: Path) -> None:
+def _evaluated(dataset: Path, task: str) -> dict[str, Any]:
+    """Options that evaluate a policy on what its dataset demonstrates."""
+    from reachy_kit.runtime.recording.layout import read_layout
+
+    layout = read_layout(dataset)
+    return evaluation_options(task or task_argument(layout.task), layout.provenance.get("variant", ""))
+
+
+def evaluation_options(task: str, variant: str) -> dict[str, Any]:
+    """Options that evaluate a policy on a task, in a variant of it."""
+    return {"task": task, "variant": None if variant == "training" else variant}
+
+
+def _show(run: "Run", out: Path, evaluated: Mapping[str, Any]) -> None:
     from reachy_policies.runs.run_files import CURVE_PNG
 
     card = run.card
@@ -119,4 +147,4 @@ def _show(run: "Run", out: Path) -> None:
     )
     kept = f"iteration {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
-    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: reachy-kit eval {out} --task {card.task}")
+    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: {compose_command('eval', out, **evaluated)}")

@@ -6,15 +6,25 @@ from typing import Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import ConfigOption, JsonOption, SeedsOption, SetOption, TaskOption, read_settings
-from reachy_kit.cli.training.train_imitation import show_seeds
+from reachy_kit.cli.options import (
+    ConfigOption,
+    JsonOption,
+    SeedsOption,
+    SetOption,
+    TaskOption,
+    expand_home,
+    path_option,
+    read_settings,
+)
+from reachy_kit.cli.training.train_imitation import evaluation_options, show_seeds
+from reachy_kit.runtime.shell_command import compose_command
 
 
 def rl(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; the same command again resumes it.")],
+    out: Annotated[Path, path_option("--out", help="Folder of the run; the same command again resumes it.")],
     task: TaskOption,
     init: Annotated[
-        Path | None, typer.Option("--init", help="Imitation run to start from; not needed for --method scratch.")
+        Path | None, path_option("--init", help="Imitation run to start from; not needed for --method scratch.")
     ] = None,
     method: Annotated[
         str,
@@ -39,7 +49,13 @@ def rl(
     ] = "kinematic",
     reward: Annotated[str, typer.Option("--reward", help="dense, or sparse: only success counts.")] = "dense",
     randomization: Annotated[
-        str, typer.Option("--randomization", help="off, mild, wide, or a JSON file of reachy-kit sysid.")
+        str,
+        typer.Option(
+            "--randomization",
+            parser=expand_home,
+            metavar="off|mild|wide|FILE.json",
+            help="off, mild, wide, or a JSON file of reachy-kit sysid.",
+        ),
     ] = "off",
     obs_type: Annotated[
         str,
@@ -82,9 +98,10 @@ def rl(
         "task": task, "init": init, "method": method, "variant": variant, "tier": tier, "reward": reward,
         "randomization": randomization, "obs_type": obs_type, "fresh": fresh, "settings": given,
     }  # fmt: skip
+    evaluated = evaluation_options(task, variant.split(",")[-1])
     if seeds:
         train_seeds("rl", out, seeds, arguments, reporter=show.TERMINAL)
-        show_seeds(out, seeds, json=json)
+        show_seeds(out, seeds, evaluated, json=json)
         return
     run = train_rl(out, seed=seed, reporter=show.TERMINAL, **arguments)
     card = run.card
@@ -95,4 +112,4 @@ def rl(
         f"kept iteration {card.steps}: success {100 * card.result['success']:.0f} %, {card.error_heading} "
         f"{card.result['error']:.1f} on the episodes that chose it; {card.seconds:.0f} s of training"
     )
-    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: reachy-kit eval {out} expert --task {card.task}")
+    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: {compose_command('eval', out, 'expert', **evaluated)}")

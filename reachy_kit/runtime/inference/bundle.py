@@ -13,16 +13,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reachy_kit.runtime.durable_files import replace_file
+from reachy_kit.runtime.durable_files import begins_with, replace_file
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.inference.manifest import SCHEMA, Graph, GraphInput, GraphOutput, Manifest
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS, CONTROL_HZ, POLICY_RATES
 from reachy_kit.runtime.json_record import finite_json, mistyped_fields
 from reachy_kit.runtime.safety import PROFILES
+from reachy_kit.runtime.shell_command import compose_command
 
 MANIFEST = "manifest.json"
 _MAX_BYTES = 512 * 2**20
 """Largest size of the manifest, and of all files that it lists, bytes; more is refused before it is unpacked."""
+
+is_zip = begins_with(b"PK")
+"""Whether a file may be a bundle, perhaps a damaged one: what an export overwrites."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def read_bundle(path: Path) -> Bundle:
         RefusedError: it is damaged, of another schema, or made for another robot.
     """
     if not path.exists():
-        raise WrongUseError(f"{path} does not exist. Make it: reachy-kit export RUN --out {path}")
+        raise WrongUseError(f"{path} does not exist. Make it: {compose_command('export', 'RUN', out=path)}")
     files = _read_files(path, [MANIFEST])
     manifest = _parse(path, files.get(MANIFEST))
     files |= _read_files(path, list(manifest.sha256))
@@ -94,7 +99,9 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _again(path: Path) -> str:
-    return f"Export it again: reachy-kit export RUN --out {path}"
+    out = path if path.is_file() else path.with_name(f"{path.resolve().name}.bundle")
+    out = out if out.is_file() and is_zip(out) else free_path(out)
+    return f"Export it again: {compose_command('export', 'RUN', out=out)}"
 
 
 def _read_files(path: Path, names: list[str]) -> dict[str, bytes]:

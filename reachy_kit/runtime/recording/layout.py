@@ -3,13 +3,12 @@
 import json
 import sys
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from reachy_kit.runtime.durable_files import replace_file
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.folder_contents import contents
+from reachy_kit.runtime.folder_contents import contents, free_path
 from reachy_kit.runtime.interface import ACTION_NAMES, CONTROL_HZ
 from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.recording.schema import SCHEMA
@@ -113,7 +112,7 @@ def record_command(root: Path, layout: DatasetLayout | None = None) -> str:
         root: the folder.
         layout: of the dataset to record; None where it is not known.
     """
-    out = root if not root.exists() or _is_empty(root) else _free(root)
+    out = free_path(root)
     if layout is None:
         return compose_command("record", out=out)
     variant, camera = layout.provenance.get("variant"), layout.image_shape is not None
@@ -198,7 +197,7 @@ def _describe_absence(root: Path) -> str:
 def _describe_other_storage(root: Path, stored_as: str) -> str:
     if stored_as == "lerobot":
         return f"{root} holds a LeRobot dataset, not episode files. Choose another folder"
-    line = f"import_episodes({str(root)!r}, {str(_free(root))!r})"
+    line = f"import_episodes({str(root)!r}, {str(free_path(root))!r})"
     code = f"from reachy_kit.dataset.episode_import import import_episodes; {line}"
     return f"{root} holds episode files. Import them: {quote_argument(sys.executable)} -c {quote_argument(code)}"
 
@@ -212,9 +211,3 @@ def _lerobot_version(root: Path) -> str:
 
 def _is_empty(root: Path) -> bool:
     return root.is_dir() and not contents(root)
-
-
-def _free(root: Path) -> Path:
-    """A path beside another one at which nothing is."""
-    root = root if root.name not in ("", "..") else root.resolve()
-    return next(path for n in count(2) if not (path := root.with_name(f"{root.name}-{n}")).exists())

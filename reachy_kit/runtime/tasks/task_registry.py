@@ -40,6 +40,12 @@ def task_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *sorted(_installed()), *loaded)))
 
 
+def task_argument(name: str) -> str:
+    """What ``--task`` takes in another process for a task's name: the name, or the file that the task is in."""
+    file = next((str(path) for path, spec in _files.items() if spec.name == name), None)
+    return file or (name if name in task_names() else "FILE.py")
+
+
 def task_spec(task: str) -> "TaskSpec":
     """The light half of a task.
 

@@ -15,7 +15,7 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.runtime.perception.features import require_features
 from reachy_kit.workflows.inputs.sim_envs import BatchExpert
-from reachy_policies.runs.run_files import CONFIG, is_run, model_folder, run_folders
+from reachy_policies.runs.run_files import CONFIG, is_run, model_folder, run_folders, training_command
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,8 +74,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
         return LoadedPolicy(path.name, single_policy(run), run.card.policy_hz, run.card.task)
     if not path.exists():
         raise WrongUseError(
-            f"{argument} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: reachy-kit train "
-            f"imitation --out {argument}"
+            f"{argument} is neither a run nor a bundle nor {', '.join(SCRIPTED)}. Train one: {training_command(path)}"
         )
     from reachy_kit.runtime.inference import onnx_policy
     from reachy_kit.runtime.inference.bundle import read_bundle
@@ -190,8 +189,8 @@ def _split_name(argument: str) -> tuple[str | None, Path]:
 def _require_run(argument: str, path: Path) -> Path:
     if not path.exists():
         raise WrongUseError(
-            f"{argument} is neither a run nor a folder of runs nor {', '.join(SCRIPTED)}. Train one: reachy-kit train "
-            f"imitation --out {path}"
+            f"{argument} is neither a run nor a folder of runs nor {', '.join(SCRIPTED)}. Train one: "
+            f"{training_command(path)}"
         )
     if path.is_file() or (path / "manifest.json").is_file():
         raise WrongUseError(

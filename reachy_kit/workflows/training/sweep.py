@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interrupts import received_signal, unwind_on_signals
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -45,8 +46,10 @@ def train_seeds(
         The folders of the N runs.
 
     Raises:
+        WrongUseError: the folder cannot be written.
         KitError: a training failed; the others are finished, and the same call does only what is missing.
     """
+    check_folder(out)
     folders = [out / f"seed-{seed}" for seed in range(seeds)]
     running: list[subprocess.Popen[str]] = []
     starting, ended = threading.Lock(), False
@@ -107,7 +110,7 @@ def _start(method: Method, arguments: Mapping[str, Any]) -> subprocess.Popen[str
     )
     assert process.stdin is not None
     with process.stdin as pipe:
-        pipe.write(json.dumps({"method": method, "arguments": arguments}, default=str))
+        pipe.write(json.dumps({"program": sys.argv[0], "method": method, "arguments": arguments}, default=str))
     process.stdin = None  # it is closed; communicate would flush it
     return process
 
@@ -116,6 +119,7 @@ def train_from_stdin() -> None:
     """Train one seed with the arguments given as JSON on standard input; exit with the command's exit code."""
     unwind_on_signals()
     order = json.load(sys.stdin)
+    sys.argv[0] = order["program"]  # for the commands in its messages
     arguments = {
         name: Path(value) if name in _PATHS and value is not None else value
         for name, value in order["arguments"].items()
@@ -123,7 +127,7 @@ def train_from_stdin() -> None:
     try:
         _TRAININGS[order["method"]](**arguments)
     except KitError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + (received_signal() or signal.SIGINT))

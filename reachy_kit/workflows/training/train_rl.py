@@ -131,7 +131,7 @@ def _final_variant(task: str, variants: str) -> "Variant":
 def _check_start(init: Path | None, method: str) -> None:
     """Refuse a method without its start, and a start that is not a run."""
     from reachy_kit.runtime.durable_files import undo_broken_replacement
-    from reachy_policies.runs.run_files import is_run
+    from reachy_policies.runs.run_files import is_run, training_command
 
     if (init is None) != (method == "scratch"):
         raise WrongUseError(
@@ -142,7 +142,7 @@ def _check_start(init: Path | None, method: str) -> None:
     if init is not None:
         undo_broken_replacement(init)
     if init is not None and not is_run(init):
-        raise WrongUseError(f"{init} is not a run. Train one: reachy-kit train imitation --out {init}")
+        raise WrongUseError(f"{init} is not a run. Train one: {training_command(init)}")
 
 
 def _config(method: str, obs_type: str, seed: int, settings: dict[str, Any]) -> "ReinforceConfig":

@@ -15,6 +15,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array
+from reachy_kit.runtime.shell_command import compose_command
 from reachy_sim.dynamics.joints import JOINTS, Ids, joint_targets
 
 TICK = 1 / CONTROL_HZ
@@ -84,7 +85,8 @@ class Actuators:
             return cls(**table)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(
-                f"{path} does not hold identified actuators ({error}). Identify the robot: reachy-kit sysid"
+                f"{path} does not hold identified actuators ({error}). Identify the robot: "
+                + compose_command("sysid", robot="HOST", out=path.parent)
             ) from error
 
 

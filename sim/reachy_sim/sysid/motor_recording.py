@@ -12,6 +12,7 @@ import numpy.typing as npt
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Robot, Step
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.shell_command import compose_command
 from reachy_sim.dynamics.joints import joint_targets
 
 STALL = 0.05
@@ -64,7 +65,8 @@ class MotorRecording:
                 return cls(**{name: np.asarray(stored[name], dtype=np.float64) for name in cls.__dataclass_fields__})
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RefusedError(
-                f"{path} is not a recording of reachy-kit sysid ({error}). Record it again: reachy-kit sysid"
+                f"{path} is not a recording of sysid ({error}). Record it again: "
+                + compose_command("sysid", robot="HOST", out=path.parent)
             ) from error
 
 

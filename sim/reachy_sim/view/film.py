@@ -11,7 +11,8 @@ import cv2
 import imageio.v3 as iio
 import numpy as np
 
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.durable_files import begins_with, check_file
+from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Image, Step, World
 from reachy_sim.rendering.robot_renderer import RobotRenderer
 from reachy_sim.view.snapshots import Snapshot, SnapshotBuffer
@@ -42,11 +43,13 @@ def check_format(path: Path) -> None:
 
     Raises:
         WrongUseError: not a film that can be written, or no such folder.
+        RefusedError: a file that is not a film would be overwritten.
+        KitError: the disk is full.
     """
     if path.suffix.lower() not in FORMATS:
         raise WrongUseError(f"--out {path}: films end in {' or '.join(FORMATS)}")
-    if not path.resolve().parent.is_dir():
-        raise WrongUseError(f"--out {path}: there is no folder {path.resolve().parent}")
+    is_film = begins_with(b"GIF8") if path.suffix.lower() == ".gif" else begins_with(b"ftyp", offset=4)
+    check_file(path, f"a film in {path.suffix}", is_film)
 
 
 class FilmRecorder(SnapshotBuffer):
@@ -82,6 +85,9 @@ def write_film(
         config: size and rate.
         tolerance: of the task's error; a smaller one counts as doing it.
         advance: called after each frame.
+
+    Raises:
+        KitError: the film cannot be written.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     frames = _frames(snapshots, config, tolerance, advance)
@@ -94,6 +100,8 @@ def write_film(
                 for frame in frames:
                     film.write_frame(frame)
         part.replace(path)
+    except OSError as error:
+        raise KitError(f"the film {path} cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
 

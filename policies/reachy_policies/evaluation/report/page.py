@@ -120,7 +120,7 @@ def write_page(path: Path, page: Page) -> None:
     )
     text = environment.get_template("page.html").render(page=page)
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise KitError(f"the page {path} cannot be written: {error}") from error
 

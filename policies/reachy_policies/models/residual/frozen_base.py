@@ -33,7 +33,7 @@ class FrozenBase:
         if missing:
             raise RefusedError(
                 f"a residual takes state and perception; the policy under it needs {', '.join(missing)} as well. "
-                "Train one without: reachy-kit train imitation"
+                "Train one with --policy chunk"
             )
         self.policy = policy.eval().requires_grad_(False)
         self._before, self._after = processors

@@ -64,7 +64,7 @@ class ReachyResidualPolicy(PreTrainedPolicy):
 
     def forward(self, batch: dict[str, Tensor]) -> NoReturn:
         """Refuse: a residual has no loss on datasets."""
-        raise NotImplementedError("a residual learns in the simulator: reachy-kit train rl --method residual")
+        raise NotImplementedError("a residual learns in the simulator, not on datasets")
 
     def predict_action_chunk(self, batch: dict[str, Tensor], **kwargs: Any) -> NoReturn:
         """Refuse: a residual plans one action at a time."""

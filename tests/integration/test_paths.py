@@ -1,0 +1,73 @@
+"""Paths as people write them: a home folder, wherever a path may stand."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reachy_kit import cli
+from reachy_kit.cli.options import expand_home, read_settings
+
+
+@pytest.fixture
+def home(kit, monkeypatch, tmp_path):
+    """The home folder of commands; Python code that their process runs first."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder, f"import os; os.environ['HOME'] = {str(folder)!r}"
+
+
+def test_a_home_folder_is_expanded_wherever_a_path_stands(kit, home, recorded_dataset):
+    folder, before = home
+    shutil.copytree(recorded_dataset, folder / "data")
+    assert kit.run("record", "--out=~/recorded", "--episodes", 1, before=before).code == 0
+    assert (folder / "recorded/meta/info.json").is_file()
+    train = ("train", "imitation", "--dataset=~/data", "--out=~/run", "--config=~/fit.toml")
+    (folder / "fit.toml").write_text("max_steps = 50\neval_every = 50\n")
+    assert kit.run(*train, before=before).code == 0
+    assert (folder / "run/pretrained_model").is_dir()
+    assert kit.run("export", "~/run", "--out=~/x.bundle", before=before).code == 0
+    assert kit.run("run", "~/x.bundle", "--robot", "sim", "--seconds", 0.2, before=before).code == 0
+    assert kit.run("eval", "~/run", "~/x.bundle", "--episodes", 1, before=before).code == 0
+    compared = kit.run("eval", "A=~/run", "--tier=kinematic", "--episodes", 1, "--json", before=before)
+    assert compared.code == 0, compared
+    assert sorted(path.name for path in kit.folder.iterdir() if not path.name.startswith(".streams")) == []
+
+
+def test_a_home_folder_in_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    (tmp_path / "fit.toml").write_text('start = "~/a"\nmany = ["~/b", "c"]\n[inner]\npath = "~/d"\n')
+    settings = read_settings(tmp_path / "fit.toml", ['other = "~/e"'])
+    assert settings == {
+        "start": "/home/anna/a",
+        "many": ["/home/anna/b", "c"],
+        "inner": {"path": "/home/anna/d"},
+        "other": "/home/anna/e",
+    }
+
+
+@pytest.mark.parametrize("robot", ["~nobody-is-called-this/x", "~nobody-is-called-this"])
+def test_a_home_folder_that_is_not_known(robot, kit):
+    kit.run("record", f"--out={robot}").says(2, "the home folder ~nobody-is-called-this is not known")
+    assert not list(kit.folder.glob("~*"))
+
+
+def test_a_folder_that_is_called_like_a_home_folder(kit):
+    assert kit.run("record", "--out", "./~/x", "--episodes", 1).code == 0
+    assert (kit.folder / "~/x/meta/info.json").is_file()
+
+
+@given(st.text())
+def test_every_other_text_stays_as_it_is(text):
+    if not text.startswith("~") and "=~" not in text:
+        assert expand_home(text) == text
+
+
+def test_no_command_reads_a_path_in_another_way():
+    """An option of typer's own path type would not expand a home folder."""
+    sources = "\n".join(path.read_text() for path in Path(cli.__file__).parent.rglob("*.py"))
+    assert re.findall(r"Path(?: \| None)?,\s*path_(?:option|argument)\(", sources)
+    assert re.findall(r"Path(?: \| None)?,\s*typer\.\w+\([^)]*", sources) == []

@@ -58,6 +58,8 @@ class Change:
             OSError: the disk is full or cannot be written. If there is a record by then, the next recorder completes
                 the change; otherwise nothing has changed.
         """
+        if _has_record(self.root):
+            raise OSError("the change before this one is not complete")
         for folder in {(self.root / place).parent for _, place in self.moves}:
             _make_folder(folder)
         sync(*(self.root / STAGING / name for name, _ in self.moves))

@@ -92,13 +92,19 @@ def test_a_killed_recording_keeps_every_saved_episode_and_is_resumed_exactly(kit
     same_episodes(data, recorded_dataset)
 
 
-def test_ctrl_c_keeps_what_was_saved(kit, data, recorded_dataset, until):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_saved_and_joins_its_files(number, kit, data, recorded_dataset, until):
     command = kit.start("record", "--episodes", 8, "--out", data)
-    until(lambda: saved(data) >= 1)
-    command.send(signal.SIGINT)
-    command.wait().says(130, "stopped by Ctrl-C; what was saved before is kept")
+    until(lambda: saved(data) >= 2)
+    command.send(number)
+    result = command.wait()
+    assert result.code == 128 + number
+    if number == signal.SIGINT:
+        result.says(130, "stopped by Ctrl-C; what was saved before is kept")
     holds(data, saved(data))
     same_episodes(data, recorded_dataset)
+    assert len(list(data.glob("data/*/*"))) == 1
+    assert not (data / ".saving").exists()
 
 
 def test_the_recording_that_is_already_there_is_enough(kit, recorded_dataset):

@@ -216,7 +216,7 @@ def test_a_save_is_whole_or_absent_wherever_it_is_killed(moments, tmp_path):
         (root / ".saving").mkdir()
         for note in notes:
             (root / note).write_text("mine")
-        if not killed_at(number, lambda root=root: write(root, [2], CAMERA)):
+        if not killed_at(number, lambda root=root: save_without_joining(root, [2])):
             break
         found = files(root)
         count = len(open_for_reading(root).episodes)

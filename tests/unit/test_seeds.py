@@ -17,7 +17,9 @@ from reachy_kit.runtime.seeds import (
     evaluation_seeds,
     iteration_seeds,
     recording_seeds,
+    run_seed_of,
     training_seeds,
+    unused_seeds,
 )
 
 run_seeds = st.one_of(st.integers(0, 12), st.integers(0, RUN_SEEDS[-1]), st.just(RUN_SEEDS[-1]))
@@ -86,3 +88,20 @@ def test_what_was_recorded_and_trained_is_recorded_and_trained_again():
 def test_seeds_that_belong_to_something_else_are_refused(draw):
     with pytest.raises(WrongUseError):
         draw()
+
+
+@given(run_seeds, st.sets(st.integers(0, 20)), st.sets(st.integers(0, 20)))
+def test_a_recording_continues_after_its_highest_seed_whatever_else_is_stored(run_seed, ours, others):
+    seeds = recording_seeds(run_seed)
+    stored = [seeds[index] for index in ours] + [dagger_seeds(run_seed)[index] for index in others]
+    rest = unused_seeds(seeds, stored)
+    assert rest == seeds[max(ours, default=-1) + 1 :]
+    assert not set(rest[:30]) & set(stored)
+
+
+@given(run_seeds)
+def test_the_run_seed_of_a_recorded_episode_is_known(run_seed):
+    seeds = recording_seeds(run_seed)
+    assert run_seed_of(seeds[0]) == run_seed_of(seeds[-1]) == run_seed
+    assert run_seed_of(dagger_seeds(run_seed)[0]) is None
+    assert run_seed_of(EVALUATION_SEEDS[0]) is run_seed_of(EVALUATION_SEEDS[-1]) is None

@@ -73,6 +73,6 @@ def difference_line(first: Evaluation, other: Evaluation) -> str:
     change = difference.difference
     return (
         f"{other.policy} − {first.policy}: {points(change.value)} points, 95 % interval {points(change.low)} to "
-        f"{points(change.high)}, on the same {difference.pairs} episodes; only {first.policy}: "
-        f"{len(difference.only_a)}, only {other.policy}: {len(difference.only_b)}"
+        f"{points(change.high)}, on the same {difference.pairs} episodes; succeeded only as {first.policy}: "
+        f"{len(difference.only_a)}, only as {other.policy}: {len(difference.only_b)}"
     )

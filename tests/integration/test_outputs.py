@@ -106,8 +106,8 @@ def test_a_run_is_written_through_a_link(command, kit, outputs):
 
 
 @pytest.mark.parametrize("command", ["imitation", "rl"])
-@pytest.mark.parametrize("out", [".", "..", "./"])
-def test_a_run_does_not_replace_the_folder_that_the_command_runs_in(command, out, kit, outputs):
+@pytest.mark.parametrize("out", [".", "..", "/", "/dev/shm"])
+def test_a_run_replaces_neither_the_folder_that_the_command_runs_in_nor_a_mounted_disk(command, out, kit, outputs):
     inside = kit.folder / "inside"
     inside.mkdir()
     kit.folder = inside

@@ -19,6 +19,11 @@ def check_run_folder(out: Path) -> None:
         WrongUseError: it cannot be written, or cannot be replaced.
         KitError: the disk is full.
     """
+    if out.resolve().is_mount() or out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise WrongUseError(
+            f"--out {out} cannot be replaced as a whole, as a finished run is: it is a mounted disk, or this command "
+            f"runs in it. Choose a folder in it: --out {quote_argument(out / 'run')}"
+        )
     undo_broken_replacement(out)
     run = (is_run(out) and (out / MODEL).is_dir()) or (
         out.is_dir() and [path.name for path in contents(out)] == [TRAINING]
@@ -26,11 +31,6 @@ def check_run_folder(out: Path) -> None:
     if out.is_file() or (out.exists() and contents(out) and not run):
         raise RefusedError(f"{out} holds something that is not a run, and would be replaced. Choose another --out")
     check_folder(out)
-    if out.resolve().is_mount() or out.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise WrongUseError(
-            f"--out {out} cannot be replaced as a whole, as a finished run is: it is a mounted disk, or this command "
-            f"runs in it. Choose a folder in it: --out {quote_argument(out / 'run')}"
-        )
 
 
 def prepare_run_folder(out: Path, *, fresh: bool, note: Callable[[str], None]) -> None:

@@ -11,6 +11,8 @@ try:
     from reachy_kit.runtime.interrupts import end_at_once, received_signal, unwind_on_signals
 except KeyboardInterrupt:
     os._exit(130)
+if os.path.basename(sys.argv[0]).startswith("reachy-kit"):  # noqa: PTH119 - pathlib takes a while to load
+    end_at_once()  # the console script still has a few lines to run before it calls us
 
 _ABORTED, _INTERRUPTED = 1, 130
 

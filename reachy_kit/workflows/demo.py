@@ -172,8 +172,7 @@ def _fresh_folder(out: Path | None) -> Path:
     if folder.is_file() or (folder.exists() and contents(folder)):
         raise RefusedError(f"{folder} is not empty; the demo writes into a new folder. Choose another --out")
     check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return folder  # the recording makes it: where an extra is missing, nothing is left behind
 
 
 def _record(folder: Path, variant: "Variant", episodes: int, seed: int, reporter: Reporter) -> Path:

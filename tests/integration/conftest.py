@@ -160,13 +160,14 @@ class Warm:
     """The process of warm.py."""
 
     def __init__(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a pytest worker's own
         self._process = subprocess.Popen(
             # It has threads, of OpenBLAS and pyarrow, and forks all the same: they see to it themselves.
             [sys.executable, "-W", "ignore::DeprecationWarning", str(Path(__file__).with_name("warm.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         self._lock = threading.Lock()
         self._codes: dict[int, int] = {}

@@ -19,7 +19,7 @@ def interrupt(number, delay, arguments, folder):
     Python prints a line for each module that it imports, and typer is the first after the handlers are there.
     """
     process = subprocess.Popen(
-        [REACHY_KIT, *arguments],
+        ["env", "--default-signal=INT,TERM,HUP", REACHY_KIT, *arguments],  # some are ignored under `nohup`
         cwd=folder,
         env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
         stdout=subprocess.DEVNULL,

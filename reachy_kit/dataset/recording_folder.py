@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.folder_locks import lock_holder, locked
 from reachy_kit.dataset.redo_log import STAGING, close_staging
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
@@ -53,6 +54,18 @@ def sole_recorder(root: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
+@contextlib.contextmanager
+def not_recorded(root: Path) -> Iterator[None]:
+    """Keep recorders away from a dataset while it is copied. It writes nothing.
+
+    Raises:
+        RefusedError: a process records into it, or was killed while it joined the files.
+        KitError: there is no such folder.
+    """
+    with _locked(root, shared=True), files_in_place(root):
+        yield
+
+
 def is_new(root: Path) -> bool:
     """Whether a folder holds nothing but clutter, empty folders and what a first save left that was cut short."""
     return not any(path.name != STAGING.name and _has_file(path) for path in contents(root))
@@ -68,13 +81,13 @@ def _require_folder(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def _locked(root: Path, *, shared: bool = False) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(root))
+            stack.enter_context(locked(root, shared=shared))
         except BlockingIOError as error:
             raise RefusedError(
-                f"{root} is being recorded into by {lock_holder(root)}. Wait for its end, or choose another --out"
+                f"{root} is being recorded into by {lock_holder(root)}. Wait for its end, or choose another folder"
             ) from error
         except OSError as error:
             raise KitError(f"{root} cannot be opened: {error.strerror}. Choose another --out") from error

@@ -127,7 +127,10 @@ def complete(root: Path) -> None:
 
 def removes_files(root: Path) -> bool:
     """Whether there is a change that was not completed and removes files: a reader may meet half of it."""
-    return _has_record(root) and bool(_read(root).removed)
+    try:
+        return _has_record(root) and bool(_read(root).removed)
+    except FileNotFoundError:  # a recorder has completed it meanwhile
+        return False
 
 
 def _has_record(root: Path) -> bool:

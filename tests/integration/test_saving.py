@@ -406,6 +406,18 @@ def test_files_are_joined_up_to_the_sizes_in_the_metadata(tmp_path):
     require_episodes(root, 9, CAMERA)
 
 
+def test_a_file_that_no_episode_names_is_not_joined(tmp_path):
+    """A copy made while an episode was saved can hold one."""
+    root = tmp_path / "data"
+    assert in_a_child(lambda: save_without_joining(root, range(2))) == 0
+    _, second = sorted(root.glob("data/*/*"))
+    stray = second.with_name("file-002.parquet")
+    stray.write_bytes(second.read_bytes())
+    write(root, [2, 3], CAMERA)
+    stray.unlink()
+    require_episodes(root, 4, CAMERA)
+
+
 def test_files_that_are_joined_already_are_not_written_again(tmp_path):
     root = tmp_path / "data"
     write(root, range(3))

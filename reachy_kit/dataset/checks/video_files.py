@@ -23,6 +23,9 @@ def check_video_files(dataset: StoredDataset) -> Iterator[Finding]:
         except FileNotFoundError:
             yield str(DamagedFileError(path, "is missing", held))
             continue
+        except PermissionError as error:
+            yield f"{path} cannot be read: {error.strerror}. Look at its permissions"
+            continue
         except OSError:
             yield str(DamagedFileError(path, "is damaged", held))
             continue
@@ -41,7 +44,7 @@ def _count_frames(video: Path) -> int:
             streams = container.streams.video
             packets = container.demux(streams[0]) if streams else ()
             count = sum(packet.size > 0 for packet in packets)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
     except (av.FFmpegError, UnicodeDecodeError) as error:
         raise OSError(str(error)) from error

@@ -47,11 +47,14 @@ def join_small_files(root: Path, state: DatasetState) -> bool:
     Raises:
         OSError: the disk is full or cannot be written; the dataset is as it was.
     """
-    groups = {folder: _groups(root, folder, state.info) for folder in numbered_folders(state.video_keys)}
+    rows = _EpisodeRows(root)
+    groups = {
+        folder: _groups(root, folder, state.info, rows.files(folder, int(state.info.total_episodes)))
+        for folder in numbered_folders(state.video_keys)
+    }
     if not any(len(group) > 1 for of_folder in groups.values() for group in of_folder):
         return False
     with staged_change(root) as change:
-        rows = _EpisodeRows(root)
         for folder in (f"videos/{key}" for key in state.video_keys):
             for group in filter(_is_joined, groups[folder]):
                 starts = join_videos(_paths(root, folder, group), _staged(change, folder, group))
@@ -75,13 +78,19 @@ def _is_joined(group: Group) -> bool:
     return len(group) > 1
 
 
-def _groups(root: Path, folder: str, info: Any) -> list[Group]:
-    """Files of a folder, grouped to those that become one: of the same kind, together below the limit."""
+def _groups(root: Path, folder: str, info: Any, named: set[Number]) -> list[Group]:
+    """Files of a folder, grouped to those that become one: of the same kind, together below the limit.
+
+    A file that no episode names, as a copy made during a recording may bring along, stays as it is and ends a group.
+    """
     video = folder.startswith("videos/")
     limit = (info.video_files_size_in_mb if video else info.data_files_size_in_mb) * _MB
     groups: list[Group] = []
     size, last = 0, Path()
     for number, path in numbered_files(root, folder).items():
+        if number not in named:
+            size = limit
+            continue
         added = path.stat().st_size
         if groups and size + added < limit and _kind(last, video=video) == _kind(path, video=video):
             groups[-1].append(number)
@@ -133,6 +142,15 @@ class _EpisodeRows:
 
         self._before = {number: parquet.read_table(path) for number, path in numbered_files(root, EPISODES).items()}
         self._tables = dict(self._before)
+
+    def files(self, folder: str, episodes: int) -> set[Number]:
+        """Numbers of the files that the dataset's episodes name, counted by ``meta/info.json``."""
+        return {
+            number
+            for table in self._before.values()
+            for number, episode in zip(self._numbers(table, folder), table["episode_index"].to_pylist(), strict=True)
+            if episode < episodes
+        }
 
     def shift(self, folder: str, starts: dict[Number, float]) -> None:
         """Add the start of each joined video, s, to the times of the episodes in it."""

@@ -207,7 +207,3 @@ def _lerobot_version(root: Path) -> str:
         return f", format {json.loads((root / LEROBOT_INFO).read_bytes())['codebase_version']},"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-def _is_empty(root: Path) -> bool:
-    return root.is_dir() and not contents(root)

@@ -81,10 +81,10 @@ def _open(address: DaemonAddress) -> int | None:
 def _host(address: DaemonAddress) -> str:
     """The daemon's computer as an IP address, this one always as the same; its name where it cannot be resolved."""
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError:
+        entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # a name that cannot be resolved, or that cannot be a name
         return address.host
-    family, *_, (host, *_) = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    family, *_, (host, *_) = min(entries, key=lambda entry: entry[0] != socket.AF_INET)
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))  # only this computer's own addresses can be bound
         return LOOPBACK

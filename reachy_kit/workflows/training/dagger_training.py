@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_training
+from reachy_kit.dataset.recording_folder import not_recorded
+from reachy_kit.dataset.redo_log import STAGING
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
@@ -139,8 +140,8 @@ def _copy_once(folder: Path, dataset: Path, identity: Mapping[str, Any], *, fres
     else:
         shutil.rmtree(copying, ignore_errors=True)  # a copy that was cut short
         folder.mkdir(parents=True, exist_ok=True)
-        with files_in_place(dataset):
-            shutil.copytree(dataset, copying / "dataset")
+        with not_recorded(dataset):  # an episode saved meanwhile would be copied by half
+            shutil.copytree(dataset, copying / "dataset", ignore=shutil.ignore_patterns(STAGING.name))
         (copying / settings.name).write_text(json.dumps(identity))
         (copying / settings.name).rename(settings)
     if not grown.exists():

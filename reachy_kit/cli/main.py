@@ -4,9 +4,13 @@ Until the commands are loaded, a signal ends the program at once: nothing is ope
 would only become a traceback. That is why this module loads next to nothing.
 """
 
+import errno
 import os
 import sys
 
+if sys.platform == "win32":
+    print("reachy-kit runs on Linux and macOS; on Windows use WSL 2", file=sys.stderr)
+    sys.exit(2)
 try:
     from reachy_kit.runtime.interrupts import end_at_once, received_signal, unwind_on_signals
 except KeyboardInterrupt:
@@ -15,6 +19,8 @@ if os.path.basename(sys.argv[0]).startswith("reachy-kit"):  # noqa: PTH119 - pat
     end_at_once()  # the console script still has a few lines to run before it calls us
 
 _ABORTED, _INTERRUPTED = 1, 130
+_OUT_OF_REACH = errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP
+"""Reasons for which a path that was given cannot even be looked up."""
 
 
 def run_cli() -> None:
@@ -65,6 +71,9 @@ def _report(error: Exception, arguments: list[str], *, debug: bool) -> int:
         print(f"error: {missing}", file=sys.stderr)
         return WrongUseError.exit_code
     message = re.sub(r"\s*\n\s*", " ", str(error).strip())  # the errors of other packages run over many lines
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH and error.filename:
+        print(f"error: {error.filename} cannot be reached ({error.strerror}). Choose another path", file=sys.stderr)
+        return WrongUseError.exit_code
     if isinstance(error, KitError):
         print(f"error: {message}", file=sys.stderr)
         return error.exit_code

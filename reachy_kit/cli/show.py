@@ -31,7 +31,12 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(label, total=total, completed=done)
             yield lambda: bar.advance(task)
@@ -40,10 +45,11 @@ class Terminal:
     def working(self, label: str) -> Iterator[None]:
         """Show a spinner while work of unknown length runs."""
         from rich.console import Console
+        from rich.text import Text
 
-        console = Console(stderr=True)
+        console = Console(stderr=True, markup=False)
         if console.is_terminal:
-            with console.status(label, spinner="dots" if console.encoding.startswith("utf") else "line"):
+            with console.status(Text(label), spinner="dots" if console.encoding.startswith("utf") else "line"):
                 yield
         else:
             console.print(label)
@@ -75,7 +81,7 @@ def print_table(table: "Table") -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
-    console, columns = Console(highlight=False), _as_columns(table)
+    console, columns = Console(highlight=False, markup=False), _as_columns(table)
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), columns).maximum
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, widest)  # a file or a pipe is as wide as it takes

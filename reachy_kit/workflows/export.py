@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reachy_kit.runtime.durable_files import check_file
+from reachy_kit.runtime.durable_files import check_file, check_folder
 from reachy_kit.runtime.inference.bundle import is_zip
 from reachy_kit.workflows.inputs.policy_arguments import image_width
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -44,6 +44,8 @@ def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> Exported
         RefusedError: its files are damaged, its policy cannot be exported, or another file would be overwritten.
         KitError: ONNX and torch differ, or the bundle cannot be written.
     """
+    check_folder(out.parent)
+    out.parent.mkdir(parents=True, exist_ok=True)
     check_file(out, "a bundle", is_zip)
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.onnx_export import PARITY_TOLERANCE, export_bundle

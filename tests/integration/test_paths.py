@@ -71,3 +71,18 @@ def test_no_command_reads_a_path_in_another_way():
     sources = "\n".join(path.read_text() for path in Path(cli.__file__).parent.rglob("*.py"))
     assert re.findall(r"Path(?: \| None)?,\s*path_(?:option|argument)\(", sources)
     assert re.findall(r"Path(?: \| None)?,\s*typer\.\w+\([^)]*", sources) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["record --out={}", "eval {}", "run {} --robot=sim", "view --out={}.mp4"],
+)
+def test_a_name_that_no_disk_takes(command, kit):
+    kit.run(*command.format("x" * 300).split()).says(2, "File name too long")
+
+
+def test_the_folder_of_a_new_bundle_is_made_and_a_policy_in_this_folder_has_its_name(kit, trained_run):
+    assert kit.run("export", trained_run.path, "--out=bundles/look.bundle").code == 0
+    shutil.copytree(trained_run.path, kit.folder / "look[v2]")
+    result = kit.run("eval", ".", "--episodes", 1, before="import os; os.chdir('look[v2]')")
+    assert "look[v2]" in result.out

@@ -82,6 +82,7 @@ def read_bundle(path: Path) -> Bundle:
         WrongUseError: there is no bundle at that path.
         RefusedError: it is damaged, of another schema, or made for another robot.
     """
+    path = path if path.name else path.resolve()  # the name of `.`
     if not path.exists():
         raise WrongUseError(f"{path} does not exist. Make it: {compose_command('export', 'RUN', out=path)}")
     files = _read_files(path, [MANIFEST])

@@ -14,6 +14,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Observation, Policy
 from reachy_kit.runtime.perception.features import require_features
+from reachy_kit.runtime.shell_command import quote_argument
 from reachy_kit.workflows.inputs.sim_envs import BatchExpert
 from reachy_policies.runs.run_files import CONFIG, is_run, model_folder, run_folders, training_command
 
@@ -65,6 +66,7 @@ def load_policy(argument: str, features: tuple[str, ...], task: str) -> LoadedPo
         scripted = RandomPolicy(SCRIPTED_HZ) if random else single_expert_policy(task, SCRIPTED_HZ, oracle=oracle)
         return LoadedPolicy(argument, scripted, SCRIPTED_HZ, None)
     path = Path(argument)
+    path = path if path.name else path.resolve()  # the name of `.`
     if is_run(path):
         from reachy_policies.runs.policy_loader import single_policy
         from reachy_policies.runs.saved_run import open_run
@@ -131,7 +133,9 @@ def open_groups(arguments: Sequence[str], task: str, features: tuple[str, ...]) 
     labels = [name or (argument if argument in SCRIPTED else path.resolve().name) for argument, name, path in named]
     for label in labels:
         if labels.count(label) > 1:
-            raise WrongUseError(f"two policies are called {label}: tell them apart with NAME={label}")
+            twins = [path for twin, (*_, path) in zip(labels, named, strict=True) if twin == label]
+            renamed = " ".join(f"{chr(65 + index)}={quote_argument(path)}" for index, path in enumerate(twins))
+            raise WrongUseError(f"two policies are called {label}: tell them apart with names, {renamed}")
     groups = {
         label: open_group(label, _require_run(argument, path), task, features)
         for label, (argument, name, path) in zip(labels, named, strict=True)

@@ -49,8 +49,8 @@ def _compose(program: str, verb: str, arguments: Sequence[object], options: Mapp
 
 
 def repeat_command(arguments: list[str]) -> str:
-    """The command that is running, from its own arguments, as it can be pasted."""
-    return " ".join([_program(), *map(_quote, arguments)])
+    """The command that is running, from its own arguments, for a file: the program by its name alone."""
+    return " ".join([PROGRAM, *map(_quote, arguments)])
 
 
 def quote_argument(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.durable_files import begins_with, check_file, check_folder
 from reachy_kit.runtime.interface import CONTROL_HZ
 from reachy_kit.runtime.robots.daemon import daemon_status, is_simulated, parse_address
-from reachy_kit.runtime.shell_command import compose_command
+from reachy_kit.runtime.shell_command import portable_command
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 
@@ -86,7 +86,7 @@ def measure_motors(
         )
     with reporter.progress("fitting", total=4) as advance:
         identified = identification.identify_motors(recording, delay=delay, on_fit=advance)
-    _save(out, recording, identified, name, compose_command("sysid", robot=robot, delay=delay, out=out))
+    _save(out, recording, identified, name, portable_command("sysid", robot=robot, delay=delay, out=out.name))
     return MotorResult(name, identified, out / ACTUATORS, out / PLOT)
 
 

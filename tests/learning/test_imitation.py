@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from lerobot.configs import PreTrainedConfig
@@ -201,11 +203,17 @@ def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_d
         assert torch.equal(one, other)
 
 
-def test_a_datasets_digest_changes_with_its_content(recorded_dataset, tmp_path):
+def test_a_datasets_digest_changes_with_its_frames_and_not_with_its_files(recorded_dataset, tmp_path):
     copy = shutil.copytree(recorded_dataset, tmp_path / "copy")
+    file = next(copy.glob("data/**/*.parquet"))
+    table = pq.read_table(file)
+    pq.write_table(table, file, compression="gzip", row_group_size=50)
+    assert file.read_bytes() != (recorded_dataset / file.relative_to(copy)).read_bytes()
     assert dataset_digest(copy) == dataset_digest(recorded_dataset)
-    table = next(copy.glob("data/**/*.parquet"))
-    table.write_bytes(table.read_bytes() + b"\0")
+    states = table["observation.state"].to_pylist()
+    states[3][0] += 1e-3
+    place, field = table.schema.get_field_index("observation.state"), table.schema.field("observation.state")
+    pq.write_table(table.set_column(place, field, pa.array(states, field.type)), file)
     assert dataset_digest(copy) != dataset_digest(recorded_dataset)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.tasks import task_registry
 from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.export import export_run
 from reachy_kit.workflows.group_comparison import compare_policies
@@ -20,6 +22,7 @@ from reachy_policies.models.chunk import ReachyChunkPolicy
 from reachy_policies.runs.policy_loader import load_chunk_policy
 from reachy_policies.runs.run_files import CARD, MODEL, README
 from reachy_policies.runs.saved_run import open_run
+from reachy_sim.dynamics.actuators import IDENTIFIED
 
 ONE_ITERATION = {"num_envs": 4, "eval_episodes": 4, "iterations": 1, "batch_size": 16}
 
@@ -66,11 +69,32 @@ def test_the_card_says_what_the_hub_asks_for(run, folder, recorded_dataset):
 
 @pytest.mark.parametrize("name", ["meine Daten", "look--at", "-x", "ball.", "ü", "x" * 200, 'a"b: [c'])
 def test_a_name_that_the_hub_refuses_is_left_out_of_the_metadata(trained_run, name):
-    from dataclasses import replace
-
     data = ModelCard(replace(trained_run.card, dataset=name, start=name).markdown()).data.to_dict()
     assert "datasets" not in data
     assert "base_model" not in data
+
+
+def test_a_file_of_motors_is_named_without_its_folder_and_noticed_when_it_changes(trained_run, tmp_path):
+    motors, out = tmp_path / "motors" / "actuators.json", tmp_path / "rl"
+    motors.parent.mkdir()
+    IDENTIFIED.save(motors)
+    options = {"task": "look_at", "init": trained_run.path, "settings": {**ONE_ITERATION, "checkpoints": False}}
+    run = train_rl(out, randomization=str(motors), **options)
+    assert run.card.settings["randomization"] == "actuators.json"
+    assert [file for file in out.rglob("*") if file.is_file() and str(tmp_path).encode() in file.read_bytes()] == []
+    moved = shutil.move(motors, tmp_path / "actuators.json")
+    assert train_rl(out, randomization=str(moved), **options) == run, "the same file elsewhere is the same training"
+    replace(IDENTIFIED, damping=2 * IDENTIFIED.damping).save(moved)
+    with pytest.raises(RefusedError, match="another randomization_sha256"):
+        train_rl(out, randomization=str(moved), **options)
+
+
+def test_a_card_names_a_tasks_file_without_its_folder(trained_run, monkeypatch):
+    monkeypatch.setattr(task_registry, "_files", {})  # what other tests loaded, and may load, is left alone
+    file = Path(__file__).parents[1] / "integration/wave_task.py"
+    text = replace(trained_run.card, task=task_registry.load_task_file(file).name).markdown()
+    assert "--task wave_task.py " in text
+    assert str(file.parent) not in text
 
 
 def test_no_folder_of_the_training_computer_is_in_a_run(run, recorded_dataset):

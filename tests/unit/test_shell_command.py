@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from reachy_kit.runtime.shell_command import compose_command, repeat_command
+from reachy_kit.runtime.shell_command import compose_command, portable_command, repeat_command
 
 names = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]), min_size=1)
 bytes_that_are_not_text = st.binary(min_size=1).filter(lambda name: not set(name) & {0, ord("/")}).map(os.fsdecode)
@@ -53,7 +53,11 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_a_program_outside_the_path_is_called_as_it_was(installed):
-    assert repeat_command(sys.argv[1:]) == f"'{installed}' demo --out 'a b'"
+    assert compose_command("demo", out="a b") == f"'{installed}' demo --out 'a b'"
+
+
+def test_a_command_in_a_file_names_no_folder_of_the_program(installed):
+    assert repeat_command(sys.argv[1:]) == portable_command("demo", out="a b") == "reachy-kit demo --out 'a b'"
 
 
 def test_a_program_on_the_path_is_called_by_its_name(installed, monkeypatch):

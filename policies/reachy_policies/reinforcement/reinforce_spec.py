@@ -33,6 +33,8 @@ class ReinforceSpec:
     environment_state: tuple[str, ...]
     obs_type: str = "state"
     """Kind of observation: ``state`` for perception's features, ``pixels`` for the camera's images."""
+    randomization_sha256: str = ""
+    """SHA-256 of the file that ``randomization`` is; empty where it is a name."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -74,8 +76,13 @@ def open_start(spec: ReinforceSpec) -> Run | None:
 
 
 def identity_of(spec: ReinforceSpec, config: ReinforceConfig, start: Run | None) -> dict[str, Any]:
-    """Identity of a training by the names of its settings; its duration is not part of it."""
+    """Identity of a training by the names of its settings; its duration is not part of it, nor is a folder."""
     settings = {name: value for name, value in asdict(config).items() if name not in _NOT_IDENTITY}
     names = ("task", "variant", "tier", "reward", "randomization", "method", "policy_hz", "obs_type")
     own = {name: getattr(spec, name) for name in names}
+    if spec.randomization_sha256:
+        own |= {
+            "randomization": Path(spec.randomization).name,
+            "randomization_sha256": spec.randomization_sha256,
+        }
     return {**own, "start": weights_digest(start.path) if start else "", **settings}

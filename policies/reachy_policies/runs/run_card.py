@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reachy_kit.runtime.recording.schema import ROBOT_TYPE
@@ -40,7 +41,7 @@ class RunCard:
     dataset: str = ""
     """Name of the dataset's folder; empty where nothing was imitated."""
     dataset_sha256: str = ""
-    """SHA-256 over the dataset's tables and its layout."""
+    """SHA-256 over the dataset's layout and the numbers of its frames."""
     episodes: int = 0
     held_out: list[int] = field(default_factory=list)
     held_out_loss: float | None = None
@@ -106,13 +107,17 @@ class RunCard:
             f"# {self.task}, by {self.method}\n\n"
             f"| | |\n|---|---|\n{table}\n\n"
             "These results are from the episodes that selected the weights, so they are too good. Evaluate on others, "
-            f"in this folder:\n`{portable_command('eval', '.', task=task_argument(self.task), episodes=200)}`.\n\n"
+            f"in this folder:\n`{portable_command('eval', '.', task=self._task_argument(), episodes=200)}`.\n\n"
             "The folder `pretrained_model` is complete by itself: LeRobot loads it with `from_pretrained`, reachy-kit\n"
             "as a run. Before you share the policy, replace names that begin with `local/`, which are folders of the\n"
             "computer that trained it, by their names on the Hub, and check that the licence is yours to give.\n\n"
             "Trained for a Reachy Mini under reachy_kit's limiter. It does not know of people and must not run without "
             "the limiter.\n"
         )
+
+    def _task_argument(self) -> str:
+        """What ``--task`` takes on another computer: the task's name, or the name of its file without the folder."""
+        return Path(task_argument(self.task)).name
 
     def _hub_metadata(self) -> dict[str, Any]:
         """Metadata by the Hub's names; empty values are left out."""

@@ -14,6 +14,8 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from reachy_kit.dataset.committed_files import files_in_place
+from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.durable_files import replace_folder, undo_broken_replacement
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.json_record import finite_json
@@ -167,9 +169,17 @@ def weights_digest(run: Path) -> str:
 
 
 def dataset_digest(root: Path) -> str:
-    """SHA-256 over a dataset's tables and layout, in the order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted([*root.glob("data/**/*.parquet"), *root.glob("meta/reachy_kit.json")]):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
+    """SHA-256 over a dataset's layout and the numbers of its frames, in whatever files they are.
+
+    Raises:
+        WrongUseError: the folder holds something else.
+        RefusedError: a file is missing or damaged.
+    """
+    with files_in_place(root):
+        dataset = StoredDataset(root)
+        columns = {key: dataset.column(key) for key in sorted(dataset.vectors)}
+    digest = hashlib.sha256(json.dumps(asdict(dataset.layout), sort_keys=True).encode())
+    for name, values in {**columns, "episode": dataset.frame_episodes()}.items():
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(values.tobytes())
     return digest.hexdigest()

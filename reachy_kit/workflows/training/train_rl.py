@@ -3,6 +3,7 @@
 Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 """
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def train_rl(
     final = _final_variant(task, variant)
     task = final.task.name
     _check_start(init, method)
+    randomization_sha256 = _file_digest(randomization)
     observed = _obs_type(obs_type, init)
     if observed == "pixels" and final.task.features != TARGET_FEATURES:
         raise WrongUseError(f"the head camera does not show what {task} is about: learn it with --obs-type state")
@@ -78,8 +80,9 @@ def train_rl(
     config = _config(method, observed, seed, dict(settings or {}))
     hz = open_run(init).card.policy_hz if init else SCRIPTED_HZ
     spec = ReinforceSpec(
-        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, final.task.features, observed
-    )
+        task, variant, tier, reward, randomization, method, init, hz, CONTROL_HZ, final.task.features, observed,
+        randomization_sha256,
+    )  # fmt: skip
     with reporter.progress(method, total=config.iterations) as advance:
         done = 0
 
@@ -119,6 +122,21 @@ def make_sim_factory(spec: "ReinforceSpec") -> "SimFactory":
         eval_envs=lambda count: make_envs(spec.task, count, **options),
         expert=lambda count, seed: BatchExpert(spec.task, spec.policy_hz, range(seed, seed + count)),
     )
+
+
+def _file_digest(randomization: str) -> str:
+    """SHA-256 of a randomization's file; empty for a name.
+
+    Raises:
+        WrongUseError: it is neither a name nor a file.
+        RefusedError: the file does not hold identified motors.
+    """
+    from reachy_sim import domain
+
+    domain.randomization(randomization)
+    if randomization in domain.RANDOMIZATIONS:
+        return ""
+    return hashlib.sha256(Path(randomization).read_bytes()).hexdigest()
 
 
 def _final_variant(task: str, variants: str) -> "Variant":

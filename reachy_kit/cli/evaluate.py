@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from reachy_kit.workflows.group_comparison import GroupComparison
     from reachy_policies.evaluation.policy_evaluation import Evaluation
 
+MARGIN, MATCH, FILMS = 0.05, 0.02, 2
+"""Defaults of ``--margin``, a share of episodes, of ``--match`` and of ``--films``."""
+
 
 def evaluate(
     policies: Annotated[
@@ -61,21 +64,36 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state.")] = 0,
     margin: Annotated[
-        float,
-        typer.Option("--margin", min=0.0, max=100.0, help="Largest change in success, in points, that counts as kept."),
-    ] = 5.0,
+        float | None,
+        typer.Option(
+            "--margin",
+            min=0.0,
+            max=100.0,
+            show_default=f"{100 * MARGIN:g}",
+            help="Largest change in success, in points, that counts as kept, in a comparison in the batched simulator.",
+        ),
+    ] = None,
     match: Annotated[
-        float, typer.Option("--match", min=0.0, help="Largest difference between in-task returns that count as equal.")
-    ] = 0.02,
+        float | None,
+        typer.Option(
+            "--match",
+            min=0.0,
+            show_default=f"{MATCH:g}",
+            help="Largest difference between in-task returns that count as equal, in the same comparison.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None, path_option("--html", metavar="FILE", help="Write everything to one HTML page.")
     ] = None,
     films: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--films", min=0, help="Worst episodes to film for the page, of the first policy and of the last, each."
+            "--films",
+            min=0,
+            show_default=str(FILMS),
+            help="Worst episodes to film for --html's page, of the first policy and of the last, each.",
         ),
-    ] = 2,
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Evaluate policies on the same seeded initial states: success with a 95 % interval, error, and which claims hold.
@@ -92,6 +110,13 @@ def evaluate(
 
     require_simulated(robot, against)
     batched = variants is not None or tier is not None or html is not None or any(is_group(name) for name in policies)
+    if films is not None and html is None:
+        raise WrongUseError("--films are for a page: give --html too")
+    if (margin is not None or match is not None) and not (batched and len(policies) > 1):
+        raise WrongUseError(
+            "--margin and --match compare two policies or more in the batched simulator: give --variants, --tier, "
+            "--html or a group too"
+        )
     if not batched:
         _show(
             evaluate_policies(
@@ -109,11 +134,13 @@ def evaluate(
         check_writable(html)
     comparison = compare_policies(
         policies, task=task, variant=variant, variants=variants, tier=tier or "physics", episodes=episodes, seed=seed,
-        margin=margin / 100, match=match, reporter=show.TERMINAL,
+        margin=MARGIN if margin is None else margin / 100, match=MATCH if match is None else match,
+        reporter=show.TERMINAL,
     )  # fmt: skip
     if html is not None:
         command = repeat_command(sys.argv[1:])
-        write_comparison(html, comparison, films=films, command=command, reporter=show.TERMINAL)
+        count = FILMS if films is None else films
+        write_comparison(html, comparison, films=count, command=command, reporter=show.TERMINAL)
     _show_comparison(comparison, json=json)
     if html is not None and not json:
         show.result(f"page: {html}")

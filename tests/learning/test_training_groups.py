@@ -230,6 +230,22 @@ def test_wrong_use_lists_the_alternatives(arguments, words):
     assert words in message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("expert", "random", "--margin", 3), "--margin and --match compare"),
+        (("expert", "random", "--match", 0.1), "--margin and --match compare"),
+        (("expert", "--tier", "kinematic", "--margin", 5), "--margin and --match compare"),
+        (("expert", "random", "--films", 0), "--html"),
+        (("expert", "--tier", "kinematic", "--films", 2), "--html"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(arguments, words):
+    code, message = refuse(*arguments)
+    assert code == 2
+    assert words in message
+
+
 def test_zero_episodes_are_refused():
     result = CliRunner().invoke(app, ["eval", "expert", "--variants", "late", "--episodes", "0"])
     assert result.exit_code == 2

@@ -176,23 +176,23 @@ def _films(result: GroupComparison, count: int, reporter: Reporter) -> "tuple[li
         return [], "No films were asked for (--films)."
     films: list[Media] = []
     worst = worst_episodes(result.comparison, count)
-    try:
-        with reporter.progress("films of the worst episodes", total=len(worst)) as advance:
-            for episode in worst:
-                films.append(encode_film(episode, _draw(episode, result.task, result.tier)))
-                advance()
-    except KitError as error:  # rendering is not possible on this computer
-        return [], f"No films: {error}"
+    with reporter.progress("films of the worst episodes", total=len(worst)) as advance:
+        for episode in worst:
+            states, targets = _replay(episode, result.task, result.tier)
+            try:
+                images = _draw(states, targets, episode.group.hz)
+            except KitError as error:  # the graphics driver failed; the page's numbers are kept
+                return [], f"No films: {error}"
+            films.append(encode_film(episode, images))
+            advance()
     return films, ""
 
 
-def _draw(episode: "WorstEpisode", task: str, tier: str) -> "list[Image]":
-    """Run an episode again, and draw the robot in it from the side."""
+def _draw(states: "list[Array]", targets: "list[Array]", hz: int) -> "list[Image]":
+    """Draw the robot from the side, in an episode of ``hz`` decisions per second."""
     from reachy_policies.evaluation.report.worst_episodes import FPS
     from reachy_sim.rendering.robot_renderer import RobotRenderer
 
-    states, targets = _replay(episode, task, tier)
-    hz = episode.group.hz
     shown = (np.arange(0, len(states) / hz, 1 / FPS) * hz).astype(int)
     with contextlib.closing(RobotRenderer(*_FILM_SIZE, targets)) as renderer:
         return [renderer.render(states[step], targets[step]) for step in shown]

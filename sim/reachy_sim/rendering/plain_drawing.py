@@ -1,6 +1,7 @@
 """The robot drawn without OpenGL: shaded triangles, the farthest first, for computers on which nothing else can draw.
 
-Films and reports then still show what the robot did; the head camera's image, which policies see, is never drawn so.
+Films of the robot alone, and those of ``eval --html``, then still show what it did. The head camera's image, which
+policies see, is never drawn so; nor is the demo's film, which shows it.
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reachy_kit.runtime.json_record import finite_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
 
     from reachy_policies.evaluation.policy_evaluation import Evaluation
@@ -28,7 +29,6 @@ class Terminal:
     @contextlib.contextmanager
     def progress(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
         """Show a bar with the time left; yields the function to call after each unit of work."""
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -37,17 +37,16 @@ class Terminal:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        with Progress(*columns, console=_console(stderr=True)) as bar:
             task = bar.add_task(label, total=total, completed=done)
             yield lambda: bar.advance(task)
 
     @contextlib.contextmanager
     def working(self, label: str) -> Iterator[None]:
         """Show a spinner while work of unknown length runs."""
-        from rich.console import Console
         from rich.text import Text
 
-        console = Console(stderr=True, markup=False)
+        console = _console(stderr=True)
         if console.is_terminal:
             with console.status(Text(label), spinner="dots" if console.encoding.startswith("utf") else "line"):
                 yield
@@ -78,10 +77,9 @@ def print_table(table: "Table") -> None:
 
     Where the terminal is too narrow for it, each row becomes a list of headings and values.
     """
-    from rich.console import Console
     from rich.measure import Measurement
 
-    console, columns = Console(highlight=False, markup=False), _as_columns(table)
+    console, columns = _console(highlight=False), _as_columns(table)
     widest = Measurement.get(console, console.options.update(max_width=_WIDEST), columns).maximum
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, widest)  # a file or a pipe is as wide as it takes
@@ -93,6 +91,13 @@ def print_table(table: "Table") -> None:
     for row in table.rows:
         console.print()
         console.print(_as_list(table, row))
+
+
+def _console(*, stderr: bool = False, highlight: bool = True) -> "Console":
+    """A console that shows names as they are: in ``track[v2]`` and ``:x:`` it would read signs of its own."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=highlight)
 
 
 def _width(table: "Table", name: str) -> int:

@@ -44,10 +44,10 @@ def export_run(run: Path, out: Path, *, reporter: Reporter = SILENT) -> Exported
         RefusedError: its files are damaged, its policy cannot be exported, or another file would be overwritten.
         KitError: ONNX and torch differ, or the bundle cannot be written.
     """
-    if not out.parent.exists():
-        check_folder(out.parent)
-        out.parent.mkdir(parents=True)
-    check_file(out, "a bundle", is_zip)
+    if out.parent.is_dir():
+        check_file(out, "a bundle", is_zip)
+    else:
+        check_folder(out.parent)  # made when the bundle is written
     with reporter.working("loading torch and LeRobot"):
         from reachy_policies.onnx_export import PARITY_TOLERANCE, export_bundle
         from reachy_policies.runs.saved_run import open_run

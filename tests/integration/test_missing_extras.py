@@ -1,5 +1,6 @@
 """Commands where the packages of an extra are not installed: one line that says which, and how to install them."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -62,8 +63,18 @@ def test_training_without_its_extra_on_a_dataset_that_is_there(bare, recorded_da
     train.says(2, "train imitation needs the extra train: ", requirement_with("train"))
     run = bare.run("reachy-kit", "run", bundle_path, "--robot", "sim")
     run.says(2, "run needs the extra sim: ", requirement_with("sim"))
-    daemon = bare.run("reachy-kit", "run", bundle_path, "--robot", "daemon")
-    daemon.says(2, "run needs the extras robot and sim: ", requirement_with("robot", "sim"))
+    for robot in (("--robot", "daemon"), ()):  # the default
+        daemon = bare.run("reachy-kit", "run", bundle_path, *robot)
+        daemon.says(2, "run needs the extras robot and sim: ", requirement_with("robot", "sim"))
+
+
+def test_an_editable_installation_stays_one(bare):
+    (info,) = bare.site.glob("reachy_kit-*.dist-info")
+    for editable in (True, False):
+        source = {"url": "file:///home/anna/a%20b", "dir_info": {"editable": editable}}
+        (info / "direct_url.json").write_text(json.dumps(source))
+        result = bare.run("reachy-kit", "eval", "expert")
+        result.says(2, f"install --python {bare.python} {'-e ' if editable else ''}'/home/anna/a b[sim]'")
 
 
 def test_the_simulator_alone_evaluates_and_names_what_other_commands_need(sim_only):

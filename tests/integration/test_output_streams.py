@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+from reachy_kit.cli import show
+from reachy_policies.evaluation.report.tables import Table
+
 from .conftest import REACHY_KIT
 
 EVAL = f"'{REACHY_KIT}' eval expert random --episodes 2"
@@ -107,3 +110,20 @@ def test_a_result_that_cannot_be_written_fails(shell):
 
 def test_closed_streams(shell):
     assert shell(f"{EVAL} >&- 2>&-").returncode == 0
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("name", ["run[/x]", "track[v2]", ":x:"])
+def test_a_name_is_shown_as_it_is(name, terminal, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb" if not terminal else "xterm")
+    monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+    show.print_table(Table(f"Runs of {name}", ("policy", name), ((name, "1"),)))
+    with show.TERMINAL.working(f"reading {name}"):
+        pass
+    with show.TERMINAL.progress(f"running {name}", 1) as advance:
+        advance()
+    out, err = capsys.readouterr()
+    assert out.count(name) == 3
+    assert f"reading {name}" in err
+    assert f"running {name}" in err

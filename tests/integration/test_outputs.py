@@ -80,6 +80,14 @@ def test_an_earlier_output_is_replaced(command, kit, outputs):
     assert leaves(kit) == [name]
 
 
+def test_a_bundle_makes_its_folder(kit, trained_run):
+    result = kit.run("export", trained_run.path, "--out", "new/folder/it.bundle")
+    assert result.code == 0, result
+    assert kit.run("run", "new/folder/it.bundle", "--robot", "sim", "--seconds", 0.2).code == 0
+    (kit.folder / "notes.txt").write_text("keep me")
+    kit.run("export", trained_run.path, "--out", "notes.txt/a/it.bundle").says(2, "notes.txt is a file")
+
+
 @pytest.mark.parametrize("command", FILES)
 def test_a_folder_where_a_file_is_expected(command, kit, outputs):
     arguments, name = outputs[command]

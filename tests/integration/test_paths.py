@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,36 @@ def test_the_folder_of_a_new_bundle_is_made_and_a_policy_in_this_folder_has_its_
     shutil.copytree(trained_run.path, kit.folder / "look[v2]")
     result = kit.run("eval", ".", "--episodes", 1, before="import os; os.chdir('look[v2]')")
     assert "look[v2]" in result.out
+
+
+NO_PRIVILEGES = """import ctypes
+libc = ctypes.CDLL(None)
+if hasattr(libc, "capset"):  # where tests run as root, it enters any folder
+    libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("record", "--out"),
+        ("run", "--robot", "sim"),
+        ("eval",),
+        ("export", "--out", "it.bundle"),
+        ("eval", "expert", "--variants", "late", "--html"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_the_system_does_not_look_up(arguments, kit):
+    closed = kit.folder / "closed"
+    closed.mkdir(mode=0o000)
+    try:
+        kit.run(*arguments, "closed/x", before=NO_PRIVILEGES).says(2, "closed/x", "(Permission denied)")
+    finally:
+        closed.chmod(0o700)
+    kit.run(*arguments, "x" * 300).says(2, "x" * 300, "(File name too long)")
+
+
+def test_another_system_is_named_in_one_line():
+    before = "import sys; sys.platform = 'win32'; import reachy_kit.cli.main"
+    ended = subprocess.run([sys.executable, "-c", before], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "reachy-kit runs on Linux and macOS; on Windows use WSL 2\n")

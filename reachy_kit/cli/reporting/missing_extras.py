@@ -33,7 +33,7 @@ def explain_missing_package(error: BaseException, arguments: list[str]) -> str |
     while cause is not None and not isinstance(cause, MissingPackageError | ModuleNotFoundError):
         cause = cause.__cause__
     verb = next((verb for verb in EXTRAS if arguments[: len(verb.split())] == verb.split()), "")
-    usual = (*EXTRAS.get(verb, ()), *(("robot",) if _asks_for_a_robot(arguments) else ()))
+    usual = (*EXTRAS.get(verb, ()), *(("robot",) if _asks_for_a_robot(verb, arguments) else ()))
     if isinstance(cause, MissingPackageError):
         extras = dict.fromkeys([*usual, cause.extra])
         return f"{cause}. Install what is missing: {install_command(extras, arguments)}"
@@ -48,6 +48,7 @@ def explain_missing_package(error: BaseException, arguments: list[str]) -> str |
     return f"{verb or 'this'} needs the {names}: {install_command(extras, arguments)}"
 
 
-def _asks_for_a_robot(arguments: list[str]) -> bool:
+def _asks_for_a_robot(verb: str, arguments: list[str]) -> bool:
     given = " ".join(arguments).replace("=", " ").split()
-    return any(option in ("--robot", "--against") and value != "sim" for option, value in itertools.pairwise(given))
+    robots = [value for option, value in itertools.pairwise(given) if option in ("--robot", "--against")]
+    return any(robot != "sim" for robot in robots) or (verb == "run" and not robots)  # its default is the daemon

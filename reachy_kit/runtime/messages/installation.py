@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from reachy_kit.runtime.shell_command import PROGRAM, quote_argument
@@ -64,10 +65,10 @@ def install_command(extras: Iterable[str], arguments: Iterable[str] = ()) -> str
     if (prefix / "uv-receipt.toml").exists():
         present = [extra for extra in _own_requirements() if extra and not missing_extras([extra])]
         wanted = [*present, *missing, *(["robot"] if needs_model else [])]
-        return f"uv tool install --python {_base_python()} {quote_argument(_requirement(wanted))}"
+        return f"uv tool install --python {_base_python()} {_editable()}{quote_argument(_requirement(wanted))}"
     python = quote_argument(sys.executable)
     pip = f"{python} -m pip install" if importlib.util.find_spec("pip") else f"uv pip install --python {python}"
-    commands = [f"{pip} {quote_argument(_requirement(missing))}"] if missing else []
+    commands = [f"{pip} {_editable()}{quote_argument(_requirement(missing))}"] if missing else []
     if needs_model:  # alone: its dependencies need a compiler, and the simulator needs none of them
         commands.append(f"{pip} --no-deps {quote_argument(_robot_requirement())}")
     return " && ".join(commands)
@@ -84,7 +85,7 @@ def _requirement(extras: Iterable[str]) -> str:
     """This package with extras, as an installer takes it, from where it was installed: a file, folder or address."""
     own = _own_distribution()
     names = f"[{','.join(dict.fromkeys(extras))}]"
-    source = json.loads(own.read_text("direct_url.json") or "{}")
+    source = _source(own)
     address = urlsplit(source.get("url", ""))
     if not address.scheme:
         return f"{own.name}{names}"
@@ -92,6 +93,17 @@ def _requirement(extras: Iterable[str]) -> str:
         return f"{unquote(address.path)}{names}"
     version_control = source.get("vcs_info", {}).get("vcs")
     return f"{own.name}{names} @ {version_control + '+' if version_control else ''}{source['url']}"
+
+
+def _editable() -> str:
+    """The option that keeps a package reading its sources where it was installed to do so; otherwise nothing."""
+    return "-e " if _source(_own_distribution()).get("dir_info", {}).get("editable") else ""
+
+
+def _source(own: importlib.metadata.Distribution) -> dict[str, Any]:
+    """Where a distribution was installed from, as its installer wrote it down; empty for an index."""
+    source: dict[str, Any] = json.loads(own.read_text("direct_url.json") or "{}")
+    return source
 
 
 def _robot_requirement() -> str:

@@ -4,6 +4,7 @@ Try it: reachy-kit eval expert oracle random --task look_at --episodes 5
 """
 
 import json
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,9 +134,8 @@ def open_groups(arguments: Sequence[str], task: str, features: tuple[str, ...]) 
     labels = [name or (argument if argument in SCRIPTED else path.resolve().name) for argument, name, path in named]
     for label in labels:
         if labels.count(label) > 1:
-            twins = [path for twin, (*_, path) in zip(labels, named, strict=True) if twin == label]
-            renamed = " ".join(f"{chr(65 + index)}={quote_argument(path)}" for index, path in enumerate(twins))
-            raise WrongUseError(f"two policies are called {label}: tell them apart with names, {renamed}")
+            alike = [each for each, given in zip(named, labels, strict=True) if given == label]
+            raise WrongUseError(f"two policies are called {label}: {_tell_apart(alike)}")
     groups = {
         label: open_group(label, _require_run(argument, path), task, features)
         for label, (argument, name, path) in zip(labels, named, strict=True)
@@ -188,6 +188,15 @@ def _split_name(argument: str) -> tuple[str | None, Path]:
     if not name or not path:
         raise WrongUseError(f"{argument}: a group of runs is given as NAME=DIR")
     return name, Path(path)
+
+
+def _tell_apart(alike: list[tuple[str, str | None, Path]]) -> str:
+    """What to do about policies of one name, each given as argument, name and path."""
+    paths = [path for argument, name, path in alike if name is not None or argument not in SCRIPTED]
+    if not paths:
+        return "give it once"
+    letters = zip(string.ascii_uppercase, paths, strict=False)
+    return f"tell them apart with {' '.join(quote_argument(f'{letter}={path}') for letter, path in letters)}"
 
 
 def _require_run(argument: str, path: Path) -> Path:

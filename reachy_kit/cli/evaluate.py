@@ -1,21 +1,16 @@
 """``reachy-kit eval``: evaluation of policies on the same initial states."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from reachy_kit.cli import show
 from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, expand_home, path_option
+from reachy_kit.cli.reporting.evaluation_output import show_comparison, show_evaluations
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.shell_command import repeat_command
-
-if TYPE_CHECKING:
-    from reachy_kit.workflows.evaluate import PolicyEvaluations
-    from reachy_kit.workflows.group_comparison import GroupComparison
-    from reachy_policies.evaluation.policy_evaluation import Evaluation
 
 MARGIN, MATCH, FILMS = 0.05, 0.02, 2
 """Defaults of ``--margin``, a share of episodes, of ``--match`` and of ``--films``."""
@@ -118,7 +113,7 @@ def evaluate(
             "--html or a group too"
         )
     if not batched:
-        _show(
+        show_evaluations(
             evaluate_policies(
                 policies, task=task, variant=variant, robot=robot, against=against, perception=perception,
                 episodes=episodes, seed=seed, reporter=show.TERMINAL,
@@ -141,52 +136,6 @@ def evaluate(
         command = repeat_command(sys.argv[1:])
         count = FILMS if films is None else films
         write_comparison(html, comparison, films=count, command=command, reporter=show.TERMINAL)
-    _show_comparison(comparison, json=json)
+    show_comparison(comparison, json=json)
     if html is not None and not json:
         show.result(f"page: {html}")
-
-
-def _show(evaluations: "PolicyEvaluations", *, json: bool) -> None:
-    from reachy_policies.evaluation.report.tables import difference_line, evaluation_table
-
-    results, robot, against = evaluations.results, evaluations.robot, evaluations.against
-    if json:
-        summary: dict[str, Any] = {
-            "task": evaluations.task,
-            "variant": evaluations.variant,
-            "evaluations": [evaluation.summary() for evaluation in results + evaluations.elsewhere],
-            "compared_with_first": [show.paired_summary(results[0], other) for other in results[1:]],
-        }
-        if against:
-            pairs = zip(evaluations.elsewhere, results, strict=True)
-            summary["compared_with_robot"] = [show.paired_summary(there, here) for there, here in pairs]
-        show.print_json(summary)
-        return
-    task, variant, count = evaluations.task, evaluations.variant, len(results[0].episodes)
-    of = task if variant == "training" else f"{task}, {variant},"
-    show.print_table(evaluation_table(f"{of} on {robot}, {count} episodes", results))
-    for other in results[1:]:
-        show.result(difference_line(results[0], other))
-    if against:
-        show.print_table(evaluation_table(f"{of} on {against}, {count} episodes", evaluations.elsewhere))
-        for there, here in zip(evaluations.elsewhere, results, strict=True):
-            show.result(difference_line(_named_with(against, there), _named_with(robot, here)))
-
-
-def _named_with(robot: str, evaluation: "Evaluation") -> "Evaluation":
-    return replace(evaluation, policy=f"{evaluation.policy}, {robot}")
-
-
-def _show_comparison(result: "GroupComparison", *, json: bool) -> None:
-    from reachy_policies.evaluation.report.comparison_summary import summarise_comparison
-    from reachy_policies.evaluation.report.comparison_tables import comparison_tables, remarks
-
-    comparison, task, tier = result.comparison, result.task, result.tier
-    if json:
-        versions = result.versions
-        show.print_json({"task": task, "tier": tier, "versions": versions, **summarise_comparison(comparison)})
-        return
-    for table in comparison_tables(f"{task}, {tier} tier, {comparison.config.episodes} episodes", comparison):
-        show.print_table(table)
-    for remark in remarks(comparison):
-        show.result(remark)

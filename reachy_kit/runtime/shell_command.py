@@ -54,7 +54,7 @@ def repeat_command(arguments: list[str]) -> str:
 
 
 def quote_argument(value: object) -> str:
-    """Quote a value for a shell; a path that would read as an option or as a home folder is told apart by ``./``."""
+    """Quote a value for a shell; a path that looks like an option or a home folder gets ``./`` in front."""
     text = str(value)
     if isinstance(value, Path) and text.startswith(("-", "~")):
         text = f"./{text}"

@@ -26,7 +26,7 @@ def demo(
     ] = 40,
     daemon_episodes: Annotated[
         int, typer.Option("--daemon-episodes", min=1, help="Of those, episodes to repeat on the daemon, in real time.")
-    ] = 8,
+    ] = 12,
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, help="Iterations of reinforcement learning, 256 episodes each.")
     ] = 20,

@@ -106,7 +106,7 @@ def run_demo(
     *,
     episodes: int = 50,
     sim_episodes: int = 40,
-    daemon_episodes: int = 8,
+    daemon_episodes: int = 12,
     iterations: int = 20,
     seed: int = 0,
     reporter: Reporter = SILENT,

@@ -9,6 +9,7 @@ import typer
 
 from reachy_kit import __version__
 from reachy_kit.cli import demo, evaluate, export, record, run, sysid, view
+from reachy_kit.cli.datasets.dataset_commands import dataset_app
 from reachy_kit.cli.training import train_imitation, train_rl
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ train_app.command("rl")(train_rl.rl)
 app.command("demo")(demo.demo)
 app.command("record")(record.record)
 app.add_typer(train_app, name="train")
+app.add_typer(dataset_app, name="dataset")
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("run")(run.run)

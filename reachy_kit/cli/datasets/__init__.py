@@ -1,0 +1,1 @@
+"""The commands of ``reachy-kit dataset``: one file per verb."""

@@ -1,0 +1,13 @@
+"""``reachy-kit dataset``: the care of recorded datasets. Each verb has a file beside this, and is registered here."""
+
+import typer
+
+dataset_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@dataset_app.callback()
+def dataset() -> None:
+    """Look after recorded datasets: check, show, edit, share and forget.
+
+    Example: reachy-kit dataset check data/look_at
+    """

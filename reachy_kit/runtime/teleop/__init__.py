@@ -1,0 +1,1 @@
+"""Ways to demonstrate: one file per device by which a person, a script or another robot drives the robot."""

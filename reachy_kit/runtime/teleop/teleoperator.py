@@ -1,0 +1,164 @@
+"""What a teleoperator is, and their registry.
+
+A teleoperator is a policy with a device behind it: the same rollout runs it. A device of this kit is a file
+``NAME_device.py`` beside this one. Another package adds one with an entry point of the group
+``reachy_kit.teleoperators`` that has the device's name and leads to its ``open_device``. Names are found without
+loading anything. ``--teleop NAME`` or ``--teleop NAME:ARGUMENT`` chooses one, as in ``--teleop move:wave.json``.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from reachy_kit.runtime import teleop
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import Action, Observation, Policy, Robot, TaskSpec
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+ENTRY_POINTS = "reachy_kit.teleoperators"
+_SUFFIX = "_device"
+
+
+class TakeEvent(StrEnum):
+    """What a person wants of the recording, by a key, a button or a page."""
+
+    START = "start"
+    """Begin a take."""
+    STOP = "stop"
+    """End the take and keep it."""
+    SUCCESS = "success"
+    """The same, marked as a success."""
+    FAILURE = "failure"
+    """The same, marked as a failure."""
+    REDO = "redo"
+    """Discard the take in progress, or the last one, and run it again from the same seed."""
+    DISCARD = "discard"
+    """Discard the take in progress."""
+    NEXT_TASK = "next task"
+    """Take the next of the instructions for the takes that follow."""
+    TAKE_OVER = "take over"
+    """Drive instead of the policy, or hand back to it."""
+    STOP_NOW = "stop now"
+    """Discard the take in progress, and end the session."""
+
+
+class Teleoperator(Policy, Protocol):
+    """A device that drives the robot. Its targets are absolute, and begin where the robot is."""
+
+    name: str
+
+    @property
+    def lost(self) -> str | None:
+        """Why the device cannot drive now, as when it was unplugged; None while it can. The take then pauses."""
+        ...
+
+    def connect(self, robot: Robot) -> None:
+        """Open the device.
+
+        Args:
+            robot: connected; the one to drive.
+
+        Raises:
+            KitError: the device does not exist or cannot be used.
+        """
+        ...
+
+    def disconnect(self) -> None:
+        """Close the device. Safe to call twice, and after a failure."""
+        ...
+
+    def reset(self) -> None:
+        """Begin a take: the first target is where the robot stands."""
+        ...
+
+    def act(self, observation: Observation) -> Action:
+        """The (9,) target to reach by the next decision. An idle device holds the action in force."""
+        ...
+
+    def events(self) -> Sequence[TakeEvent]:
+        """Events from the device's own buttons since the last call."""
+        ...
+
+
+class Keys(Protocol):
+    """Keys pressed on the terminal. The recording screen takes those that it knows; a device gets the others."""
+
+    def pressed(self) -> Sequence[str]:
+        """Keys since the last call, such as ``w``, ``up``, ``escape``. A terminal sends no releases."""
+        ...
+
+
+@dataclass(frozen=True)
+class TeleopContext:
+    """What a device may need. The workflow fills it, so that a device imports no layer above its own."""
+
+    argument: str
+    """The text behind ``NAME:``; empty if there is none."""
+    policy_hz: int
+    """Decisions per second."""
+    task: TaskSpec | None = None
+    keys: Keys | None = None
+    """The terminal's keys; None without a terminal."""
+    expert: Callable[[], Policy] | None = None
+    """Opens the task's scripted expert; None where there is none."""
+    open_robot: Callable[[str], AbstractContextManager[Robot]] | None = None
+    """Connects another robot, given as ``--robot`` takes it, without moving it."""
+
+
+type OpenDevice = Callable[[TeleopContext], Teleoperator]
+
+
+def teleoperator_names() -> tuple[str, ...]:
+    """Names of all devices: this kit's, then those of installed packages."""
+    own = sorted(
+        module.name.removesuffix(_SUFFIX)
+        for module in pkgutil.iter_modules(teleop.__path__)
+        if module.name.endswith(_SUFFIX)
+    )
+    return tuple(dict.fromkeys((*own, *sorted(_installed()))))
+
+
+def open_teleoperator(name: str, context: TeleopContext) -> Teleoperator:
+    """The device of a name, not yet connected.
+
+    Args:
+        name: one of ``teleoperator_names``.
+        context: what it may need.
+
+    Raises:
+        WrongUseError: there is none of that name, or it cannot be loaded.
+    """
+    return _opener(name)(context)
+
+
+def split_argument(teleop_option: str) -> tuple[str, str]:
+    """Name and argument in ``NAME[:ARGUMENT]``."""
+    name, _, argument = teleop_option.partition(":")
+    return name, argument
+
+
+def _opener(name: str) -> OpenDevice:
+    module = f"{teleop.__name__}.{name}{_SUFFIX}"
+    if name.isidentifier() and any(found.name == f"{name}{_SUFFIX}" for found in pkgutil.iter_modules(teleop.__path__)):
+        opener: OpenDevice = importlib.import_module(module).open_device
+        return opener
+    entry = _installed().get(name)
+    if entry is None:
+        raise WrongUseError(f"--teleop {name} does not exist; there are {', '.join(teleoperator_names())}")
+    try:
+        loaded: OpenDevice = entry.load()
+    except (Exception, SystemExit) as error:  # code of another package
+        raise WrongUseError(f"the teleoperator {name} cannot be loaded from {entry.value}: {error!r}") from error
+    return loaded
+
+
+def _installed() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points  # takes 15 ms, and the command line starts without
+
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

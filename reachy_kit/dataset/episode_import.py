@@ -9,7 +9,7 @@ from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode
+from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import CAPTURE_TIME, SEED
 
@@ -36,8 +36,9 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
             _require_beginning(source, root, writer.episodes)
         for index in range(writer.episodes, total):
             frames = read_episode(source, index)
+            labels = read_labels(source, index)
             with interrupts_held_back():
-                writer.write(frames)
+                writer.write(frames, labels)
     return writer.episodes
 
 

@@ -19,6 +19,7 @@ from reachy_kit.dataset.saving.file_joining import join_small_files
 from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text, require_layout
 from reachy_kit.runtime.recording.schema import Frame
 
@@ -63,8 +64,12 @@ class LeRobotWriter:
         """Seeds of the episodes on disk."""
         return self._state.seeds
 
-    def write(self, frames: list[Frame]) -> None:
+    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
         """Save an episode, flushed to disk.
+
+        Args:
+            frames: of the episode, all columns.
+            labels: of the episode; the instruction becomes LeRobot's task.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -74,7 +79,7 @@ class LeRobotWriter:
             self._explained("the episode could not be written", "The {} episodes before it are kept"),
             staged_change(self.root) as change,
         ):
-            after = write_episode(change, self._state, frames, self.layout.instruction)
+            after = write_episode(change, self._state, frames, labels.instruction)
             change.commit()
         self._state, self._failed = after, False
 

@@ -253,6 +253,8 @@ class Step:
     """Ground truth of the observation that follows the action; None without a world."""
     next_observation: Observation
     """Observation after the action; the next step's ``observation``."""
+    request: Action
+    """(9,) the policy's target, before interpolation and limiter."""
 
 
 @dataclass(frozen=True)

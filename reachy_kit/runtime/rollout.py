@@ -90,7 +90,7 @@ def rollout(
             truth = world.measure(observation) if world else None
             observation = _perceived(observation, perception, applied)
             record.add(truth, observation.capture_time)
-            step = Step(index // ticks, before, applied, truth, observation)
+            step = Step(index // ticks, before, applied, truth, observation, target)
             for subscriber in subscribers:
                 subscriber.on_step(step)
     else:

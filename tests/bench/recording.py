@@ -59,6 +59,7 @@ def whole_recording() -> tuple[str, float, str, float]:
 def _saves(*, camera: bool) -> tuple[float, float, float]:
     """Median s of a save beyond its fsyncs, early and late, and of those fsyncs; with images only early."""
     from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+    from reachy_kit.runtime.recording.labels import EpisodeLabels
     from reachy_kit.runtime.recording.layout import DatasetLayout
 
     layout = DatasetLayout("look_at", "Look.", ("a", "b"), ("1", "1"), 25, (180, 320, 3) if camera else None)
@@ -70,7 +71,7 @@ def _saves(*, camera: bool) -> tuple[float, float, float]:
             frames = _frames(layout, episode)
             with _fsync_time() as flushed:
                 start = time.perf_counter()
-                writer.write(frames)
+                writer.write(frames, EpisodeLabels("Look."))
                 times.append((time.perf_counter() - start - flushed[0], flushed[0]))
     finally:
         shutil.rmtree(folder)
@@ -97,7 +98,7 @@ def _frames(layout, episode: int) -> list[dict[str, np.ndarray]]:
             images=images,
             image_times=times,
         )
-        step = Step(index, observation, action, None, observation)
+        step = Step(index, observation, action, None, observation, action)
         frames.append(frame(step, episode, image=bool(images)))
     return frames
 

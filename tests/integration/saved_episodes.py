@@ -8,6 +8,7 @@ import traceback
 import numpy as np
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import (
     ACTION,
@@ -25,6 +26,7 @@ from reachy_kit.runtime.recording.schema import (
 HEIGHT, WIDTH = 48, 64
 STATE = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25)
 CAMERA = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25, (HEIGHT, WIDTH, 3))
+LABELS = EpisodeLabels(STATE.instruction)
 LENGTHS = 7, 20, 3, 12, 9
 
 
@@ -52,7 +54,7 @@ def write(root, indices, layout=STATE):
     """Save episodes in one session."""
     with LeRobotWriter(root, layout) as writer:
         for index in indices:
-            writer.write(episode(index, layout))
+            writer.write(episode(index, layout), LABELS)
 
 
 def lerobot_dataset(root, **options):
@@ -127,5 +129,5 @@ def save_without_joining(root, indices, layout=CAMERA):
     """Save episodes in a process that ends there."""
     writer = LeRobotWriter(root, layout)
     for index in indices:
-        writer.write(episode(index, layout))
+        writer.write(episode(index, layout), LABELS)
     os._exit(0)

@@ -289,7 +289,7 @@ def test_an_episode_that_is_not_completed_leaves_no_trace(reason, data, two_epis
     recorder, zero = EpisodeRecorder(LeRobotWriter(data, read_layout(data))), np.zeros(1)
     observation = Observation(NEUTRAL, 0.0, environment_state=np.zeros(4), last_action=NEUTRAL)
     recorder.on_episode_start(2)
-    recorder.on_step(Step(0, observation, NEUTRAL, None, observation))
+    recorder.on_step(Step(0, observation, NEUTRAL, None, observation, NEUTRAL))
     recorder.on_episode_end(Episode(2, 1, None, None, None, zero, zero, end_reason=reason))
     assert recorder.episodes == 2
     holds(data, 2)
@@ -304,9 +304,9 @@ class Both:
     def __init__(self, first, second):
         self.sinks, self.layout, self.episodes = (first, second), first.layout, 0
 
-    def write(self, frames):
+    def write(self, frames, labels):
         for sink in self.sinks:
-            sink.write(frames)
+            sink.write(frames, labels)
 
 
 def record_random(sink, seed, count):
@@ -321,7 +321,7 @@ def record_random(sink, seed, count):
             images={"head": rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)},
             image_times={"head": index / 25},
         )
-        recorder.on_step(Step(index, observation, rng.normal(size=9), None, observation))
+        recorder.on_step(Step(index, observation, rng.normal(size=9), None, observation, NEUTRAL))
     recorder.on_episode_end(Episode(seed, count, None, None, None, zero, zero))
 
 

@@ -21,6 +21,7 @@ from reachy_policies.data.demonstrations import load_demonstrations
 from .saved_episodes import (
     CAMERA,
     HEIGHT,
+    LABELS,
     STATE,
     WIDTH,
     episode,
@@ -66,8 +67,8 @@ def test_a_reader_of_videos_keeps_its_files_until_it_is_gone(tmp_path):
 
     root = tmp_path / "data"
     with LeRobotWriter(root, CAMERA) as writer:
-        writer.write(episode(0, CAMERA))
-        writer.write(episode(1, CAMERA))
+        writer.write(episode(0, CAMERA), LABELS)
+        writer.write(episode(1, CAMERA), LABELS)
         videos = RecordedVideos(root)
     assert len(numbered(root, "videos")) == 2
     assert videos.decode(1, range(3)).shape == (3, 3, HEIGHT, WIDTH)
@@ -99,7 +100,7 @@ def test_a_dataset_is_begun_or_not_wherever_its_recorder_is_killed(moments, tmp_
             break
         with LeRobotWriter(root, STATE) as writer:
             for index in range(writer.episodes, 1):
-                writer.write(episode(index))
+                writer.write(episode(index), LABELS)
         require_episodes(root, 1)
 
 
@@ -125,7 +126,7 @@ def test_a_save_is_whole_or_absent_wherever_it_is_killed(moments, tmp_path):
         with LeRobotWriter(root, CAMERA) as writer:
             assert writer.episodes >= count
             for index in range(writer.episodes, 3):
-                writer.write(episode(index, CAMERA))
+                writer.write(episode(index, CAMERA), LABELS)
         require_episodes(root, 3, CAMERA)
         assert [(root / note).read_text() for note in notes] == ["mine"] * len(notes)
 
@@ -249,9 +250,9 @@ def test_a_folder_that_disappears_during_a_recording_is_named(tmp_path):
         pytest.raises(KitError, match="was deleted or moved while it was recorded into"),
         LeRobotWriter(root, STATE) as w,
     ):
-        w.write(episode(0))
+        w.write(episode(0), LABELS)
         shutil.rmtree(root)
-        w.write(episode(1))
+        w.write(episode(1), LABELS)
     assert not root.exists()
 
 
@@ -295,7 +296,7 @@ def test_an_import_continues_where_it_was_killed(tmp_path):
     source, root = tmp_path / "files", tmp_path / "data"
     sink = EpisodeFiles(source, CAMERA)
     for index in range(3):
-        sink.write(episode(index, CAMERA))
+        sink.write(episode(index, CAMERA), LABELS)
     for number in (4, 9, 14, 25, 40):
         killed_at(number, lambda: import_episodes(source, root))
     assert import_episodes(source, root) == 3

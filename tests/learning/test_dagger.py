@@ -75,8 +75,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(corrected, recorded_
 
     write, saved = LeRobotWriter.write, []
 
-    def interrupted(self, frames):
-        write(self, frames)
+    def interrupted(self, frames, labels):
+        write(self, frames, labels)
         saved.append(self.episodes)
         if len(saved) == 1:
             raise KeyboardInterrupt
@@ -135,7 +135,7 @@ def test_a_correction_is_limited_as_on_the_robot():
     corrections = ExpertRelabeler(recorder, lambda seed: ConstantExpert(far), 25, 50)
     corrections.on_episode_start(0)
     observation = Observation(NEUTRAL, 0.0, last_action=NEUTRAL)
-    corrections.on_step(Step(0, observation, NEUTRAL, None, observation))
+    corrections.on_step(Step(0, observation, NEUTRAL, None, observation, NEUTRAL))
     correction = recorder.steps[0].action
     assert 0 < correction[5] < 0.1
     assert np.array_equal(np.delete(correction, 5), np.delete(NEUTRAL, 5))

@@ -37,7 +37,10 @@ def steps(seed, count=4):
             image_times={CAMERA: index / 25 - 0.01},
         )
 
-    return [Step(index, observation(index), rng.normal(size=9), None, observation(index + 1)) for index in range(count)]
+    return [
+        Step(index, observation(index), rng.normal(size=9), None, observation(index + 1), NEUTRAL)
+        for index in range(count)
+    ]
 
 
 def record(sink, seed, count=4, reason=EndReason.COMPLETED):
@@ -54,7 +57,7 @@ class MemorySink:
     layout = LAYOUT
     episodes = 0
 
-    def write(self, frames):
+    def write(self, frames, labels):
         self.frames = frames
 
 
@@ -107,7 +110,7 @@ def test_the_camera_gives_no_image(root):
     recorder.on_episode_start(0)
     blind = Observation(NEUTRAL, 0.0, environment_state=np.zeros(2), last_action=NEUTRAL)
     with pytest.raises(KitError, match="record without --camera"):
-        recorder.on_step(Step(0, blind, NEUTRAL, Truth(np.zeros(3), 0.0, 0.0, False), blind))
+        recorder.on_step(Step(0, blind, NEUTRAL, Truth(np.zeros(3), 0.0, 0.0, False), blind, NEUTRAL))
 
 
 KILLED = """

@@ -14,6 +14,7 @@ An episode is written beside its place and appears there by a rename: what is in
 import json
 import shutil
 import zipfile
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,8 @@ from reachy_kit.runtime.durable_files import sync
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import is_clutter
 from reachy_kit.runtime.interface import Image
+from reachy_kit.runtime.json_record import mistyped_fields
+from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
 from reachy_kit.runtime.recording.schema import IMAGE, SEED, Frame
 
@@ -59,7 +62,7 @@ class EpisodeFiles:
         """Episodes safely on disk."""
         return self._episodes
 
-    def write(self, frames: list[Frame]) -> None:
+    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
         """Store an episode completely or not at all.
 
         Raises:
@@ -69,7 +72,7 @@ class EpisodeFiles:
         partial = place.with_name(place.name + _PARTIAL)
         try:
             shutil.rmtree(partial, ignore_errors=True)
-            _write_files(partial, frames)
+            _write_files(partial, frames, labels)
             partial.rename(place)
             sync(place.parent)
         except OSError as error:
@@ -120,6 +123,27 @@ def read_episode(root: Path, index: int) -> list[Frame]:
     return frames
 
 
+def read_labels(root: Path, index: int) -> EpisodeLabels:
+    """The labels of an episode, as `EpisodeFiles.write` received them.
+
+    Args:
+        root: folder of the episodes.
+        index: from 0.
+
+    Raises:
+        RefusedError: the file is missing or damaged.
+    """
+    folder = _folder(root, index)
+    try:
+        stored = json.loads((folder / "episode.json").read_text())
+        labels = EpisodeLabels(**{field.name: stored[field.name] for field in fields(EpisodeLabels)})
+        if mistyped_fields(labels):
+            raise ValueError("a label has another type")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"{folder} is damaged ({error}). Copy it again from the robot") from error
+    return labels
+
+
 def _folder(root: Path, index: int) -> Path:
     return root / "episodes" / f"{index:06d}"
 
@@ -129,7 +153,7 @@ def _is_empty(root: Path) -> bool:
     return not any(path.is_file() and path.suffix != _PARTIAL and not is_clutter(path) for path in root.rglob("*"))
 
 
-def _write_files(folder: Path, frames: list[Frame]) -> None:
+def _write_files(folder: Path, frames: list[Frame], labels: EpisodeLabels) -> None:
     """Write an episode's files into a new folder and flush them to disk."""
     images = folder / "images"
     images.mkdir(parents=True)
@@ -139,7 +163,9 @@ def _write_files(folder: Path, frames: list[Frame]) -> None:
     for index, frame in enumerate(frames):
         if IMAGE in frame:
             (images / f"{index:06d}.png").write_bytes(_encode(frame))
-    (folder / "episode.json").write_text(json.dumps({"frames": len(frames), "seed": int(frames[0][SEED][0])}))
+    (folder / "episode.json").write_text(
+        json.dumps({"frames": len(frames), "seed": int(frames[0][SEED][0]), **asdict(labels)})
+    )
     sync(*(path for path in folder.rglob("*") if path.is_file()), images, folder)
 
 

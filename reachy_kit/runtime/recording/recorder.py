@@ -1,9 +1,11 @@
 """The recorder: a rollout's subscriber that hands each whole episode to a sink, which makes it durable."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from reachy_kit.runtime.interface import EndReason, Episode, Step
 from reachy_kit.runtime.interrupts import interrupts_held_back
+from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import Frame, frame
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
@@ -19,8 +21,12 @@ class EpisodeSink(Protocol):
         """Episodes safely on disk."""
         ...
 
-    def write(self, frames: list[Frame]) -> None:
+    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
         """Store an episode completely or not at all.
+
+        Args:
+            frames: of the episode, all columns.
+            labels: of the episode.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -35,10 +41,19 @@ class EpisodeRecorder:
 
     Args:
         sink: stores the episodes.
+        labels: of the episodes; without any, the layout's instruction. They may be replaced until an episode ends.
+        intervened: whether a person, not the policy, drives at this moment.
     """
 
-    def __init__(self, sink: EpisodeSink) -> None:
+    def __init__(
+        self,
+        sink: EpisodeSink,
+        labels: EpisodeLabels | None = None,
+        intervened: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._sink = sink
+        self.labels = labels or EpisodeLabels(sink.layout.instruction)
+        self._intervened = intervened
         self._seed = 0
         self._frames: list[Frame] = []
 
@@ -64,4 +79,4 @@ class EpisodeRecorder:
         if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
             return
         with interrupts_held_back():
-            self._sink.write(self._frames)
+            self._sink.write(self._frames, self.labels)

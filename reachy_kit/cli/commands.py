@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit import __version__
-from reachy_kit.cli import demo, evaluate, export, record, run, sysid, view
+from reachy_kit.cli import demo, evaluate, export, record, replay, run, sysid, view
 from reachy_kit.cli.datasets.dataset_commands import dataset_app
 from reachy_kit.cli.training import train_imitation, train_rl
 
@@ -29,6 +29,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(dataset_app, name="dataset")
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("replay")(replay.replay)
 app.command("run")(run.run)
 app.command("sysid")(sysid.sysid)
 app.command("view")(view.view)

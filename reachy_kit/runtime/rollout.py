@@ -17,6 +17,7 @@ from reachy_kit.runtime.interface import (
     ACTION_NAMES,
     NEUTRAL,
     Action,
+    Array,
     EndReason,
     Episode,
     Observation,
@@ -41,6 +42,7 @@ def rollout(
     seed: int = 0,
     perception: Perception | None = None,
     world: World | None = None,
+    start: Array | None = None,
     subscribers: Sequence[Subscriber] = (),
     stop: Callable[[], EndReason | None] = lambda: None,
     on_tick: Callable[[Tick], None] = lambda tick: None,
@@ -58,6 +60,7 @@ def rollout(
         seed: of the world's initial state and the perception's noise.
         perception: fills ``environment_state``; without one it stays as the robot gives it.
         world: ground truth, where there is one.
+        start: (9,) pose from which the robot starts; None for the world's, or neutral where there is none.
         subscribers: called at the start, after each step and at the end, early or not; not after an exception.
         stop: asked once per tick; a reason ends the episode before anything is commanded in that tick. A decision in
             progress is then cut short: it is not a step, and the robot stays at the action in force.
@@ -70,7 +73,7 @@ def rollout(
     if robot.control_hz % policy_hz:
         raise WrongUseError(f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz")
     ticks = robot.control_hz // policy_hz
-    applied, observation = _start(robot, policy, perception, world, seed, subscribers)
+    applied, observation = _start(robot, policy, perception, world, seed, start, subscribers)
     record = _Record(policy_hz, observation.capture_time)
     record.start_tick()
     for index in _indices(seconds, policy_hz, ticks):
@@ -108,10 +111,12 @@ def _start(
     perception: Perception | None,
     world: World | None,
     seed: int,
+    start: Array | None,
     subscribers: Sequence[Subscriber],
 ) -> tuple[Action, Observation]:
     """Reset robot, world, perception and policy; returns the action in force and the first observation."""
-    start = world.reset(seed) if world else NEUTRAL.copy()
+    usual = world.reset(seed) if world else NEUTRAL.copy()
+    start = usual if start is None else start
     robot.reset(start)
     policy.reset()
     if perception:

@@ -12,6 +12,7 @@ EXTRAS = {
     "train rl": ("sim", "train"),
     "eval": ("sim",),
     "export": ("train",),
+    "replay": ("train",),
     "run": (),
     "sysid": ("sim",),
     "view": ("sim", "view"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reachy_kit.dataset.reading import open_for_reading
-from reachy_kit.runtime.behaviours.replay import ReplayPolicy
+from reachy_kit.runtime.behaviours.recorded_actions import ReplayPolicy
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,

@@ -22,7 +22,7 @@ from reachy_sim.sysid.motor_recording import MotorRecording
 from .conftest import Kit
 
 ROOT = Path(__file__).parents[2]
-VERBS = "demo|record|train (?:imitation|rl)|eval|export|run|sysid|view"
+VERBS = "demo|record|teleop|replay|dataset [a-z-]+|train (?:imitation|rl)|eval|export|run|sysid|view"
 SHORT_FIT = ("--set", "max_steps=50", "--set", "eval_every=50")
 SHORT_RL = ("--set", "num_envs=4", "--set", "eval_episodes=4", "--set", "batch_size=16")
 

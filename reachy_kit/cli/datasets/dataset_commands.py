@@ -2,7 +2,10 @@
 
 import typer
 
+from reachy_kit.cli.datasets import moves
+
 dataset_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+dataset_app.command("moves")(moves.moves)
 
 
 @dataset_app.callback()

@@ -12,6 +12,7 @@ EXTRAS = {
     "train rl": ("sim", "train"),
     "eval": ("sim",),
     "export": ("train",),
+    "dataset moves": ("train",),
     "replay": ("train",),
     "run": (),
     "sysid": ("sim",),

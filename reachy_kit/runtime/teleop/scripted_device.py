@@ -18,6 +18,7 @@ class ScriptedTeleoperator:
     """
 
     name = "scripted"
+    controls: tuple[tuple[str, str], ...] = ()
     lost: str | None = None
 
     def __init__(self, expert: Policy) -> None:

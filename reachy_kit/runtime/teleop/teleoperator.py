@@ -52,6 +52,8 @@ class Teleoperator(Policy, Protocol):
     """A device that drives the robot. Its targets are absolute, and begin where the robot is."""
 
     name: str
+    controls: tuple[tuple[str, str], ...]
+    """Its own keys, buttons or gestures, and what each does; the screen shows them. Empty where there are none."""
 
     @property
     def lost(self) -> str | None:
@@ -82,7 +84,10 @@ class Teleoperator(Policy, Protocol):
         ...
 
     def events(self) -> Sequence[TakeEvent]:
-        """Events from the device's own buttons since the last call."""
+        """Events from the device's own buttons since the last call, in a take and between takes.
+
+        A device without a person, such as a recorded move, starts and stops its takes with these.
+        """
         ...
 
 

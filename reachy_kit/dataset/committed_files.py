@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reachy_kit.dataset.folder_locks import locked
-from reachy_kit.dataset.redo_log import removes_files
 from reachy_kit.runtime.errors import KitError, RefusedError
 from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.redo_log import removes_files
 from reachy_kit.runtime.shell_command import compose_command
 
 METADATA = Path("meta")

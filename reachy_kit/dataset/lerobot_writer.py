@@ -14,13 +14,13 @@ from typing import Self
 
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
-from reachy_kit.dataset.redo_log import complete, open_staging, staged_change
 from reachy_kit.dataset.saving.file_joining import join_small_files
 from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text, require_layout
+from reachy_kit.runtime.recording.redo_log import complete, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import Frame
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.folder_locks import lock_holder, locked
-from reachy_kit.dataset.redo_log import STAGING, close_staging
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import read_layout
+from reachy_kit.runtime.recording.redo_log import STAGING, close_staging
 
 
 def check_recordable(root: Path) -> None:

@@ -136,11 +136,11 @@ import pathlib
 pathlib.Path.write_bytes = lambda path, data: kill()
 """
 BEFORE_IT_IS_COMMITTED = """
-from reachy_kit.dataset import redo_log
+from reachy_kit.runtime.recording import redo_log
 redo_log.replace_file = lambda path, new: kill()
 """
 BEFORE_ITS_FILES_MOVE = """
-from reachy_kit.dataset import redo_log
+from reachy_kit.runtime.recording import redo_log
 replace_file = redo_log.replace_file
 redo_log.replace_file = lambda path, new: (replace_file(path, new), kill())
 """
@@ -258,7 +258,7 @@ def test_a_full_disk_costs_only_the_episode_that_did_not_fit(kit, small_disk, re
 @pytest.mark.parametrize(
     "owner, function",
     [
-        pytest.param("reachy_kit.dataset.redo_log", "sync", marks=pytest.mark.long),
+        pytest.param("reachy_kit.runtime.recording.redo_log", "sync", marks=pytest.mark.long),
         pytest.param("pathlib.Path", "write_text", marks=pytest.mark.long),
         ("pathlib.Path", "write_bytes"),
     ],

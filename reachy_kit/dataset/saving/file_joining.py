@@ -13,7 +13,6 @@ import numpy as np
 
 from reachy_kit.dataset.committed_files import METADATA
 from reachy_kit.dataset.folder_locks import locked
-from reachy_kit.dataset.redo_log import Change, staged_change
 from reachy_kit.dataset.saving.episode_video import join_videos, video_kind
 from reachy_kit.dataset.saving.lerobot_episode import write_parquet
 from reachy_kit.dataset.saving.lerobot_state import (
@@ -26,6 +25,7 @@ from reachy_kit.dataset.saving.lerobot_state import (
     place_of,
 )
 from reachy_kit.runtime.interrupts import interrupts_held_back
+from reachy_kit.runtime.recording.redo_log import Change, staged_change
 
 _MB = 1024**2
 _PATIENCE = 2.0

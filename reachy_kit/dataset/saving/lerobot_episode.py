@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.dataset.redo_log import Change
 from reachy_kit.dataset.saving.episode_video import encode_video, image_stats, rgb_encoder
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
+from reachy_kit.runtime.recording.redo_log import Change
 from reachy_kit.runtime.recording.schema import SEED, Frame
 
 type Columns = dict[str, Any]

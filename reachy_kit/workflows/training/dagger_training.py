@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_training
 from reachy_kit.dataset.recording_folder import not_recorded
-from reachy_kit.dataset.redo_log import STAGING
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.redo_log import STAGING
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session, run_episode

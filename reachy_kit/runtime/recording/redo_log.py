@@ -1,4 +1,4 @@
-"""The redo log of a dataset: several files change together, or none does.
+"""The redo log of a recording: several files of a dataset, or of episode files, change together, or none does.
 
 The new files are written into a folder beside the dataset's own and flushed to disk. One rename then commits them: it
 puts a record into that folder which lists where each file belongs. Only after that do they move there, the file that
@@ -22,7 +22,8 @@ _RECORD = STAGING / "commit.json"
 _PARTIAL = STAGING / "partial.json"
 _STAGED = re.compile(r"\d+\.(json|parquet|mp4)")
 _NUMBERED = r"(data|meta/episodes|videos/[^/]+)/chunk-\d+/file-\d+\.(parquet|mp4)"
-_PLACE = re.compile(rf"meta/\w+\.(json|parquet)|{_NUMBERED}")
+_EPISODE_FILE = r"episodes/\d+/\w+\.(json|parquet|mp4)"
+_PLACE = re.compile(rf"meta/\w+\.(json|parquet)|{_NUMBERED}|{_EPISODE_FILE}")
 
 
 @dataclass

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from reachy_kit import __version__
-from reachy_kit.cli import demo, evaluate, export, record, replay, run, sysid, view
+from reachy_kit.cli import demo, evaluate, export, sysid, view
 from reachy_kit.cli.datasets.dataset_commands import dataset_app
+from reachy_kit.cli.driving import record, replay, run
 from reachy_kit.cli.training import train_imitation, train_rl
 
 app = typer.Typer(

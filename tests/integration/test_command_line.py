@@ -2,7 +2,7 @@
 
 import pytest
 
-VERBS = ("demo", "record", "train", "eval", "export", "run", "view", "sysid")
+VERBS = ("demo", "record", "replay", "dataset", "train", "eval", "export", "run", "view", "sysid")
 
 
 def test_help_lists_the_verbs(kit):

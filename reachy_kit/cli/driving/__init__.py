@@ -1,0 +1,1 @@
+"""The commands that drive a robot: one file per verb."""

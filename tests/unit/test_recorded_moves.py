@@ -128,6 +128,7 @@ def test_a_folder_without_moves_and_a_missing_file_are_wrong_use(file, tmp_path)
 
 def played(device, seconds, start=NEUTRAL, hz=25):
     """Targets of a device whose robot follows at once, and the index of the step at which it ended the take."""
+    assert TakeEvent.START in device.events()
     device.reset()
     targets, action = [], start
     for step in range(round(seconds * hz)):

@@ -30,13 +30,14 @@ class MoveTeleoperator:
     """
 
     name = "move"
+    controls: tuple[tuple[str, str], ...] = ()
     lost: str | None = None
 
     def __init__(self, moves: Sequence[RecordedMove]) -> None:
         self._moves = moves
         self._next = 0
         self._start: tuple[float, Action] | None = None
-        self._ended = False
+        self._in_take, self._ended = False, False
 
     @property
     def instruction(self) -> str:
@@ -56,7 +57,7 @@ class MoveTeleoperator:
     def reset(self) -> None:
         """Begin the next move."""
         self._next += 1
-        self._start, self._ended = None, False
+        self._start, self._in_take, self._ended = None, True, False
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target of this instant: on the way to the first pose, then the move's."""
@@ -72,9 +73,11 @@ class MoveTeleoperator:
         return np.asarray(at_first + (3 - 2 * share) * share**2 * (self._move.poses[0] - at_first))  # smoothstep
 
     def events(self) -> Sequence[TakeEvent]:
-        """The end of the take, once the move has ended."""
-        ended, self._ended = self._ended, False
-        return (TakeEvent.STOP,) if ended else ()
+        """The start of a take when none is in progress, and its end once the move has ended."""
+        if not self._in_take:
+            return (TakeEvent.START,)
+        self._in_take = not self._ended
+        return (TakeEvent.STOP,) if self._ended else ()
 
 
 def open_device(context: TeleopContext) -> MoveTeleoperator:

@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from reachy_kit.dataset.dataset_layout import read_dataset_layout
 from reachy_kit.dataset.folder_locks import locked
 from reachy_kit.runtime.errors import KitError, RefusedError
-from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.redo_log import removes_files
 from reachy_kit.runtime.shell_command import compose_command
 
@@ -48,7 +48,7 @@ def continue_command(root: Path, episodes: int = 1) -> str:
         episodes: number that it is to hold; with one that it holds already, it is only put in order.
     """
     try:
-        layout = read_layout(root)
+        layout = read_dataset_layout(root)
     except KitError:
         return compose_command("record", episodes=episodes, out=root)
     return compose_command(

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.recording.layout import COPY_AGAIN, LEROBOT_INFO, record_command
+from reachy_kit.runtime.folder_contents import free_path
+from reachy_kit.runtime.recording.layout import COPY_AGAIN, LEROBOT_INFO
+from reachy_kit.runtime.shell_command import compose_command
 
 if TYPE_CHECKING:
     import pyarrow
@@ -50,6 +52,8 @@ class EpisodeEntry:
     """Number of its frames."""
     table: Path
     """File of its frames, relative to the dataset's folder."""
+    instruction: str
+    """Its task in words, as LeRobot has them; empty without any."""
     videos: Mapping[str, VideoPart]
     """By the column of the images."""
 
@@ -62,6 +66,10 @@ class DatasetIndex:
     fps: int
     episodes: tuple[EpisodeEntry, ...]
     """In the order of their indices, 0 to N - 1."""
+    features: Mapping[str, Any]
+    """LeRobot's columns by name: type, shape and names."""
+    robot_type: str
+    """LeRobot's name of the robot; empty if it is not known."""
 
 
 def read_index(root: Path) -> DatasetIndex:
@@ -76,7 +84,7 @@ def read_index(root: Path) -> DatasetIndex:
     Raises:
         RefusedError: a file of the metadata is missing or damaged, or it is in another version of LeRobot's format.
     """
-    info = _read_info(root)
+    info = read_info(root)
     total, fps, data, video = (info[key] for key in ("total_episodes", "fps", "data_path", "video_path"))
     if total:
         read_table(root / TASKS)
@@ -101,7 +109,8 @@ def read_index(root: Path) -> DatasetIndex:
             f"{root / 'meta/episodes'} lacks the file that lists {name_episodes(missing)}. Copy this folder again from "
             "where the dataset came from"
         )
-    return DatasetIndex(root, fps, tuple(entries[index] for index in range(total)))
+    episodes = tuple(entries[index] for index in range(total))
+    return DatasetIndex(root, fps, episodes, info["features"], str(info.get("robot_type") or ""))
 
 
 def read_table(file: Path, columns: Sequence[str] | None = None, episodes: Iterable[int] = ()) -> "pyarrow.Table":
@@ -146,7 +155,12 @@ def name_episodes(indices: Iterable[int]) -> str:
     return f"episode{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {', '.join(words)}"
 
 
-def _read_info(root: Path) -> dict[str, Any]:
+def read_info(root: Path) -> dict[str, Any]:
+    """Read ``meta/info.json``: version, rate, columns and paths of a dataset.
+
+    Raises:
+        RefusedError: it is missing or damaged, or of another version of LeRobot's format.
+    """
     file = root / LEROBOT_INFO
     try:
         info = json.loads(file.read_bytes())
@@ -160,8 +174,8 @@ def _read_info(root: Path) -> dict[str, Any]:
     version = info.get("codebase_version")
     if isinstance(version, str) and not version.startswith(FORMAT):
         raise RefusedError(
-            f"{root} is in LeRobot's format {version}; this kit reads {FORMAT}x. "
-            f"Record it again: {record_command(root)}"
+            f"{root} is in LeRobot's format {version}; this kit reads {FORMAT}x. Convert it into another folder: "
+            f"{compose_command('dataset convert', root, out=free_path(root))}"
         )
     sensible = {
         "codebase_version": isinstance(version, str),
@@ -186,7 +200,7 @@ def _describes_columns(features: object) -> bool:
 
 def _columns(cameras: Sequence[str]) -> list[str]:
     of_videos = [f"videos/{key}/{name}" for key in cameras for name in ("chunk_index", "file_index", "from_timestamp")]
-    return ["episode_index", "length", "data/chunk_index", "data/file_index", *of_videos]
+    return ["episode_index", "length", "tasks", "data/chunk_index", "data/file_index", *of_videos]
 
 
 def _entry(row: Mapping[str, Any], cameras: Sequence[str], data: str, video: str) -> EpisodeEntry:
@@ -197,6 +211,7 @@ def _entry(row: Mapping[str, Any], cameras: Sequence[str], data: str, video: str
         row["episode_index"],
         row["length"],
         Path(data.format(**numbers("data"))),
+        next(iter(row["tasks"] or ()), ""),
         {
             key: VideoPart(
                 Path(video.format(video_key=key, **numbers(f"videos/{key}"))), row[f"videos/{key}/from_timestamp"]

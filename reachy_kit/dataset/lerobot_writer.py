@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from reachy_kit.dataset.dataset_layout import require_recordable_layout, restored_layout
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
 from reachy_kit.dataset.saving.file_joining import join_small_files
@@ -19,7 +20,7 @@ from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.labels import EpisodeLabels
-from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text, require_layout
+from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text
 from reachy_kit.runtime.recording.redo_log import complete, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import Frame
 
@@ -99,15 +100,23 @@ class LeRobotWriter:
             if is_new(self.root):
                 open_staging(self.root)
                 return self._create()
-            require_layout(self.root, self.layout)
+            require_recordable_layout(self.root, self.layout)
             open_for_reading(self.root)  # what is damaged is named before anything is added to it
             open_staging(self.root)
+            self._restore_layout()
         try:
             return load_state(self.root, self.layout)
         except KitError:
             raise
         except Exception as error:  # LeRobot and pyarrow each raise their own
             raise WrongUseError(f"{self.root} cannot be read as a LeRobot dataset: {error}") from error
+
+    def _restore_layout(self) -> None:
+        """Write the layout's file again where an edit by another tool has lost it, or has made it stale."""
+        if (layout := restored_layout(self.root, self.layout)) is not None:
+            with staged_change(self.root) as change:
+                change.replace(LAYOUT_FILE.as_posix()).write_text(layout_text(layout, "lerobot"))
+                change.commit()
 
     def _create(self) -> DatasetState:
         state = empty_state(self.layout)

@@ -10,9 +10,6 @@ from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.dataset_index import DamagedFileError
 from reachy_kit.dataset.stored_dataset import StoredDataset
-from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.interface import ACTION_NAMES
-from reachy_kit.runtime.recording.layout import read_layout, record_command
 
 _STATS = Path("meta/stats.json")
 
@@ -21,37 +18,35 @@ def open_for_reading(root: str | Path) -> StoredDataset:
     """Open a dataset for its frames, whatever their values; its videos may be missing.
 
     Raises:
-        WrongUseError: the folder holds something else than a dataset of this kit.
+        WrongUseError: the folder holds something else than a dataset.
         RefusedError: a file is missing or damaged, or the dataset's files are being joined.
     """
     return _open(Path(root), Aspect.TABLES)
 
 
-def open_for_training(root: str | Path) -> StoredDataset:
+def open_for_training(root: str | Path, camera: str = "") -> StoredDataset:
     """Open a dataset for its frames to learn from; its videos may be missing.
 
+    Args:
+        root: its folder.
+        camera: name or column of the head's camera; empty for the one called so, or the only one.
+
     Raises:
-        WrongUseError: the folder holds something else than a dataset of this kit.
-        RefusedError: its actions are others than this robot's, a file is missing or damaged, a value is implausible, or
-            the dataset's files are being joined.
+        WrongUseError: the folder holds something else than a dataset.
+        RefusedError: it is of another robot, a file is missing or damaged, a value is implausible, or the dataset's
+            files are being joined.
     """
-    layout = read_layout(Path(root))
-    if layout.action != ACTION_NAMES:
-        raise RefusedError(
-            f"{root} was recorded with the actions {', '.join(layout.action)}; this kit's robots take "
-            f"{', '.join(ACTION_NAMES)}. Record it again: {record_command(Path(root), layout)}"
-        )
-    return _open(Path(root), Aspect.TABLES, Aspect.VALUES)
+    return _open(Path(root), Aspect.TABLES, Aspect.VALUES, camera=camera)
 
 
-def open_videos(root: str | Path) -> StoredDataset:
-    """Open a dataset for its videos alone.
+def open_videos(root: str | Path, camera: str = "") -> StoredDataset:
+    """Open a dataset for its videos alone; arguments as in ``open_for_training``.
 
     Raises:
-        WrongUseError: the folder holds something else than a dataset of this kit.
+        WrongUseError: the folder holds something else than a dataset.
         RefusedError: a video is missing, damaged or short, or the dataset's files are being joined.
     """
-    return _open(Path(root), Aspect.VIDEOS)
+    return _open(Path(root), Aspect.VIDEOS, camera=camera)
 
 
 def open_lerobot_metadata(root: Path) -> Any:
@@ -80,8 +75,8 @@ def open_lerobot_metadata(root: Path) -> Any:
         return Metadata(f"local/{root.name}", root=root)
 
 
-def _open(root: Path, *aspects: Aspect) -> StoredDataset:
+def _open(root: Path, *aspects: Aspect, camera: str = "") -> StoredDataset:
     with files_in_place(root):
-        dataset = StoredDataset(root)
+        dataset = StoredDataset(root, camera)
         require_sound(dataset, *aspects)
     return dataset

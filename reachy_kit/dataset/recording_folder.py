@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reachy_kit.dataset.committed_files import files_in_place
+from reachy_kit.dataset.dataset_layout import read_dataset_layout
 from reachy_kit.dataset.folder_locks import lock_holder, locked
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import contents
-from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.redo_log import STAGING, close_staging
 
 
@@ -23,7 +23,7 @@ def check_recordable(root: Path) -> None:
         _require_folder(root)
         with _locked(root):
             if not is_new(root):
-                read_layout(root)
+                read_dataset_layout(root)
 
 
 @contextlib.contextmanager

@@ -141,7 +141,7 @@ DAMAGES: dict[str, tuple[dict[str, str], Callable[[Path], object], str]] = {
     "old-format": (
         STATE,
         lambda root: change_info(root, codebase_version="v2.1"),
-        "in LeRobot's format v2.1; this kit reads v3.x. … record --out",
+        "in LeRobot's format v2.1; this kit reads v3.x. Convert it into another folder: … dataset convert",
     ),
     "no-statistics": (ACT, lambda root: (root / STATS).unlink(), "meta/stats.json is missing. Copy the file again"),
     "cut-statistics": (ACT, lambda root: truncate(root / STATS), "meta/stats.json is damaged. Copy the file again"),

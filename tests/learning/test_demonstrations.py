@@ -117,11 +117,11 @@ def damaged(recorded_dataset, tmp_path):
 
 
 def test_a_dataset_of_another_action_layout_is_refused(damaged):
-    file = damaged / "meta/reachy_kit.json"
-    layout = json.loads(file.read_text())
-    layout["action"] = [*layout["action"][:-1], "tail.pos"]
-    file.write_text(json.dumps(layout))
-    with pytest.raises(RefusedError, match=r"tail\.pos"):
+    file = damaged / "meta/info.json"
+    info = json.loads(file.read_text())
+    info["features"]["action"]["names"][-1] = "tail.pos"
+    file.write_text(json.dumps(info))
+    with pytest.raises(RefusedError, match=r"action lacks left_antenna\.pos of a Reachy Mini; it has tail\.pos"):
         load_demonstrations(damaged)
 
 

@@ -124,9 +124,9 @@ def show_seeds(out: Path, seeds: int, evaluated: Mapping[str, Any], *, json: boo
 
 def _evaluated(dataset: Path, task: str) -> dict[str, Any]:
     """Options that evaluate a policy on what its dataset demonstrates."""
-    from reachy_kit.runtime.recording.layout import read_layout
+    from reachy_kit.dataset.dataset_layout import read_dataset_layout
 
-    layout = read_layout(dataset)
+    layout = read_dataset_layout(dataset)
     return evaluation_options(task or task_argument(layout.task), layout.provenance.get("variant", ""))
 
 

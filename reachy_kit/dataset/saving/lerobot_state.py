@@ -7,6 +7,7 @@ from typing import Any
 
 from reachy_kit.dataset.dataset_index import DamagedFileError, DatasetIndex, read_index, read_table
 from reachy_kit.dataset.lerobot_features import lerobot_features
+from reachy_kit.dataset.robot_columns import names_of
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import ROBOT_TYPE, SEED
@@ -75,6 +76,13 @@ def load_state(root: Path, layout: DatasetLayout) -> DatasetState:
         raise RefusedError(
             f"{root} and this recording differ in {', '.join(other)}. Record into another folder with --out"
         )
+    for key, feature in empty.info.features.items():
+        has, wants = names_of(info.features[key]), names_of(feature)
+        if has != wants:
+            raise RefusedError(
+                f"{root} holds {key} as {', '.join(has)}; a recording writes {', '.join(wants)}. Record into another "
+                "folder with --out"
+            )
     if not info.total_episodes:
         return replace(empty, info=info)
     index = read_index(root)

@@ -95,14 +95,18 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
         WrongUseError: the folder holds something else than a dataset.
         RefusedError: the dataset has another layout; the message names the first difference.
     """
-    stored = read_layout(root, storage)
+    if difference := describe_difference(read_layout(root, storage), layout):
+        raise RefusedError(f"{root} holds {difference}. Record into another folder with --out")
+
+
+def describe_difference(stored: DatasetLayout, wanted: DatasetLayout) -> str:
+    """The first difference between a dataset's layout and that of a recording; empty if they are the same."""
     names = ("action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task", "image_shape")
     for name in names:
-        has, wants = getattr(stored, name), getattr(layout, name)
+        has, wants = getattr(stored, name), getattr(wanted, name)
         if has != wants:
-            raise RefusedError(
-                f"{root} holds {name} {has}, this recording has {wants}. Record into another folder with --out"
-            )
+            return f"{name} {has}, this recording has {wants}"
+    return ""
 
 
 def record_command(root: Path, layout: DatasetLayout | None = None) -> str:
@@ -187,10 +191,11 @@ def _describe_absence(root: Path) -> str:
             f"features are named. If reachy-kit recorded it, copy that file from the original; else record one: "
             f"{record_command(root)}"
         )
-    if inside := sorted(path.parent.parent for path in root.glob(f"*/{LAYOUT_FILE}")):
+    known = LAYOUT_FILE, LEROBOT_INFO
+    if inside := sorted({path.parent.parent for file in known for path in root.glob(f"*/{file}")}):
         return f"{wrong}, but a folder of datasets. Give one of them: {', '.join(map(str, inside))}"
-    if (whole := root.resolve().parent / LAYOUT_FILE).exists():
-        return f"{wrong}, but a part of one. Give the whole folder: {whole.parent.parent}"
+    if any((root.resolve().parent / file).exists() for file in known):
+        return f"{wrong}, but a part of one. Give the whole folder: {root.resolve().parent}"
     return f"{wrong}: it lacks {LAYOUT_FILE}. Record one: {record_command(root)}"
 
 

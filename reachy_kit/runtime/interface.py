@@ -63,6 +63,8 @@ CONTROL_HZ = 50
 """Ticks per second of every robot. Source: the daemon's own loop and state publication (reachy_mini 1.12)."""
 POLICY_RATES = (50, 25, 10)
 """Rates in Hz at which a policy may decide; the rollout interpolates between its targets."""
+AUDIO_HZ = 16_000
+"""Samples per second of ``Observation.audio``. Source: the robot's microphone array, and what voice detectors take."""
 CAMERA = "head"
 """Name of the robot's one camera; datasets hold it as ``observation.images.head``."""
 
@@ -133,8 +135,10 @@ class Observation:
     """Camera name → (H, W, 3) RGB uint8."""
     image_times: Mapping[str, float] = field(default_factory=dict)
     """Camera name → time at which its frame was captured."""
+    sound: Array | None = None
+    """(K,) what a microphone hears, in the order of ``perception.sound.HEARING_FEATURES``; None without a microphone."""
     audio: npt.NDArray[np.float32] | None = None
-    """(samples, channels) since the last observation; None without sound."""
+    """(samples,) in [-1, 1], mono at ``AUDIO_HZ``, since the last observation; None unless raw sound is asked for."""
     audio_time: float | None = None
     """Time at which the last of those samples was captured."""
 

@@ -21,5 +21,11 @@ BEAT_FEATURES = register_features(
     Feature("beat_heard", "1", 0.0, 1.0, "whether it is tracked now"),
     Feature("beat_age", "s", 0.0, 1.0, "time since it was last tracked"),
 )
+OTHER_SOUND_FEATURES = register_features(
+    Feature("voice_activity", "1", 0.0, 1.0, "probability that somebody speaks now"),
+    Feature("onset_strength", "1", 0.0, 1.0, "how sharply the sound rises now; 1 is a loud drum"),
+)
+HEARING_FEATURES = (*SOUND_FEATURES, *BEAT_FEATURES, *OTHER_SOUND_FEATURES)
+"""All that a microphone yields, in the order of ``Observation.sound``."""
 DIRECTION_PERIOD = 0.1
 """Time between directions of arrival, s. Source: DOA_POLL_INTERVAL_S of reachy_mini.daemon.backend.abstract (1.12)."""

@@ -185,15 +185,7 @@ class SdkRobot:
             raise self._lost("it has stopped sending measurements")
         state = self._state()
         images, image_times = self._read_frame(state, captured)
-        audio = self._sdk.media.get_audio_sample() if self.config.microphone else None
-        return Observation(
-            state,
-            captured,
-            images=images,
-            image_times=image_times,
-            audio=audio,
-            audio_time=None if audio is None else time.monotonic(),
-        )
+        return Observation(state, captured, images=images, image_times=image_times)
 
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and send it as one batched message; returns what was applied.

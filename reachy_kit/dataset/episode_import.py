@@ -11,7 +11,7 @@ from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels
 from reachy_kit.runtime.recording.layout import read_layout
-from reachy_kit.runtime.recording.schema import CAPTURE_TIME, SEED
+from reachy_kit.runtime.recording.schema import OBS_STATE, SEED
 
 
 def import_episodes(source: str | Path, root: str | Path) -> int:
@@ -45,9 +45,9 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
 def _require_beginning(source: Path, root: Path, episodes: int) -> None:
     """Refuse a dataset whose episodes are not the source's first ones."""
     dataset = open_for_reading(root)
-    starts = [dataset.read(entry.table, SEED, CAPTURE_TIME)[entry.index] for entry in dataset.episodes]
-    ours = [(int(columns[SEED][0]), float(columns[CAPTURE_TIME][0])) for columns in starts]
+    starts = [dataset.read(entry.table, SEED, OBS_STATE)[entry.index] for entry in dataset.episodes]
+    ours = [(int(columns[SEED][0]), columns[OBS_STATE][0].tolist()) for columns in starts]
     firsts = [read_episode(source, index)[0] for index in range(min(episodes, count_episodes(source)))]
-    theirs = [(int(first[SEED][0]), float(first[CAPTURE_TIME][0])) for first in firsts]
+    theirs = [(int(first[SEED][0]), first[OBS_STATE].tolist()) for first in firsts]
     if ours != theirs:
         raise RefusedError(f"{root} holds other episodes than {source}. Import into another folder")

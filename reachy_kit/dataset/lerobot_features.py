@@ -5,15 +5,21 @@ from typing import Any
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.schema import (
     ACTION,
+    AUDIO,
     CAPTURE_TIME,
     IMAGE,
     IMAGE_TIME,
+    INTERVENTION,
     OBS_ENV_STATE,
     OBS_LAST_ACTION,
     OBS_STATE,
+    OPERATOR,
+    REQUESTED_ACTION,
     REWARD,
     SEED,
+    SOUND,
     SUCCESS,
+    SUCCESS_MARK,
 )
 
 
@@ -28,7 +34,15 @@ def lerobot_features(layout: DatasetLayout) -> dict[str, dict[str, Any]]:
         SUCCESS: _scalar("bool"),
         CAPTURE_TIME: _scalar("float64"),
         SEED: _scalar("int64"),
+        REQUESTED_ACTION: _vector(layout.action),
+        INTERVENTION: _scalar("bool"),
+        OPERATOR: _scalar("string"),
+        SUCCESS_MARK: _scalar("int64"),
     }
+    if layout.sound:
+        features[SOUND] = _vector(layout.sound)
+    if layout.audio_samples:
+        features[AUDIO] = {"dtype": "int16", "shape": (layout.audio_samples,), "names": None}
     if layout.image_shape:
         features[IMAGE] = {"dtype": "video", "shape": layout.image_shape, "names": ["height", "width", "channels"]}
         features[IMAGE_TIME] = _scalar("float64")

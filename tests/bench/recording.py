@@ -82,6 +82,7 @@ def _saves(*, camera: bool) -> tuple[float, float, float]:
 
 def _frames(layout, episode: int) -> list[dict[str, np.ndarray]]:
     from reachy_kit.runtime.interface import NEUTRAL, Observation, Step
+    from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
     from reachy_kit.runtime.recording.schema import frame
 
     rng = np.random.default_rng(episode)
@@ -99,7 +100,8 @@ def _frames(layout, episode: int) -> list[dict[str, np.ndarray]]:
             image_times=times,
         )
         step = Step(index, observation, action, None, observation, action)
-        frames.append(frame(step, episode, image=bool(images)))
+        frames.append(frame(step, episode, start=0.0, image=bool(images)))
+    label_frames(frames, EpisodeLabels("Look."), world=False)
     return frames
 
 

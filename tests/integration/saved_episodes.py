@@ -15,18 +15,23 @@ from reachy_kit.runtime.recording.schema import (
     CAPTURE_TIME,
     IMAGE,
     IMAGE_TIME,
+    INTERVENTION,
     OBS_ENV_STATE,
     OBS_LAST_ACTION,
     OBS_STATE,
+    OPERATOR,
+    REQUESTED_ACTION,
     REWARD,
     SEED,
     SUCCESS,
+    SUCCESS_MARK,
 )
 
 HEIGHT, WIDTH = 48, 64
 STATE = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25)
 CAMERA = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25, (HEIGHT, WIDTH, 3))
 LABELS = EpisodeLabels(STATE.instruction)
+VECTORS = OBS_STATE, OBS_LAST_ACTION, ACTION, REQUESTED_ACTION
 LENGTHS = 7, 20, 3, 12, 9
 
 
@@ -35,9 +40,11 @@ def episode(index, layout=STATE):
     rng = np.random.default_rng(index)
     frames = []
     for step in range(LENGTHS[index % len(LENGTHS)]):
-        frame = {key: rng.normal(0, 0.01, 9).astype(np.float32) for key in (OBS_STATE, OBS_LAST_ACTION, ACTION)}
+        frame = {key: rng.normal(0, 0.01, 9).astype(np.float32) for key in VECTORS}
         frame[OBS_ENV_STATE] = rng.normal(0, 0.01, 2).astype(np.float32)
         frame[REWARD], frame[SUCCESS] = np.array([0.5], np.float32), np.array([step > 1])
+        frame[INTERVENTION], frame[SUCCESS_MARK] = np.array([False]), np.array([-1])
+        frame[OPERATOR] = np.array([LABELS.operator])
         frame[CAPTURE_TIME], frame[SEED] = np.array([step / 25]), np.array([1_000_000 + index])
         if layout.image_shape:
             frame[IMAGE] = np.full((HEIGHT, WIDTH, 3), brightness(index, step), dtype=np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from reachy_kit.dataset.saving.episode_video import encode_video, image_stats, rgb_encoder
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
 from reachy_kit.runtime.recording.redo_log import Change
-from reachy_kit.runtime.recording.schema import SEED, Frame
+from reachy_kit.runtime.recording.schema import AUDIO, SEED, Frame
 
 type Columns = dict[str, Any]
 """Column → its values, (frames, ...)."""
@@ -91,7 +91,7 @@ def _columns(frames: list[Frame], features: dict[str, Any]) -> Columns:
     columns: Columns = {}
     for key in (key for key in features if key in frames[0]):
         feature, values = features[key], np.stack([frame[key] for frame in frames])
-        dtype = "uint8" if feature["dtype"] == "video" else feature["dtype"]
+        dtype = {"video": "uint8", "string": values.dtype}.get(feature["dtype"], feature["dtype"])
         if values.shape[1:] != tuple(feature["shape"]) or values.dtype != dtype:
             raise ValueError(f"{key} is not {dtype} of shape {tuple(feature['shape'])} in each frame")
         columns[key] = values.reshape(len(frames)) if tuple(feature["shape"]) == (1,) else values
@@ -135,10 +135,12 @@ def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
     from lerobot.datasets.compute_stats import compute_episode_stats
 
     numbers = compute_episode_stats(
-        {key: columns[key] for key in features if features[key]["dtype"] != "video"}, features
+        {key: columns[key] for key in features if features[key]["dtype"] != "video" and key != AUDIO}, features
     )
     stats = {}
     for key in features:
+        if key == AUDIO or features[key]["dtype"] == "string":  # a text has no mean, and nothing learns from samples
+            continue
         of_column = image_stats(columns[key]) if key not in numbers else numbers[key]
         # One frame alone gives integers, a column of another type than that of the other episodes.
         stats[key] = {

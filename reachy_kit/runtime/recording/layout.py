@@ -37,12 +37,21 @@ class DatasetLayout:
     """Frames per second: one frame for each decision."""
     image_shape: tuple[int, int, int] | None = None
     """(height, width, 3), or None without a camera."""
+    sound: tuple[str, ...] = ()
+    """Names of the sound's features; empty without sound."""
+    audio_samples: int = 0
+    """Samples of the microphone in each frame; 0 where they are not kept."""
     control_hz: int = CONTROL_HZ
     action: tuple[str, ...] = ACTION_NAMES
     provenance: dict[str, str] = field(default_factory=dict, compare=False)
     """Origin of the recording: robot, teleop, perception, versions."""
 
 
+_COMPARED = (
+    *("action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task", "image_shape"),
+    *("sound", "audio_samples"),
+)
+"""What a recording must share with the dataset that it continues; instructions may differ, as tasks of LeRobot do."""
 _REQUIRED = tuple(
     field.name for field in fields(DatasetLayout) if field.default is MISSING and field.default_factory is MISSING
 )
@@ -101,8 +110,7 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
 
 def describe_difference(stored: DatasetLayout, wanted: DatasetLayout) -> str:
     """The first difference between a dataset's layout and that of a recording; empty if they are the same."""
-    names = ("action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task", "image_shape")
-    for name in names:
+    for name in _COMPARED:
         has, wants = getattr(stored, name), getattr(wanted, name)
         if has != wants:
             return f"{name} {has}, this recording has {wants}"
@@ -140,7 +148,7 @@ def _read_layout_file(root: Path) -> dict[str, Any]:
 
 def _parse(root: Path, stored: dict[str, Any]) -> DatasetLayout:
     """The layout in a file; keys that it does not know are left to the program that wrote them."""
-    tuples = ("environment_state", "environment_state_units", "action", "image_shape")
+    tuples = ("environment_state", "environment_state_units", "action", "image_shape", "sound")
     values: dict[str, Any] = {
         field.name: tuple(value) if field.name in tuples and isinstance(value, list) else value
         for field in fields(DatasetLayout)

@@ -5,9 +5,11 @@ from typing import Protocol
 
 from reachy_kit.runtime.interface import EndReason, Episode, Step
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.recording.labels import EpisodeLabels
+from reachy_kit.runtime.recording.audio_samples import AudioSamples
+from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
-from reachy_kit.runtime.recording.schema import Frame, frame
+from reachy_kit.runtime.recording.schema import AUDIO, Frame, frame
+from reachy_kit.runtime.recording.take_faults import TakeFaults
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 
 
@@ -54,8 +56,8 @@ class EpisodeRecorder:
         self._sink = sink
         self.labels = labels or EpisodeLabels(sink.layout.instruction)
         self._intervened = intervened
-        self._seed = 0
-        self._frames: list[Frame] = []
+        self._faults = TakeFaults(sink.layout.image_shape)
+        self.on_episode_start(0)
 
     @property
     def episodes(self) -> int:
@@ -64,11 +66,33 @@ class EpisodeRecorder:
 
     def on_episode_start(self, seed: int) -> None:
         """Begin with an empty buffer."""
-        self._seed, self._frames = seed, []
+        self._seed, self._world = seed, False
+        self._frames: list[Frame] = []
+        self._start = 0.0
+        self._faults.reset()
+        self._audio = AudioSamples()
 
     def on_step(self, step: Step) -> None:
-        """Keep the step in memory."""
-        self._frames.append(frame(step, self._seed, image=self._sink.layout.image_shape is not None))
+        """Keep the step in memory.
+
+        Raises:
+            KitError: a clock, a camera or a microphone spoils the take.
+        """
+        layout, observation = self._sink.layout, step.observation
+        self._faults.check(observation)
+        if not self._frames:
+            self._start, self._world = observation.capture_time, step.truth is not None
+        columns = frame(
+            step,
+            self._seed,
+            start=self._start,
+            intervened=self._intervened(),
+            image=layout.image_shape is not None,
+            sound=bool(layout.sound),
+        )
+        if layout.audio_samples:
+            self._audio.append(observation)
+        self._frames.append(columns)
 
     def on_episode_end(self, episode: Episode) -> None:
         """Store a completed episode that kept the rate; Ctrl-C waits until it is whole. Any other leaves no trace.
@@ -78,5 +102,9 @@ class EpisodeRecorder:
         """
         if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
             return
+        label_frames(self._frames, self.labels, world=self._world)
+        if samples := self._sink.layout.audio_samples:
+            for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
+                columns[AUDIO] = piece
         with interrupts_held_back():
             self._sink.write(self._frames, self.labels)

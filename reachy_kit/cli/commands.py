@@ -10,7 +10,7 @@ import typer
 from reachy_kit import __version__
 from reachy_kit.cli import demo, evaluate, export, sysid, view
 from reachy_kit.cli.datasets.dataset_commands import dataset_app
-from reachy_kit.cli.driving import record, replay, run
+from reachy_kit.cli.driving import record, replay, run, teleop
 from reachy_kit.cli.training import train_imitation, train_rl
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ train_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 train_app.command("imitation")(train_imitation.imitation)
 train_app.command("rl")(train_rl.rl)
 app.command("demo")(demo.demo)
+app.command("teleop")(teleop.teleop)
 app.command("record")(record.record)
 app.add_typer(train_app, name="train")
 app.add_typer(dataset_app, name="dataset")

@@ -67,6 +67,15 @@ RobotOption = Annotated[
         "none answers. HOST: a real robot.",
     ),
 ]
+TeleopOption = Annotated[
+    str,
+    typer.Option(
+        "--teleop",
+        parser=expand_home,
+        metavar="NAME[:ARGUMENT]",
+        help="Who demonstrates: scripted (the task's expert), or the device of a person, such as keyboard.",
+    ),
+]
 PerceptionOption = Annotated[
     str,
     typer.Option(

@@ -3,7 +3,7 @@
 Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,13 +18,17 @@ from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
-from reachy_kit.runtime.seeds import recording_seeds, run_seed_of, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
+from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
+from reachy_kit.workflows.recording.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.workflows.recording.person_recording import record_by_hand
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
 
+SCRIPTED = "scripted"
+"""The device that needs nobody."""
 TRIES = 3
 """Times that an episode is run before a computer that is too slow is given up: a stall may be over after one."""
 
@@ -54,6 +58,10 @@ def record(
     camera: bool = False,
     hz: int = 25,
     seed: int = 0,
+    seconds: float | None = None,
+    operator: str = "",
+    instructions: Sequence[str] = (),
+    screen: SessionScreen = NO_SCREEN,
     reporter: Reporter = SILENT,
 ) -> RecordedDataset:
     """Record demonstrations of a task until a dataset holds as many episodes as are wanted.
@@ -65,12 +73,17 @@ def record(
         task: its name, or the file of one.
         variant: name of its variant.
         robot: ``sim``, ``daemon`` or HOST[:PORT].
-        teleop: source of the demonstrations; ``scripted`` is the task's expert.
+        teleop: device that demonstrates, ``NAME`` or ``NAME:ARGUMENT``; ``scripted`` is the task's expert, which needs
+            nobody.
         episodes: number that the dataset holds in the end.
         perception: ``auto``, ``geometry`` or ``detector``.
         camera: whether to keep the camera's images.
         hz: decisions per second.
         seed: seed of the episodes.
+        seconds: length of a person's take; None = until the person stops it.
+        operator: pseudonym of the person.
+        instructions: tasks in words, among which the person chooses; none for the task's own.
+        screen: shows a person's session.
         reporter: shows the progress.
 
     Returns:
@@ -84,13 +97,19 @@ def record(
     """
     from reachy_sim.tasks import variant_by_name
 
-    if teleop != "scripted":
-        raise WrongUseError(f"--teleop {teleop} does not exist; there is scripted")
+    if teleop == SCRIPTED and (operator or instructions or seconds):
+        raise WrongUseError("--operator, --instruction and --seconds are for a person: give a device with --teleop")
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
     chosen = variant_by_name(task, variant)
     check_recordable(out)
     check_folder(out)
+    if teleop != SCRIPTED:
+        total = record_by_hand(
+            out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, camera=camera, hz=hz,
+            seed=seed, seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
+        )  # fmt: skip
+        return RecordedDataset(out, total, chosen.task.name, robot, hz)
     with open_session(robot, chosen, perception, camera=camera or robot not in SIMULATED) as session:
         total = record_episodes(
             session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, reporter=reporter
@@ -137,7 +156,7 @@ def record_episodes(
         first = writer.episodes
         if first >= episodes:
             reporter.note(f"{out} already holds {first} episodes")
-        seeds = _episode_seeds(out, seed, writer.seeds, episodes - first)
+        seeds = remaining_seeds(out, seed, writer.seeds, episodes - first)[: max(episodes - first, 0)]
         recorder, recorded = EpisodeRecorder(writer), list[Episode]()
         try:
             with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
@@ -148,30 +167,6 @@ def record_episodes(
             if warning := late_warning(recorded):
                 reporter.note(f"warning: {warning}")
     return writer.episodes
-
-
-def _episode_seeds(out: Path, seed: int, stored: Collection[int], missing: int) -> range:
-    """Seeds of the episodes that a dataset lacks, after those that it holds.
-
-    Raises:
-        WrongUseError: the dataset holds episodes, but none of this seed, or the seed has too few left.
-    """
-    seeds = recording_seeds(seed)
-    if missing <= 0:
-        return seeds[:0]
-    if stored and not any(episode_seed in seeds for episode_seed in stored):
-        recorded = run_seed_of(max(stored))
-        advice = "Record" if recorded is None else f"Continue it with --seed {recorded}, or record"
-        raise WrongUseError(
-            f"{out} holds no episode of --seed {seed}: its episodes have the seeds {min(stored)} to {max(stored)}. "
-            f"{advice} into another folder with --out"
-        )
-    rest = unused_seeds(seeds, stored)
-    if missing > len(rest):
-        raise WrongUseError(
-            f"--seed {seed} has {len(rest)} seeds left for {out}. Record into another folder with --out"
-        )
-    return rest[:missing]
 
 
 def _record_episode(

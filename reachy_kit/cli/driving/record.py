@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, path_option
+from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, TeleopOption, path_option
 from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.seeds import recording_seeds
 from reachy_kit.runtime.shell_command import compose_command
@@ -19,7 +19,7 @@ def record(
         str, typer.Option("--variant", help="The task's variant: training, or a held-out one.")
     ] = "training",
     robot: RobotOption = "sim",
-    teleop: Annotated[str, typer.Option("--teleop", help="Source of the demonstrations: scripted.")] = "scripted",
+    teleop: TeleopOption = "scripted",
     episodes: Annotated[
         int,
         typer.Option(
@@ -33,19 +33,31 @@ def record(
     camera: Annotated[bool, typer.Option("--camera", help="Store the camera's images in the dataset.")] = False,
     hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the episodes.")] = 0,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.5, help="Length of a person's take; without it a key ends it.")
+    ] = None,
+    operator: Annotated[
+        str, typer.Option("--operator", metavar="PSEUDONYM", help="Who demonstrates, stored with each episode.")
+    ] = "",
+    instruction: Annotated[
+        list[str] | None,
+        typer.Option("--instruction", help="The task in words. Given repeatedly, a key takes the next one."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Record demonstrations into a LeRobot dataset.
+    """Record demonstrations into a LeRobot dataset: a script's, or a person's with a device.
 
     Each episode is safe on disk before the next begins: after Ctrl-C or a crash the same command continues.
 
     Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
     """
+    from reachy_kit.cli.reporting.recording_screen import TerminalScreen
     from reachy_kit.workflows import record as workflow
 
     recorded = workflow.record(
         out, task=task, variant=variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception,
-        camera=camera, hz=hz, seed=seed, reporter=show.TERMINAL,
+        camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator, instructions=instruction or [],
+        screen=TerminalScreen(), reporter=show.TERMINAL,
     )  # fmt: skip
     if json:
         show.print_json(

@@ -7,6 +7,7 @@ from reachy_kit.runtime.messages.installation import extras_with, install_comman
 
 EXTRAS = {
     "demo": ("sim", "train"),
+    "teleop": ("teleop",),
     "record": ("sim", "train"),
     "train imitation": ("train",),
     "train rl": ("sim", "train"),

@@ -1,0 +1,148 @@
+"""Demonstrations by a person: a session of takes into a LeRobot dataset.
+
+Try it: reachy-kit record --teleop keyboard --robot sim --out data/by_hand
+"""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.recording.labels import EpisodeLabels
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.robots.loop_rate import late_warning
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
+from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
+from reachy_kit.workflows.recording.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.workflows.recording.take_keys import SESSION_CONTROLS
+from reachy_kit.workflows.recording.take_session import TakeSession
+
+if TYPE_CHECKING:
+    from reachy_sim.tasks.variants import Variant
+
+_PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+
+
+def record_by_hand(
+    out: Path,
+    variant: "Variant",
+    *,
+    robot: str,
+    teleop: str,
+    episodes: int,
+    perception: str,
+    camera: bool,
+    hz: int,
+    seed: int,
+    seconds: float | None = None,
+    operator: str = "",
+    instructions: Sequence[str] = (),
+    screen: SessionScreen = NO_SCREEN,
+    reporter: Reporter = SILENT,
+) -> int:
+    """Record a person's takes until the dataset holds as many episodes as are wanted, or the person ends the session.
+
+    Args:
+        out: folder of the dataset; an existing one is continued.
+        variant: of the task.
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        teleop: the device, ``NAME`` or ``NAME:ARGUMENT``.
+        episodes: number that the dataset holds in the end.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        camera: whether to keep the camera's images.
+        hz: decisions per second.
+        seed: seed of the episodes.
+        seconds: length of a take; None = until the person stops it.
+        operator: pseudonym of the person.
+        instructions: tasks in words; the person chooses among them. None for the task's own.
+        screen: shows the session.
+        reporter: shows notes.
+
+    Returns:
+        Episodes that the dataset holds.
+
+    Raises:
+        WrongUseError: an argument does not fit, or the device needs a terminal.
+        RefusedError: the folder holds a dataset of another layout, or another process records into it.
+        NoRobotError: no robot answers.
+        KitError: the disk is full or cannot be written; the episodes that were saved are kept.
+    """
+    labels = [
+        EpisodeLabels(instruction, check_pseudonym(operator))
+        for instruction in check_instructions(instructions) or (variant.task.instruction,)
+    ]
+    with (
+        open_device_session(teleop, robot, hz, variant, screen, SESSION_CONTROLS) as opened,
+        open_session(robot, variant, perception, camera=camera or robot not in SIMULATED, realtime=True) as session,
+        connected_device(opened.device, session.robot),
+    ):
+        view = opened.view
+        view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
+        view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
+        layout = _layout(session, variant, opened.device.name, hz, camera)
+        with LeRobotWriter(out, layout) as writer:
+            view.episodes = first = writer.episodes
+            seeds = iter(remaining_seeds(out, seed, writer.seeds, max(episodes - first, 0)))
+            recorder = EpisodeRecorder(writer)
+            takes = TakeSession(session, opened.device, recorder, opened.keys, view, screen, labels, seconds)
+            takes.run(seeds, episodes)
+            stored = writer.episodes
+    if first >= episodes:
+        reporter.note(f"{out} already holds {first} episodes")
+    if warning := late_warning(takes.takes):
+        reporter.note(f"warning: {warning}")
+    return stored
+
+
+def check_pseudonym(operator: str) -> str:
+    """Return a pseudonym that fits.
+
+    Raises:
+        WrongUseError: it does not.
+    """
+    if operator and not _PSEUDONYM.fullmatch(operator):
+        raise WrongUseError(
+            f"--operator {operator} does not fit: a pseudonym has at most 32 letters, digits, - and _, and starts with "
+            "a letter or a digit"
+        )
+    return operator
+
+
+def check_instructions(instructions: Sequence[str]) -> tuple[str, ...]:
+    """Return instructions that fit, without spaces around them.
+
+    Raises:
+        WrongUseError: an instruction is empty, has more than a line, or is given twice.
+    """
+    stripped = tuple(instruction.strip() for instruction in instructions)
+    for instruction in stripped:
+        if not instruction or not instruction.isprintable():
+            raise WrongUseError(f"--instruction {instruction!r} does not fit: it is a line of text")
+        if stripped.count(instruction) > 1:
+            raise WrongUseError(f"--instruction {instruction!r} is given twice")
+    return stripped
+
+
+def _layout(session: Session, variant: "Variant", teleop: str, hz: int, camera: bool) -> DatasetLayout:
+    return DatasetLayout(
+        task=variant.task.name,
+        instruction=variant.task.instruction,
+        environment_state=session.perception.names,
+        environment_state_units=units_of(session.perception.names),
+        policy_hz=hz,
+        image_shape=session.image_shape if camera else None,
+        provenance={
+            "robot": session.robot.name,
+            "teleop": teleop,
+            "variant": variant.name,
+            "perception": session.perception_name,
+            "reachy-kit": version("reachy-kit"),
+        },
+    )

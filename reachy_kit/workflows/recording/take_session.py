@@ -1,0 +1,223 @@
+"""Takes, one after another: the robot waits for the person, records a take, and waits again.
+
+Between takes the robot stands where the next one starts, and answers a stored take with its antennas; during a take
+they belong to the action.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import (
+    ANTENNAS,
+    Action,
+    EndReason,
+    Episode,
+    Observation,
+    Tick,
+)
+from reachy_kit.runtime.recording.labels import EpisodeLabels
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
+from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator
+from reachy_kit.workflows.inputs.session import Session
+from reachy_kit.workflows.recording.live_view import LiveView, Phase, SessionScreen
+from reachy_kit.workflows.recording.take_keys import TakeKeys
+
+_MARKS = {TakeEvent.SUCCESS: True, TakeEvent.FAILURE: False}
+_ENDS = {
+    TakeEvent.START: EndReason.COMPLETED,  # the same key or button again
+    TakeEvent.STOP: EndReason.COMPLETED,
+    TakeEvent.SUCCESS: EndReason.COMPLETED,
+    TakeEvent.FAILURE: EndReason.COMPLETED,
+    TakeEvent.REDO: EndReason.REDO,
+    TakeEvent.DISCARD: EndReason.DISCARDED,
+    TakeEvent.STOP_NOW: EndReason.STOPPED,
+}
+"""How an event ends a take."""
+_PAUSE_POLL = 0.02
+"""Time between two looks at a lost device, s."""
+
+
+class AntennaSignal:
+    """The policy between takes: it holds the pose, and after a stored take moves the antennas for a moment."""
+
+    _SECONDS, _ANGLE, _HZ = 1.0, 0.35, 2.0
+
+    def __init__(self) -> None:
+        self.due = False
+
+    def reset(self) -> None:
+        """Begin where the robot is."""
+        self._began: float | None = None
+        self._pose: Action | None = None
+
+    def act(self, observation: Observation) -> Action:
+        """The (9,) pose, with the antennas on their way out and back if a signal is due."""
+        if self._began is None or self._pose is None:
+            self._began, self._pose = observation.capture_time, observation.action_in_force.copy()
+        since = observation.capture_time - self._began
+        if not self.due or since >= self._SECONDS:
+            self.due = False
+            return self._pose
+        signal = self._pose.copy()
+        signal[ANTENNAS] += np.array([1.0, -1.0]) * self._ANGLE * np.sin(2 * np.pi * self._HZ * since)
+        return signal
+
+
+class TakeSession:
+    """A person's takes on an open robot.
+
+    Args:
+        session: robot, perception and world.
+        device: connected to that robot.
+        recorder: stores the takes.
+        keys: of the terminal.
+        view: shows what happens.
+        screen: signals the start and the end of a take.
+        labels: of the takes, one for each instruction.
+        seconds: length of a take; None = until the person stops it.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        device: Teleoperator,
+        recorder: EpisodeRecorder,
+        keys: TakeKeys,
+        view: LiveView,
+        screen: SessionScreen,
+        labels: Sequence[EpisodeLabels],
+        seconds: float | None = None,
+    ) -> None:
+        self._session, self._device, self._recorder = session, device, recorder
+        self._keys, self._view, self._screen = keys, view, screen
+        self._labels, self._seconds = labels, seconds
+        self._label = 0
+        self._end: EndReason | None = None
+        self._between = AntennaSignal()
+        self.takes: list[Episode] = []
+        """Every take that was stored, in order."""
+
+    def run(self, seeds: Iterator[int], wanted: int) -> None:
+        """Record takes until the dataset holds as many episodes as are wanted, or the person ends the session.
+
+        Args:
+            seeds: of the takes; one that is redone has the same seed again.
+            wanted: episodes in the dataset.
+
+        Raises:
+            RefusedError: the seeds are used up.
+            KitError: the disk cannot be written, or the robot is lost.
+        """
+        self._choose(0)
+        seed = next(seeds, None)
+        while self._recorder.episodes < wanted:
+            if seed is None:
+                raise RefusedError("the seeds of this recording are used up. Record into another folder with --out")
+            if self._wait(seed) is EndReason.STOPPED:
+                return
+            reason = self._take(seed)
+            if reason is EndReason.STOPPED:
+                return
+            if reason is not EndReason.REDO:
+                seed = next(seeds, None)
+
+    def _wait(self, seed: int) -> EndReason:
+        """Stand at the start pose until the person starts the take or ends the session."""
+        self._view.phase, self._end = Phase.READY, None
+        episode = rollout(
+            self._session.robot,
+            self._between,
+            seconds=None,
+            policy_hz=self._view.hz,
+            seed=seed,
+            perception=self._session.perception,
+            world=self._session.world,
+            on_tick=self._tick_between,
+            stop=lambda: self._end,
+        )
+        return episode.end_reason
+
+    def _take(self, seed: int) -> EndReason:
+        """Record one take; says how the session continues."""
+        before, self._end = self._recorder.episodes, None
+        self._recorder.labels = self._labels[self._label]
+        self._view.phase = Phase.RECORDING
+        self._screen.signal()
+        episode = rollout(
+            self._session.robot,
+            self._device,
+            seconds=self._seconds,
+            policy_hz=self._view.hz,
+            seed=seed,
+            perception=self._session.perception,
+            world=self._session.world,
+            subscribers=[self._view, self._recorder],  # the view first: it shows that the recorder saves
+            on_tick=self._tick_take,
+            stop=lambda: self._end,
+        )
+        self._screen.signal()
+        self._view.episodes = self._recorder.episodes
+        kept = self._recorder.episodes > before
+        if kept:
+            self.takes.append(episode)
+            self._between.due = True
+        self._view.say(self._outcome(episode, kept=kept))
+        return EndReason.REDO if episode.end_reason is EndReason.COMPLETED and not kept else episode.end_reason
+
+    def _outcome(self, episode: Episode, *, kept: bool) -> str:
+        """What became of a take, in words."""
+        name = f"take {episode.seed}"
+        if kept:
+            mark = self._recorder.labels.success
+            success = episode.success if mark is None else mark
+            result = "" if success is None else ", success" if success else ", failure"
+            return f"{name} kept as episode {self._recorder.episodes - 1}: {episode.nominal_seconds:.1f} s{result}"
+        if is_late(episode, REFUSED):
+            return f"{name} was not kept: it {describe_delay(episode)}. Record it again"
+        if episode.end_reason is EndReason.COMPLETED:
+            return f"{name} was not kept: it has no frames. Record it again"
+        return f"{name} {'discarded; record it again' if episode.end_reason is EndReason.REDO else 'discarded'}"
+
+    def _tick_between(self, tick: Tick) -> None:
+        self._view.follow(tick)
+        for event in self._events():
+            if event is TakeEvent.START and not self._device.lost:
+                self._end = EndReason.COMPLETED
+            elif event is TakeEvent.STOP_NOW:
+                self._end = EndReason.STOPPED
+            elif event is TakeEvent.NEXT_TASK:
+                self._choose(self._label + 1)
+            if self._end:
+                return
+
+    def _tick_take(self, tick: Tick) -> None:
+        self._view.follow(tick)
+        self._handle()
+        while self._device.lost and self._end is None:
+            self._view.phase, self._view.reason = Phase.PAUSED, self._device.lost
+            time.sleep(_PAUSE_POLL)
+            self._handle()
+        if self._view.phase is Phase.PAUSED:
+            self._view.phase, self._view.reason = Phase.RECORDING, ""
+
+    def _handle(self) -> None:
+        """Take note of how the person ends a take."""
+        for event in self._events():
+            if event in _ENDS and self._end is None:
+                self._end = _ENDS[event]
+                if event in _MARKS:
+                    self._recorder.labels = replace(self._recorder.labels, success=_MARKS[event])
+
+    def _events(self) -> Sequence[TakeEvent]:
+        return list(itertools.chain(self._keys.events(), self._device.events()))
+
+    def _choose(self, index: int) -> None:
+        self._label = index % len(self._labels)
+        self._view.instruction = self._labels[self._label].instruction

@@ -123,7 +123,7 @@ def test_a_policy_that_returns_nan_or_infinity(action, kit, make_bundle):
     "option, words",
     [
         (("--task", "juggle"), "no task is called 'juggle'; there are dance, look_at"),
-        (("--teleop", "telepathy"), "--teleop telepathy does not exist; there is scripted"),
+        (("--teleop", "telepathy"), "--teleop telepathy does not exist; there are"),
         (("--perception", "sonar"), "--perception sonar does not exist"),
         (("--hz", "33"), "--hz 33 does not fit; there are 50, 25, 10"),
         (("--seed", "-5"), "seed"),

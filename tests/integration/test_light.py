@@ -43,7 +43,7 @@ def test_the_command_line_itself_loads_next_to_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("package", "absent"),
     [
-        ("reachy_kit.runtime", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies"}),
+        ("reachy_kit.runtime", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies", "av", "pyarrow"}),
         ("reachy_kit.dataset", {"typer", "rich", "reachy_mini", "reachy_sim", "reachy_policies", "datasets", "av"}),
         ("reachy_kit.workflows", {"typer", "rich", "reachy_mini", "reachy_sim"}),
     ],

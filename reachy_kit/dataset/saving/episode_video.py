@@ -1,7 +1,7 @@
-"""Videos of a dataset: an episode's images encoded, and videos joined without encoding them again.
+"""Videos of a dataset: how they are encoded, statistics of their images, and the joining of videos.
 
-LeRobot encodes from PNG files; here the images go straight to the same encoder, which gives the same video in a
-fraction of the time. Its ``concatenate_video_files`` cannot read a path with an apostrophe.
+LeRobot encodes from PNG files; here `h264_video` gives the images straight to the same encoder, which makes the same
+video in a fraction of the time. LeRobot's ``concatenate_video_files`` cannot read a path with an apostrophe.
 """
 
 from collections.abc import Sequence
@@ -11,38 +11,14 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.interface import Image
+from reachy_kit.runtime.recording.h264_video import CODEC, OPTIONS
 
 
 def rgb_encoder() -> Any:
-    """Encoder settings: H.264 at its fastest preset, because the default AV1 takes many times longer."""
+    """Encoder settings of `h264_video` for LeRobot, which writes them into the dataset's metadata."""
     from lerobot.configs import RGBEncoderConfig
 
-    return RGBEncoderConfig(vcodec="h264", preset="ultrafast")
-
-
-def encode_video(images: Sequence[Image], path: Path, fps: int) -> None:
-    """Encode images into an MP4 file.
-
-    Args:
-        images: (height, width, 3) each, RGB.
-        path: the file.
-        fps: frames per second.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    import av
-    import av.logging
-
-    av.logging.set_libav_level(av.logging.ERROR)
-    encoder = rgb_encoder()
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream(encoder.vcodec, fps, options=encoder.get_codec_options(None, as_strings=True))
-        stream.pix_fmt = encoder.pix_fmt
-        stream.height, stream.width = images[0].shape[:2]
-        for image in images:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        output.mux(stream.encode())
+    return RGBEncoderConfig(vcodec=CODEC, preset=OPTIONS["preset"])
 
 
 def image_stats(images: Sequence[Image]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.dataset.saving.episode_video import encode_video, image_stats, rgb_encoder
+from reachy_kit.dataset.saving.episode_video import image_stats, rgb_encoder
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
+from reachy_kit.runtime.recording.h264_video import write_video
 from reachy_kit.runtime.recording.redo_log import Change
 from reachy_kit.runtime.recording.schema import AUDIO, SEED, Frame
 
@@ -156,7 +157,7 @@ def _write_video(change: Change, state: DatasetState, info: Any, key: str, image
 
     folder = f"videos/{key}"
     path = change.add(place_of(folder, state.next_files[folder]))
-    encode_video(images, path, info.fps)
+    write_video(images, path, info.fps)
     if not info.total_episodes:
         described = get_video_info(path, video_encoder=rgb_encoder())
         info.features[key]["info"] = {**(info.features[key].get("info") or {}), **described}

@@ -2,20 +2,23 @@
 
 ::
 
-    meta/reachy_kit.json            the layout
-    episodes/000000/episode.json    number of frames, seed
-    episodes/000000/columns.npz     every column but the images, (frames, ...)
-    episodes/000000/images/000000.png
+    meta/reachy_kit.json                 the layout
+    episodes/000000/episode.json         number of frames, seed, labels, SHA-256 of the other files
+    episodes/000000/frames.parquet       every column but the images, a row for each frame
+    episodes/000000/head.mp4             the images in H.264, or
+    episodes/000000/head.parquet         as PNG, where there is no encoder
 
-An episode is written beside its place and appears there by a rename: what is in ``episodes`` under a number is whole.
+The files of an episode appear together, through the redo log: one whose ``episode.json`` is there is whole.
+[EPISODE_FILES.md](EPISODE_FILES.md) describes them for programs of others;
 `reachy_kit.dataset.episode_import` makes a LeRobot dataset of them.
 """
 
+import hashlib
 import json
-import shutil
-import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,10 +28,15 @@ from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.folder_contents import is_clutter
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.json_record import mistyped_fields
+from reachy_kit.runtime.recording.episode_table import read_binaries, read_table, write_binaries, write_table
+from reachy_kit.runtime.recording.h264_video import can_encode, read_video, write_video
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
+from reachy_kit.runtime.recording.redo_log import Change, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import IMAGE, SEED, Frame
 
+EPISODE, FRAMES, VIDEO, PICTURES = "episode.json", "frames.parquet", "head.mp4", "head.parquet"
+"""Files of an episode; the first one makes the others count."""
 _PARTIAL = ".partial"
 
 
@@ -36,26 +44,31 @@ class EpisodeFiles:
     """A recorder's sink: plain files, durable against power loss as soon as ``write`` returns.
 
     Args:
-        root: folder, new or holding episodes of the same layout.
+        root: folder, new or holding episodes of the same layout; this process alone records into it.
         layout: what to record.
 
     Raises:
         WrongUseError: the folder holds something else.
         RefusedError: the folder holds episodes of another layout, or lacks one.
+        KitError: the folder cannot be written.
     """
 
     def __init__(self, root: Path, layout: DatasetLayout) -> None:
         self.root, self.layout = root, layout
         if root.is_file():
             raise WrongUseError(f"{root} is a file; episodes need a folder. Choose another --out")
-        if _is_empty(root):
-            write_layout(root, layout, "episode files")
-            sync(root)
-        else:
+        new = _is_empty(root)
+        if not new:
             require_layout(root, layout, "episode files")
-            for partial in root.glob(f"episodes/*{_PARTIAL}"):
-                shutil.rmtree(partial)
+        try:
+            if new:
+                write_layout(root, layout, "episode files")
+                sync(root)
+            open_staging(root)
+        except OSError as error:
+            raise KitError(f"{root} cannot be written ({error.strerror}). Choose another --out") from error
         self._episodes = count_episodes(root)
+        self._video = can_encode()
 
     @property
     def episodes(self) -> int:
@@ -68,37 +81,59 @@ class EpisodeFiles:
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
         """
-        place = _folder(self.root, self._episodes)
-        partial = place.with_name(place.name + _PARTIAL)
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            _write_files(partial, frames, labels)
-            partial.rename(place)
-            sync(place.parent)
+            with staged_change(self.root) as change:
+                self._write_files(change, frames, labels)
+                change.commit()
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise KitError(
                 f"{self.root}: the episode could not be written ({error}). The {self._episodes} episodes before it "
                 "are kept; if the disk is full, make room, and give the same command again to continue"
             ) from error
         self._episodes += 1
 
+    def _write_files(self, change: Change, frames: list[Frame], labels: EpisodeLabels) -> None:
+        folder = _place(self._episodes)
+        files = {FRAMES: change.replace(f"{folder}/{FRAMES}")}
+        write_table(files[FRAMES], frames, [name for name in frames[0] if name != IMAGE])
+        if IMAGE in frames[0]:
+            images = [frame[IMAGE] for frame in frames]
+            name = VIDEO if self._video else PICTURES
+            files[name] = change.replace(f"{folder}/{name}")
+            if self._video:
+                write_video(images, files[name], self.layout.policy_hz)
+            else:
+                write_binaries(files[name], IMAGE, [_encode(image) for image in images])
+        about = {"frames": len(frames), "seed": int(frames[0][SEED][0]), **asdict(labels)}
+        about["sha256"] = {name: sha256(path) for name, path in files.items()}
+        change.replace(f"{folder}/{EPISODE}").write_text(json.dumps(about, indent=2))
+
 
 def count_episodes(root: Path) -> int:
-    """Episodes in a folder of episode files.
+    """Whole episodes in a folder of episode files.
 
     Raises:
         RefusedError: one of them is missing.
     """
-    numbers = sorted(int(path.name) for path in root.glob("episodes/*") if path.name.isdecimal())
+    numbers = sorted(int(path.parent.name) for path in root.glob(f"episodes/*/{EPISODE}"))
     if numbers != list(range(len(numbers))):
         missing = min(set(range(numbers[-1])) - set(numbers))
         raise RefusedError(f"{root} lacks episode {missing}. Copy the whole folder again from the robot")
     return len(numbers)
 
 
+def episode_files(root: Path, index: int) -> dict[str, str]:
+    """Name → SHA-256 of an episode's files but ``episode.json``.
+
+    Raises:
+        RefusedError: ``episode.json`` is missing or damaged.
+    """
+    sums: dict[str, str] = _about(root, index)["sha256"]
+    return sums
+
+
 def read_episode(root: Path, index: int) -> list[Frame]:
-    """The frames of an episode, as `EpisodeFiles.write` received them.
+    """The frames of an episode, as `EpisodeFiles.write` received them; images as the encoder kept them.
 
     Args:
         root: folder of the episodes.
@@ -107,19 +142,16 @@ def read_episode(root: Path, index: int) -> list[Frame]:
     Raises:
         RefusedError: a file is missing or damaged.
     """
-    folder = _folder(root, index)
+    folder, about = root / _place(index), _about(root, index)
     try:
-        count = json.loads((folder / "episode.json").read_text())["frames"]
-        with np.load(folder / "columns.npz", allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in stored.files}
-        images = sorted(folder.glob("images/*.png"))
-        if any(len(rows) != count for rows in columns.values()) or (images and len(images) != count):
-            raise ValueError(f"not every column has {count} frames")
-        frames = [{name: rows[frame] for name, rows in columns.items()} for frame in range(count)]
-        for frame, path in zip(frames, images, strict=False):
-            frame[IMAGE] = _decode(path.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RefusedError(f"{folder} is damaged ({error}). Copy it again from the robot") from error
+        frames = read_table(folder / FRAMES)
+        images = _read_images(folder, about["sha256"])
+        if len(frames) != about["frames"] or (images is not None and len(images) != len(frames)):
+            raise ValueError(f"not every file has {about['frames']} frames")
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    for frame, image in zip(frames, images or (), strict=False):
+        frame[IMAGE] = image
     return frames
 
 
@@ -133,19 +165,43 @@ def read_labels(root: Path, index: int) -> EpisodeLabels:
     Raises:
         RefusedError: the file is missing or damaged.
     """
-    folder = _folder(root, index)
+    return _labels(_about(root, index))
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(index: int) -> str:
+    return f"episodes/{index:06d}"
+
+
+def _about(root: Path, index: int) -> dict[str, Any]:
+    """What ``episode.json`` says, with a number of frames, labels, and names of files that exist in the format."""
+    folder = root / _place(index)
     try:
-        stored = json.loads((folder / "episode.json").read_text())
-        labels = EpisodeLabels(**{field.name: stored[field.name] for field in fields(EpisodeLabels)})
-        if mistyped_fields(labels):
-            raise ValueError("a label has another type")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RefusedError(f"{folder} is damaged ({error}). Copy it again from the robot") from error
-    return labels
+        about = json.loads((folder / EPISODE).read_bytes())
+        if not isinstance(about, dict) or not isinstance(about["frames"], int) or mistyped_fields(_labels(about)):
+            raise ValueError(f"{EPISODE} is not an episode's")
+        if not isinstance(about["sha256"], dict) or not {FRAMES} <= set(about["sha256"]) <= {FRAMES, VIDEO, PICTURES}:
+            raise ValueError(f"{EPISODE} names other files")
+    except (OSError, ValueError, KeyError, RecursionError) as error:
+        raise _damaged(folder, error) from error
+    return about
 
 
-def _folder(root: Path, index: int) -> Path:
-    return root / "episodes" / f"{index:06d}"
+def _labels(about: dict[str, Any]) -> EpisodeLabels:
+    return EpisodeLabels(**{field.name: about[field.name] for field in fields(EpisodeLabels)})
+
+
+def _damaged(folder: Path, error: Exception) -> RefusedError:
+    return RefusedError(f"{folder} is damaged ({error}). Copy it again from the robot")
 
 
 def _is_empty(root: Path) -> bool:
@@ -153,24 +209,16 @@ def _is_empty(root: Path) -> bool:
     return not any(path.is_file() and path.suffix != _PARTIAL and not is_clutter(path) for path in root.rglob("*"))
 
 
-def _write_files(folder: Path, frames: list[Frame], labels: EpisodeLabels) -> None:
-    """Write an episode's files into a new folder and flush them to disk."""
-    images = folder / "images"
-    images.mkdir(parents=True)
-    columns = {name: np.stack([frame[name] for frame in frames]) for name in frames[0] if name != IMAGE}
-    with (folder / "columns.npz").open("wb") as file:
-        np.savez(file, allow_pickle=False, **columns)
-    for index, frame in enumerate(frames):
-        if IMAGE in frame:
-            (images / f"{index:06d}.png").write_bytes(_encode(frame))
-    (folder / "episode.json").write_text(
-        json.dumps({"frames": len(frames), "seed": int(frames[0][SEED][0]), **asdict(labels)})
-    )
-    sync(*(path for path in folder.rglob("*") if path.is_file()), images, folder)
+def _read_images(folder: Path, names: dict[str, str]) -> Sequence[Image] | None:
+    if VIDEO in names:
+        return read_video(folder / VIDEO)
+    if PICTURES in names:
+        return [_decode(png) for png in read_binaries(folder / PICTURES, IMAGE)]
+    return None
 
 
-def _encode(frame: Frame) -> bytes:
-    return bytes(cv2.imencode(".png", cv2.cvtColor(frame[IMAGE], cv2.COLOR_RGB2BGR))[1])
+def _encode(image: Image) -> bytes:
+    return bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])
 
 
 def _decode(png: bytes) -> Image:

@@ -9,7 +9,7 @@ from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels
+from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels, video_file
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import OBS_STATE, SEED
 
@@ -36,9 +36,9 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
             _require_beginning(source, root, writer.episodes)
         for index in range(writer.episodes, total):
             frames = read_episode(source, index)
-            labels = read_labels(source, index)
+            labels, video = read_labels(source, index), video_file(source, index)
             with interrupts_held_back():
-                writer.write(frames, labels)
+                writer.write(frames, labels, video)
     return writer.episodes
 
 

@@ -65,12 +65,13 @@ class LeRobotWriter:
         """Seeds of the episodes on disk."""
         return self._state.seeds
 
-    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
+    def write(self, frames: list[Frame], labels: EpisodeLabels, video: Path | None = None) -> None:
         """Save an episode, flushed to disk.
 
         Args:
             frames: of the episode, all columns.
             labels: of the episode; the instruction becomes LeRobot's task.
+            video: of the images where `h264_video` has encoded them already; None to encode them now.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -80,7 +81,7 @@ class LeRobotWriter:
             self._explained("the episode could not be written", "The {} episodes before it are kept"),
             staged_change(self.root) as change,
         ):
-            after = write_episode(change, self._state, frames, labels.instruction)
+            after = write_episode(change, self._state, frames, labels.instruction, video)
             change.commit()
         self._state, self._failed = after, False
 

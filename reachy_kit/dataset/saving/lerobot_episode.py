@@ -4,6 +4,7 @@ Schemas, statistics and metadata come from LeRobot's own functions. Only its wri
 in place and closes its files at the end of a session.
 """
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ type Columns = dict[str, Any]
 """Column → its values, (frames, ...)."""
 
 
-def write_episode(change: Change, state: DatasetState, frames: list[Frame], task: str) -> DatasetState:
+def write_episode(
+    change: Change, state: DatasetState, frames: list[Frame], task: str, video: Path | None = None
+) -> DatasetState:
     """Write the files that add an episode to a dataset.
 
     Args:
@@ -29,6 +32,7 @@ def write_episode(change: Change, state: DatasetState, frames: list[Frame], task
         state: of the dataset before.
         frames: of the episode.
         task: in words.
+        video: of the images, where they are encoded already.
 
     Returns:
         The state of the dataset with the episode.
@@ -58,7 +62,7 @@ def write_episode(change: Change, state: DatasetState, frames: list[Frame], task
     _write_data(change.add(place_of(DATA, state.next_files[DATA])), columns, info.features)
     stats = _stats(columns, info.features)
     for key in state.video_keys:
-        row |= _write_video(change, state, info, key, columns[key])
+        row |= _write_video(change, state, info, key, columns[key], video)
     row |= flatten_dict({"stats": stats}) | _numbers(state, EPISODES)
     _write_row(change.add(place_of(EPISODES, state.next_files[EPISODES])), row)
 
@@ -151,13 +155,18 @@ def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
     return stats
 
 
-def _write_video(change: Change, state: DatasetState, info: Any, key: str, images: list[Any]) -> dict[str, Any]:
+def _write_video(
+    change: Change, state: DatasetState, info: Any, key: str, images: list[Any], video: Path | None
+) -> dict[str, Any]:
     """Write an episode's video; returns its part of the episode's row."""
     from lerobot.datasets.video_utils import get_video_duration_in_s, get_video_info
 
     folder = f"videos/{key}"
     path = change.add(place_of(folder, state.next_files[folder]))
-    write_video(images, path, info.fps)
+    if video is None:
+        write_video(images, path, info.fps)
+    else:
+        shutil.copyfile(video, path)
     if not info.total_episodes:
         described = get_video_info(path, video_encoder=rgb_encoder())
         info.features[key]["info"] = {**(info.features[key].get("info") or {}), **described}

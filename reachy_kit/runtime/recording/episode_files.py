@@ -155,6 +155,15 @@ def read_episode(root: Path, index: int) -> list[Frame]:
     return frames
 
 
+def video_file(root: Path, index: int) -> Path | None:
+    """The video of an episode; None where its images are stored otherwise, or not at all.
+
+    Raises:
+        RefusedError: ``episode.json`` is missing or damaged.
+    """
+    return root / _place(index) / VIDEO if VIDEO in _about(root, index)["sha256"] else None
+
+
 def read_labels(root: Path, index: int) -> EpisodeLabels:
     """The labels of an episode, as `EpisodeFiles.write` received them.
 
@@ -222,7 +231,7 @@ def _encode(image: Image) -> bytes:
 
 
 def _decode(png: bytes) -> Image:
-    image = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_COLOR) if png else None
     if image is None:
         raise ValueError("an image cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -5,8 +5,7 @@ PyAV is loaded when a video is written or read, not before.
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from reachy_kit.runtime.interface import Image
 
@@ -48,7 +47,7 @@ def write_video(images: Sequence[Image], path: Path, fps: int) -> None:
 
     av.logging.set_libav_level(av.logging.ERROR)
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(CODEC, fps, options=OPTIONS)
+        stream: Any = output.add_stream(CODEC, fps, options=OPTIONS)
         stream.pix_fmt = PIXEL_FORMAT
         stream.height, stream.width = images[0].shape[:2]
         for image in images:
@@ -67,6 +66,8 @@ def read_video(path: Path) -> list[Image]:
 
     try:
         with av.open(str(path)) as video:
-            return [np.asarray(image.to_ndarray(format="rgb24")) for image in video.decode(video=0)]
+            decoded: Any = [image.to_ndarray(format="rgb24") for image in video.decode(video=0)]
     except av.FFmpegError as error:
         raise ValueError(f"{path.name}: {error.strerror}") from error
+    images: list[Image] = decoded
+    return images

@@ -17,11 +17,11 @@ from reachy_kit.runtime.interface import POLICY_RATES, Episode
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
-from reachy_kit.workflows.recording.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.workflows.recording.person_recording import record_by_hand
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, EndReason, Episode, Tick
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, Phase, SessionScreen
+from reachy_kit.runtime.recording.takes.take_keys import DRIVE_CONTROLS
 from reachy_kit.runtime.robots.loop_rate import LoopRate, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent
 from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 from reachy_kit.workflows.recording.device_session import DeviceSession, connected_device, open_device_session
-from reachy_kit.workflows.recording.live_view import NO_SCREEN, Phase, SessionScreen
-from reachy_kit.workflows.recording.take_keys import DRIVE_CONTROLS
 
 _PAUSE_POLL = 0.02
 """Time between two looks at a lost device, s."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS
 from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, TARGET_FEATURES, VISIBLE
-from reachy_kit.workflows.recording.live_view import LiveView
+from reachy_kit.runtime.recording.takes.live_view import LiveView
 
 _COLUMNS, _ROWS = 29, 9
 """Characters of the view; a character is about twice as high as it is wide."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reachy_kit.cli.reporting.live_figures import draw_figures, target_text
-from reachy_kit.workflows.recording.live_view import LiveView, Phase
+from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase
 
 _SIGNS = {
     Phase.PREPARING: ("  PREPARING ", "black on white"),

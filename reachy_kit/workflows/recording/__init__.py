@@ -1,1 +1,1 @@
-"""A session of takes that a person demonstrates: what its keys do, what its screen shows, and how the takes follow."""
+"""Demonstrations by a person into a dataset: the device, the seeds, the session."""

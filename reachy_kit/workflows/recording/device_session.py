@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reachy_kit.runtime.recording.takes.live_view import LiveView, SessionScreen
+from reachy_kit.runtime.recording.takes.take_keys import TakeKeys
 from reachy_kit.runtime.teleop.teleoperator import TeleopContext, Teleoperator, open_teleoperator, split_argument
 from reachy_kit.runtime.teleop.terminal_keys import has_terminal, terminal_keys
-from reachy_kit.workflows.recording.live_view import LiveView, SessionScreen
-from reachy_kit.workflows.recording.take_keys import TakeKeys
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Policy, Robot

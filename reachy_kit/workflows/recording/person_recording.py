@@ -15,14 +15,14 @@ from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
+from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
-from reachy_kit.workflows.recording.live_view import NO_SCREEN, SessionScreen
-from reachy_kit.workflows.recording.take_keys import SESSION_CONTROLS
-from reachy_kit.workflows.recording.take_session import TakeSession
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
@@ -91,7 +91,10 @@ def record_by_hand(
             view.episodes = first = writer.episodes
             seeds = iter(remaining_seeds(out, seed, writer.seeds, max(episodes - first, 0)))
             recorder = EpisodeRecorder(writer)
-            takes = TakeSession(session, opened.device, recorder, opened.keys, view, screen, labels, seconds)
+            takes = TakeSession(
+                session.robot, opened.device, recorder, opened.keys, view, screen, labels, seconds,
+                perception=session.perception, world=session.world,
+            )  # fmt: skip
             takes.run(seeds, episodes)
             stored = writer.episodes
     if first >= episodes:

@@ -8,6 +8,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -18,16 +19,17 @@ from reachy_kit.runtime.interface import (
     EndReason,
     Episode,
     Observation,
+    Perception,
+    Robot,
     Tick,
+    World,
 )
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase, SessionScreen
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator
-from reachy_kit.workflows.inputs.session import Session
-from reachy_kit.workflows.recording.live_view import LiveView, Phase, SessionScreen
-from reachy_kit.workflows.recording.take_keys import TakeKeys
 
 _MARKS = {TakeEvent.SUCCESS: True, TakeEvent.FAILURE: False}
 _ENDS = {
@@ -70,32 +72,45 @@ class AntennaSignal:
         return signal
 
 
+class TakeEvents(Protocol):
+    """What a person wants of the recording: by the terminal's keys, or over the network."""
+
+    def events(self) -> Sequence[TakeEvent]:
+        """Events since the last call."""
+        ...
+
+
 class TakeSession:
     """A person's takes on an open robot.
 
     Args:
-        session: robot, perception and world.
+        robot: connected.
         device: connected to that robot.
         recorder: stores the takes.
-        keys: of the terminal.
+        keys: of the terminal, or what stands for them.
         view: shows what happens.
         screen: signals the start and the end of a take.
         labels: of the takes, one for each instruction.
         seconds: length of a take; None = until the person stops it.
+        perception: fills ``environment_state``.
+        world: ground truth, where there is one.
     """
 
     def __init__(
         self,
-        session: Session,
+        robot: Robot,
         device: Teleoperator,
         recorder: EpisodeRecorder,
-        keys: TakeKeys,
+        keys: TakeEvents,
         view: LiveView,
         screen: SessionScreen,
         labels: Sequence[EpisodeLabels],
         seconds: float | None = None,
+        perception: Perception | None = None,
+        world: World | None = None,
     ) -> None:
-        self._session, self._device, self._recorder = session, device, recorder
+        self._robot, self._device, self._recorder = robot, device, recorder
+        self._perception, self._world = perception, world
         self._keys, self._view, self._screen = keys, view, screen
         self._labels, self._seconds = labels, seconds
         self._label = 0
@@ -132,13 +147,13 @@ class TakeSession:
         """Stand at the start pose until the person starts the take or ends the session."""
         self._view.phase, self._end = Phase.READY, None
         episode = rollout(
-            self._session.robot,
+            self._robot,
             self._between,
             seconds=None,
             policy_hz=self._view.hz,
             seed=seed,
-            perception=self._session.perception,
-            world=self._session.world,
+            perception=self._perception,
+            world=self._world,
             on_tick=self._tick_between,
             stop=lambda: self._end,
         )
@@ -151,13 +166,13 @@ class TakeSession:
         self._view.phase = Phase.RECORDING
         self._screen.signal()
         episode = rollout(
-            self._session.robot,
+            self._robot,
             self._device,
             seconds=self._seconds,
             policy_hz=self._view.hz,
             seed=seed,
-            perception=self._session.perception,
-            world=self._session.world,
+            perception=self._perception,
+            world=self._world,
             subscribers=[self._view, self._recorder],  # the view first: it shows that the recorder saves
             on_tick=self._tick_take,
             stop=lambda: self._end,

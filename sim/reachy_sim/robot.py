@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
     CAMERA,
@@ -18,16 +19,21 @@ from reachy_kit.runtime.interface import (
     Image,
     Observation,
 )
+from reachy_kit.runtime.robots.guiding import GuidanceMode
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
+from reachy_sim.dynamics.hand import Hand
 from reachy_sim.dynamics.joints import commanded_joints
+from reachy_sim.dynamics.physics_tier import Physics
 from reachy_sim.dynamics.tiers import open_dynamics
 
 type Camera = Callable[[Array, float], tuple[Image, float]]
 """(9,) state and time → RGB image and its capture time."""
 
 _FIRST = np.zeros(1, dtype=np.int64)
+RESPONSE = 0.08
+"""placeholder"""
 _LEEWAY = 0.1
 """Largest delay behind the wall clock that a simulation catches up, s: a few slow frames, but not a pause."""
 
@@ -44,6 +50,8 @@ class SimRobotConfig:
     """Parameters of the motors."""
     profile: LimitsProfile = CLASSROOM
     """Profile of the limiter, the same as on the robot."""
+    gravity_compensation: bool = True
+    """Whether the motors carry the head's weight while a hand guides it; otherwise they are limp."""
 
 
 class SimRobot:
@@ -61,6 +69,7 @@ class SimRobot:
 
     name = "sim"
     control_hz = CONTROL_HZ
+    response = RESPONSE
 
     def __init__(
         self,
@@ -80,6 +89,9 @@ class SimRobot:
         self._watch = watch
         self._pacer = (pacer or TickPacer(CONTROL_HZ, _LEEWAY)) if realtime else None
         self._actuators = actuators or (lambda: self.config.actuators)
+        self.guidance: GuidanceMode | None = None
+        self._hand = Hand()
+        self._pulled_to: Array | None = None
         self.reset(NEUTRAL)
 
     @property
@@ -105,6 +117,8 @@ class SimRobot:
     def reset(self, pose: Array) -> None:
         """Stand still at a (9,) pose; simulated time starts at 0."""
         self._dynamics.reset(_FIRST, pose[None], self._actuators())
+        self.guidance, self._pulled_to = None, None
+        self._hand.let_go()
         self._motion = Motion.at_rest(pose[None])
         self._ticks = 0
         if self._pacer:
@@ -119,15 +133,77 @@ class SimRobot:
         return Observation(state, now, images={CAMERA: image}, image_times={CAMERA: captured})
 
     def send_action(self, action: Action) -> Action:
-        """Limit a (9,) target and command it from the next tick on; returns what was applied."""
+        """Limit a (9,) target and command it from the next tick on; returns what was applied.
+
+        While a hand guides the head, that is the measured pose, whatever the target.
+        """
+        if self.guidance:
+            self._motion = Motion.at_rest(self._dynamics.state)
+            return np.asarray(self._motion.position[0])
         self._motion, _ = limit(self._dynamics.state, self._motion, np.asarray(action)[None], self.config.profile)
         return np.asarray(self._motion.position[0])
 
     def wait_next_tick(self) -> None:
         """Simulate 20 ms; in real time also wait until they have passed."""
-        self._dynamics.step(commanded_joints(self._motion))
+        joints = commanded_joints(self._motion)
+        if self._pulled_to is None:
+            self._dynamics.step(joints)
+        else:
+            self._physics.step(joints, self._pull)
         self._ticks += 1
         if self._watch:
             self._watch(self._dynamics.state[0], self._ticks / CONTROL_HZ)
         if self._pacer:
             self._pacer.wait()
+
+    def prepare_guiding(self) -> GuidanceMode:
+        """How it can be guided.
+
+        Raises:
+            WrongUseError: its tier knows no forces.
+        """
+        if not isinstance(self._dynamics, Physics):
+            raise WrongUseError("a robot of the kinematic tier knows no forces: guide one of the physics tier")
+        return GuidanceMode.GRAVITY_COMPENSATION if self.config.gravity_compensation else GuidanceMode.LIMP
+
+    def begin_guiding(self) -> None:
+        """Let the motors give way to a hand.
+
+        Raises:
+            WrongUseError: its tier knows no forces.
+        """
+        self.guidance = self.prepare_guiding()
+        weightless = self.guidance is GuidanceMode.GRAVITY_COMPENSATION
+        self._physics.set_torque(_FIRST, on=False, weightless=weightless)
+
+    def end_guiding(self) -> None:
+        """Hold the head where it is, without a jump."""
+        if self.guidance:
+            self.guidance, self._pulled_to = None, None
+            self._motion = Motion.at_rest(self._dynamics.state)
+            self._hand.let_go()
+            self._physics.set_torque(_FIRST, on=True)
+
+    def pull(self, pose: Array | None) -> None:
+        """Let a hand pull the head towards a (9,) pose, from the next tick on; None takes the hand away.
+
+        Raises:
+            WrongUseError: its tier knows no forces.
+        """
+        self.prepare_guiding()
+        self._pulled_to = pose
+        if pose is None:
+            self._hand.let_go()
+            self._physics.pull_head(_FIRST, np.zeros((1, 3)), np.zeros((1, 3)))
+
+    def _pull(self, seconds: float) -> None:
+        physics = self._physics
+        assert self._pulled_to is not None, "nothing pulls"
+        head = physics.head_position[0], physics.head_rotation[0]
+        force, torque = self._hand.wrench(*head, self._pulled_to, seconds)
+        physics.pull_head(_FIRST, force[None], torque[None])
+
+    @property
+    def _physics(self) -> Physics:
+        assert isinstance(self._dynamics, Physics), "only the physics tier knows forces"
+        return self._dynamics

@@ -8,8 +8,14 @@ from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.audio_samples import AudioSamples
 from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
-from reachy_kit.runtime.recording.schema import AUDIO, Frame, frame
-from reachy_kit.runtime.recording.take_faults import TakeFaults
+        label_frames(self._frames, self.labels, world=self._world)
+        if samples := self._sink.layout.audio_samples:
+            for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
+                columns[AUDIO] = piece
+        if self.motion_delay is not None:
+            self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
+            if not self._frames:  # shorter than the delay
+                return
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 
 
@@ -55,6 +61,9 @@ class EpisodeRecorder:
     ) -> None:
         self._sink = sink
         self.labels = labels or EpisodeLabels(sink.layout.instruction)
+        self.motion_delay: float | None = None
+        """Time by which the motion of a guided robot lags behind its commands, s: the measured motion is then stored
+        as the actions. None where the applied actions are."""
         self._intervened = intervened
         self._faults = TakeFaults(sink.layout.image_shape)
         self.on_episode_start(0)
@@ -102,9 +111,16 @@ class EpisodeRecorder:
         """
         if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
             return
+<<<<<<< HEAD
         label_frames(self._frames, self.labels, world=self._world)
         if samples := self._sink.layout.audio_samples:
             for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
                 columns[AUDIO] = piece
+=======
+        if self.motion_delay is not None:
+            self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
+            if not self._frames:  # shorter than the delay
+                return
+>>>>>>> bab2d3c (A simulated robot can be guided by hand: motors that give way, a hand that pulls, the measured motion as the action)
         with interrupts_held_back():
             self._sink.write(self._frames, self.labels)

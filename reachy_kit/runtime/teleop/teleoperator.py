@@ -8,15 +8,16 @@ loading anything. ``--teleop NAME`` or ``--teleop NAME:ARGUMENT`` chooses one, a
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reachy_kit.runtime import teleop
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import Action, Observation, Policy, Robot, TaskSpec
+from reachy_kit.runtime.interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -89,6 +90,41 @@ class Teleoperator(Policy, Protocol):
         A device without a person, such as a recorded move, starts and stops its takes with these.
         """
         ...
+
+
+@runtime_checkable
+class GuidingTeleoperator(Protocol):
+    """What a teleoperator has beside the rest where a person moves the robot itself: its motion is the action."""
+
+    @property
+    def motion_delay(self) -> float:
+        """Time by which the robot's motion lags behind its commands, s: what the recorder compensates."""
+        ...
+
+    def end_take(self) -> None:
+        """Let the robot hold itself again. Called after each take, however it ended; safe to call twice."""
+        ...
+
+
+@contextmanager
+def guided_take(teleoperator: Teleoperator) -> Iterator[float | None]:
+    """A take in which a person may move the robot itself; at the end of the block the robot holds itself again.
+
+    Args:
+        teleoperator: connected.
+
+    Yields:
+        The delay of the motion that is the action, s, for the recorder's ``motion_delay``; None where the device's
+        targets are the actions.
+    """
+    if not isinstance(teleoperator, GuidingTeleoperator):
+        yield None
+        return
+    try:
+        yield teleoperator.motion_delay
+    finally:
+        with interrupts_held_back():
+            teleoperator.end_take()
 
 
 class Keys(Protocol):

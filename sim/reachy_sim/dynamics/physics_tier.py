@@ -4,6 +4,7 @@ Frames and order are those of reachy_kit.runtime.interface. Source of the conven
 joints): reachy_mini.daemon.backend.mujoco (1.12).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from reachy_sim.dynamics.closed_chain import ClosedChain
 from reachy_sim.dynamics.joints import JOINTS, Ids, refuse_unreachable
 from reachy_sim.dynamics.model import HEAD_HEIGHT, TIMESTEP, robot_model
 from reachy_sim.dynamics.mujoco_batch import Engine, open_batch
+from reachy_sim.dynamics.outside_forces import OutsideForces
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,15 @@ class Physics:
         self._head = self.model.site("head").id
         self._layout = _RowLayout(self.model)
         self._motors = Motors(num_envs)
+        self._outside = OutsideForces(self.model, self._rows)
+        self._servos: dict[str, Array] = {}
+        self._limp: npt.NDArray[np.bool_] = np.zeros(num_envs, dtype=np.bool_)
         self._shaped: npt.NDArray[np.bool_] = np.zeros(num_envs, dtype=np.bool_)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle: the engine is opened again, and its arrays filled in."""
         arrays = {name: np.array(getattr(self, name)) for name in _LIVE}
-        return _restore, (self._arguments, arrays, self._motors, self._shaped)
+        return _restore, (self._arguments, arrays, self._motors, self._shaped, np.flatnonzero(self._limp))
 
     def reset(self, ids: Ids, poses: Array, actuators: Actuators) -> None:
         """Place robots exactly at poses, at rest.
@@ -109,14 +114,39 @@ class Physics:
         steps = np.round(table["delay"] / self.settings.timestep)
         self._delay[ids] = np.maximum(steps - 0.5, 0.0) * self.settings.timestep
         self._friction[np.ix_(ids, self._dofs)] = self.model.dof_frictionloss[self._dofs] * table["friction"]
+        if self._limp[ids].any():
+            self.set_torque(ids, on=True)
         self._batch.forward(ids)
 
-    def step(self, targets: Array) -> None:
-        """Advance a tick with (N, 9) rad on the actuators, in the order of ``JOINTS``."""
+    def set_torque(self, ids: Ids, *, on: bool, weightless: bool = False) -> None:
+        """Switch the motors of robots ``ids`` on or off; ``weightless`` ones carry the weight and nothing else."""
+        if not self._servos:
+            self._servos = {name: self._batch.expand(name) for name in _SERVO}
+        for name, values in self._servos.items():
+            values[ids] = getattr(self.model, name) if on else 0.0
+        self._limp[ids] = not on
+        self._outside.carry_weight(ids, carried=weightless and not on)
+
+    def pull_head(self, ids: Ids, force: Array, torque: Array) -> None:
+        """Pull at the heads of robots ``ids`` until told otherwise: (K, 3) N and (K, 3) N·m, base frame."""
+        self._outside.pull_head(ids, force, torque, self.head_rotation[ids])
+
+    def step(self, targets: Array, push: Callable[[float], None] | None = None) -> None:
+        """Advance a tick.
+
+        Args:
+            targets: (N, 9) rad on the actuators, in the order of ``JOINTS``.
+            push: called before each physics step with its length in s, to pull at heads; None where nothing changes.
+        """
         if self._shaped.any():
             targets = np.where(self._shaped[:, None], self._motors.step(targets), targets)
         self._ctrl[:] = targets
-        self._batch.step(nstep=self.settings.substeps)
+        if push is None:
+            self._batch.step(nstep=self.settings.substeps)
+            return
+        for _ in range(self.settings.substeps):
+            push(self.settings.timestep)
+            self._batch.step(nstep=1)
 
     @property
     def head_rotation(self) -> Array:
@@ -145,16 +175,24 @@ _LIVE = ("_rows", "_ctrl", "_site_positions", "_site_rotations", "_qpos", "_dela
 
 
 def _restore(
-    arguments: tuple[int, str, int, Engine], arrays: dict[str, Array], motors: Motors, shaped: npt.NDArray[np.bool_]
+    arguments: tuple[int, str, int, Engine],
+    arrays: dict[str, Array],
+    motors: Motors,
+    shaped: npt.NDArray[np.bool_],
+    limp: Ids,
 ) -> Physics:
     num_envs, settings, threads, engine = arguments
     physics = Physics(num_envs, settings, threads=threads, engine=engine)
+    if limp.size:
+        physics.set_torque(limp, on=False)
     for name, values in arrays.items():
         getattr(physics, name)[...] = values
     physics._motors, physics._shaped = motors, shaped
     return physics
 
 
+_SERVO = ("actuator_gainprm", "actuator_biasprm")
+"""The model's fields that make a motor follow its target; where they are 0 it does nothing."""
 _LIFT: Array = np.array([0.0, 0.0, HEAD_HEIGHT])
 
 

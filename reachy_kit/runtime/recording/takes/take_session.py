@@ -29,7 +29,7 @@ from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase, SessionScreen
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator
+from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator, guided_take
 
 _MARKS = {TakeEvent.SUCCESS: True, TakeEvent.FAILURE: False}
 _ENDS = {
@@ -165,18 +165,19 @@ class TakeSession:
         self._recorder.labels = self._labels[self._label]
         self._view.phase = Phase.RECORDING
         self._screen.signal()
-        episode = rollout(
-            self._robot,
-            self._device,
-            seconds=self._seconds,
-            policy_hz=self._view.hz,
-            seed=seed,
-            perception=self._perception,
-            world=self._world,
-            subscribers=[self._view, self._recorder],  # the view first: it shows that the recorder saves
-            on_tick=self._tick_take,
-            stop=lambda: self._end,
-        )
+        with guided_take(self._device) as self._recorder.motion_delay:
+            episode = rollout(
+                self._robot,
+                self._device,
+                seconds=self._seconds,
+                policy_hz=self._view.hz,
+                seed=seed,
+                perception=self._perception,
+                world=self._world,
+                subscribers=[self._view, self._recorder],  # the view first: it shows that the recorder saves
+                on_tick=self._tick_take,
+                stop=lambda: self._end,
+            )
         self._screen.signal()
         self._view.episodes = self._recorder.episodes
         kept = self._recorder.episodes > before

@@ -1,0 +1,37 @@
+"""Actions of an episode in which a person moved the robot itself: the measured motion, its delay compensated."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, OBS_LAST_ACTION, OBS_STATE, Frame
+
+
+def measured_actions(frames: Sequence[Frame], delay: float, period: float) -> list[Frame]:
+    """Replace the actions of guided frames by what would have caused the motion.
+
+    A robot lags behind its commands. A frame's action is the target at the frame's end, so it is the pose that was
+    measured one delay after that end, interpolated between the measurements. ``observation.last_action`` follows: it is
+    the action of the frame before.
+
+    Args:
+        frames: of one episode, in order. They are not changed.
+        delay: time by which the robot's measured motion lags behind its commands, s.
+        period: length of a frame, s.
+
+    Returns:
+        The frames whose action was measured. The last ones, whose action lies beyond the last measurement, are left
+        out: nothing is invented.
+    """
+    if not frames:
+        return []
+    times = np.array([frame[CAPTURE_TIME][0] for frame in frames])
+    states = np.array([frame[OBS_STATE] for frame in frames], dtype=np.float64)
+    wanted = times + period + delay
+    wanted = wanted[wanted <= times[-1] + 1e-6]
+    actions = np.stack([np.interp(wanted, times, axis) for axis in states.T], axis=-1).astype(np.float32)
+    last_actions = [frames[0][OBS_LAST_ACTION], *actions[:-1]]
+    return [
+        frame | {ACTION: action, OBS_LAST_ACTION: last}
+        for frame, action, last in zip(frames, actions, last_actions, strict=False)
+    ]

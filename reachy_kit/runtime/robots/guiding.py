@@ -1,0 +1,45 @@
+"""Guiding by hand: what a robot offers so that a person can move its head, and how it does so."""
+
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from reachy_kit.runtime.interface import Robot
+
+
+class GuidanceMode(StrEnum):
+    """How the motors give way to a hand."""
+
+    GRAVITY_COMPENSATION = "gravity compensation"
+    """The motors carry the head's weight: it stays where the hand leaves it."""
+    LIMP = "limp motors"
+    """The motors are off: the hand carries the head, which falls without it."""
+
+
+@runtime_checkable
+class Guidable(Robot, Protocol):
+    """A robot that gives way to a hand. While it is guided, the action that it applies is its measured pose."""
+
+    guidance: GuidanceMode | None
+    """Mode in use; None while the motors follow their targets."""
+    response: float
+    """Time by which the measured motion lags behind the commanded one, s."""
+
+    def prepare_guiding(self) -> GuidanceMode:
+        """Find out how it can be guided, without letting the head go.
+
+        Raises:
+            RefusedError: it cannot be guided.
+        """
+        ...
+
+    def begin_guiding(self) -> None:
+        """Let the motors give way. With limp motors a person must hold the head already.
+
+        Raises:
+            RefusedError: the motors do not give way.
+        """
+        ...
+
+    def end_guiding(self) -> None:
+        """Hold the head where it is, without a jump. Safe to call twice, and while it is not guided."""
+        ...

@@ -8,14 +8,9 @@ from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.audio_samples import AudioSamples
 from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
-        label_frames(self._frames, self.labels, world=self._world)
-        if samples := self._sink.layout.audio_samples:
-            for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
-                columns[AUDIO] = piece
-        if self.motion_delay is not None:
-            self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
-            if not self._frames:  # shorter than the delay
-                return
+from reachy_kit.runtime.recording.measured_actions import measured_actions
+from reachy_kit.runtime.recording.schema import AUDIO, Frame, frame
+from reachy_kit.runtime.recording.take_faults import TakeFaults
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 
 
@@ -111,16 +106,13 @@ class EpisodeRecorder:
         """
         if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
             return
-<<<<<<< HEAD
-        label_frames(self._frames, self.labels, world=self._world)
         if samples := self._sink.layout.audio_samples:
             for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
                 columns[AUDIO] = piece
-=======
         if self.motion_delay is not None:
             self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
             if not self._frames:  # shorter than the delay
                 return
->>>>>>> bab2d3c (A simulated robot can be guided by hand: motors that give way, a hand that pulls, the measured motion as the action)
+        label_frames(self._frames, self.labels, world=self._world)
         with interrupts_held_back():
             self._sink.write(self._frames, self.labels)

@@ -55,7 +55,7 @@ class Hand:
             pull = stiffness * (error + left) - damping * rate
             strength = float(np.linalg.norm(pull))
             if strength <= most:
-                left += error * _CORRECTION * seconds
+                np.add(left, error * _CORRECTION * seconds, out=left)
             pulls.append(pull * min(1.0, most / strength) if strength else pull)
         return pulls[0], pulls[1]
 

@@ -192,7 +192,7 @@ def test_a_saved_run_says_where_it_comes_from_and_opens_again(trained_run, recor
 def test_saving_a_run_again_replaces_it_whole(demonstrations, fitted, recorded_dataset, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "leftover").touch()
-    run = save_imitation(tmp_path / "run", fitted, demonstrations, recorded_dataset, BRIEF)
+    run = save_imitation(tmp_path / "run", fitted, demonstrations, BRIEF)
     assert not (run.path / "leftover").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     every = cut_windows(demonstrations, demonstrations.episodes, 4, 8)

@@ -66,9 +66,9 @@ def run(request, recorded_dataset, tmp_path_factory):
     return train_imitation(recorded_dataset, out, policy=request.param, seed=0, settings=settings)
 
 
-def fit_act(demonstrations, root, out=None, on_progress=lambda progress: None, **config):
+def fit_act(demonstrations, out=None, on_progress=lambda progress: None, **config):
     chosen = LeRobotTrainConfig(**{**BRIEF, "max_steps": 20, "checkpoint_every": 3, **config})
-    return fit_lerobot(demonstrations, root, read_policy_config("act", dict(TINY_ACT)), chosen, on_progress, out)
+    return fit_lerobot(demonstrations, read_policy_config("act", dict(TINY_ACT)), chosen, on_progress, out)
 
 
 def test_a_policy_of_lerobots_leaves_a_whole_run(run, recorded_dataset):
@@ -137,27 +137,27 @@ def test_a_run_of_lerobots_is_not_exported_and_says_which_are(run, tmp_path):
 
 def test_training_that_was_cut_short_is_resumed_to_the_same_weights(demonstrations, recorded_dataset, tmp_path):
     """Dropout, the batches and the optimizer continue as they were, though checkpoints are not at evaluations alone."""
-    whole = fit_act(demonstrations, recorded_dataset)
+    whole = fit_act(demonstrations)
 
     def cut(progress):
         if progress.step == 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_act(demonstrations, recorded_dataset, tmp_path, cut)
+        fit_act(demonstrations, tmp_path, cut)
     points = []
-    again = fit_act(demonstrations, recorded_dataset, tmp_path, points.append)
+    again = fit_act(demonstrations, tmp_path, points.append)
     assert [progress.step for progress in points] == [5, 10, 15, 20]
     for one, other in zip(whole.policy.state_dict().values(), again.policy.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     with pytest.raises(RefusedError, match=r"another batch_size"):
-        fit_act(demonstrations, recorded_dataset, tmp_path, batch_size=4)
+        fit_act(demonstrations, tmp_path, batch_size=4)
 
 
 def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recorded_dataset):
     config = read_policy_config("diffusion", {"horizon": 8, "down_dims": [8, 16], "n_action_steps": 4})
     set_features(config, "state", demonstrations.layout, 0)
-    frames = Frames(demonstrations, recorded_dataset, config, augment=False)
+    frames = Frames(demonstrations, config, augment=False)
     made = cut_windows(demonstrations, demonstrations.episodes, n_obs_steps=2, chunk_size=7)
     for row in (0, 5, len(frames) - 1):
         item = frames[row]

@@ -152,7 +152,7 @@ def test_it_acts_alike_in_the_control_loop_in_a_batch_and_as_lerobot_runs_it(vis
 def test_the_videos_are_read_frame_by_frame(image_dataset):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    read = load_images(load_demonstrations(image_dataset), image_dataset, (180, 320)).images
+    read = load_images(load_demonstrations(image_dataset), (180, 320)).images
     dataset = LeRobotDataset("local/images", root=image_dataset, video_backend="pyav")
     for frame in (0, 7, len(dataset) // 2, len(dataset) - 1):
         assert (read[frame].float() / 255 - dataset[frame][IMAGE]).abs().max() < 0.01
@@ -209,7 +209,7 @@ def test_what_the_start_observes_cannot_be_changed(vision_run, trained_run, tmp_
 
 
 def test_images_that_are_missing_are_asked_for(recorded_dataset, tmp_path):
-    with pytest.raises(WrongUseError, match="Record it with --camera"):
+    with pytest.raises(WrongUseError, match="Record with --camera"):
         train_imitation(recorded_dataset, tmp_path / "run", seed=0, settings=dict(BRIEF))
 
 

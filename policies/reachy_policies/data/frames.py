@@ -1,7 +1,7 @@
 """Recorded frames as LeRobot's policies take them: each with the neighbouring steps that a policy needs."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,21 +23,20 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
 
     Args:
         demonstrations: the numbers.
-        root: the dataset's folder.
         config: of the policy, complete.
         augment: whether to augment the images.
     """
 
-    def __init__(self, demonstrations: Demonstrations, root: Path, config: PreTrainedConfig, *, augment: bool) -> None:
+    def __init__(self, demonstrations: Demonstrations, config: PreTrainedConfig, *, augment: bool) -> None:
         inputs = config.input_features or {}
         known = {OBS_STATE: demonstrations.state, OBS_ENV_STATE: demonstrations.environment_state}
         self._columns = {key: known[key] for key in known if key in inputs}
         self._action, self._episode = demonstrations.action, demonstrations.episode
         self._before, self._after = config.observation_delta_indices, config.action_delta_indices or [0]
-        self._instruction = demonstrations.layout.instruction
+        self._demonstrations = replace(demonstrations, images=None)
         self._videos = None
         if IMAGE in inputs:
-            self._videos = RecordedVideos(root)
+            self._videos = RecordedVideos(*demonstrations.roots, camera=demonstrations.camera)
             self._size = list(inputs[IMAGE].shape[1:])
         self._augment = make_augmentation() if augment and self._videos is not None else None
 
@@ -46,7 +45,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __getitem__(self, frame: int) -> dict[str, Any]:
         """LeRobot's item: a time axis where the policy takes several steps, and a mask of those outside the episode."""
-        item: dict[str, Any] = {"task": self._instruction}
+        item: dict[str, Any] = {"task": self._demonstrations.instruction(int(self._episode[frame]))}
         rows, outside = self._steps(frame, self._before or [0])
         for key, column in self._columns.items():
             item[key] = column[rows] if self._before is not None else column[frame]
@@ -54,7 +53,9 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         if self._videos is not None:
             episode = int(self._episode[frame])
             first = int(episode_edges(self._episode, torch.tensor([frame]))[0])
-            images = resize_image_tensors(self._videos.decode(episode, (rows - first).tolist()), self._size)
+            recorded = self._demonstrations.recorded_steps
+            steps = rows - first if recorded is None else recorded[rows]
+            images = resize_image_tensors(self._videos.decode(episode, steps.tolist()), self._size)
             image = images if self._before is not None else images[0]
             item[IMAGE] = image if self._augment is None else self._augment(image)
             item[f"{IMAGE}_is_pad"] = outside

@@ -1,4 +1,4 @@
-"""Images of a recorded dataset, decoded from its videos through LeRobot."""
+"""Images of recorded datasets, decoded from their videos through LeRobot."""
 
 import contextlib
 from collections.abc import Sequence
@@ -9,29 +9,37 @@ from lerobot.datasets.video_utils import decode_video_frames
 from torch import Tensor
 
 from reachy_kit.dataset.committed_files import files_in_place
-from reachy_kit.dataset.dataset_index import DamagedFileError
+from reachy_kit.dataset.dataset_index import DamagedFileError, DatasetIndex, EpisodeEntry
 from reachy_kit.dataset.reading import open_videos
-from reachy_kit.runtime.recording.schema import IMAGE
+from reachy_kit.dataset.stored_dataset import StoredDataset
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.folder_contents import free_path
+from reachy_kit.runtime.shell_command import compose_command
 
 
 class RecordedVideos:
-    """The head camera's images of a dataset. As long as it is there, no recorder joins the dataset's files.
+    """The head camera's images of datasets. As long as it is there, no recorder joins the datasets' files.
 
     Args:
-        root: its folder.
+        roots: folders of the datasets; their episodes are counted one after the other.
+        camera: name of the head's camera; empty for the one called so, or the only one.
 
     Raises:
         RefusedError: a video is missing, damaged or short.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, *roots: Path, camera: str = "") -> None:
         self._held = contextlib.ExitStack()
-        self._held.enter_context(files_in_place(root))
-        self._index = open_videos(root).index
+        self._episodes: list[tuple[DatasetIndex, str, EpisodeEntry]] = []
+        for root in roots:
+            self._held.enter_context(files_in_place(root))
+            dataset = open_videos(root, camera)
+            key = _camera_of(dataset)
+            self._episodes += [(dataset.index, key, entry) for entry in dataset.episodes]
 
     def __getstate__(self) -> dict[str, Any]:
         """State for a loader's worker; the process that started it holds the files in place."""
-        return {"_index": self._index}
+        return {"_episodes": self._episodes}
 
     def decode(self, episode: int, steps: Sequence[int]) -> Tensor:
         """Images of an episode.
@@ -46,14 +54,26 @@ class RecordedVideos:
         Raises:
             DamagedFileError: the video cannot be decoded there.
         """
-        entry, hz = self._index.episodes[episode], self._index.fps
-        part = entry.videos[IMAGE]
-        video = self._index.root / part.file
+        index, camera, entry = self._episodes[episode]
+        hz, part = index.fps, entry.videos[camera]
+        video = index.root / part.file
         times = [part.begin + step / hz for step in steps]
         try:
             images: Tensor = decode_video_frames(video, times, 0.5 / hz, "pyav", return_uint8=True)
         except FileNotFoundError as error:
-            raise DamagedFileError(video, "is missing", [episode]) from error
+            raise DamagedFileError(video, "is missing", [entry.index]) from error
         except (OSError, ValueError, RuntimeError, IndexError, AssertionError) as error:  # LeRobot's, and FFmpeg's
-            raise DamagedFileError(video, "cannot be decoded", [episode]) from error
+            raise DamagedFileError(video, "cannot be decoded", [entry.index]) from error
         return images
+
+
+def _camera_of(dataset: StoredDataset) -> str:
+    """Column of the head camera's videos."""
+    camera, cameras = dataset.columns.camera, dataset.columns.cameras
+    if camera is None:
+        names = ", ".join(key.rpartition(".")[2] for key in cameras)
+        raise RefusedError(f"{dataset.root} has the cameras {names or 'of none'}. Name the head's with --camera NAME")
+    if dataset.index.features[camera]["dtype"] != "video":
+        convert = compose_command("dataset convert", dataset.root, out=free_path(dataset.root))
+        raise RefusedError(f"{dataset.root} holds {camera} as single images. Convert it to videos: {convert}")
+    return camera

@@ -14,16 +14,13 @@ from reachy_policies.runs.run_files import CURVE_CSV, CURVE_PNG
 from reachy_policies.runs.saved_run import Run, dataset_digest, example_rows, save_run, versions
 
 
-def save_imitation(
-    path: Path, trained: TrainResult, demonstrations: Demonstrations, dataset: Path, config: SupervisedConfig
-) -> Run:
-    """Write a run that was trained on a dataset.
+def save_imitation(path: Path, trained: TrainResult, demonstrations: Demonstrations, config: SupervisedConfig) -> Run:
+    """Write a run that was trained on datasets.
 
     Args:
         path: folder of the run.
         trained: its policy and learning curve.
-        demonstrations: the dataset; examples are cut from all its episodes.
-        dataset: its folder.
+        demonstrations: the datasets; examples are cut from all their episodes.
         config: of the training.
 
     Raises:
@@ -41,8 +38,8 @@ def save_imitation(
         environment_state=layout.environment_state,
         environment_state_units=layout.environment_state_units,
         method="imitation",
-        dataset=dataset.resolve().name,
-        dataset_sha256=dataset_digest(dataset),
+        dataset=", ".join(root.resolve().name for root in demonstrations.roots),
+        dataset_sha256=", ".join(dataset_digest(root) for root in demonstrations.roots),
         episodes=trained.episodes,
         held_out=trained.held_out,
         seed=config.seed,

@@ -18,12 +18,12 @@ from lerobot.utils.random_utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from reachy_kit.dataset.reading import open_lerobot_metadata
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_policies.data.demonstrations import Demonstrations
 from reachy_policies.data.frames import Frames
+from reachy_policies.data.lerobot_metadata import describe_to_lerobot
 from reachy_policies.data.windows import episode_edges, select_frames
 from reachy_policies.imitation.supervised import (
     Batch,
@@ -74,7 +74,6 @@ class LeRobotTrainConfig(SupervisedConfig):
 
 def fit_lerobot(
     demonstrations: Demonstrations,
-    root: Path,
     policy_config: PreTrainedConfig,
     config: LeRobotTrainConfig,
     on_progress: OnProgress = lambda progress: None,
@@ -84,8 +83,7 @@ def fit_lerobot(
     """Train a policy of LeRobot's as its own ``lerobot-train`` would; the weights best on held-out episodes are kept.
 
     Args:
-        demonstrations: the dataset's numbers.
-        root: its folder, for images and LeRobot's metadata.
+        demonstrations: the datasets' numbers.
         policy_config: of ``read_policy_config``.
         config: of the training.
         on_progress: called after each evaluation.
@@ -103,12 +101,12 @@ def fit_lerobot(
     check_obs_type(config.obs_type, layout)
     set_features(policy_config, config.obs_type, layout, config.image_height)
     identity = identity_of(demonstrations, policy_config, config)
-    policy, processors, metadata = _make(policy_config, root)
+    policy, processors, metadata = _make(policy_config, demonstrations)
     on_note(f"{policy_config.type} takes {', '.join(policy_config.input_features)}; observation.last_action is unused")
     if IMAGE in policy_config.input_features:
         on_note("its image network starts untrained: pretrained weights are not fetched")
     kept, held_out = split_episodes(demonstrations.episodes, config)
-    state = _train_state(policy, processors, config, _Split(demonstrations, root, kept, held_out))
+    state = _train_state(policy, processors, config, _Split(demonstrations, kept, held_out))
     with contextlib.suppress(AttributeError):
         del policy_config._runtime_dataset_meta  # internal to LeRobot
     try:
@@ -116,7 +114,9 @@ def fit_lerobot(
     except KitError:
         raise
     except Exception as error:  # inside a policy of LeRobot's or of a plugin
-        raise KitError(f"--policy {policy_config.type} cannot be trained on {root}: {_one_line(error)}") from error
+        raise KitError(
+            f"--policy {policy_config.type} cannot be trained on {_names(demonstrations)}: {_one_line(error)}"
+        ) from error
     del metadata
     return TrainResult(policy, history, best, held_out, len(demonstrations.episodes), processors)
 
@@ -126,7 +126,6 @@ class _Split:
     """A dataset, split into training and held-out episodes."""
 
     demonstrations: Demonstrations
-    root: Path
     kept: list[int]
     held_out: list[int]
 
@@ -138,8 +137,8 @@ def _train_state(
     train_rows = select_frames(demonstrations, split.kept, config.trim_idle)
     train_rows = _not_last(train_rows, demonstrations, getattr(policy_config, "drop_n_last_frames", 0))
     test_rows = _spread(select_frames(demonstrations, split.held_out, config.trim_idle), config.held_out_frames)
-    training = Frames(demonstrations, split.root, policy_config, augment=config.augment)
-    test = Frames(demonstrations, split.root, policy_config, augment=False)
+    training = Frames(demonstrations, policy_config, augment=config.augment)
+    test = Frames(demonstrations, policy_config, augment=False)
     preset = policy_config.get_optimizer_preset()
     optimizer = preset.build(policy.get_optim_params())
     schedule = policy_config.get_scheduler_preset()
@@ -158,8 +157,10 @@ def _train_state(
     return TrainState(policy, optimizer, scheduler, preset.grad_clip_norm or math.inf, batches, evaluate)
 
 
-def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Processors, LeRobotDatasetMetadata]:
-    metadata = open_lerobot_metadata(root)
+def _make(
+    config: PreTrainedConfig, demonstrations: Demonstrations
+) -> tuple[PreTrainedPolicy, Processors, LeRobotDatasetMetadata]:
+    metadata = describe_to_lerobot(demonstrations)
     metadata.stats = _steady(metadata.stats)
     try:
         config.validate_features()
@@ -168,8 +169,14 @@ def _make(config: PreTrainedConfig, root: Path) -> tuple[PreTrainedPolicy, Proce
     except ImportError as error:
         raise WrongUseError(f"--policy {config.type} needs a package that is not installed: {error}") from error
     except Exception as error:  # the constructor of a policy of LeRobot's or of a plugin raises whatever it likes
-        raise WrongUseError(f"--policy {config.type} does not fit {root}: {_one_line(error)}") from error
+        raise WrongUseError(
+            f"--policy {config.type} does not fit {_names(demonstrations)}: {_one_line(error)}"
+        ) from error
     return policy, processors, metadata
+
+
+def _names(demonstrations: Demonstrations) -> str:
+    return ", ".join(map(str, demonstrations.roots))
 
 
 def _one_line(error: Exception) -> str:

@@ -39,9 +39,9 @@ class RunCard:
     inputs: dict[str, list[int]] = field(default_factory=dict)
     """Observations that the policy takes: LeRobot's key → shape. Written with the run."""
     dataset: str = ""
-    """Name of the dataset's folder; empty where nothing was imitated."""
+    """Names of the datasets' folders, separated by commas; empty where nothing was imitated."""
     dataset_sha256: str = ""
-    """SHA-256 over the dataset's layout and the numbers of its frames."""
+    """SHA-256 over each dataset's layout and the numbers of its frames, in the same order."""
     episodes: int = 0
     held_out: list[int] = field(default_factory=list)
     held_out_loss: float | None = None
@@ -126,7 +126,7 @@ class RunCard:
             "library_name": "lerobot",
             "pipeline_tag": "robotics",
             "tags": ["robotics", "lerobot", ROBOT_TYPE, "reachy_kit", self.policy],
-            "datasets": _hub_names(self.dataset),
+            "datasets": [name for folder in self.dataset.split(", ") for name in _hub_names(folder)],
             "base_model": _hub_names(self.start),
             "robot_type": ROBOT_TYPE,
         }

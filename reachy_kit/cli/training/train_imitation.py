@@ -18,6 +18,7 @@ from reachy_kit.cli.options import (
     read_settings,
 )
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.shell_command import compose_command
 from reachy_kit.runtime.tasks.task_registry import task_argument
 
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 
 
 def imitation(
-    dataset: Annotated[Path, path_option("--dataset", help="Folder of a dataset recorded with reachy-kit record.")],
+    dataset: Annotated[
+        list[Path],
+        path_option(
+            "--dataset",
+            help="Folder of a LeRobot v3 dataset of this robot, recorded with reachy-kit or not; may be repeated.",
+        ),
+    ],
     out: Annotated[
         Path,
         path_option(
@@ -69,9 +76,12 @@ def imitation(
         typer.Option(
             "--task",
             parser=expand_home,
-            metavar="FILE.py",
-            help="For --dagger: the file of the dataset's task, if it is in one.",
+            metavar="NAME|FILE.py",
+            help="The task that the dataset shows, if it does not say so; of a task of your own, its file.",
         ),
+    ] = "",
+    camera: Annotated[
+        str, typer.Option("--camera", metavar="NAME", help="The head's camera, if the dataset has several others.")
     ] = "",
     dagger_episodes: Annotated[
         int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each iteration of --dagger adds.")
@@ -88,6 +98,8 @@ def imitation(
 
     Example: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track
 
+    Example: reachy-kit train imitation --dataset data/monday --dataset data/tuesday --out runs/look_at
+
     Example: reachy-kit train imitation --dataset data/track_images --obs-type pixels --out runs/track_images
     """
     from reachy_kit.workflows.training.dagger_training import train_dagger
@@ -97,18 +109,29 @@ def imitation(
     if dagger and track:
         raise WrongUseError("--track follows one fit; leave it out with --dagger, which writes a table of its own")
     given = read_settings(config, settings) | ({"obs_type": obs_type} if obs_type else {})
-    arguments: dict[str, Any] = {"dataset": dataset, "policy": policy, "fresh": fresh, "settings": given}
-    arguments |= {"iterations": dagger, "episodes": dagger_episodes, "task": task} if dagger else {"track": track}
+    arguments: dict[str, Any] = {"task": task, "policy": policy, "fresh": fresh, "settings": given}
+    if dagger:
+        arguments |= {"dataset": _only(dataset), "iterations": dagger, "episodes": dagger_episodes}
+    else:
+        arguments |= {"dataset": dataset, "camera": camera, "track": track}
     if seeds:
         train_seeds("dagger" if dagger else "imitation", out, seeds, arguments, reporter=show.TERMINAL)
-        show_seeds(out, seeds, _evaluated(dataset, task), json=json)
+        show_seeds(out, seeds, _evaluated(dataset[0], task), json=json)
         return
     train = train_dagger if dagger else train_imitation
     run = train(out=out, seed=seed, reporter=show.TERMINAL, **arguments)
     if json:
         show.print_json({"run": str(run.path), **run.card.provenance()})
     else:
-        _show(run, out, _evaluated(dataset, task))
+        _show(run, out, _evaluated(dataset[0], task))
+
+
+def _only(datasets: list[Path]) -> Path:
+    """The one dataset that --dagger grows."""
+    if len(datasets) > 1:
+        merge = compose_command("dataset merge", *datasets, out=free_path(datasets[0]))
+        raise WrongUseError(f"--dagger grows one dataset. Merge them first: {merge}")
+    return datasets[0]
 
 
 def show_seeds(out: Path, seeds: int, evaluated: Mapping[str, Any], *, json: bool) -> None:

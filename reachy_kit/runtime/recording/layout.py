@@ -108,12 +108,12 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
         raise RefusedError(f"{root} holds {difference}. Record into another folder with --out")
 
 
-def describe_difference(stored: DatasetLayout, wanted: DatasetLayout) -> str:
-    """The first difference between a dataset's layout and that of a recording; empty if they are the same."""
+def describe_difference(stored: DatasetLayout, wanted: DatasetLayout, wants_it: str = "this recording has") -> str:
+    """The first difference between a dataset's layout and another one; empty if they are the same."""
     for name in _COMPARED:
         has, wants = getattr(stored, name), getattr(wanted, name)
         if has != wants:
-            return f"{name} {has}, this recording has {wants}"
+            return f"{name} {has}, {wants_it} {wants}"
     return ""
 
 

@@ -120,10 +120,7 @@ def train_from_stdin() -> None:
     unwind_on_signals()
     order = json.load(sys.stdin)
     sys.argv[0] = order["program"]  # for the commands in its messages
-    arguments = {
-        name: Path(value) if name in _PATHS and value is not None else value
-        for name, value in order["arguments"].items()
-    }
+    arguments = {name: _as_paths(value) if name in _PATHS else value for name, value in order["arguments"].items()}
     try:
         _TRAININGS[order["method"]](**arguments)
     except KitError as error:
@@ -131,3 +128,9 @@ def train_from_stdin() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + (received_signal() or signal.SIGINT))
+
+
+def _as_paths(value: str | list[str] | None) -> Path | list[Path] | None:
+    if isinstance(value, list):
+        return [Path(path) for path in value]
+    return None if value is None else Path(value)

@@ -4,12 +4,14 @@ Try it: reachy-kit train imitation --dataset data/look_at --out runs/look_at
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reachy_kit.dataset.dataset_layout import require_task
 from reachy_kit.dataset.reading import open_for_training
+from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
 
 def train_imitation(
-    dataset: Path,
+    dataset: Path | Sequence[Path],
     out: Path,
     *,
+    task: str = "",
+    camera: str = "",
     policy: str = "chunk",
     seed: int = 0,
     fresh: bool = False,
@@ -36,8 +40,11 @@ def train_imitation(
     An interrupted training is resumed by the same call.
 
     Args:
-        dataset: folder of a recorded dataset.
+        dataset: folder of a LeRobot v3 dataset of this robot, recorded by this kit or not; or several, whose episodes
+            are put one after the other.
         out: folder of the run; a finished one is replaced once the new one is complete.
+        task: name or file of the task that it shows; empty for the one that it names.
+        camera: name of the head's camera in it; empty for the one called so, or the only one.
         policy: ``chunk``, or the name of a policy of LeRobot's.
         seed: of the split, the weights and the batches.
         fresh: start over, and discard an unfinished training in ``out``.
@@ -54,24 +61,31 @@ def train_imitation(
         RefusedError: ``out`` holds something else, or an unfinished training of something else.
         KitError: training diverges, or the run cannot be written.
     """
-    open_for_training(dataset)  # what is wrong with it is noticed before LeRobot is loaded
+    datasets = [dataset] if isinstance(dataset, Path) else list(dataset)
+    task = task_spec(task).name if task else ""
+    for root in datasets:
+        require_task(
+            root, open_for_training(root, camera).layout, task
+        )  # what is wrong with it is noticed before LeRobot is loaded
     with reporter.working("loading torch and LeRobot"):
+        from reachy_policies.data.demonstrations import load_demonstrations
         from reachy_policies.imitation.imitation_run import save_imitation
         from reachy_policies.imitation.tensorboard_events import write_events
         from reachy_policies.runs.run_folder import prepare_run_folder
     prepare_run_folder(out, fresh=fresh, note=reporter.note)
     with contextlib.ExitStack() as stack:
         tracked = stack.enter_context(write_events(out)) if track else None
-        fit = _Fit(dataset, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
-        fitted, config, demonstrations = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
-    return save_imitation(out, fitted, demonstrations, dataset, config)
+        demonstrations = load_demonstrations(*datasets, task=task, camera=camera)
+        fit = _Fit(demonstrations, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
+        fitted, config = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
+    return save_imitation(out, fitted, demonstrations, config)
 
 
 @dataclass(frozen=True)
 class _Fit:
     """Arguments of a fit, the same for every kind of policy."""
 
-    dataset: Path
+    demonstrations: "Demonstrations"
     out: Path
     seed: int
     settings: dict[str, Any]
@@ -79,9 +93,9 @@ class _Fit:
     on_progress: "tuple[OnProgress | None, ...]"
     reporter: Reporter
 
-    def chunk(self) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
+    def chunk(self) -> "tuple[TrainResult, SupervisedConfig]":
         """Fit the chunk policy."""
-        from reachy_policies.data.demonstrations import load_demonstrations, load_images
+        from reachy_policies.data.demonstrations import load_images, require_observed
         from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE
         from reachy_policies.imitation.behavior_cloning import PIXEL_DEFAULTS, ImitationConfig, fit
         from reachy_policies.models.chunk import ReachyChunkConfig
@@ -92,16 +106,17 @@ class _Fit:
         fit_config = build_config(settings, ImitationConfig, seed=self.seed)
         policy_config = build_config(settings, ReachyChunkConfig)
         refuse_rest(settings, ImitationConfig, ReachyChunkConfig)
-        demonstrations = load_demonstrations(self.dataset)
+        demonstrations = self.demonstrations
+        require_observed(demonstrations)
         if fit_config.obs_type == "pixels":
             with self.reporter.working("reading the videos"):
-                demonstrations = load_images(demonstrations, self.dataset, CHUNK_IMAGE_SHAPE[1:])
+                demonstrations = load_images(demonstrations, CHUNK_IMAGE_SHAPE[1:])
         with self._evaluations(fit_config) as on_progress:
-            return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config, demonstrations
+            return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config
 
-    def lerobot(self, kind: str) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
+    def lerobot(self, kind: str) -> "tuple[TrainResult, SupervisedConfig]":
         """Fit a policy of LeRobot's."""
-        from reachy_policies.data.demonstrations import load_demonstrations
+        from reachy_policies.data.demonstrations import require_observed
         from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
         from reachy_policies.models.lerobot.lerobot_config import policy_config_class, read_policy_config
 
@@ -109,12 +124,13 @@ class _Fit:
         fit_config = build_config(self.settings, LeRobotTrainConfig, seed=self.seed)
         policy_config = read_policy_config(kind, self.settings)
         refuse_rest(self.settings, LeRobotTrainConfig, options)
-        demonstrations = load_demonstrations(self.dataset)
+        if fit_config.obs_type != "pixels":
+            require_observed(self.demonstrations)
         with self._evaluations(fit_config) as on_progress:
             fitted = fit_lerobot(
-                demonstrations, self.dataset, policy_config, fit_config, on_progress, self.out, self.reporter.note
+                self.demonstrations, policy_config, fit_config, on_progress, self.out, self.reporter.note
             )
-        return fitted, fit_config, demonstrations
+        return fitted, fit_config
 
     @contextlib.contextmanager
     def _evaluations(self, config: "SupervisedConfig") -> "Iterator[OnProgress]":

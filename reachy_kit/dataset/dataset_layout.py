@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reachy_kit.dataset.dataset_index import DatasetIndex, read_index, read_info
-from reachy_kit.dataset.robot_columns import RobotColumns, find_columns
+from reachy_kit.dataset.robot_columns import RobotColumns, find_columns, names_of
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.perception.features import feature_by_name
 from reachy_kit.runtime.recording.layout import (
@@ -21,6 +21,7 @@ from reachy_kit.runtime.recording.layout import (
     describe_difference,
     read_layout,
 )
+from reachy_kit.runtime.recording.schema import AUDIO, SOUND
 from reachy_kit.runtime.tasks.task_registry import known_tasks
 
 UNKNOWN_UNIT = "unknown"
@@ -60,23 +61,12 @@ def layout_of(index: DatasetIndex, columns: RobotColumns, stored: DatasetLayout 
         environment_state_units=tuple(units.get(name) or _unit(name) for name in names),
         policy_hz=index.fps,
         image_shape=columns.image_shape(index.features),
+        sound=names_of(index.features.get(SOUND, {})),
+        audio_samples=int(index.features[AUDIO]["shape"][0]) if AUDIO in index.features else 0,
     )
     if stored is None:
         return layout
-    return replace(
-        stored,
-        **{
-            name: getattr(layout, name)
-            for name in (
-                "instruction",
-                "environment_state",
-                "environment_state_units",
-                "policy_hz",
-                "image_shape",
-                "action",
-            )
-        },
-    )
+    return replace(layout, task=stored.task, control_hz=stored.control_hz, provenance=stored.provenance)
 
 
 def instructions(index: DatasetIndex) -> list[str]:

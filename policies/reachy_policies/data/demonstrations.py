@@ -20,6 +20,9 @@ from reachy_policies.data.image_tensors import resize_images
 from reachy_policies.data.recorded_videos import RecordedVideos
 from reachy_policies.data.resampling import resample
 
+_SHARED = "action", "environment_state", "environment_state_units", "policy_hz", "control_hz", "task"
+"""What datasets must share to be learned from together; images only where a policy takes them."""
+
 
 @dataclass(frozen=True)
 class Demonstrations:
@@ -84,8 +87,7 @@ def load_demonstrations(*roots: Path, task: str = "", camera: str = "") -> Demon
     """
     parts = [_load(root, task, camera) for root in roots]
     for part in parts[1:]:
-        same_images = replace(part.layout, image_shape=parts[0].layout.image_shape)  # a policy may need none
-        if difference := describe_difference(same_images, parts[0].layout, "the first dataset has"):
+        if difference := describe_difference(part.layout, parts[0].layout, "the first dataset has", _SHARED):
             raise RefusedError(f"{part.roots[0]} holds {difference} ({parts[0].roots[0]}). Train on either")
     offsets = np.cumsum([0, *(len(part.instructions) for part in parts)]).tolist()
     if offsets[-1] < 2:

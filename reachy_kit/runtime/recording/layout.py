@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -108,9 +109,21 @@ def require_layout(root: Path, layout: DatasetLayout, storage: Storage = "lerobo
         raise RefusedError(f"{root} holds {difference}. Record into another folder with --out")
 
 
-def describe_difference(stored: DatasetLayout, wanted: DatasetLayout, wants_it: str = "this recording has") -> str:
-    """The first difference between a dataset's layout and another one; empty if they are the same."""
-    for name in _COMPARED:
+def describe_difference(
+    stored: DatasetLayout,
+    wanted: DatasetLayout,
+    wants_it: str = "this recording has",
+    names: Iterable[str] = _COMPARED,
+) -> str:
+    """The first difference between a dataset's layout and another one; empty if they are the same.
+
+    Args:
+        stored: layout of the dataset.
+        wanted: the other one.
+        wants_it: words before its part.
+        names: what to compare.
+    """
+    for name in names:
         has, wants = getattr(stored, name), getattr(wanted, name)
         if has != wants:
             return f"{name} {has}, {wants_it} {wants}"

@@ -77,7 +77,7 @@ def train_imitation(
         tracked = stack.enter_context(write_events(out)) if track else None
         demonstrations = load_demonstrations(*datasets, task=task, camera=camera)
         fit = _Fit(demonstrations, out, seed, dict(settings or {}), (on_progress, tracked), reporter)
-        fitted, config = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
+        fitted, config, demonstrations = fit.chunk() if policy == "chunk" else fit.lerobot(policy)
     return save_imitation(out, fitted, demonstrations, config)
 
 
@@ -93,7 +93,7 @@ class _Fit:
     on_progress: "tuple[OnProgress | None, ...]"
     reporter: Reporter
 
-    def chunk(self) -> "tuple[TrainResult, SupervisedConfig]":
+    def chunk(self) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
         """Fit the chunk policy."""
         from reachy_policies.data.demonstrations import load_images, require_observed
         from reachy_policies.data.image_tensors import CHUNK_IMAGE_SHAPE
@@ -112,9 +112,9 @@ class _Fit:
             with self.reporter.working("reading the videos"):
                 demonstrations = load_images(demonstrations, CHUNK_IMAGE_SHAPE[1:])
         with self._evaluations(fit_config) as on_progress:
-            return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config
+            return fit(demonstrations, policy_config, fit_config, on_progress, self.out), fit_config, demonstrations
 
-    def lerobot(self, kind: str) -> "tuple[TrainResult, SupervisedConfig]":
+    def lerobot(self, kind: str) -> "tuple[TrainResult, SupervisedConfig, Demonstrations]":
         """Fit a policy of LeRobot's."""
         from reachy_policies.data.demonstrations import require_observed
         from reachy_policies.imitation.lerobot_training import LeRobotTrainConfig, fit_lerobot
@@ -130,7 +130,7 @@ class _Fit:
             fitted = fit_lerobot(
                 self.demonstrations, policy_config, fit_config, on_progress, self.out, self.reporter.note
             )
-        return fitted, fit_config
+        return fitted, fit_config, self.demonstrations
 
     @contextlib.contextmanager
     def _evaluations(self, config: "SupervisedConfig") -> "Iterator[OnProgress]":

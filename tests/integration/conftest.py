@@ -1,5 +1,6 @@
 """The command line as a user meets it: arguments, streams, signals and exit codes of processes; one daemon for all."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -30,6 +31,8 @@ from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
+
+from .terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
@@ -116,10 +119,11 @@ class Kit:
         self._warm = warm
         self._started: list[Command] = []
 
-    def start(self, *arguments: object, before: str = "") -> Command:
-        """Start a command; ``before`` is Python run in its process first."""
+    def start(self, *arguments: object, before: str = "", terminal: "Terminal | None" = None) -> Command:
+        """Start a command; ``before`` is Python run in its process first. A terminal is its keyboard and its screen."""
         streams = self._streams()
-        command = self._warm.start([str(argument) for argument in arguments], self.folder, streams, before)
+        arguments = tuple(str(argument) for argument in arguments)
+        command = self._warm.start(list(arguments), self.folder, streams, before, terminal)
         self._started.append(command)
         return command
 
@@ -178,8 +182,11 @@ class Warm:
             print(json.dumps(request), file=self._process.stdin, flush=True)
             return json.loads(self._process.stdout.readline())
 
-    def start(self, arguments: list[str], folder: Path, streams: Path, before: str) -> Command:
-        request = {"arguments": arguments, "folder": str(folder), "before": before}
+    def start(
+        self, arguments: list[str], folder: Path, streams: Path, before: str, terminal: "Terminal | None" = None
+    ) -> Command:
+        request: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "before": before}
+        request["terminal"] = terminal and terminal.open(streams / "err")
         pid = self._ask(request | {name: str(streams / name) for name in ("out", "err")})
         return Command(pid, lambda: self._poll(pid), streams)
 
@@ -199,6 +206,13 @@ def warm() -> Iterator[Warm]:
     process = Warm()
     yield process
     process.end()
+
+
+@pytest.fixture
+def open_terminal() -> Iterator[Callable[..., Terminal]]:
+    """Opens pseudo-terminals of a given size."""
+    with contextlib.ExitStack() as stack:
+        yield lambda rows=40, columns=110: stack.enter_context(contextlib.closing(Terminal(rows, columns)))
 
 
 @pytest.fixture

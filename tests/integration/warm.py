@@ -4,14 +4,16 @@ Loading it takes some twenty seconds; a test that starts ten commands would wait
 process with its own arguments, standard streams, signals and exit code; only what it would have imported is there.
 
 Lines of JSON come in on standard input, one answer each goes out:
-    {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE}   →  its pid
+    {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE, "terminal": FILE or null}   →  its pid
     {"poll": pid}                                                               →  its exit code, or null while it runs
 """
 
+import fcntl
 import gc
 import json
 import os
 import sys
+import termios
 
 import cv2  # noqa: F401
 import onnxruntime  # noqa: F401
@@ -38,6 +40,14 @@ def become(command: dict) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(command[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    if command["terminal"]:  # standard input and standard error, and the one whose hang-up is a signal
+        os.setsid()
+        terminal = os.open(command["terminal"], os.O_RDWR)
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        os.dup2(terminal, 0)
+        os.dup2(terminal, 2)
+        sys.stdin, sys.stderr = open(0, closefd=False), open(2, "w", buffering=1, closefd=False)
+        os.environ["TERM"] = "xterm-256color"
     os.chdir(command["folder"])
     sys.argv = ["reachy-kit", *command["arguments"]]
     exec(command["before"], {})

@@ -24,7 +24,7 @@ _NAMES = {"c-m": "enter", "c-j": "enter", "c-i": "tab", "c-h": "backspace", " ":
 _ESCAPE_AFTER = 0.3
 """Time without a byte after which a lone ESC is the key, s: the rest of an arrow key may be late over SSH."""
 _STOP = "c-c"
-NO_TERMINAL = "the keyboard needs a terminal, and standard input is not one. Start the command in a terminal; over SSH with ssh -t"
+NO_TERMINAL = "the keyboard needs a terminal: start the command in one, over SSH with ssh -t. Standard input is not one"
 
 
 class TerminalKeys:

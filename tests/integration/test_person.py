@@ -1,0 +1,120 @@
+"""A person before a terminal: drives, records takes, redoes, discards and stops, by keys alone."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+
+
+def dataset_of(root):
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    return LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav")
+
+
+def look(terminal, seconds=8.0):
+    """Turn the head towards the target that the screen shows, with the arrow keys, until it is looked at."""
+    deadline, near = time.monotonic() + seconds, 0
+    while near < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)  # a person's pace
+        target = terminal.latest(r"target (\d+)° (right|left), (\d+)° (above|below)")
+        if target is None:
+            continue
+        sideways, direction, height, way = target.groups()
+        for angle, key in ((int(sideways), direction), (int(height), {"above": "up", "below": "down"}[way])):
+            if angle > 1:
+                terminal.press(key if angle > 4 else f"s-{key}")
+        near = near + 1 if max(int(sideways), int(height)) <= 2 else 0
+
+
+@pytest.fixture
+def terminal(open_terminal):
+    return open_terminal()
+
+
+@pytest.fixture
+def data(kit):
+    return kit.folder / "data"
+
+
+def test_a_person_drives_and_ends_with_a_key(kit, terminal):
+    command = kit.start("teleop", "keyboard", "--json", terminal=terminal)
+    terminal.wait("DRIVING, nothing is recorded")
+    before = float(terminal.wait(r"head yaw +(-?[\d.]+) °").group(1))
+    terminal.press(*["left"] * 5)
+    terminal.wait(r"head yaw +-?[\d.]+ ° +" + f"{before + 15:.1f}")
+    terminal.press("escape")
+    result = command.wait()
+    assert result.code == 0, result
+    assert result.json["device"] == "keyboard"
+    assert result.json["seconds"] > 0.3
+    assert terminal.is_restored
+    assert terminal.shows_its_cursor
+
+
+def test_a_session_keeps_redoes_discards_and_marks(kit, terminal, data):
+    command = kit.start(
+        "record", "--teleop", "keyboard", "--episodes", 3, "--operator", "anna", "--out", data,
+        "--instruction", "look at the ball", "--instruction", "look gently", terminal=terminal,
+    )  # fmt: skip
+    terminal.wait(r"READY +0 of 3 episodes")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* [1-9]\.\d s")
+    terminal.press("left", "x")
+    terminal.wait("take 1000000 discarded")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("r")
+    terminal.wait("take 1000001 discarded; record it again")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING")
+    look(terminal)
+    terminal.press("y")
+    terminal.wait(r"take 1000001 kept as episode 0: [\d.]+ s, success")
+    terminal.press("tab")
+    terminal.wait(r"task: look gently \(one of 2\), by anna")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("n")
+    terminal.wait(r"take 1000002 kept as episode 1: [\d.]+ s, failure")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("enter")
+    result = command.wait()
+    assert result.code == 0, result
+    assert "3 episodes in" in result.out
+    assert terminal.is_restored
+    assert terminal.bells == 10  # five takes began and ended
+    dataset = dataset_of(data)
+    assert [list(row["tasks"]) for row in dataset.meta.episodes] == [
+        ["look at the ball"], ["look gently"], ["look gently"],
+    ]  # fmt: skip
+    assert sorted(set(np.ravel(dataset.hf_dataset["kit.seed"][:]).tolist())) == [1000001, 1000002, 1000003]
+
+
+@pytest.mark.parametrize("end", ["ctrl-c", "hang-up", signal.SIGTERM], ids=str)
+def test_what_stops_a_take_keeps_the_takes_before_it_and_restores_the_terminal(end, kit, terminal, data):
+    command = kit.start("record", "--teleop", "keyboard", "--episodes", 5, "--out", data, terminal=terminal)
+    terminal.wait("READY")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("enter")
+    terminal.wait("kept as episode 0")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    if end == "ctrl-c":
+        terminal.press("ctrl-c")
+    elif end == "hang-up":
+        terminal.hang_up()
+    else:
+        command.send(end)
+    number = {"ctrl-c": signal.SIGINT, "hang-up": signal.SIGHUP}.get(end, end)
+    result = command.wait()
+    assert result.code == 128 + number, result
+    if end == "ctrl-c":
+        result.says(130, "stopped by Ctrl-C; what was saved before is kept")
+    if end != "hang-up":
+        assert terminal.is_restored
+        assert terminal.shows_its_cursor
+    assert dataset_of(data).meta.total_episodes == 1

@@ -80,9 +80,20 @@ PerceptionOption = Annotated[
     str,
     typer.Option(
         "--perception",
-        metavar="auto|geometry|detector",
-        help="Source of the target's features: the simulator's geometry, or OpenCV on the camera image. auto: geometry "
-        "on sim and for what the detector cannot yield, detector elsewhere.",
+        metavar="auto|geometry|detector|microphone",
+        help="Source of the target's features: the simulator's geometry, OpenCV on the camera image, or what a "
+        "microphone hears. auto: geometry on sim and for what the detector cannot yield, a real robot's "
+        "microphone for sound, detector elsewhere.",
+    ),
+]
+MicrophoneOption = Annotated[
+    str,
+    typer.Option(
+        "--microphone",
+        metavar="NAME|INDEX[@METRES]",
+        help="Microphone of this computer, in place of the robot's own: default, its index, or a part of its name; it "
+        "stands beside the robot and faces as it does. @METRES: distance between a stereo device's microphones, 0.1 "
+        "if not given.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

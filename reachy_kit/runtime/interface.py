@@ -136,7 +136,7 @@ class Observation:
     image_times: Mapping[str, float] = field(default_factory=dict)
     """Camera name → time at which its frame was captured."""
     sound: Array | None = None
-    """(K,) what a microphone hears, in the order of ``perception.sound.HEARING_FEATURES``; None without a microphone."""
+    """(K,) what a microphone hears, in the order of ``perception.sound.HEARING_FEATURES``; None without one."""
     audio: npt.NDArray[np.float32] | None = None
     """(samples,) in [-1, 1], mono at ``AUDIO_HZ``, since the last observation; None unless raw sound is asked for."""
     audio_time: float | None = None

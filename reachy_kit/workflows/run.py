@@ -10,10 +10,12 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
+from reachy_kit.runtime.perception.sound import HEARING_FEATURES
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session_hearing import Listening
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def run_bundle(
     seconds: float | None = None,
     perception: str = "auto",
     camera: bool = True,
+    microphone: str = "",
     seed: int = 0,
     reporter: Reporter = SILENT,
 ) -> BundleRun:
@@ -49,8 +52,9 @@ def run_bundle(
         task: file of the bundle's task, if it is in one.
         episodes: number of episodes, one after another.
         seconds: length of each; None for the task's own, on hardware ``HARDWARE_SECONDS``.
-        perception: ``auto``, ``geometry`` or ``detector``.
+        perception: ``auto``, ``geometry``, ``detector`` or ``microphone``.
         camera: whether to open the camera; without it the policy receives no target.
+        microphone: of this computer, by name or index; empty for the robot's own.
         seed: of the first initial state in a simulation.
         reporter: shows the progress.
 
@@ -71,10 +75,15 @@ def run_bundle(
     if variant and variant.task.name != manifest.task:
         raise WrongUseError(f"the bundle was made for {manifest.task}, not for {variant.task.name}")
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    wanted = camera and (takes_images or robot not in SIMULATED)
     features, limits = manifest.environment_state or None, manifest.limits_profile
+    hears = features is not None and set(features) <= set(HEARING_FEATURES)
+    wanted = camera and (takes_images or (robot not in SIMULATED and not hears))
+    listening = Listening(microphone)
     done: list[Episode] = []
-    with open_session(robot, variant, perception, camera=wanted, features=features, limits=limits) as session:
+    with open_session(
+        robot, variant, perception, camera=wanted, features=features, limits=limits, listening=listening,
+        reporter=reporter,
+    ) as session:  # fmt: skip
         policy = load_policy(opened, session.perception.names)
         with reporter.progress(f"{bundle.name} on {session.robot.name}", total=episodes) as advance:
             for episode_seed in range(seed, seed + episodes):

@@ -19,6 +19,7 @@ from reachy_kit.runtime.interface import (
     Image,
     Observation,
 )
+from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.guiding import GuidanceMode
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
@@ -86,6 +87,7 @@ class SimRobot:
         self._dynamics = open_dynamics(self.config.tier, 1, settings=self.config.physics, threads=1)
         self._camera = camera
         self._image_shape = image_shape
+        self._hearing: Hearing | None = None
         self._watch = watch
         self._pacer = (pacer or TickPacer(CONTROL_HZ, _LEEWAY)) if realtime else None
         self._actuators = actuators or (lambda: self.config.actuators)
@@ -107,6 +109,10 @@ class SimRobot:
         """The nine targets."""
         return dict.fromkeys(ACTION_NAMES, float)
 
+    def listen_with(self, hearing: Hearing) -> None:
+        """Add what a microphone beside the simulation hears to every observation from now on."""
+        self._hearing = hearing
+
     def connect(self) -> None:
         """Go to neutral."""
         self.reset(NEUTRAL)
@@ -127,10 +133,11 @@ class SimRobot:
     def get_observation(self) -> Observation:
         """The state now, and the camera's latest frame."""
         state, now = self._dynamics.state[0], self._ticks / CONTROL_HZ
-        if self._camera is None:
-            return Observation(state, now)
-        image, captured = self._camera(state, now)
-        return Observation(state, now, images={CAMERA: image}, image_times={CAMERA: captured})
+        observation = Observation(state, now)
+        if self._camera is not None:
+            image, captured = self._camera(state, now)
+            observation = Observation(state, now, images={CAMERA: image}, image_times={CAMERA: captured})
+        return self._hearing.add_to(observation, now) if self._hearing else observation
 
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and command it from the next tick on; returns what was applied.

@@ -111,6 +111,8 @@ def test_units_come_in_the_order_of_the_names():
         ("auto", "daemon", BEAT_FEATURES, "geometry"),
         ("auto", "hardware", TARGET_FEATURES, "detector"),
         ("auto", "hardware", None, "detector"),
+        ("auto", "hardware", SOUND_FEATURES, "microphone"),
+        ("microphone", "daemon", BEAT_FEATURES, "microphone"),
         ("detector", "sim", TARGET_FEATURES, "detector"),
         ("geometry", "daemon", TARGET_FEATURES, "geometry"),
     ],
@@ -119,10 +121,16 @@ def test_a_robot_gets_a_perception_that_yields_the_features(requested, robot, fe
     assert select_perception(requested, robot, features) == selected
 
 
+def test_a_simulated_robot_hears_a_microphone_that_is_named():
+    assert select_perception("auto", "daemon", BEAT_FEATURES, microphone=True) == "microphone"
+    assert select_perception("auto", "daemon", TARGET_FEATURES, microphone=True) == "detector"
+
+
 @pytest.mark.parametrize(
     ("requested", "robot", "features", "said"),
     [
-        ("auto", "hardware", SOUND_FEATURES, "no perception yet that yields sound_right"),
+        ("auto", "hardware", ("smell",), "no perception yet that yields smell"),
+        ("microphone", "daemon", TARGET_FEATURES, "yields features of sound"),
         ("geometry", "hardware", TARGET_FEATURES, "no --perception geometry"),
         ("detector", "daemon", BEAT_FEATURES, "take --perception geometry"),
         ("nose", "sim", TARGET_FEATURES, "nose does not exist"),

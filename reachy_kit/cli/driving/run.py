@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, path_argument
+from reachy_kit.cli.options import (
+    JsonOption,
+    MicrophoneOption,
+    PerceptionOption,
+    RobotOption,
+    TaskOption,
+    path_argument,
+)
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.run import BundleRun
@@ -29,6 +36,7 @@ def run(
             help="Without the camera the policy receives no target: that tests the motors alone.",
         ),
     ] = True,
+    microphone: MicrophoneOption = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -40,7 +48,7 @@ def run(
 
     result = run_bundle(
         bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, camera=camera,
-        seed=seed, reporter=show.TERMINAL,
+        microphone=microphone, seed=seed, reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
 

@@ -3,26 +3,40 @@
 from typing import Literal
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.sound import HEARING_FEATURES
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
-type PerceptionName = Literal["geometry", "detector"]
+type PerceptionName = Literal["geometry", "detector", "microphone"]
 type RobotKind = Literal["sim", "daemon", "hardware"]
 
 
-def select_perception(requested: str, robot: RobotKind, features: tuple[str, ...] | None) -> PerceptionName:
-    """Choose between the simulator's geometry and the detector in the camera's image.
+def select_perception(
+    requested: str, robot: RobotKind, features: tuple[str, ...] | None, *, microphone: bool = False
+) -> PerceptionName:
+    """Choose between the simulator's geometry, the detector in the camera's image, and a microphone.
 
     Args:
-        requested: ``geometry``, ``detector``, or ``auto``: the detector where it yields the features, but on ``sim``,
-            where drawing the image takes a hundred times as long, the geometry.
+        requested: ``geometry``, ``detector``, ``microphone``, or ``auto``: the detector where it yields the features,
+            but on ``sim``, where drawing the image takes a hundred times as long, the geometry. Features of sound
+            come from the microphone of a real robot, or from one that was named.
         robot: kind of robot; only a simulated one has geometry.
         features: names of the needed features; None if any will do.
+        microphone: whether a microphone of this computer was named.
 
     Raises:
         WrongUseError: the perception does not exist, or does not yield the features on this robot.
     """
-    if requested not in ("auto", "geometry", "detector"):
-        raise WrongUseError(f"--perception {requested} does not exist; there are auto, geometry and detector")
+    if requested not in ("auto", "geometry", "detector", "microphone"):
+        raise WrongUseError(
+            f"--perception {requested} does not exist; there are auto, geometry, detector and microphone"
+        )
+    audible = features is not None and set(features) <= set(HEARING_FEATURES)
+    if requested == "microphone" and not audible:
+        raise WrongUseError(
+            f"--perception microphone yields features of sound, not {', '.join(features or TARGET_FEATURES)}"
+        )
+    if requested == "microphone" or (audible and requested == "auto" and (robot == "hardware" or microphone)):
+        return "microphone"
     detectable = features in (None, TARGET_FEATURES)
     if robot == "hardware" and requested == "geometry":
         raise WrongUseError("a real robot has no --perception geometry: the place of its target is not known")

@@ -8,18 +8,20 @@ from math import pi
 
 from reachy_kit.runtime.perception.features import Feature, register_features
 
+MAX_SOUND_AGE = 1.0
+"""Largest age of a sound or a beat, s; older ones are reported with this age."""
 SOUND_FEATURES = register_features(
     Feature("sound_right", "rad", -pi / 2, pi / 2, "direction of arrival right of the head's, when last heard"),
     Feature("sound_level", "1", 0.0, 1.0, "loudness when last heard"),
     Feature("sound_heard", "1", 0.0, 1.0, "whether it is heard now"),
-    Feature("sound_age", "s", 0.0, 1.0, "time since it was last heard"),
+    Feature("sound_age", "s", 0.0, MAX_SOUND_AGE, "time since it was last heard"),
 )
 BEAT_FEATURES = register_features(
     Feature("beat_sin", "1", -1.0, 1.0, "sine of the beat's phase when it was last tracked; the beat is at phase 0"),
     Feature("beat_cos", "1", -1.0, 1.0, "cosine of the same phase"),
     Feature("beat_tempo", "Hz", 0.0, 4.0, "beats per second"),
     Feature("beat_heard", "1", 0.0, 1.0, "whether it is tracked now"),
-    Feature("beat_age", "s", 0.0, 1.0, "time since it was last tracked"),
+    Feature("beat_age", "s", 0.0, MAX_SOUND_AGE, "time since it was last tracked"),
 )
 OTHER_SOUND_FEATURES = register_features(
     Feature("voice_activity", "1", 0.0, 1.0, "probability that somebody speaks now"),

@@ -27,11 +27,12 @@ from reachy_kit.runtime.interface import (
     Image,
     Observation,
 )
+from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.driver_lock import DriverLock
 from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
-from reachy_kit.runtime.robots.sdk_readers import FrameReader, StateClock
+from reachy_kit.runtime.robots.sdk_readers import FrameReader, SdkMicrophone, StateClock
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -93,6 +94,7 @@ class SdkRobot:
         self._sdk: Any = None
         self._clock: StateClock | None = None
         self._frames: FrameReader | None = None
+        self._hearing: Hearing | None = None
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
         self._motion = Motion.at_rest(NEUTRAL)
@@ -134,14 +136,24 @@ class SdkRobot:
         self._clock = StateClock(self._sdk.client.joint_position_received)
         if self.config.camera and self._camera is None:
             self._frames = FrameReader(self._sdk.media.get_frame)
-        if self.config.microphone:
-            self._sdk.media.start_recording()
         with self._alive():
             self._sdk.enable_motors()
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
         self._motion = Motion.at_rest(NEUTRAL)
         self._others.watch()
         self._pacer.restart()
+
+    def open_microphone(self) -> SdkMicrophone:
+        """The robot's own microphone, not yet started; the connected robot was configured with it.
+
+        Raises:
+            KitError: the SDK has no sound here.
+        """
+        return SdkMicrophone(self._sdk.media, self.name)
+
+    def listen_with(self, hearing: Hearing) -> None:
+        """Add what is heard to every observation from now on."""
+        self._hearing = hearing
 
     def disconnect(self) -> None:
         """Lie down, switch the motors off, give the daemon its defaults back; an app that took the robot keeps it."""
@@ -178,6 +190,7 @@ class SdkRobot:
 
         Raises:
             NoRobotError: the daemon has stopped publishing.
+            KitError: the microphone has stopped.
         """
         assert self._clock is not None, "connect first"
         captured = self._clock.last_arrival
@@ -185,7 +198,8 @@ class SdkRobot:
             raise self._lost("it has stopped sending measurements")
         state = self._state()
         images, image_times = self._read_frame(state, captured)
-        return Observation(state, captured, images=images, image_times=image_times)
+        observation = Observation(state, captured, images=images, image_times=image_times)
+        return self._hearing.add_to(observation, time.monotonic()) if self._hearing else observation
 
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and send it as one batched message; returns what was applied.
@@ -240,7 +254,10 @@ class SdkRobot:
             )
         wants_media = self.config.camera or self.config.microphone
         if wants_media and self._camera is None and status.get("no_media"):
-            raise KitError(f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone")
+            advice = ". --microphone default listens through this computer" if self.config.microphone else ""
+            raise KitError(
+                f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone{advice}"
+            )
         self._others.require_none(_OTHERS_END)
         try:
             from reachy_mini import ReachyMini

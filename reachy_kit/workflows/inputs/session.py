@@ -5,17 +5,21 @@ Try it: reachy-kit eval expert --robot daemon --episodes 1
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
-from reachy_kit.runtime.perception.selection import PerceptionName, select_perception
+from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
+from reachy_kit.runtime.perception.selection import PerceptionName, RobotKind, select_perception
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import PROFILES
+from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+from reachy_kit.workflows.inputs.session_hearing import Listening, find_microphone, open_hearing
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Episode, Perception, Policy, Robot, Subscriber, World
+    from reachy_kit.runtime.perception.hearing.listening import Hearing
     from reachy_sim.tasks.variants import Variant
     from reachy_sim.world import SimWorld
 
@@ -33,11 +37,13 @@ class Session:
     perception: "Perception"
     perception_name: PerceptionName
     world: "World | None"
-    """Ground truth; None on hardware."""
+    """Ground truth; None on hardware, and where a task is about sounds that are not simulated."""
     image_shape: tuple[int, int, int] | None
     """(height, width, 3) of the camera's images, px; None without a camera."""
     wall_clock: bool
     """Whether a tick lasts 20 ms of real time."""
+    hearing: "Hearing | None" = None
+    """The open microphone; None while none is."""
 
 
 @contextlib.contextmanager
@@ -50,17 +56,21 @@ def open_session(
     features: tuple[str, ...] | None = None,
     limits: str = "classroom",
     realtime: bool = False,
+    listening: Listening | None = None,
+    reporter: Reporter = SILENT,
 ) -> Iterator[Session]:
     """Connect a robot, and bring it to rest at the end.
 
     Args:
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         variant: the task and the conditions of the simulated world; hardware needs none.
-        perception: ``auto``, ``geometry`` or ``detector``.
+        perception: ``auto``, ``geometry``, ``detector`` or ``microphone``.
         camera: whether observations hold the head camera's images; a simulation renders them for the detector too.
         features: what perception must yield where there is no variant; None where any will do.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
+        listening: which microphone is used, and what for; None for the robot's own, where perception needs one.
+        reporter: is told when a microphone is opened, and what was wrong with it.
 
     Yields:
         The session.
@@ -70,17 +80,29 @@ def open_session(
         NoRobotError: no robot answers.
     """
     needed = variant.task.features if variant else features
-    if robot == "sim":
-        assert variant is not None, "the simulator needs a task"
-        opened = _sim_session(variant, select_perception(perception, "sim", needed), camera, limits, realtime)
-    elif robot == "daemon":
-        assert variant is not None, "the simulated daemon needs a task"
-        opened = _daemon_session(variant, select_perception(perception, "daemon", needed), camera, limits)
+    listening = listening or Listening()
+    kind: RobotKind = "sim" if robot == "sim" else "daemon" if robot == "daemon" else "hardware"
+    chosen = select_perception(perception, kind, needed, microphone=bool(listening.microphone))
+    hears = listening.is_needed(chosen, simulated=kind != "hardware", realtime=kind != "sim" or realtime)
+    local = find_microphone(listening.microphone, chosen, needed) if hears and listening.microphone else None
+    if kind == "hardware":
+        opened = _hardware_session(robot, chosen, camera, limits, microphone=hears and not listening.microphone)
     else:
-        select_perception(perception, "hardware", needed)
-        opened = _hardware_session(robot, camera, limits)
+        assert variant is not None, "a simulated robot needs a task"
+        opened = (
+            _sim_session(variant, chosen, camera, limits, realtime)
+            if kind == "sim"
+            else _daemon_session(variant, chosen, camera, limits)
+        )
     with opened as session:
-        yield session
+        if not hears:
+            yield session
+            return
+        with open_hearing(session.robot, listening, local, reporter) as hearing:
+            if chosen == "microphone" and needed is not None:
+                yield replace(session, perception=HeardFeatures(hearing, needed), world=None, hearing=hearing)
+            else:
+                yield replace(session, hearing=hearing)
 
 
 def run_episode(
@@ -171,17 +193,19 @@ def _daemon_session(variant: "Variant", perception: PerceptionName, camera: bool
 
 
 @contextlib.contextmanager
-def _hardware_session(robot: str, camera: bool, limits: str) -> Iterator[Session]:
+def _hardware_session(
+    robot: str, perception: PerceptionName, camera: bool, limits: str, *, microphone: bool
+) -> Iterator[Session]:
     from reachy_kit.runtime.perception.ball import BallDetector
     from reachy_kit.runtime.robots.daemon import parse_address
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
     address = parse_address(robot)
-    config = SdkRobotConfig(address.host, address.port, camera=camera, profile=PROFILES[limits])
+    config = SdkRobotConfig(address.host, address.port, camera=camera, microphone=microphone, profile=PROFILES[limits])
     with connected(SdkRobot(config)) as hardware:
         shape = hardware.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
-        yield Session(hardware, BallDetector(), "detector", None, image_shape, wall_clock=True)
+        yield Session(hardware, BallDetector(), perception, None, image_shape, wall_clock=True)
 
 
 def _perception(name: PerceptionName, world: "SimWorld") -> "Perception":

@@ -1,0 +1,1 @@
+"""Hearing: from a microphone's samples to direction, level, voice, onsets and beat."""

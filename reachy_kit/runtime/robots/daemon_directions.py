@@ -1,0 +1,68 @@
+"""The daemon's direction of arrival: what the robot's microphone array measures by itself.
+
+Source: reachy_mini.media.audio_doa and daemon.app.routers.state (1.13): 0 left, π/2 front or back, π right.
+"""
+
+import http.client
+import json
+import math
+import threading
+import time
+import urllib.request
+
+from reachy_kit.runtime.perception.hearing.sound_source import Bearing
+from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD
+from reachy_kit.runtime.robots.daemon import DaemonAddress
+
+_FIRST_ANSWER = 0.6
+"""Longest wait for a first direction, s: the daemon begins to measure when it is asked, and answers null until then."""
+_TIMEOUT = 1.0
+
+
+class DaemonDirections:
+    """Directions of speech, asked for in a thread beside the loop.
+
+    Args:
+        address: of the daemon.
+    """
+
+    def __init__(self, address: DaemonAddress) -> None:
+        self._url = f"http://{address}/api/state/doa"
+        self.latest: Bearing | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll, daemon=True)
+
+    def is_available(self) -> bool:
+        """Whether the daemon has an array that measures directions."""
+        deadline = time.monotonic() + _FIRST_ANSWER
+        while self._ask() is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(DIRECTION_PERIOD)
+        return True
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _poll(self) -> None:
+        while not self._stopped.wait(DIRECTION_PERIOD):
+            asked = time.monotonic()
+            answer = self._ask()
+            if answer and answer[1]:
+                self.latest = Bearing(answer[0], asked)
+
+    def _ask(self) -> tuple[float, bool] | None:
+        """Bearing right of the head's front, rad, and whether somebody speaks; None without an array."""
+        try:
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT) as reply:
+                answer = json.load(reply)
+            return (float(answer["angle"]) - math.pi / 2, bool(answer["speech_detected"])) if answer else None
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return None

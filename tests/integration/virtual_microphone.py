@@ -3,6 +3,7 @@
 ALSA's ``file`` plugin has no clock of its own, so the writer's pace and a short pipe give it one.
 """
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -102,7 +103,5 @@ class VirtualMicrophone:
 
     def _send(self, data: bytes) -> None:
         """Write all of it; what a full pipe does not take is lost, as where nobody listens."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.write(self._fifo, data)
-        except BlockingIOError:
-            pass

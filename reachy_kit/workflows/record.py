@@ -21,6 +21,7 @@ from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScree
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
+from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
 
@@ -61,6 +62,8 @@ def record(
     seconds: float | None = None,
     operator: str = "",
     instructions: Sequence[str] = (),
+    audio: str = "off",
+    microphone: str = "",
     screen: SessionScreen = NO_SCREEN,
     reporter: Reporter = SILENT,
 ) -> RecordedDataset:
@@ -83,6 +86,8 @@ def record(
         seconds: length of a person's take; None = until the person stops it.
         operator: pseudonym of the person.
         instructions: tasks in words, among which the person chooses; none for the task's own.
+        audio: what is kept of the sound: ``off``, ``features`` or ``raw``.
+        microphone: of this computer, by name or index; empty for the robot's own.
         screen: shows a person's session.
         reporter: shows the progress.
 
@@ -101,19 +106,24 @@ def record(
         raise WrongUseError("--operator, --instruction and --seconds are for a person: give a device with --teleop")
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
+    listening = Listening(microphone, audio)
     chosen = variant_by_name(task, variant)
     check_recordable(out)
     check_folder(out)
     if teleop != SCRIPTED:
         total = record_by_hand(
             out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, camera=camera, hz=hz,
-            seed=seed, seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
+            seed=seed, seconds=seconds, operator=operator, instructions=instructions, screen=screen,
+            listening=listening, reporter=reporter,
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, robot, hz)
-    with open_session(robot, chosen, perception, camera=camera or robot not in SIMULATED) as session:
+    with open_session(
+        robot, chosen, perception, camera=camera or robot not in SIMULATED, listening=listening, reporter=reporter
+    ) as session:
         total = record_episodes(
-            session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, reporter=reporter
-        )
+            session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, listening=listening,
+            reporter=reporter,
+        )  # fmt: skip
     return RecordedDataset(out, total, chosen.task.name, robot, hz)
 
 
@@ -126,6 +136,7 @@ def record_episodes(
     hz: int,
     seed: int,
     camera: bool,
+    listening: Listening = NOT_LISTENING,
     reporter: Reporter = SILENT,
 ) -> int:
     """Record the task's scripted expert in an open session.
@@ -138,6 +149,7 @@ def record_episodes(
         hz: decisions per second.
         seed: seed of the episodes.
         camera: whether to keep the camera's images.
+        listening: what is kept of the sound.
         reporter: shows the progress.
 
     Returns:
@@ -149,7 +161,7 @@ def record_episodes(
             this computer is too slow to record.
         KitError: the disk is full or cannot be written; the episodes that were saved are kept.
     """
-    layout = _layout(session, variant, hz, camera)
+    layout = _layout(session, variant, hz, camera, listening)
     with reporter.working("opening the dataset (LeRobot takes a while to load)"):
         writer = LeRobotWriter(out, layout)
     with writer:
@@ -190,7 +202,8 @@ def _record_episode(
     return episode
 
 
-def _layout(session: Session, variant: "Variant", hz: int, camera: bool) -> DatasetLayout:
+def _layout(session: Session, variant: "Variant", hz: int, camera: bool, listening: Listening) -> DatasetLayout:
+    sound, audio_samples = listening.columns(hz)
     return DatasetLayout(
         task=variant.task.name,
         instruction=variant.task.instruction,
@@ -198,6 +211,8 @@ def _layout(session: Session, variant: "Variant", hz: int, camera: bool) -> Data
         environment_state_units=units_of(session.perception.names),
         policy_hz=hz,
         image_shape=session.image_shape if camera else None,
+        sound=sound,
+        audio_samples=audio_samples,
         provenance={
             "robot": session.robot.name,
             "teleop": "scripted",

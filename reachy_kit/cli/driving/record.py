@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, TeleopOption, path_option
+from reachy_kit.cli.options import (
+    JsonOption,
+    MicrophoneOption,
+    PerceptionOption,
+    RobotOption,
+    TaskOption,
+    TeleopOption,
+    path_option,
+)
 from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.seeds import recording_seeds
 from reachy_kit.runtime.shell_command import compose_command
@@ -43,6 +51,16 @@ def record(
         list[str] | None,
         typer.Option("--instruction", help="The task in words. Given repeatedly, a key takes the next one."),
     ] = None,
+    audio: Annotated[
+        str,
+        typer.Option(
+            "--audio",
+            metavar="off|features|raw",
+            help="What is kept of the sound: nothing, and the microphone stays closed; features such as direction and "
+            "beat; or also the sound itself.",
+        ),
+    ] = "off",
+    microphone: MicrophoneOption = "",
     json: JsonOption = False,
 ) -> None:
     """Record demonstrations into a LeRobot dataset: a script's, or a person's with a device.
@@ -57,7 +75,7 @@ def record(
     recorded = workflow.record(
         out, task=task, variant=variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception,
         camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator, instructions=instruction or [],
-        screen=TerminalScreen(), reporter=show.TERMINAL,
+        audio=audio, microphone=microphone, screen=TerminalScreen(), reporter=show.TERMINAL,
     )  # fmt: skip
     if json:
         show.print_json(

@@ -6,11 +6,13 @@ It is opened only where a task needs to hear, or a recording asks for sound; the
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import AUDIO_HZ
 from reachy_kit.runtime.perception.hearing.heard_features import require_direction
 from reachy_kit.runtime.perception.hearing.listening import Hearing
+from reachy_kit.runtime.perception.sound import HEARING_FEATURES
 from reachy_kit.workflows.inputs.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from reachy_kit.runtime.perception.hearing.sound_source import DirectionSource, SoundSource
     from reachy_kit.runtime.perception.selection import PerceptionName
 
-type AudioMode = Literal["off", "features", "raw"]
-AUDIO_MODES: tuple[AudioMode, ...] = ("off", "features", "raw")
+AUDIO_MODES = ("off", "features", "raw")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,25 @@ class Listening:
 
     microphone: str = ""
     """Microphone of this computer; empty for the robot's own."""
-    audio: AudioMode | None = None
-    """What a recording keeps of the sound; None where nothing is recorded."""
+    audio: str | None = None
+    """What a recording keeps of the sound, one of ``AUDIO_MODES``; None where nothing is recorded."""
+
+    def __post_init__(self) -> None:
+        if self.audio not in (None, *AUDIO_MODES):
+            raise WrongUseError(f"--audio {self.audio} does not exist; there are off, features and raw")
+
+    @property
+    def records(self) -> bool:
+        """Whether a recording keeps anything of the sound."""
+        return self.audio in ("features", "raw")
+
+    def columns(self, hz: int) -> tuple[tuple[str, ...], int]:
+        """A dataset's features of sound, and its samples of sound in each frame.
+
+        Args:
+            hz: decisions per second.
+        """
+        return HEARING_FEATURES if self.records else (), AUDIO_HZ // hz if self.audio == "raw" else 0
 
     def is_needed(self, perception: "PerceptionName", *, simulated: bool, realtime: bool) -> bool:
         """Whether a session opens a microphone.
@@ -47,8 +65,9 @@ class Listening:
                 "this task is learned from sound: record it with --audio features, which opens the microphone and "
                 "keeps numbers such as direction and beat, not the sound itself"
             )
-        records = self.audio in ("features", "raw")
-        if perception != "microphone" and not records:
+        if perception != "microphone" and not self.records:
+            if self.microphone:
+                raise WrongUseError("--microphone has no use here: nothing listens. record keeps sound with --audio")
             return False
         if not realtime:
             raise WrongUseError("a microphone hears in real time, and this simulation runs faster: take --robot daemon")
@@ -57,6 +76,9 @@ class Listening:
                 "a simulated robot has no microphone: name one of this computer, as in --microphone default"
             )
         return True
+
+
+NOT_LISTENING = Listening(audio="off")
 
 
 @runtime_checkable

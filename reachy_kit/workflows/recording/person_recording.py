@@ -21,6 +21,7 @@ from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 
@@ -45,6 +46,7 @@ def record_by_hand(
     operator: str = "",
     instructions: Sequence[str] = (),
     screen: SessionScreen = NO_SCREEN,
+    listening: Listening = NOT_LISTENING,
     reporter: Reporter = SILENT,
 ) -> int:
     """Record a person's takes until the dataset holds as many episodes as are wanted, or the person ends the session.
@@ -63,6 +65,7 @@ def record_by_hand(
         operator: pseudonym of the person.
         instructions: tasks in words; the person chooses among them. None for the task's own.
         screen: shows the session.
+        listening: what is kept of the sound, and from which microphone.
         reporter: shows notes.
 
     Returns:
@@ -80,13 +83,21 @@ def record_by_hand(
     ]
     with (
         open_device_session(teleop, robot, hz, variant, screen, SESSION_CONTROLS) as opened,
-        open_session(robot, variant, perception, camera=camera or robot not in SIMULATED, realtime=True) as session,
+        open_session(
+            robot,
+            variant,
+            perception,
+            camera=camera or robot not in SIMULATED,
+            realtime=True,
+            listening=listening,
+            reporter=reporter,
+        ) as session,
         connected_device(opened.device, session.robot),
     ):
         view = opened.view
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
         view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
-        layout = _layout(session, variant, opened.device.name, hz, camera)
+        layout = _layout(session, variant, opened.device.name, hz, camera, listening)
         with LeRobotWriter(out, layout) as writer:
             view.episodes = first = writer.episodes
             seeds = iter(remaining_seeds(out, seed, writer.seeds, max(episodes - first, 0)))
@@ -133,7 +144,10 @@ def check_instructions(instructions: Sequence[str]) -> tuple[str, ...]:
     return stripped
 
 
-def _layout(session: Session, variant: "Variant", teleop: str, hz: int, camera: bool) -> DatasetLayout:
+def _layout(
+    session: Session, variant: "Variant", teleop: str, hz: int, camera: bool, listening: Listening
+) -> DatasetLayout:
+    sound, audio_samples = listening.columns(hz)
     return DatasetLayout(
         task=variant.task.name,
         instruction=variant.task.instruction,
@@ -141,6 +155,8 @@ def _layout(session: Session, variant: "Variant", teleop: str, hz: int, camera: 
         environment_state_units=units_of(session.perception.names),
         policy_hz=hz,
         image_shape=session.image_shape if camera else None,
+        sound=sound,
+        audio_samples=audio_samples,
         provenance={
             "robot": session.robot.name,
             "teleop": teleop,

@@ -7,9 +7,18 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, PerceptionOption, RobotOption, TaskOption, expand_home, path_option
+from reachy_kit.cli.options import (
+    JsonOption,
+    PerceptionOption,
+    RobotOption,
+    TargetOption,
+    TaskOption,
+    expand_home,
+    path_option,
+)
 from reachy_kit.cli.reporting.evaluation_output import show_comparison, show_evaluations
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.shell_command import repeat_command
 
 MARGIN, MATCH, FILMS = 0.05, 0.02, 2
@@ -54,6 +63,7 @@ def evaluate(
         ),
     ] = None,
     perception: PerceptionOption = "auto",
+    target: TargetOption = BALL,
     tier: Annotated[
         str | None, typer.Option("--tier", metavar="physics|kinematic", help="Tier of the batched simulator.")
     ] = None,
@@ -116,7 +126,7 @@ def evaluate(
         show_evaluations(
             evaluate_policies(
                 policies, task=task, variant=variant, robot=robot, against=against, perception=perception,
-                episodes=episodes, seed=seed, reporter=show.TERMINAL,
+                target=target, episodes=episodes, seed=seed, reporter=show.TERMINAL,
             ),
             json=json,
         )  # fmt: skip

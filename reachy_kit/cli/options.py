@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.targets.target_registry import own_target_names
 from reachy_kit.runtime.tasks.task_registry import own_task_names
 
 
@@ -94,6 +95,15 @@ MicrophoneOption = Annotated[
         help="Microphone of this computer, in place of the robot's own: default, its index, or a part of its name; it "
         "stands beside the robot and faces as it does. @METRES: distance between a stereo device's microphones, 0.1 "
         "if not given.",
+    ),
+]
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="NAME[:ARGUMENT]",
+        help=f"What is looked at: {', '.join(own_target_names())}, or a target of an installed package. marker:7 is "
+        "the AprilTag with the number 7. A simulation shows it in place of the ball.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import PerceptionOption, RobotOption, TaskOption, expand_home, path_option
+from reachy_kit.cli.options import PerceptionOption, RobotOption, TargetOption, TaskOption, expand_home, path_option
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 
 if TYPE_CHECKING:
     from reachy_sim.view.live import LiveView
@@ -25,6 +26,7 @@ def view(
     ] = "expert",
     robot: RobotOption = "sim",
     perception: PerceptionOption = "auto",
+    target: TargetOption = BALL,
     variant: Annotated[str, typer.Option("--variant", help="Variant of the task.")] = "training",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
     paused: Annotated[bool, typer.Option("--paused", help="Start paused.")] = False,
@@ -50,7 +52,7 @@ def view(
     """
     from reachy_kit.workflows.view import ViewedRobot, film, watch
 
-    shown = ViewedRobot(task, policy, robot, perception, variant, seed)
+    shown = ViewedRobot(task, policy, robot, perception, variant, seed, target)
     if out is not None:
         show.result(f"film: {film(shown, out, seconds=seconds, width=width, reporter=show.TERMINAL)}")
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import load_policy, takes_images
@@ -42,6 +43,7 @@ def evaluate_policies(
     robot: str = "sim",
     against: str | None = None,
     perception: str = "auto",
+    target: str = BALL,
     episodes: int = 100,
     seed: int = 0,
     reporter: Reporter = SILENT,
@@ -55,6 +57,7 @@ def evaluate_policies(
         robot: ``sim`` or ``daemon``.
         against: the other one of these, to evaluate on it too; None for no other.
         perception: ``auto``, ``geometry`` or ``detector``.
+        target: what is looked at, as ``--target`` gives it.
         episodes: initial states.
         seed: of the first one.
         reporter: shows the progress.
@@ -70,8 +73,8 @@ def evaluate_policies(
 
     chosen, seeds = variant_by_name(task, variant), evaluation_seeds(seed, episodes)
     require_simulated(robot, against)
-    results = _evaluate_on(robot, policies, chosen, perception, seeds, reporter)
-    elsewhere = _evaluate_on(against, policies, chosen, perception, seeds, reporter) if against else []
+    results = _evaluate_on(robot, policies, chosen, perception, target, seeds, reporter)
+    elsewhere = _evaluate_on(against, policies, chosen, perception, target, seeds, reporter) if against else []
     return PolicyEvaluations(
         task=chosen.task.name,
         variant=variant,
@@ -150,9 +153,15 @@ def evaluate_policy(
 
 
 def _evaluate_on(
-    robot: str, policies: Sequence[str], variant: "Variant", perception: str, seeds: range, reporter: Reporter
+    robot: str,
+    policies: Sequence[str],
+    variant: "Variant",
+    perception: str,
+    target: str,
+    seeds: range,
+    reporter: Reporter,
 ) -> "list[Evaluation]":
     """Evaluate all policies on one robot; its camera is on where a policy takes images."""
     camera = any(takes_images(argument) for argument in policies)
-    with open_session(robot, variant, perception, camera=camera) as session:
+    with open_session(robot, variant, perception, camera=camera, target=target) as session:
         return [evaluate_policy(argument, session, variant, seeds, reporter=reporter) for argument in policies]

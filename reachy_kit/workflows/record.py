@@ -15,6 +15,7 @@ from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, Episode
 from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
@@ -56,6 +57,7 @@ def record(
     teleop: str = "scripted",
     episodes: int = 20,
     perception: str = "auto",
+    target: str = BALL,
     camera: bool = False,
     hz: int = 25,
     seed: int = 0,
@@ -80,6 +82,7 @@ def record(
             nobody.
         episodes: number that the dataset holds in the end.
         perception: ``auto``, ``geometry`` or ``detector``.
+        target: what is looked at, as ``--target`` gives it.
         camera: whether to keep the camera's images.
         hz: decisions per second.
         seed: seed of the episodes.
@@ -112,14 +115,15 @@ def record(
     check_folder(out)
     if teleop != SCRIPTED:
         total = record_by_hand(
-            out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, camera=camera, hz=hz,
-            seed=seed, seconds=seconds, operator=operator, instructions=instructions, screen=screen,
-            listening=listening, reporter=reporter,
+            out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, target=target,
+            camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator, instructions=instructions,
+            screen=screen, listening=listening, reporter=reporter,
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, robot, hz)
     with open_session(
-        robot, chosen, perception, camera=camera or robot not in SIMULATED, listening=listening, reporter=reporter
-    ) as session:
+        robot, chosen, perception, camera=camera or robot not in SIMULATED, target=target, listening=listening,
+        reporter=reporter,
+    ) as session:  # fmt: skip
         total = record_episodes(
             session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, listening=listening,
             reporter=reporter,
@@ -218,6 +222,7 @@ def _layout(session: Session, variant: "Variant", hz: int, camera: bool, listeni
             "teleop": "scripted",
             "variant": variant.name,
             "perception": session.perception_name,
+            **session.target_provenance,
             "reachy-kit": version("reachy-kit"),
         },
     )

@@ -11,6 +11,7 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
 from reachy_kit.runtime.perception.sound import HEARING_FEATURES
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -39,6 +40,7 @@ def run_bundle(
     episodes: int = 1,
     seconds: float | None = None,
     perception: str = "auto",
+    target: str = BALL,
     camera: bool = True,
     microphone: str = "",
     seed: int = 0,
@@ -53,6 +55,7 @@ def run_bundle(
         episodes: number of episodes, one after another.
         seconds: length of each; None for the task's own, on hardware ``HARDWARE_SECONDS``.
         perception: ``auto``, ``geometry``, ``detector`` or ``microphone``.
+        target: what is looked at, as ``--target`` gives it.
         camera: whether to open the camera; without it the policy receives no target.
         microphone: of this computer, by name or index; empty for the robot's own.
         seed: of the first initial state in a simulation.
@@ -81,8 +84,8 @@ def run_bundle(
     listening = Listening(microphone)
     done: list[Episode] = []
     with open_session(
-        robot, variant, perception, camera=wanted, features=features, limits=limits, listening=listening,
-        reporter=reporter,
+        robot, variant, perception, camera=wanted, features=features, limits=limits, target=target,
+        listening=listening, reporter=reporter,
     ) as session:  # fmt: skip
         policy = load_policy(opened, session.perception.names)
         with reporter.progress(f"{bundle.name} on {session.robot.name}", total=episodes) as advance:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -39,6 +40,8 @@ class ViewedRobot:
     """Variant of the task."""
     seed: int = 0
     """Seed of the first initial state in a simulation."""
+    target: str = BALL
+    """What is looked at, as ``--target`` gives it."""
 
 
 def film(
@@ -67,7 +70,9 @@ def film(
     check_format(out)
     config, variant = FilmConfig(width), simulated_variant(shown.robot, shown.task, shown.variant)
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    with open_session(shown.robot, variant, shown.perception, camera=_has_camera(shown)) as session:
+    with open_session(
+        shown.robot, variant, shown.perception, camera=_has_camera(shown), target=shown.target
+    ) as session:
         loaded = _load(shown, session, variant)
         recorder = FilmRecorder(session.world, config.fps)
         with reporter.working(f"{loaded.label} on {session.robot.name} for {length:g} s"):
@@ -118,7 +123,9 @@ def watch(
             name = live.variant
             variant = simulated_variant(shown.robot, shown.task, name)
             camera = _has_camera(shown)
-            with open_session(shown.robot, variant, shown.perception, camera=camera, realtime=True) as session:
+            with open_session(
+                shown.robot, variant, shown.perception, camera=camera, realtime=True, target=shown.target
+            ) as session:
                 loaded = _load(shown, session, variant)
                 live.run(
                     session.robot,

@@ -10,7 +10,8 @@ import numpy as np
 
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import CONTROL_HZ, Array, Image, Observation, Truth
-from reachy_kit.runtime.perception.camera import SIM_CAMERA
+from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
+from reachy_kit.runtime.perception.targets.target_kind import TargetPicture
 from reachy_sim import counter_rng
 from reachy_sim.domain import DRAWS
 from reachy_sim.dynamics.actuators import Actuators
@@ -33,10 +34,15 @@ class SimWorld:
 
     Args:
         variant: task and domain parameters.
+        camera: size and focal length of the head camera.
+        picture: the camera shows it in place of the ball; None shows the ball.
     """
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(
+        self, variant: Variant, camera: PinholeCamera = SIM_CAMERA, picture: TargetPicture | None = None
+    ) -> None:
         self.variant, self.task = variant, variant.task
+        self._pinhole, self._picture = camera, picture
         self._renderer: HeadCameraRenderer | None = None
         self.reset(0)
         self._begin(0.0)
@@ -135,7 +141,7 @@ class SimWorld:
             RGB image and the time of its capture.
         """
         if self._renderer is None:
-            self._renderer = HeadCameraRenderer()
+            self._renderer = HeadCameraRenderer(self._pinhole, self._picture)
         self.append_pose(state, now)
         captured, pose = self.latest_frame(now)
         target = self.target(captured) if self.is_shown(captured) else None
@@ -144,7 +150,7 @@ class SimWorld:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Shape (height, width, 3) of the camera's image."""
-        return (SIM_CAMERA.height, SIM_CAMERA.width, 3)
+        return (self._pinhole.height, self._pinhole.width, 3)
 
     def close(self) -> None:
         """Free the renderer."""

@@ -25,7 +25,8 @@ import reachy_kit.runtime
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, NEUTRAL, Observation
-from reachy_kit.runtime.perception.ball import BallDetector
+from reachy_kit.runtime.perception.targets.ball_target import BallDetector
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_kit.runtime.recording.episode_files import EpisodeFiles
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
@@ -59,7 +60,7 @@ class Robot:
         self.time += 1 / self.control_hz
 
 
-perception, spec = BallDetector(), task_spec("look_at")
+perception, spec = CameraPerception(BallDetector()), task_spec("look_at")
 opened = read_bundle(bundle)
 layout = DatasetLayout(
     spec.name, spec.instruction, perception.names, units_of(perception.names), 25, (90, 160, 3)

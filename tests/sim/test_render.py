@@ -12,8 +12,8 @@ import pytest
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.geometry import bearing, pose_from_vector, target_in_camera
 from reachy_kit.runtime.interface import NEUTRAL
-from reachy_kit.runtime.perception.ball import BallColour, find_ball
 from reachy_kit.runtime.perception.camera import ENV_CAMERA, SIM_CAMERA, PinholeCamera
+from reachy_kit.runtime.perception.targets.ball_target import BallColour, find_ball
 from reachy_sim.rendering.gaze_views import GazeViews
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 from reachy_sim.rendering.offscreen import ROBOT_IMAGES

@@ -7,8 +7,9 @@ import pytest
 
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import BODY_YAW, CAMERA, CONTROL_HZ, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.target import BELOW, MAX_AGE, RIGHT, SIZE, VISIBLE
+from reachy_kit.runtime.perception.targets.ball_target import BallDetector
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_kit.runtime.tasks.task_registry import own_task_names, task_spec
 from reachy_sim import counter_rng
 from reachy_sim.domain import DRAWS, RANDOMIZATIONS, DomainParameters, randomization
@@ -225,7 +226,7 @@ def test_a_tilted_camera_bends_bearings_as_the_detector_measures_them(tilt, righ
     with contextlib.closing(HeadCameraRenderer()) as renderer:
         target = sensed.task.target(scenario, np.zeros(1))[0]
         image = renderer.render(pose_from_vector(state[0]), target, Visuals(camera_turn=tilt))
-    found = BallDetector().perceive(Observation(state[0], 0.0, images={CAMERA: image}))
+    found = CameraPerception(BallDetector()).perceive(Observation(state[0], 0.0, images={CAMERA: image}))
     assert features[VISIBLE] == found[VISIBLE] == 1
     np.testing.assert_allclose(features[[RIGHT, BELOW]], found[[RIGHT, BELOW]], atol=np.deg2rad(0.7))
 
@@ -243,7 +244,7 @@ def test_the_variant_with_a_tilted_camera_tilts_both_alike():
         observation, *_ = batch.step(batch.unwrapped.simulation.applied)
     off = []
     for image, features in zip(observation["pixels"], observation["environment_state"], strict=True):
-        found = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
+        found = CameraPerception(BallDetector()).perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
         if found[VISIBLE] and features[VISIBLE]:
             off.append(np.hypot(*(found - features)[[RIGHT, BELOW]]))
     assert len(off) >= 4

@@ -11,9 +11,10 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import BELOW, RIGHT, VISIBLE
+from reachy_kit.runtime.perception.targets.ball_target import BallDetector
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_kit.runtime.tasks.task_registry import known_tasks
 from reachy_sim.envs.single_env import ReachyMiniEnv
 from reachy_sim.envs.spaces import OBS_TYPES
@@ -290,7 +291,7 @@ def test_an_episode_lasts_as_long_as_its_task():
 
 def detected(image):
     """Features that the detector finds in an image."""
-    return BallDetector().perceive(Observation(NEUTRAL, 0.0, images={"head": image}))
+    return CameraPerception(BallDetector()).perceive(Observation(NEUTRAL, 0.0, images={"head": image}))
 
 
 @pytest.mark.parametrize("variant", ["training", "late"])

@@ -7,9 +7,10 @@ import pytest
 
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, bearing, gaze_error, pose_from_vector, target_in_camera
 from reachy_kit.runtime.interface import BODY_YAW, CAMERA, NEUTRAL, PITCH, YAW, Observation
-from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA
 from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, TARGET_FEATURES, VISIBLE
+from reachy_kit.runtime.perception.targets.ball_target import BallDetector
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_sim.domain import LATENCY, DomainParameters
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
@@ -22,6 +23,11 @@ from reachy_sim.world import GeometricPerception, SimWorld
 
 EXACT = DomainParameters(noise=(0.0, 0.0), missed=(0.0, 0.0))
 DT = 0.04
+
+
+def ball_perception():
+    """What sees the ball in frames at hand."""
+    return CameraPerception(BallDetector())
 
 
 def nine(yaw=0.0, pitch=0.0, body=0.0):
@@ -69,7 +75,7 @@ def test_the_detector_measures_in_rendered_frames_what_geometry_says():
     with contextlib.closing(HeadCameraRenderer()) as renderer:
         for pose, target, in_camera in random_views(120):
             image = renderer.render(pose, target)
-            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
+            features = ball_perception().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
             assert features[VISIBLE] == 1
             errors.append(np.hypot(*(features[[RIGHT, BELOW]] - bearing(in_camera))))
             sizes.append(features[SIZE] / np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera)))
@@ -81,7 +87,9 @@ def test_the_detector_measures_in_rendered_frames_what_geometry_says():
 def test_an_empty_table_holds_no_ball_wherever_the_camera_points():
     with contextlib.closing(HeadCameraRenderer()) as renderer:
         for pose, _, _ in random_views(20, seed=1):
-            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: renderer.render(pose, None)}))
+            features = ball_perception().perceive(
+                Observation(NEUTRAL, 0.0, images={CAMERA: renderer.render(pose, None)})
+            )
             assert features[VISIBLE] == 0
 
 
@@ -93,7 +101,7 @@ def test_the_image_shows_the_ball_one_latency_after_it_appears():
     with contextlib.closing(world):
         for time in np.arange(0, 1, 0.02):
             image, captured = world.camera(start, time)
-            visible.append(BallDetector().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
+            visible.append(ball_perception().perceive(Observation(start, time, images={CAMERA: image}))[VISIBLE])
             assert captured == pytest.approx(time - LATENCY)
     expected = np.arange(0, 1, 0.02) - LATENCY >= appears
     np.testing.assert_array_equal(np.array(visible) == 1, expected)
@@ -105,7 +113,7 @@ def test_the_image_is_taken_from_the_head_pose_of_one_latency_ago():
     with contextlib.closing(world):
         for time, state in poses.items():
             image, captured = world.camera(state, time)
-        features = BallDetector().perceive(Observation(NEUTRAL, time, images={CAMERA: image}))
+        features = ball_perception().perceive(Observation(NEUTRAL, time, images={CAMERA: image}))
     then = next(state for when, state in poses.items() if when == pytest.approx(captured))
     np.testing.assert_allclose(features[[RIGHT, BELOW]], bearing(truth_in_camera(world, then, captured)), atol=0.008)
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from reachy_kit.runtime.geometry import bearing
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Observation
-from reachy_kit.runtime.perception.ball import BallColour, BallDetector, find_ball
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, SIZE, VISIBLE, TargetMemory
+from reachy_kit.runtime.perception.targets.ball_target import BallColour, BallDetector, find_ball
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 
 GREEN, WALL = (26, 191, 38), (235, 230, 220)
 HEIGHT, WIDTH = 180, 320
@@ -162,7 +163,7 @@ def observation(image, now, captured=None):
 
 
 def test_the_detector_reports_where_the_ball_is_how_large_and_how_long_ago():
-    detector = BallDetector()
+    detector = CameraPerception(BallDetector())
     features = detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
     assert features[RIGHT] == pytest.approx(np.arctan(80.5 / SIM_CAMERA.focal), abs=0.01)
     assert features[BELOW] < 0
@@ -173,7 +174,7 @@ def test_the_detector_reports_where_the_ball_is_how_large_and_how_long_ago():
 
 @pytest.mark.parametrize("blind", [image(), None], ids=["no ball in the image", "no image"])
 def test_a_lost_ball_keeps_its_place_while_its_age_grows(blind):
-    detector = BallDetector()
+    detector = CameraPerception(BallDetector())
     last = detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0, captured=9.96))
     lost = detector.perceive(observation(blind, now=10.3))
     np.testing.assert_array_equal(lost[: SIZE + 1], last[: SIZE + 1])
@@ -182,7 +183,7 @@ def test_a_lost_ball_keeps_its_place_while_its_age_grows(blind):
 
 
 def test_a_new_episode_knows_nothing_of_the_last_ones_ball():
-    detector = BallDetector()
+    detector = CameraPerception(BallDetector())
     detector.perceive(observation(image((disc(240, 50, 12), GREEN)), now=10.0))
     detector.reset(seed=1)
     np.testing.assert_array_equal(detector.perceive(observation(None, now=10.1)), [0, 0, 0, 0, 1])

@@ -11,11 +11,13 @@ from reachy_kit.cli.options import (
     MicrophoneOption,
     PerceptionOption,
     RobotOption,
+    TargetOption,
     TaskOption,
     TeleopOption,
     path_option,
 )
 from reachy_kit.runtime.folder_contents import free_path
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.seeds import recording_seeds
 from reachy_kit.runtime.shell_command import compose_command
 
@@ -38,6 +40,7 @@ def record(
         ),
     ] = 20,
     perception: PerceptionOption = "auto",
+    target: TargetOption = BALL,
     camera: Annotated[bool, typer.Option("--camera", help="Store the camera's images in the dataset.")] = False,
     hz: Annotated[int, typer.Option("--hz", help="Decisions per second: 50, 25 or 10.")] = 25,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the episodes.")] = 0,
@@ -74,8 +77,9 @@ def record(
 
     recorded = workflow.record(
         out, task=task, variant=variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception,
-        camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator, instructions=instruction or [],
-        audio=audio, microphone=microphone, screen=TerminalScreen(), reporter=show.TERMINAL,
+        target=target, camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator,
+        instructions=instruction or [], audio=audio, microphone=microphone, screen=TerminalScreen(),
+        reporter=show.TERMINAL,
     )  # fmt: skip
     if json:
         show.print_json(

@@ -11,9 +11,11 @@ from reachy_kit.cli.options import (
     MicrophoneOption,
     PerceptionOption,
     RobotOption,
+    TargetOption,
     TaskOption,
     path_argument,
 )
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.run import BundleRun
@@ -36,6 +38,7 @@ def run(
             help="Without the camera the policy receives no target: that tests the motors alone.",
         ),
     ] = True,
+    target: TargetOption = BALL,
     microphone: MicrophoneOption = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
     json: JsonOption = False,
@@ -47,8 +50,8 @@ def run(
     from reachy_kit.workflows.run import run_bundle
 
     result = run_bundle(
-        bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, camera=camera,
-        microphone=microphone, seed=seed, reporter=show.TERMINAL,
+        bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, target=target,
+        camera=camera, microphone=microphone, seed=seed, reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
 

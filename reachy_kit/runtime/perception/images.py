@@ -41,3 +41,14 @@ def resize_image(image: Image, rows: int, columns: int) -> Image:
         return middle
     resized: npt.NDArray[np.uint8] = cv2.resize(middle, (columns, rows), interpolation=cv2.INTER_AREA)
     return resized
+
+
+def reduce_width(image: Image, width: int) -> Image:
+    """Reduce an (H, W, 3) image to ``width`` px in width; a narrower one is returned as it is."""
+    rows, columns, _ = image.shape
+    if columns <= width:
+        return image
+    reduced: npt.NDArray[np.uint8] = cv2.resize(
+        image, (width, max(round(rows * width / columns), 1)), interpolation=cv2.INTER_AREA
+    )
+    return reduced

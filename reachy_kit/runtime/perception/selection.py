@@ -5,22 +5,30 @@ from typing import Literal
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.perception.sound import HEARING_FEATURES
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 
 type PerceptionName = Literal["geometry", "detector", "microphone"]
 type RobotKind = Literal["sim", "daemon", "hardware"]
 
 
 def select_perception(
-    requested: str, robot: RobotKind, features: tuple[str, ...] | None, *, microphone: bool = False
+    requested: str,
+    robot: RobotKind,
+    features: tuple[str, ...] | None,
+    target: str = BALL,
+    *,
+    microphone: bool = False,
 ) -> PerceptionName:
     """Choose between the simulator's geometry, the detector in the camera's image, and a microphone.
 
     Args:
         requested: ``geometry``, ``detector``, ``microphone``, or ``auto``: the detector where it yields the features,
-            but on ``sim``, where drawing the image takes a hundred times as long, the geometry. Features of sound
-            come from the microphone of a real robot, or from one that was named.
+            but on ``sim``, where drawing the image takes a hundred times as long, the geometry, unless another target
+            than the ball is to be looked at. Features of sound come from the microphone of a real robot, or from one
+            that was named.
         robot: kind of robot; only a simulated one has geometry.
         features: names of the needed features; None if any will do.
+        target: what is looked at, as ``--target`` gives it.
         microphone: whether a microphone of this computer was named.
 
     Raises:
@@ -30,6 +38,9 @@ def select_perception(
         raise WrongUseError(
             f"--perception {requested} does not exist; there are auto, geometry, detector and microphone"
         )
+    detectable = features in (None, TARGET_FEATURES)
+    if target != BALL and not detectable:
+        raise WrongUseError(f"--target {target} yields {', '.join(TARGET_FEATURES)}, not {', '.join(features or ())}")
     audible = features is not None and set(features) <= set(HEARING_FEATURES)
     if requested == "microphone" and not audible:
         raise WrongUseError(
@@ -37,7 +48,6 @@ def select_perception(
         )
     if requested == "microphone" or (audible and requested == "auto" and (robot == "hardware" or microphone)):
         return "microphone"
-    detectable = features in (None, TARGET_FEATURES)
     if robot == "hardware" and requested == "geometry":
         raise WrongUseError("a real robot has no --perception geometry: the place of its target is not known")
     if robot == "hardware" and not detectable:
@@ -47,6 +57,8 @@ def select_perception(
             f"--perception detector yields {', '.join(TARGET_FEATURES)}, not {', '.join(features or ())}; "
             "take --perception geometry"
         )
+    if target != BALL and requested == "geometry":
+        raise WrongUseError(f"--perception geometry does not look at images: leave it out for --target {target}")
     if requested == "auto":
-        return "geometry" if robot == "sim" or not detectable else "detector"
+        return "geometry" if (robot == "sim" and target == BALL) or not detectable else "detector"
     return "geometry" if requested == "geometry" else "detector"

@@ -30,6 +30,7 @@ from reachy_kit.runtime.interface import (
 from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.driver_lock import DriverLock
+from reachy_kit.runtime.robots.face_tracking import DaemonFaceTracking
 from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.robots.sdk_readers import FrameReader, SdkMicrophone, StateClock
@@ -114,6 +115,11 @@ class SdkRobot:
     def action_features(self) -> dict[str, type]:
         """Nine targets."""
         return dict.fromkeys(ACTION_NAMES, float)
+
+    @property
+    def face_tracking(self) -> DaemonFaceTracking:
+        """The daemon's own face tracking, which ``connect`` ends and a perception may start again."""
+        return DaemonFaceTracking(self.address)
 
     def connect(self) -> None:
         """Connect, enable the motors and go to neutral.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -60,7 +61,7 @@ class FrameReader:
         while not self._stopped.wait(0.002):
             frame = self._get_frame()
             if frame is not None:
-                self.latest = np.ascontiguousarray(frame[..., ::-1]), time.monotonic()
+                self.latest = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), time.monotonic()
 
     def stop(self) -> None:
         """End the thread."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
 from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
 from reachy_kit.runtime.perception.selection import PerceptionName, RobotKind, select_perception
+from reachy_kit.runtime.perception.targets.target_kind import TargetContext
+from reachy_kit.runtime.perception.targets.target_registry import BALL, NamedTarget, target_by_name
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import PROFILES
@@ -44,6 +46,13 @@ class Session:
     """Whether a tick lasts 20 ms of real time."""
     hearing: "Hearing | None" = None
     """The open microphone; None while none is."""
+    target: str = BALL
+    """What is looked at, as ``--target`` gives it."""
+
+    @property
+    def target_provenance(self) -> dict[str, str]:
+        """What a dataset says of the target: nothing, if it is the ball."""
+        return {} if self.target == BALL else {"target": self.target}
 
 
 @contextlib.contextmanager
@@ -56,6 +65,7 @@ def open_session(
     features: tuple[str, ...] | None = None,
     limits: str = "classroom",
     realtime: bool = False,
+    target: str = BALL,
     listening: Listening | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Session]:
@@ -69,6 +79,7 @@ def open_session(
         features: what perception must yield where there is no variant; None where any will do.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
+        target: what is looked at, as ``--target`` gives it; a simulated world shows it in place of the ball.
         listening: which microphone is used, and what for; None for the robot's own, where perception needs one.
         reporter: is told when a microphone is opened, and what was wrong with it.
 
@@ -76,23 +87,26 @@ def open_session(
         The session.
 
     Raises:
-        WrongUseError: the perception does not exist on that robot.
+        WrongUseError: the perception or the target does not exist on that robot.
         NoRobotError: no robot answers.
     """
+    looked_at = target_by_name(target)
     needed = variant.task.features if variant else features
     listening = listening or Listening()
     kind: RobotKind = "sim" if robot == "sim" else "daemon" if robot == "daemon" else "hardware"
-    chosen = select_perception(perception, kind, needed, microphone=bool(listening.microphone))
+    chosen = select_perception(perception, kind, needed, target, microphone=bool(listening.microphone))
     hears = listening.is_needed(chosen, simulated=kind != "hardware", realtime=kind != "sim" or realtime)
     local = find_microphone(listening.microphone, chosen, needed) if hears and listening.microphone else None
     if kind == "hardware":
-        opened = _hardware_session(robot, chosen, camera, limits, microphone=hears and not listening.microphone)
+        opened = _hardware_session(
+            robot, chosen, looked_at, camera, limits, microphone=hears and not listening.microphone
+        )
     else:
         assert variant is not None, "a simulated robot needs a task"
         opened = (
-            _sim_session(variant, chosen, camera, limits, realtime)
+            _sim_session(variant, chosen, looked_at, camera, limits, realtime)
             if kind == "sim"
-            else _daemon_session(variant, chosen, camera, limits)
+            else _daemon_session(variant, chosen, looked_at, camera, limits)
         )
     with opened as session:
         if not hears:
@@ -156,12 +170,11 @@ def simulated_variant(robot: str, task: str, variant: str = "training") -> "Vari
 
 @contextlib.contextmanager
 def _sim_session(
-    variant: "Variant", perception: PerceptionName, camera: bool, limits: str, realtime: bool
+    variant: "Variant", perception: PerceptionName, target: NamedTarget, camera: bool, limits: str, realtime: bool
 ) -> Iterator[Session]:
     from reachy_sim.robot import SimRobot, SimRobotConfig
-    from reachy_sim.world import SimWorld
 
-    with contextlib.closing(SimWorld(variant)) as world:
+    with contextlib.closing(_world(variant, target)) as world:
         rendered = camera or perception == "detector"
         shape = world.image_shape if rendered else None
         sim = SimRobot(
@@ -172,31 +185,32 @@ def _sim_session(
             watch=world.append_pose,
             realtime=realtime,
         )
-        with connected(sim) as robot:
-            yield Session(robot, _perception(perception, world), perception, world, shape, wall_clock=realtime)
+        with connected(sim) as robot, _perception(perception, target, robot, world, realtime) as perceived:
+            yield Session(robot, perceived, perception, world, shape, wall_clock=realtime, target=target.text)
 
 
 @contextlib.contextmanager
-def _daemon_session(variant: "Variant", perception: PerceptionName, camera: bool, limits: str) -> Iterator[Session]:
+def _daemon_session(
+    variant: "Variant", perception: PerceptionName, target: NamedTarget, camera: bool, limits: str
+) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
-    from reachy_sim.world import SimWorld
 
-    with contextlib.closing(SimWorld(variant)) as world, simulated_daemon() as address:
+    with contextlib.closing(_world(variant, target)) as world, simulated_daemon() as address:
         rendered = camera or perception == "detector"
         shape = world.image_shape if rendered else None
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
         if rendered:
             world.camera(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
-        with connected(SdkRobot(config, camera=world.camera if rendered else None, image_shape=shape)) as robot:
-            yield Session(robot, _perception(perception, world), perception, world, shape, wall_clock=True)
+        sdk = SdkRobot(config, camera=world.camera if rendered else None, image_shape=shape)
+        with connected(sdk) as robot, _perception(perception, target, robot, world, True) as perceived:
+            yield Session(robot, perceived, perception, world, shape, wall_clock=True, target=target.text)
 
 
 @contextlib.contextmanager
 def _hardware_session(
-    robot: str, perception: PerceptionName, camera: bool, limits: str, *, microphone: bool
+    robot: str, perception: PerceptionName, target: NamedTarget, camera: bool, limits: str, *, microphone: bool
 ) -> Iterator[Session]:
-    from reachy_kit.runtime.perception.ball import BallDetector
     from reachy_kit.runtime.robots.daemon import parse_address
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
@@ -205,14 +219,22 @@ def _hardware_session(
     with connected(SdkRobot(config)) as hardware:
         shape = hardware.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
-        yield Session(hardware, BallDetector(), perception, None, image_shape, wall_clock=True)
+        with target.kind.open_perception(TargetContext(target.argument, hardware, beside_loop=True)) as perceived:
+            yield Session(hardware, perceived, perception, None, image_shape, wall_clock=True, target=target.text)
 
 
-def _perception(name: PerceptionName, world: "SimWorld") -> "Perception":
+def _world(variant: "Variant", target: NamedTarget) -> "SimWorld":
+    from reachy_sim.world import SimWorld
+
+    kind = target.kind
+    return SimWorld(variant, kind.camera, kind.picture(target.argument) if kind.picture else None)
+
+
+def _perception(
+    name: PerceptionName, target: NamedTarget, robot: "Robot", world: "SimWorld", beside_loop: bool
+) -> "contextlib.AbstractContextManager[Perception]":
     if name == "detector":
-        from reachy_kit.runtime.perception.ball import BallDetector
-
-        return BallDetector()
+        return target.kind.open_perception(TargetContext(target.argument, robot, beside_loop))
     from reachy_sim.world import GeometricPerception
 
-    return GeometricPerception(world)
+    return contextlib.nullcontext(GeometricPerception(world))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.perception.features import units_of
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
@@ -39,6 +40,7 @@ def record_by_hand(
     teleop: str,
     episodes: int,
     perception: str,
+    target: str = BALL,
     camera: bool,
     hz: int,
     seed: int,
@@ -58,6 +60,7 @@ def record_by_hand(
         teleop: the device, ``NAME`` or ``NAME:ARGUMENT``.
         episodes: number that the dataset holds in the end.
         perception: ``auto``, ``geometry`` or ``detector``.
+        target: what is looked at, as ``--target`` gives it.
         camera: whether to keep the camera's images.
         hz: decisions per second.
         seed: seed of the episodes.
@@ -89,6 +92,7 @@ def record_by_hand(
             perception,
             camera=camera or robot not in SIMULATED,
             realtime=True,
+            target=target,
             listening=listening,
             reporter=reporter,
         ) as session,
@@ -162,6 +166,7 @@ def _layout(
             "teleop": teleop,
             "variant": variant.name,
             "perception": session.perception_name,
+            **session.target_provenance,
             "reachy-kit": version("reachy-kit"),
         },
     )

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD
 from reachy_kit.runtime.interface import Array, Image
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
+from reachy_kit.runtime.perception.targets.target_kind import TargetPicture
 from reachy_sim.dynamics.model import HEAD_HEIGHT, add_ball
+from reachy_sim.rendering.flat_picture import add_picture
 from reachy_sim.rendering.offscreen import Canvas
 from reachy_sim.rendering.visuals import CLUTTER, NOMINAL, Visuals
 
@@ -23,6 +25,9 @@ _MUJOCO_AXES = np.array([1.0, -1.0, -1.0])
 _OUT_OF_SIGHT = (0.0, 0.0, -10.0)
 """Place of hidden things, m: under the table."""
 _LIFT = np.array([0.0, 0.0, HEAD_HEIGHT])
+_NEUTRAL_CAMERA = CAMERA_IN_HEAD + _LIFT
+_LOWER = 0.4
+"""Depth of the table below its usual place where a picture is shown, m: a person sits behind it, not on it."""
 _HEADLIGHT = {"ambient": 0.45, "diffuse": 0.5, "specular": 0.5}
 _LAMP_DIFFUSE, _LAMP_SPECULAR = 0.7, 0.3
 """Lights: MuJoCo's defaults, like the headlight's."""
@@ -43,15 +48,17 @@ class HeadCameraRenderer:
 
     Args:
         camera: size and focal length.
+        picture: is shown in place of the ball, upright and turned towards the robot; None shows the ball.
 
     Raises:
         KitError: no off-screen renderer works here.
     """
 
-    def __init__(self, camera: PinholeCamera = SIM_CAMERA) -> None:
+    def __init__(self, camera: PinholeCamera = SIM_CAMERA, picture: TargetPicture | None = None) -> None:
         self.shape = (camera.height, camera.width, 3)
+        self._picture = picture
         self._field_of_view = np.rad2deg(camera.vertical_field_of_view)
-        self._model = _scene(camera)
+        self._model = _scene(camera, picture)
         self._data = mujoco.MjData(self._model)
         self._camera, self._ball = (self._model.body(name).mocapid[0] for name in ("camera", "target"))
         self._clutter = np.array([self._model.geom(f"clutter {index}").id for index in range(CLUTTER)])
@@ -74,7 +81,12 @@ class HeadCameraRenderer:
         return image
 
     def render_batch(
-        self, head_poses: Array, targets: Array, shown: npt.NDArray[np.bool_], visuals: Visuals | None = None
+        self,
+        head_poses: Array,
+        targets: Array,
+        shown: npt.NDArray[np.bool_],
+        visuals: Visuals | None = None,
+        turns: Array | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Render (N, H, W, 3) RGB uint8, one frame per environment.
 
@@ -83,6 +95,8 @@ class HeadCameraRenderer:
             targets: (N, 3) m, base frame.
             shown: (N,) False while the ball is hidden.
             visuals: appearance of each world; None = all as in training.
+            turns: (N, 3) rad, rotation vectors of the pictures in their own frame (x towards the robot, z up); None
+                leaves them turned towards the robot.
 
         Raises:
             WrongUseError: visuals for another number of environments.
@@ -100,6 +114,8 @@ class HeadCameraRenderer:
             for index in range(count):
                 self._apply({name: values[index] for name, values in rows.items()})
                 self._place(places[index], axes[index], rows["camera_turn"][index], balls[index])
+                if self._picture is not None:
+                    self._turn(balls[index], np.zeros(3) if turns is None else turns[index])
                 self._canvas.draw(self._data, self._view, images[index])
 
         self._canvas.run(draw)
@@ -120,10 +136,22 @@ class HeadCameraRenderer:
         self._data.mocap_pos[self._ball] = ball
         mujoco.mj_forward(self._model, self._data)
 
+    def _turn(self, place: Array, turn: Array) -> None:
+        """Turn the picture to the neutral camera, then by a rotation vector in its own frame."""
+        x, y, z = _NEUTRAL_CAMERA - place
+        face, extra = np.empty(4), np.empty(4)
+        yaw, pitch = np.arctan2(y, x), -np.arctan2(z, np.hypot(x, y))
+        mujoco.mju_euler2Quat(face, np.array([yaw, pitch, 0.0]), "zyx")
+        angle = float(np.linalg.norm(turn))
+        mujoco.mju_axisAngle2Quat(extra, turn / (angle or 1.0), angle)
+        mujoco.mju_mulQuat(self._data.mocap_quat[self._ball], face, extra)
+        mujoco.mj_forward(self._model, self._data)
+
     def _apply(self, visuals: dict[str, Array]) -> None:
         """Write one environment's visuals into the model. Textures stay: an upload takes 5 ms, like four frames."""
         model, light = self._model, visuals["brightness"]
-        model.geom("target").rgba[:3] = visuals["ball"]
+        if self._picture is None:
+            model.geom("target").rgba[:3] = visuals["ball"]
         for part, value in _HEADLIGHT.items():
             getattr(model.vis.headlight, part)[:] = value * light
         model.light_diffuse[0], model.light_specular[0] = _LAMP_DIFFUSE * light, _LAMP_SPECULAR * light
@@ -139,22 +167,25 @@ class HeadCameraRenderer:
         model.cam_fovy[0] = self._field_of_view * visuals["view"]
 
 
-def _scene(camera: PinholeCamera) -> mujoco.MjModel:
+def _scene(camera: PinholeCamera, picture: TargetPicture | None) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.visual.quality.offsamples = 0
     spec.visual.quality.shadowsize = 0  # an unused shadow map takes 64 MB and most of the opening time
     spec.visual.global_.offwidth, spec.visual.global_.offheight = camera.width, camera.height
     spec.stat.extent = _EXTENT
-    _add_table_and_sky(spec)
+    _add_table_and_sky(spec, 0.0 if picture is None else -_LOWER)
     _add_room(spec)
     spec.worldbody.add_light()
     mount = spec.worldbody.add_body(name="camera", mocap=True)
     mount.add_camera(name="camera", fovy=np.rad2deg(camera.vertical_field_of_view))
-    add_ball(spec)
+    if picture is None:
+        add_ball(spec)
+    else:
+        add_picture(spec, picture)
     return spec.compile()
 
 
-def _add_table_and_sky(spec: mujoco.MjSpec) -> None:
+def _add_table_and_sky(spec: mujoco.MjSpec, height: float) -> None:
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -175,7 +206,8 @@ def _add_table_and_sky(spec: mujoco.MjSpec) -> None:
     )
     material = spec.add_material(name="table", texuniform=True)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[_ROOM, _ROOM, 0.05], material="table")
+    size, place = [_ROOM, _ROOM, 0.05], [0.0, 0.0, height]
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=size, pos=place, material="table")
 
 
 def _add_room(spec: mujoco.MjSpec) -> None:

@@ -14,9 +14,10 @@ from rich.progress import track
 
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, bearing, pose_from_vector
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Array, Observation
-from reachy_kit.runtime.perception.ball import BallDetector
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 from reachy_kit.runtime.perception.target import SIZE, VISIBLE
+from reachy_kit.runtime.perception.targets.ball_target import BallDetector
+from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_sim.dynamics.model import BALL_RADIUS, HEAD_HEIGHT
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
 
@@ -68,7 +69,7 @@ def render_sightings(
     with closing(HeadCameraRenderer(camera)) as renderer:
         for index in track(range(count), "frames", console=Console(stderr=True), disable=not progress):
             image = renderer.render(poses[index], targets[index])
-            features = BallDetector().perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
+            features = CameraPerception(BallDetector()).perceive(Observation(NEUTRAL, 0.0, images={CAMERA: image}))
             if features[VISIBLE]:
                 measured[index] = features[: SIZE + 1]
     size = np.arcsin(BALL_RADIUS / np.linalg.norm(in_camera, axis=-1))

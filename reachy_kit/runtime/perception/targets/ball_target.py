@@ -1,4 +1,4 @@
-"""Detect a coloured ball: the largest round patch of one colour in the image, by OpenCV.
+"""ball: a coloured ball, the largest round patch of one colour in the image, by OpenCV.
 
 Works the same on the robot's camera and on the simulated one. It uses colour and roundness alone: any other round thing
 of that colour counts as a ball.
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reachy_kit.runtime.interface import CAMERA, Array, Image, Observation
-from reachy_kit.runtime.perception.camera import PinholeCamera
-from reachy_kit.runtime.perception.target import TARGET_FEATURES, TargetMemory
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interface import Array, Image
+from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
+from reachy_kit.runtime.perception.targets.camera_perception import open_camera_perception
+from reachy_kit.runtime.perception.targets.target_kind import TargetKind
 
 
 @dataclass(frozen=True)
@@ -73,31 +75,22 @@ def find_ball(image: Image, colour: BallColour) -> Ball | None:
 
 
 class BallDetector:
-    """Perception from the camera: ``TARGET_FEATURES`` of a coloured ball.
+    """Detector of a coloured ball.
 
     Args:
         colour: of the ball.
     """
 
-    names = TARGET_FEATURES
+    width = SIM_CAMERA.width
 
     def __init__(self, colour: BallColour | None = None) -> None:
         self._colour = colour or BallColour()
-        self._memory = TargetMemory()
 
-    def reset(self, seed: int) -> None:
-        """Forget the ball of the episode before."""
-        self._memory.reset()
+    def reset(self) -> None:
+        """Do nothing: each frame is looked at on its own."""
 
-    def perceive(self, observation: Observation) -> Array:
-        """(5,) features of the latest frame; without a frame the last sighting grows old."""
-        image = observation.images.get(CAMERA)
-        if image is None:
-            return self._memory.update(None, observation.capture_time, observation.capture_time)
-        captured = observation.image_times.get(CAMERA, observation.capture_time)
-        return self._memory.update(self._sighting(image), captured, observation.capture_time)
-
-    def _sighting(self, image: Image) -> Array | None:
+    def detect(self, image: Image) -> Array | None:
+        """(3,) rad, right, below and apparent radius, of the largest ball."""
         ball = find_ball(image, self._colour)
         if ball is None:
             return None
@@ -105,3 +98,12 @@ class BallDetector:
         return np.array(
             [*camera.bearing(ball.column, ball.row), camera.angular_radius(ball.column, ball.row, ball.area)]
         )
+
+
+def _open_detector(argument: str) -> BallDetector:
+    if argument:
+        raise WrongUseError(f"--target ball:{argument}: the ball takes no argument")
+    return BallDetector()
+
+
+TARGET = TargetKind(open_camera_perception(_open_detector), _open_detector)

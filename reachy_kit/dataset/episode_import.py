@@ -11,7 +11,8 @@ from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels, video_file
 from reachy_kit.runtime.recording.layout import read_layout
-from reachy_kit.runtime.recording.schema import OBS_STATE, SEED
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_STATE, SEED
+from reachy_kit.runtime.recording.video.take_video import copy_video
 
 
 def import_episodes(source: str | Path, root: str | Path) -> int:
@@ -36,7 +37,8 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
             _require_beginning(source, root, writer.episodes)
         for index in range(writer.episodes, total):
             frames = read_episode(source, index)
-            labels, video = read_labels(source, index), video_file(source, index)
+            labels, stored = read_labels(source, index), video_file(source, index)
+            video = copy_video(stored, [frame.pop(IMAGE) for frame in frames], writer.video_file) if stored else None
             with interrupts_held_back():
                 writer.write(frames, labels, video)
     return writer.episodes

@@ -21,8 +21,9 @@ from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, l
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text
-from reachy_kit.runtime.recording.redo_log import complete, open_staging, staged_change
+from reachy_kit.runtime.recording.redo_log import TAKE_VIDEO, complete, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import Frame
+from reachy_kit.runtime.recording.video.take_video import TakeVideo
 
 
 class LeRobotWriter:
@@ -65,13 +66,18 @@ class LeRobotWriter:
         """Seeds of the episodes on disk."""
         return self._state.seeds
 
-    def write(self, frames: list[Frame], labels: EpisodeLabels, video: Path | None = None) -> None:
+    @property
+    def video_file(self) -> Path:
+        """Where the recorder encodes a take's images while it lasts."""
+        return self.root / TAKE_VIDEO
+
+    def write(self, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None = None) -> None:
         """Save an episode, flushed to disk.
 
         Args:
             frames: of the episode, all columns.
             labels: of the episode; the instruction becomes LeRobot's task.
-            video: of the images where `h264_video` has encoded them already; None to encode them now.
+            video: of the images, in ``video_file``, from where it is moved; None where the frames hold them.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.

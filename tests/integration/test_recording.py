@@ -304,7 +304,9 @@ class Both:
     def __init__(self, first, second):
         self.sinks, self.layout, self.episodes = (first, second), first.layout, 0
 
-    def write(self, frames, labels):
+    video_file = None
+
+    def write(self, frames, labels, video=None):
         for sink in self.sinks:
             sink.write(frames, labels)
 

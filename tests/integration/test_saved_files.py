@@ -10,9 +10,11 @@ from pyarrow import parquet
 
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.runtime.recording.schema import OPERATOR
 
 from .saved_episodes import (
     CAMERA,
+    LABELS,
     episode,
     files,
     in_a_child,
@@ -114,7 +116,7 @@ def both(tmp_path_factory):
     dataset = LeRobotDataset.create("a/b", 25, lerobot_features(CAMERA), root=folder / "theirs", **options)
     for index in range(5):
         for frame in episode(index, CAMERA):
-            dataset.add_frame({"task": CAMERA.instruction, **frame})
+            dataset.add_frame({"task": CAMERA.instruction, **frame, OPERATOR: LABELS.operator})
         dataset.save_episode()
     dataset.finalize()
     return folder / "ours", folder / "theirs"
@@ -163,7 +165,7 @@ def test_lerobot_continues_and_edits_our_datasets(both, tmp_path):
     encoder = RGBEncoderConfig(vcodec="h264", preset="ultrafast")
     dataset = LeRobotDataset.resume("a/b", root=root, video_backend="pyav", rgb_encoder=encoder)
     for frame in episode(5, CAMERA):
-        dataset.add_frame({"task": CAMERA.instruction, **frame})
+        dataset.add_frame({"task": CAMERA.instruction, **frame, OPERATOR: LABELS.operator})
     dataset.save_episode()
     dataset.finalize()
     require_episodes(root, 6, CAMERA)

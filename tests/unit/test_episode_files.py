@@ -59,7 +59,9 @@ class MemorySink:
     layout = LAYOUT
     episodes = 0
 
-    def write(self, frames, labels):
+    video_file = None
+
+    def write(self, frames, labels, video=None):
         self.frames = frames
 
 
@@ -166,10 +168,11 @@ here.record(files, seed=1)
         ("mkdir", 1, 1),  # the episode's folder
         ("fsync", 1, 1),
         ("fsync", 4, 1),
-        ("replace", 1, 1),  # the commit
-        ("replace", 2, 2),
+        ("replace", 1, 1),  # the take's video, to the other files
+        ("replace", 2, 1),  # the commit
         ("replace", 3, 2),
         ("replace", 4, 2),
+        ("replace", 5, 2),
         ("unlink", 1, 2),
     ],
 )

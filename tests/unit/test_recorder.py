@@ -40,7 +40,9 @@ class MemorySink:
     def episodes(self):
         return len(self.takes)
 
-    def write(self, frames, labels):
+    video_file = None
+
+    def write(self, frames, labels, video=None):
         self.takes.append((frames, labels))
 
 

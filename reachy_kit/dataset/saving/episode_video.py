@@ -1,7 +1,6 @@
-"""Videos of a dataset: how they are encoded, statistics of their images, and the joining of videos.
+"""Videos of a dataset: LeRobot's description of them, statistics of their images, and the joining of videos.
 
-LeRobot encodes from PNG files; here `h264_video` gives the images straight to the same encoder, which makes the same
-video in a fraction of the time. LeRobot's ``concatenate_video_files`` cannot read a path with an apostrophe.
+LeRobot's ``concatenate_video_files`` cannot read a path with an apostrophe.
 """
 
 from collections.abc import Sequence
@@ -11,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.interface import Image
-from reachy_kit.runtime.recording.h264_video import CODEC, OPTIONS
 
 
 def rgb_encoder() -> Any:
-    """Encoder settings of `h264_video` for LeRobot, which writes them into the dataset's metadata."""
+    """LeRobot's description of how the videos are encoded."""
     from lerobot.configs import RGBEncoderConfig
 
-    return RGBEncoderConfig(vcodec=CODEC, preset=OPTIONS["preset"])
+    return RGBEncoderConfig(vcodec="h264", preset="ultrafast")
 
 
 def image_stats(images: Sequence[Image]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Schemas, statistics and metadata come from LeRobot's own functions. Only its wri
 in place and closes its files at the end of a session.
 """
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +13,17 @@ import numpy as np
 
 from reachy_kit.dataset.saving.episode_video import image_stats, rgb_encoder
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
-from reachy_kit.runtime.recording.h264_video import write_video
+from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.redo_log import Change
 from reachy_kit.runtime.recording.schema import AUDIO, SEED, Frame
+from reachy_kit.runtime.recording.video.take_video import TakeVideo, encode_images
 
 type Columns = dict[str, Any]
 """Column → its values, (frames, ...)."""
 
 
 def write_episode(
-    change: Change, state: DatasetState, frames: list[Frame], task: str, video: Path | None = None
+    change: Change, state: DatasetState, frames: list[Frame], task: str, video: TakeVideo | None = None
 ) -> DatasetState:
     """Write the files that add an episode to a dataset.
 
@@ -32,7 +32,8 @@ def write_episode(
         state: of the dataset before.
         frames: of the episode.
         task: in words.
-        video: of the images, where they are encoded already.
+        video: of the frames' images, encoded already, in a file on the dataset's disk that is moved into it; None
+            where the frames hold them.
 
     Returns:
         The state of the dataset with the episode.
@@ -60,9 +61,15 @@ def write_episode(
     row = {"episode_index": index, "tasks": [task], "length": length, **_numbers(state, DATA)}
     row |= {"dataset_from_index": start, "dataset_to_index": start + length}
     _write_data(change.add(place_of(DATA, state.next_files[DATA])), columns, info.features)
-    stats = _stats(columns, info.features)
+    thumbnails = {}
     for key in state.video_keys:
-        row |= _write_video(change, state, info, key, columns[key], video)
+        path = change.add(place_of(f"videos/{key}", state.next_files[f"videos/{key}"]))
+        encoded = _move(video, path) if video else encode_images(columns[key], path, info.fps)
+        if encoded.frames != length:
+            raise ValueError(f"the video has {encoded.frames} images, the episode {length} frames")
+        thumbnails[key] = encoded.thumbnails
+        row |= _describe_video(state, info, key, path)
+    stats = _stats(columns, thumbnails, info.features)
     row |= flatten_dict({"stats": stats}) | _numbers(state, EPISODES)
     _write_row(change.add(place_of(EPISODES, state.next_files[EPISODES])), row)
 
@@ -135,8 +142,8 @@ def _write_data(path: Path, columns: Columns, features: dict[str, Any]) -> None:
     write_parquet(path, [pa.Table.from_arrays(arrays, schema=schema)])
 
 
-def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of the episode's columns, in the order of the dataset's."""
+def _stats(columns: Columns, thumbnails: dict[str, list[Image]], features: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of the episode's columns and videos, in the order of the dataset's columns."""
     from lerobot.datasets.compute_stats import compute_episode_stats
 
     numbers = compute_episode_stats(
@@ -146,7 +153,7 @@ def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
     for key in features:
         if key == AUDIO or features[key]["dtype"] == "string":  # a text has no mean, and nothing learns from samples
             continue
-        of_column = image_stats(columns[key]) if key not in numbers else numbers[key]
+        of_column = image_stats(thumbnails[key]) if key in thumbnails else numbers[key]
         # One frame alone gives integers, a column of another type than that of the other episodes.
         stats[key] = {
             name: value if name == "count" or value.dtype.kind == "f" else value.astype(np.float64)
@@ -155,21 +162,20 @@ def _stats(columns: Columns, features: dict[str, Any]) -> dict[str, Any]:
     return stats
 
 
-def _write_video(
-    change: Change, state: DatasetState, info: Any, key: str, images: list[Any], video: Path | None
-) -> dict[str, Any]:
-    """Write an episode's video; returns its part of the episode's row."""
+def _move(video: TakeVideo, path: Path) -> TakeVideo:
+    """Move a video into its place."""
+    video.path.replace(path)
+    return video
+
+
+def _describe_video(state: DatasetState, info: Any, key: str, path: Path) -> dict[str, Any]:
+    """The video's part of the episode's row; the first one of a dataset also fills its description."""
     from lerobot.datasets.video_utils import get_video_duration_in_s, get_video_info
 
-    folder = f"videos/{key}"
-    path = change.add(place_of(folder, state.next_files[folder]))
-    if video is None:
-        write_video(images, path, info.fps)
-    else:
-        shutil.copyfile(video, path)
     if not info.total_episodes:
         described = get_video_info(path, video_encoder=rgb_encoder())
         info.features[key]["info"] = {**(info.features[key].get("info") or {}), **described}
+    folder = f"videos/{key}"
     times = {f"{folder}/from_timestamp": 0.0, f"{folder}/to_timestamp": get_video_duration_in_s(path)}
     return _numbers(state, folder) | times
 

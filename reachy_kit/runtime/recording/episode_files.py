@@ -29,11 +29,12 @@ from reachy_kit.runtime.folder_contents import is_clutter
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.json_record import mistyped_fields
 from reachy_kit.runtime.recording.episode_table import read_binaries, read_table, write_binaries, write_table
-from reachy_kit.runtime.recording.h264_video import can_encode, read_video, write_video
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout, require_layout, write_layout
-from reachy_kit.runtime.recording.redo_log import Change, open_staging, staged_change
+from reachy_kit.runtime.recording.redo_log import TAKE_VIDEO, Change, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import IMAGE, SEED, Frame
+from reachy_kit.runtime.recording.video.h264 import can_encode, read_video
+from reachy_kit.runtime.recording.video.take_video import TakeVideo, encode_images
 
 EPISODE, FRAMES, VIDEO, PICTURES = "episode.json", "frames.parquet", "head.mp4", "head.parquet"
 """Files of an episode; the first one makes the others count."""
@@ -75,7 +76,12 @@ class EpisodeFiles:
         """Episodes safely on disk."""
         return self._episodes
 
-    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
+    @property
+    def video_file(self) -> Path | None:
+        """Where the recorder encodes a take's images while it lasts; None without an encoder."""
+        return self.root / TAKE_VIDEO if self._video else None
+
+    def write(self, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None = None) -> None:
         """Store an episode completely or not at all.
 
         Raises:
@@ -83,7 +89,7 @@ class EpisodeFiles:
         """
         try:
             with staged_change(self.root) as change:
-                self._write_files(change, frames, labels)
+                self._write_files(change, frames, labels, video)
                 change.commit()
         except OSError as error:
             raise KitError(
@@ -92,16 +98,18 @@ class EpisodeFiles:
             ) from error
         self._episodes += 1
 
-    def _write_files(self, change: Change, frames: list[Frame], labels: EpisodeLabels) -> None:
+    def _write_files(self, change: Change, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None) -> None:
         folder = _place(self._episodes)
         files = {FRAMES: change.replace(f"{folder}/{FRAMES}")}
         write_table(files[FRAMES], frames, [name for name in frames[0] if name != IMAGE])
-        if IMAGE in frames[0]:
+        if video:
+            files[VIDEO] = video.path.replace(change.replace(f"{folder}/{VIDEO}"))
+        elif IMAGE in frames[0]:
             images = [frame[IMAGE] for frame in frames]
             name = VIDEO if self._video else PICTURES
             files[name] = change.replace(f"{folder}/{name}")
             if self._video:
-                write_video(images, files[name], self.layout.policy_hz)
+                encode_images(images, files[name], self.layout.policy_hz)
             else:
                 write_binaries(files[name], IMAGE, [_encode(image) for image in images])
         about = {"frames": len(frames), "seed": int(frames[0][SEED][0]), **asdict(labels)}

@@ -1,16 +1,19 @@
 """The recorder: a rollout's subscriber that hands each whole episode to a sink, which makes it durable."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
-from reachy_kit.runtime.interface import EndReason, Episode, Step
+from reachy_kit.runtime.interface import EndReason, Episode, Image, Step
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.audio_samples import AudioSamples
 from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.measured_actions import measured_actions
-from reachy_kit.runtime.recording.schema import AUDIO, Frame, frame
+from reachy_kit.runtime.recording.schema import AUDIO, IMAGE, Frame, frame
 from reachy_kit.runtime.recording.take_faults import TakeFaults
+from reachy_kit.runtime.recording.video.h264 import SOFTWARE, fastest_encoder
+from reachy_kit.runtime.recording.video.take_video import TakeVideo, VideoEncoder
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
 
 
@@ -24,12 +27,18 @@ class EpisodeSink(Protocol):
         """Episodes safely on disk."""
         ...
 
-    def write(self, frames: list[Frame], labels: EpisodeLabels) -> None:
+    @property
+    def video_file(self) -> Path | None:
+        """Where the recorder encodes a take's images while it lasts; None leaves them in its frames."""
+        ...
+
+    def write(self, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None = None) -> None:
         """Store an episode completely or not at all.
 
         Args:
             frames: of the episode, all columns.
             labels: of the episode.
+            video: of the images that the frames then lack, in ``video_file``, which is moved.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -46,6 +55,8 @@ class EpisodeRecorder:
         sink: stores the episodes.
         labels: of the episodes; without any, the layout's instruction. They may be replaced until an episode ends.
         intervened: whether a person, not the policy, drives at this moment.
+        wall_clock: whether the robot keeps the wall clock's pace. Then the images are encoded by the fastest encoder
+            of this computer, and one for which it has no time is dropped; otherwise the loop waits for it.
     """
 
     def __init__(
@@ -53,13 +64,16 @@ class EpisodeRecorder:
         sink: EpisodeSink,
         labels: EpisodeLabels | None = None,
         intervened: Callable[[], bool] = lambda: False,
+        *,
+        wall_clock: bool = False,
     ) -> None:
         self._sink = sink
         self.labels = labels or EpisodeLabels(sink.layout.instruction)
         self.motion_delay: float | None = None
         """Time by which the motion of a guided robot lags behind its commands, s: the measured motion is then stored
         as the actions. None where the applied actions are."""
-        self._intervened = intervened
+        self._intervened, self._wall_clock = intervened, wall_clock
+        self._video: VideoEncoder | None = None
         self._faults = TakeFaults(sink.layout.image_shape)
         self.on_episode_start(0)
 
@@ -70,6 +84,7 @@ class EpisodeRecorder:
 
     def on_episode_start(self, seed: int) -> None:
         """Begin with an empty buffer."""
+        self._discard_video()
         self._seed, self._world = seed, False
         self._frames: list[Frame] = []
         self._start = 0.0
@@ -96,6 +111,8 @@ class EpisodeRecorder:
         )
         if layout.audio_samples:
             self._audio.append(observation)
+        if IMAGE in columns and (file := self._sink.video_file):
+            self._encode(columns.pop(IMAGE), file)
         self._frames.append(columns)
 
     def on_episode_end(self, episode: Episode) -> None:
@@ -105,6 +122,7 @@ class EpisodeRecorder:
             KitError: the disk is full or cannot be written; the episodes before are kept.
         """
         if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
+            self._discard_video()
             return
         if samples := self._sink.layout.audio_samples:
             for columns, piece in zip(self._frames, self._audio.pieces(len(self._frames), samples), strict=True):
@@ -112,7 +130,22 @@ class EpisodeRecorder:
         if self.motion_delay is not None:
             self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
             if not self._frames:  # shorter than the delay
+                self._discard_video()
                 return
         label_frames(self._frames, self.labels, world=self._world)
         with interrupts_held_back():
-            self._sink.write(self._frames, self.labels)
+            video, self._video = self._video.finish(len(self._frames)) if self._video else None, None
+            self._sink.write(self._frames, self.labels, video)
+
+    def _encode(self, image: Image, file: Path) -> None:
+        if self._video is None:
+            layout = self._sink.layout
+            assert layout.image_shape is not None, "only a layout with images has any"
+            encoder = fastest_encoder(layout.image_shape, layout.policy_hz) if self._wall_clock else SOFTWARE
+            self._video = VideoEncoder(file, layout.image_shape, layout.policy_hz, encoder, wait=not self._wall_clock)
+        self._video.add(image)
+
+    def _discard_video(self) -> None:
+        video, self._video = self._video, None
+        if video:
+            video.discard()

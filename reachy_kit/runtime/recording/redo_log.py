@@ -18,8 +18,11 @@ from reachy_kit.runtime.errors import RefusedError
 
 STAGING = Path(".saving")
 """Folder of what is not yet in its place, inside the dataset's."""
+TAKE_VIDEO = STAGING / "take.mp4"
+"""Place of the video of a take that is not over; nothing of it counts."""
 _RECORD = STAGING / "commit.json"
 _PARTIAL = STAGING / "partial.json"
+_LEFT_OVER = (_PARTIAL.name, TAKE_VIDEO.name)
 _STAGED = re.compile(r"\d+\.(json|parquet|mp4)")
 _NUMBERED = r"(data|meta/episodes|videos/[^/]+)/chunk-\d+/file-\d+\.(parquet|mp4)"
 _EPISODE_FILE = r"episodes/\d+/\w+\.(json|parquet|mp4)"
@@ -86,7 +89,7 @@ def close_staging(root: Path) -> None:
     if not (root / STAGING).is_dir() or _has_record(root):
         return
     for path in (root / STAGING).iterdir():
-        if path.name == _PARTIAL.name or _STAGED.fullmatch(path.name):
+        if path.name in _LEFT_OVER or _STAGED.fullmatch(path.name):
             path.unlink()
     with contextlib.suppress(OSError):
         (root / STAGING).rmdir()

@@ -106,6 +106,9 @@ TargetOption = Annotated[
         "the AprilTag with the number 7. A simulation shows it in place of the ball.",
     ),
 ]
+OperatorOption = Annotated[
+    str, typer.Option("--operator", metavar="PSEUDONYM", help="Who demonstrates, stored with each episode.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 SeedsOption = Annotated[
     int,

@@ -118,3 +118,35 @@ def test_what_stops_a_take_keeps_the_takes_before_it_and_restores_the_terminal(e
         assert terminal.is_restored
         assert terminal.shows_its_cursor
     assert dataset_of(data).meta.total_episodes == 1
+
+
+def test_a_person_corrects_a_policy_and_the_frames_are_marked(kit, terminal, data, bundle_path):
+    command = kit.start(
+        "run", bundle_path, "--robot", "sim", "--teleop", "keyboard", "--out", data, "--episodes", 1, "--json",
+        terminal=terminal,
+    )  # fmt: skip
+    terminal.wait("READY")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("enter")
+    terminal.wait("take 1500000 was not kept: nothing was corrected")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[3-9] s")
+    terminal.press("c", "left", "left")
+    terminal.wait(r"RECORDING .* 1\.[2-9] s")
+    terminal.press("c")
+    terminal.wait(r"RECORDING .* 2\.\d s")
+    terminal.press("y")
+    result = command.wait()
+    assert result.code == 0, result
+    dataset = dataset_of(data)
+    driven = np.ravel(dataset.hf_dataset["kit.intervention"][:]).astype(bool)
+    assert result.json == {"dataset": str(data), "episodes": 1, "frames": int(driven.sum())}
+    turns = np.flatnonzero(np.diff(driven.astype(int)))
+    assert len(turns) == 2, driven  # from the policy to the person, and back
+    assert 5 < driven.sum() < len(driven) - 20
+
+
+def test_a_corrected_run_needs_a_dataset_and_a_device(kit, bundle_path):
+    for one in (("--teleop", "keyboard"), ("--out", "data")):
+        kit.run("run", bundle_path, "--robot", "sim", *one).says(2, "--teleop and --out belong together")

@@ -46,7 +46,8 @@ def become(command: dict) -> None:
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         os.dup2(terminal, 0)
         os.dup2(terminal, 2)
-        sys.stdin, sys.stderr = open(0, closefd=False), open(2, "w", buffering=1, closefd=False)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  (they stay open)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         os.environ["TERM"] = "xterm-256color"
     os.chdir(command["folder"])
     sys.argv = ["reachy-kit", *command["arguments"]]

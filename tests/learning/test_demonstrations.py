@@ -56,6 +56,30 @@ def test_the_last_action_is_the_one_applied_the_step_before(demonstrations):
     assert torch.equal(demonstrations.last_action[1:][same_episode], demonstrations.action[:-1][same_episode])
 
 
+@pytest.fixture
+def corrected_dataset(recorded_dataset, tmp_path):
+    """The recorded dataset, as if a policy had driven episode 2 but for the frames 10 to 19."""
+    root = tmp_path / "corrected"
+    shutil.copytree(recorded_dataset, root)
+    (file,) = root.glob("data/*/*.parquet")
+    table = pq.read_table(file)
+    frame, episode = table["frame_index"].to_numpy(), table["episode_index"].to_numpy()
+    driven = pa.array((episode == 2) & (frame >= 10) & (frame < 20))
+    place = table.column_names.index("kit.intervention")
+    pq.write_table(table.set_column(place, table.schema.field(place), driven), file)
+    return root
+
+
+def test_of_an_episode_that_a_person_corrected_the_persons_actions_are_learned(corrected_dataset, recorded_dataset):
+    both = load_demonstrations(recorded_dataset, corrected_dataset)
+    assert cut_windows(both, range(8), 2, 4).state.shape[0] == int((both.episode < 8).sum())  # demonstrations, whole
+    windows = cut_windows(both, [10], 2, 4)
+    rows = torch.nonzero(both.episode == 10).squeeze(-1)[10:20]
+    assert torch.equal(windows.action[:, 0], both.action[rows])
+    assert windows.is_pad[:7].logical_not().all()  # what the policy did after the person is not learned
+    assert windows.is_pad[7:].tolist() == [[False] * 3 + [True], [False] * 2 + [True] * 2, [False] + [True] * 3]
+
+
 def test_windows_never_reach_into_the_next_episode():
     made = cut_windows(counting([4, 3]), [0, 1], n_obs_steps=2, chunk_size=3)
     assert made.state[:, :, 0].tolist() == [[0, 0], [0, 1], [1, 2], [2, 3], [4, 4], [4, 5], [5, 6]]

@@ -128,6 +128,16 @@ def test_frames_in_which_a_person_drove_are_marked():
     assert column(sink.takes[0][0], INTERVENTION) == [False, True, False]
 
 
+def test_of_a_policys_episodes_those_that_nobody_corrected_are_not_kept():
+    sink, marks = MemorySink(), iter([False, False, True])
+    recorder = EpisodeRecorder(sink, intervened=lambda: next(marks))
+    record(recorder, [step(0), step(1)])
+    assert recorder.is_uncorrected
+    record(recorder, [step(0)])
+    assert not recorder.is_uncorrected
+    assert len(sink.takes) == 1
+
+
 def test_sound_is_kept_where_the_layout_names_it():
     sink = MemorySink(replace(STATE, sound=("level", "onset")))
     record(EpisodeRecorder(sink), [step(0, observation(0, sound=np.array([0.25, 0.5])))])

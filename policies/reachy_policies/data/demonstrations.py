@@ -11,10 +11,11 @@ from torch import Tensor
 from reachy_kit.dataset.committed_files import continue_command
 from reachy_kit.dataset.dataset_layout import require_task
 from reachy_kit.dataset.reading import open_for_training
+from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES
 from reachy_kit.runtime.recording.layout import DatasetLayout, describe_difference, record_command
-from reachy_kit.runtime.recording.schema import ACTION, OBS_ENV_STATE, OBS_LAST_ACTION, OBS_STATE
+from reachy_kit.runtime.recording.schema import ACTION, INTERVENTION, OBS_ENV_STATE, OBS_LAST_ACTION, OBS_STATE
 from reachy_kit.runtime.tasks.task_registry import task_spec
 from reachy_policies.data.image_tensors import resize_images
 from reachy_policies.data.recorded_videos import RecordedVideos
@@ -50,10 +51,19 @@ class Demonstrations:
     recorded_steps: Tensor | None = None
     """(F,) int64, frame of the recorded episode that each frame shows; None where each is a recorded one in turn."""
 
+    demonstrated: Tensor | None = None
+    """(F,) bool, frames to learn from: of an episode in which a person corrected a policy, those in which the person
+    drove (HG-DAgger, Kelly et al. 2019). None where all are."""
+
     @property
     def episodes(self) -> list[int]:
         """Indices of the episodes."""
         return sorted(set(self.episode.tolist()))
+
+    @property
+    def demonstrated_frames(self) -> Tensor:
+        """Mask of the frames to learn from, (F,) bool."""
+        return torch.ones_like(self.episode, dtype=torch.bool) if self.demonstrated is None else self.demonstrated
 
     @property
     def as_recorded(self) -> bool:
@@ -106,6 +116,13 @@ def _concatenate(parts: Sequence[Demonstrations], offsets: Sequence[int]) -> Dem
         layout = replace(layout, image_shape=None)
     if any(part.recorded_steps is not None for part in parts):
         steps = torch.cat([part.steps_of(episode) for part in parts for episode in range(len(part.instructions))])
+    demonstrated = None
+    if any(part.demonstrated is not None for part in parts):
+        every = [torch.ones_like(part.episode, dtype=torch.bool) for part in parts]
+        own = [
+            ones if part.demonstrated is None else part.demonstrated for part, ones in zip(parts, every, strict=True)
+        ]
+        demonstrated = torch.cat(own)
     return Demonstrations(
         layout,
         torch.cat([part.state for part in parts]),
@@ -117,6 +134,7 @@ def _concatenate(parts: Sequence[Demonstrations], offsets: Sequence[int]) -> Dem
         camera=parts[0].camera,
         instructions=tuple(words for part in parts for words in part.instructions),
         recorded_steps=steps,
+        demonstrated=demonstrated,
     )
 
 
@@ -149,7 +167,29 @@ def _load(root: Path, task: str, camera: str) -> Demonstrations:
         camera=camera,
         instructions=tuple(entry.instruction or layout.instruction for entry in dataset.episodes),
         recorded_steps=steps,
+        demonstrated=_demonstrated(dataset, episode, steps),
     )
+
+
+def _demonstrated(dataset: StoredDataset, episode: Tensor, steps: Tensor | None) -> Tensor | None:
+    """Mask of the frames to learn from; None where no person corrected a policy.
+
+    Args:
+        dataset: as recorded.
+        episode: (F,) episode of each frame that is learned from.
+        steps: (F,) the frame of its recorded episode; None for each in turn.
+    """
+    if not dataset.has_column(INTERVENTION):
+        return None
+    driven = torch.from_numpy(dataset.column(INTERVENTION).reshape(-1).astype(bool))
+    if not driven.any():
+        return None
+    recorded = torch.from_numpy(dataset.frame_episodes())
+    corrected = torch.isin(recorded, recorded[driven])
+    chosen = driven | ~corrected
+    if steps is None:
+        return chosen
+    return chosen[torch.searchsorted(recorded, episode) + steps]
 
 
 def _features(layout: DatasetLayout) -> tuple[str, ...]:

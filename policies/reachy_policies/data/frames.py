@@ -32,6 +32,7 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
         known = {OBS_STATE: demonstrations.state, OBS_ENV_STATE: demonstrations.environment_state}
         self._columns = {key: known[key] for key in known if key in inputs}
         self._action, self._episode = demonstrations.action, demonstrations.episode
+        self._demonstrated = demonstrations.demonstrated_frames
         self._before, self._after = config.observation_delta_indices, config.action_delta_indices or [0]
         self._demonstrations = replace(demonstrations, images=None)
         self._videos = None
@@ -59,8 +60,8 @@ class Frames(torch.utils.data.Dataset[dict[str, Any]]):
             image = images if self._before is not None else images[0]
             item[IMAGE] = image if self._augment is None else self._augment(image)
             item[f"{IMAGE}_is_pad"] = outside
-        rows, item[f"{ACTION}_is_pad"] = self._steps(frame, self._after)
-        item[ACTION] = self._action[rows]
+        rows, outside = self._steps(frame, self._after)
+        item[ACTION], item[f"{ACTION}_is_pad"] = self._action[rows], outside | ~self._demonstrated[rows]
         return item
 
     def _steps(self, frame: int, offsets: Sequence[int]) -> tuple[Tensor, Tensor]:

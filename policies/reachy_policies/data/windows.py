@@ -24,7 +24,7 @@ class Windows:
     action: Tensor
     """(N, chunk, 9) m and rad, the actions that followed."""
     is_pad: Tensor
-    """(N, chunk) True past the episode's end."""
+    """(N, chunk) True past the episode's end, and where a policy drove that the person corrected."""
     images: Tensor | None = None
     """(N, 2, C, H, W) uint8, the first image of the window and the last."""
 
@@ -101,6 +101,7 @@ def cut_windows_at(demonstrations: Demonstrations, frames: Tensor, n_obs_steps: 
     edges = episode_edges(demonstrations.episode, frames)
     observed, _ = steps_around(frames, past(n_obs_steps), *edges)
     commanded, is_pad = steps_around(frames, range(chunk_size), *edges)
+    is_pad |= ~demonstrations.demonstrated_frames[commanded]
     images = demonstrations.images
     return Windows(
         state=demonstrations.state[observed],
@@ -126,6 +127,7 @@ def episode_edges(episode: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
 def select_frames(demonstrations: Demonstrations, episodes: Sequence[int], trim_idle: float) -> Tensor:
     """Indices (N,) of the frames to learn from; arguments as in ``cut_windows``."""
     chosen = torch.isin(demonstrations.episode, torch.tensor(list(episodes))) & ~_idle(demonstrations, trim_idle)
+    chosen &= demonstrations.demonstrated_frames
     return torch.nonzero(chosen).squeeze(-1)
 
 

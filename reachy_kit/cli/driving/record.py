@@ -9,6 +9,7 @@ from reachy_kit.cli import show
 from reachy_kit.cli.options import (
     JsonOption,
     MicrophoneOption,
+    OperatorOption,
     PerceptionOption,
     RobotOption,
     TargetOption,
@@ -47,9 +48,7 @@ def record(
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.5, help="Length of a person's take; without it a key ends it.")
     ] = None,
-    operator: Annotated[
-        str, typer.Option("--operator", metavar="PSEUDONYM", help="Who demonstrates, stored with each episode.")
-    ] = "",
+    operator: OperatorOption = "",
     instruction: Annotated[
         list[str] | None,
         typer.Option("--instruction", help="The task in words. Given repeatedly, a key takes the next one."),

@@ -1,7 +1,7 @@
 """``reachy-kit run``: a bundle on a robot."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,13 +9,19 @@ from reachy_kit.cli import show
 from reachy_kit.cli.options import (
     JsonOption,
     MicrophoneOption,
+    OperatorOption,
     PerceptionOption,
     RobotOption,
     TargetOption,
     TaskOption,
+    expand_home,
     path_argument,
+    path_option,
 )
+from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.perception.targets.target_registry import BALL
+from reachy_kit.runtime.shell_command import compose_command
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.run import BundleRun
@@ -41,19 +47,68 @@ def run(
     target: TargetOption = BALL,
     microphone: MicrophoneOption = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
+    teleop: Annotated[
+        str,
+        typer.Option(
+            "--teleop",
+            parser=expand_home,
+            metavar="NAME[:ARGUMENT]",
+            help="Device with which a person takes the robot over by the key c, and hands it back; with --out.",
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None,
+        path_option("--out", help="For --teleop: dataset of the corrected episodes; an existing one is continued."),
+    ] = None,
+    operator: OperatorOption = "",
     json: JsonOption = False,
 ) -> None:
     """Run a bundle on a robot; it goes to neutral first and lies down at the end.
 
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
+
+    Example: reachy-kit run track.bundle --robot sim --teleop keyboard --out data/corrections --episodes 10
     """
     from reachy_kit.workflows.run import run_bundle
+
+    if bool(teleop) != bool(out):
+        raise WrongUseError("--teleop and --out belong together: what a person corrects is recorded")
+    if out:
+        _correct(
+            bundle, out, teleop=teleop, robot=robot, task=task, episodes=episodes, seconds=seconds,
+            perception=perception, target=target, seed=seed, operator=operator, json=json,
+        )  # fmt: skip
+        return
 
     result = run_bundle(
         bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, target=target,
         camera=camera, microphone=microphone, seed=seed, reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
+
+
+def _correct(bundle: Path, out: Path, *, json: bool, **arguments: Any) -> None:
+    """Let a person correct the bundle, and show what was recorded."""
+    from reachy_kit.cli.reporting.recording_screen import TerminalScreen
+    from reachy_kit.workflows.recording.policy_correction import correct_bundle
+
+    recorded = correct_bundle(bundle, out, **arguments, screen=TerminalScreen(), reporter=show.TERMINAL)
+    if json:
+        show.print_json(
+            {
+                "dataset": str(out),
+                "episodes": recorded.episodes,
+                "frames": recorded.frames,
+            }
+        )
+        return
+    show.result(
+        f"{recorded.episodes} corrected episodes in {out}; the person drove in {recorded.frames} frames. "
+        "Next, with the demonstrations that the policy has learned from: "
+        + compose_command(
+            "train imitation --dataset DEMONSTRATIONS", dataset=out, out=free_path(Path("runs", out.resolve().name))
+        )
+    )
 
 
 def _show(run: "BundleRun", *, json: bool) -> None:

@@ -10,7 +10,7 @@ from reachy_kit.runtime.recording.audio_samples import AudioSamples
 from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.measured_actions import measured_actions
-from reachy_kit.runtime.recording.schema import AUDIO, IMAGE, Frame, frame
+from reachy_kit.runtime.recording.schema import AUDIO, IMAGE, INTERVENTION, Frame, frame
 from reachy_kit.runtime.recording.take_faults import TakeFaults
 from reachy_kit.runtime.recording.video.h264 import SOFTWARE, fastest_encoder
 from reachy_kit.runtime.recording.video.take_video import TakeVideo, VideoEncoder
@@ -54,7 +54,8 @@ class EpisodeRecorder:
     Args:
         sink: stores the episodes.
         labels: of the episodes; without any, the layout's instruction. They may be replaced until an episode ends.
-        intervened: whether a person, not the policy, drives at this moment.
+        intervened: whether the latest decision was a person's and not the policy's; None where no policy drives. An
+            episode that no person corrected is not stored: there is nothing to learn from it.
         wall_clock: whether the robot keeps the wall clock's pace. Then the images are encoded by the fastest encoder
             of this computer, and one for which it has no time is dropped; otherwise the loop waits for it.
     """
@@ -63,7 +64,7 @@ class EpisodeRecorder:
         self,
         sink: EpisodeSink,
         labels: EpisodeLabels | None = None,
-        intervened: Callable[[], bool] = lambda: False,
+        intervened: Callable[[], bool] | None = None,
         *,
         wall_clock: bool = False,
     ) -> None:
@@ -81,6 +82,11 @@ class EpisodeRecorder:
     def episodes(self) -> int:
         """Episodes safely on disk."""
         return self._sink.episodes
+
+    @property
+    def is_uncorrected(self) -> bool:
+        """Whether a policy drove the latest episode, and no person corrected it."""
+        return self._intervened is not None and not any(columns[INTERVENTION][0] for columns in self._frames)
 
     def on_episode_start(self, seed: int) -> None:
         """Begin with an empty buffer."""
@@ -105,7 +111,7 @@ class EpisodeRecorder:
             step,
             self._seed,
             start=self._start,
-            intervened=self._intervened(),
+            intervened=self._intervened is not None and self._intervened(),
             image=layout.image_shape is not None,
             sound=bool(layout.sound),
         )
@@ -121,7 +127,8 @@ class EpisodeRecorder:
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
         """
-        if episode.end_reason is not EndReason.COMPLETED or not self._frames or is_late(episode, REFUSED):
+        kept = episode.end_reason is EndReason.COMPLETED and bool(self._frames) and not is_late(episode, REFUSED)
+        if not kept or self.is_uncorrected:
             self._discard_video()
             return
         if samples := self._sink.layout.audio_samples:

@@ -4,7 +4,7 @@ Try it: reachy-kit record --teleop keyboard --robot sim --out data/by_hand
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScree
 from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
+from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
@@ -27,6 +28,7 @@ from reachy_kit.workflows.recording.device_session import connected_device, open
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 
 if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import Policy
     from reachy_sim.tasks.variants import Variant
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -47,6 +49,7 @@ def record_by_hand(
     seconds: float | None = None,
     operator: str = "",
     instructions: Sequence[str] = (),
+    policy: Callable[[tuple[str, ...]], "Policy"] | None = None,
     screen: SessionScreen = NO_SCREEN,
     listening: Listening = NOT_LISTENING,
     reporter: Reporter = SILENT,
@@ -67,6 +70,7 @@ def record_by_hand(
         seconds: length of a take; None = until the person stops it.
         operator: pseudonym of the person.
         instructions: tasks in words; the person chooses among them. None for the task's own.
+        policy: opens, for the names of perception's features, a policy that drives until the person takes over.
         screen: shows the session.
         listening: what is kept of the sound, and from which microphone.
         reporter: shows notes.
@@ -98,17 +102,21 @@ def record_by_hand(
         ) as session,
         connected_device(opened.device, session.robot),
     ):
-        view = opened.view
+        view, device, take_over = opened.view, opened.device, None
+        if policy:
+            device = take_over = TakeOver(policy(session.perception.names), opened.device)
+            view.controls = device.controls
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
         view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
-        layout = _layout(session, variant, opened.device.name, hz, camera, listening)
+        layout = _layout(session, variant, device.name, hz, camera, listening)
         with LeRobotWriter(out, layout) as writer:
             view.episodes = first = writer.episodes
-            seeds = iter(remaining_seeds(out, seed, writer.seeds, max(episodes - first, 0)))
-            recorder = EpisodeRecorder(writer)
+            missing = max(episodes - first, 0)
+            seeds = iter(remaining_seeds(out, seed, writer.seeds, missing, corrections=take_over is not None))
+            recorder = EpisodeRecorder(writer, intervened=(lambda: take_over.intervened) if take_over else None)
             takes = TakeSession(
-                session.robot, opened.device, recorder, opened.keys, view, screen, labels, seconds,
-                perception=session.perception, world=session.world,
+                session.robot, device, recorder, opened.keys, view, screen, labels, seconds,
+                perception=session.perception, world=session.world, toggle=take_over.toggle if take_over else None,
             )  # fmt: skip
             takes.run(seeds, episodes)
             stored = writer.episodes

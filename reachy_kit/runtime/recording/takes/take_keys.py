@@ -12,6 +12,7 @@ _EVENTS = {
     "r": TakeEvent.REDO,
     "x": TakeEvent.DISCARD,
     "tab": TakeEvent.NEXT_TASK,
+    "c": TakeEvent.TAKE_OVER,
     "escape": TakeEvent.STOP_NOW,
 }
 """Enter starts a take and stops it: the session takes the second one for ``STOP``."""

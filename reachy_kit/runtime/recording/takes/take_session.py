@@ -6,7 +6,7 @@ they belong to the action.
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -94,6 +94,7 @@ class TakeSession:
         seconds: length of a take; None = until the person stops it.
         perception: fills ``environment_state``.
         world: ground truth, where there is one.
+        toggle: takes the robot over from a policy, or hands it back; None where only the device drives.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class TakeSession:
         seconds: float | None = None,
         perception: Perception | None = None,
         world: World | None = None,
+        toggle: Callable[[], None] | None = None,
     ) -> None:
         self._robot, self._device, self._recorder = robot, device, recorder
-        self._perception, self._world = perception, world
+        self._perception, self._world, self._toggle = perception, world, toggle
         self._keys, self._view, self._screen = keys, view, screen
         self._labels, self._seconds = labels, seconds
         self._label = 0
@@ -185,7 +187,8 @@ class TakeSession:
             self.takes.append(episode)
             self._between.due = True
         self._view.say(self._outcome(episode, kept=kept))
-        return EndReason.REDO if episode.end_reason is EndReason.COMPLETED and not kept else episode.end_reason
+        again = episode.end_reason is EndReason.COMPLETED and not kept and not self._recorder.is_uncorrected
+        return EndReason.REDO if again else episode.end_reason
 
     def _outcome(self, episode: Episode, *, kept: bool) -> str:
         """What became of a take, in words."""
@@ -195,6 +198,8 @@ class TakeSession:
             success = episode.success if mark is None else mark
             result = "" if success is None else ", success" if success else ", failure"
             return f"{name} kept as episode {self._recorder.episodes - 1}: {episode.nominal_seconds:.1f} s{result}"
+        if episode.end_reason is EndReason.COMPLETED and self._recorder.is_uncorrected:
+            return f"{name} was not kept: nothing was corrected"
         if is_late(episode, REFUSED):
             return f"{name} was not kept: it {describe_delay(episode)}. Record it again"
         if episode.end_reason is EndReason.COMPLETED:
@@ -230,6 +235,8 @@ class TakeSession:
                 self._end = _ENDS[event]
                 if event in _MARKS:
                     self._recorder.labels = replace(self._recorder.labels, success=_MARKS[event])
+            elif event is TakeEvent.TAKE_OVER and self._toggle:
+                self._toggle()
 
     def _events(self) -> Sequence[TakeEvent]:
         return list(itertools.chain(self._keys.events(), self._device.events()))

@@ -110,8 +110,9 @@ def evaluate(
     Example: reachy-kit eval BC=runs/bc RL=runs/rl --task track --variants held-out --episodes 200 --html compared.html
     """
     from reachy_kit.workflows.evaluate import evaluate_policies, require_simulated
-    from reachy_kit.workflows.group_comparison import check_writable, compare_policies, write_comparison
+    from reachy_kit.workflows.group_comparison import compare_policies, write_comparison
     from reachy_kit.workflows.inputs.policy_arguments import is_group
+    from reachy_policies.evaluation.report.page import check_page_file
 
     require_simulated(robot, against)
     batched = variants is not None or tier is not None or html is not None or any(is_group(name) for name in policies)
@@ -136,7 +137,7 @@ def evaluate(
             "--variants, --tier, --html and groups need --robot sim alone and its --perception geometry"
         )
     if html is not None:
-        check_writable(html)
+        check_page_file(html)
     comparison = compare_policies(
         policies, task=task, variant=variant, variants=variants, tier=tier or "physics", episodes=episodes, seed=seed,
         margin=MARGIN if margin is None else margin / 100, match=MATCH if match is None else match,

@@ -25,11 +25,14 @@ _EPISODES = "meta/episodes/*/*.parquet"
 
 
 class DamagedFileError(RefusedError):
-    """A file of a dataset is missing or cannot be read; ``reason`` says which of the two."""
+    """A file of a dataset is missing or cannot be read; ``reason`` says which; ``what`` is all but the remedy."""
+
+    remedy = COPY_AGAIN
 
     def __init__(self, file: Path, reason: str, episodes: Iterable[int] = ()) -> None:
         held = name_episodes(episodes)
-        super().__init__(f"{file} {reason}{f'; it holds {held}' if held else ''}. {COPY_AGAIN}")
+        self.what = f"{file} {reason}{f'; it holds {held}' if held else ''}"
+        super().__init__(f"{self.what}. {self.remedy}")
         self.reason = reason
 
 

@@ -15,9 +15,11 @@ from typing import Self
 from reachy_kit.dataset.dataset_layout import require_recordable_layout, restored_layout
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
+from reachy_kit.dataset.saving.column_statistics import write_statistics
 from reachy_kit.dataset.saving.file_joining import join_small_files
 from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
+from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text
@@ -45,6 +47,7 @@ class LeRobotWriter:
         with contextlib.ExitStack() as stack:
             stack.enter_context(sole_recorder(root))
             self._state = self._open()
+            self._first = self.episodes
             self._sole = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -100,6 +103,15 @@ class LeRobotWriter:
         with self._sole, self._explained("its files could not be joined", "Its {} episodes are kept"):
             if not self._failed:
                 join_small_files(self.root, self._state)
+                self._write_statistics()
+
+    def _write_statistics(self) -> None:
+        """Write the statistics of all frames: those that were added up after each episode have means of quantiles."""
+        if self.episodes == self._first:
+            return
+        with staged_change(self.root) as change:
+            write_statistics(change, StoredDataset(self.root))
+            change.commit()
 
     def _open(self) -> DatasetState:
         with self._explained("the folder cannot be written", "Its {} episodes are kept"):

@@ -33,10 +33,10 @@ def open_for_training(root: str | Path, camera: str = "") -> StoredDataset:
 
     Raises:
         WrongUseError: the folder holds something else than a dataset.
-        RefusedError: it is of another robot, a file is missing or damaged, a value is implausible, or the dataset's
-            files are being joined.
+        RefusedError: it is of another robot, a file is missing or damaged, a value is implausible, the rate or the
+            numbers are others than they are said to be, or the dataset's files are being joined.
     """
-    return _open(Path(root), Aspect.TABLES, Aspect.VALUES, camera=camera)
+    return _open(Path(root), Aspect.TABLES, Aspect.VALUES, Aspect.TIMING, Aspect.MOTION, camera=camera)
 
 
 def open_videos(root: str | Path, camera: str = "") -> StoredDataset:
@@ -55,7 +55,7 @@ def open_lerobot_metadata(root: Path) -> Any:
     LeRobot would copy that list into a cache, and ask the network for a file that is missing.
 
     Raises:
-        RefusedError: a file is missing or damaged.
+        RefusedError: a file is missing or damaged, or the statistics are not those of the frames.
     """
     from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
     from lerobot.datasets.io_utils import load_info, load_stats, load_tasks
@@ -71,7 +71,8 @@ def open_lerobot_metadata(root: Path) -> Any:
                 raise DamagedFileError(root / _STATS, "is missing")
 
     with files_in_place(root):
-        StoredDataset(root)  # what LeRobot says about a missing or damaged file helps less
+        dataset = StoredDataset(root)  # what LeRobot says about a missing or damaged file helps less
+        require_sound(dataset, Aspect.STATISTICS)
         return Metadata(f"local/{root.name}", root=root)
 
 

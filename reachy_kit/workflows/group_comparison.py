@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reachy_kit.runtime.durable_files import check_file
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.inputs.policy_arguments import image_width, open_groups, scripted_group
@@ -124,25 +123,6 @@ def write_comparison(
         result.comparison, result.task, result.instruction, result.tier, media, missing, result.versions, command
     )
     write_page(html, comparison_page(report))
-
-
-def check_writable(html: Path) -> None:
-    """Check before the work that the page can be written.
-
-    Args:
-        html: file to be written.
-
-    Raises:
-        WrongUseError: it is a folder, or its folder does not exist.
-        RefusedError: another file would be overwritten.
-        KitError: the disk is full.
-    """
-    check_file(html, "a page of reachy-kit", _is_page, "--html")
-
-
-def _is_page(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"<title>reachy_kit: " in file.read(512)
 
 
 def _held_out(task: str, in_task: str, wanted: str | None) -> tuple[str, ...]:

@@ -28,6 +28,10 @@ SHORT_RL = ("--set", "num_envs=4", "--set", "eval_episodes=4", "--set", "batch_s
 
 COVERED: set[str] = set()
 COVERED_ELSEWHERE = {
+    "remedies.drop_command": "test_dataset_check.py::test_the_command_shows_findings_and_ends_with_a_code",
+    "remedies.fix_command": "test_dataset_check.py::test_the_command_that_mends_is_pasted",
+    "remedies.label_command": "test_dataset_check.py::test_what_has_no_words_gets_them",
+    "remedies.trim_command": "test_dataset_check.py::test_the_command_that_trims_is_pasted",
     "sysid.measure_motors": "test_sysid.py::test_the_simulator_is_identified_as_it_is",
 }
 """Functions that compose a command, by the test that pastes it or looks at it word by word."""

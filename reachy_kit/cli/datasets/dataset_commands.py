@@ -2,9 +2,10 @@
 
 import typer
 
-from reachy_kit.cli.datasets import moves
+from reachy_kit.cli.datasets import check, moves
 
 dataset_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+dataset_app.command("check")(check.check)
 dataset_app.command("moves")(moves.moves)
 
 

@@ -13,6 +13,7 @@ EXTRAS = {
     "train rl": ("sim", "train"),
     "eval": ("sim",),
     "export": ("train",),
+    "dataset check": ("train",),
     "dataset moves": ("train",),
     "replay": ("train",),
     "run": (),

@@ -1,4 +1,4 @@
-"""Findings about recorded datasets, one file for each kind: files against the metadata, and values that cannot be.
+"""Findings about recorded datasets: a file for each kind, in rooms by what it looks at.
 
-Try it: python -c "from reachy_kit.dataset.reading import open_for_training; open_for_training('data/look_at')"
+Try it: reachy-kit dataset check data/look_at
 """

@@ -9,6 +9,7 @@ from typing import ClassVar
 import cv2
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from reachy_kit.runtime.durable_files import check_file
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
 from reachy_policies.evaluation.report.tables import Table
@@ -123,6 +124,26 @@ def write_page(path: Path, page: Page) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise KitError(f"the page {path} cannot be written: {error}") from error
+
+
+def check_page_file(path: Path, option: str = "--html") -> None:
+    """Check before the work that a page can be written, in the place of an earlier one at most.
+
+    Args:
+        path: file to be written.
+        option: of the command, for messages.
+
+    Raises:
+        WrongUseError: it is a folder, or its folder does not exist.
+        RefusedError: another file would be overwritten.
+        KitError: the disk is full.
+    """
+    check_file(path, "a page of reachy-kit", _is_page, option)
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"<title>reachy_kit: " in file.read(512)
 
 
 def plot(png: bytes, description: str, caption: str = "") -> Figure:

@@ -1,13 +1,14 @@
-"""Values that a Reachy Mini cannot have: degrees taken for radians, millimetres for metres."""
+"""RK105. Values that a Reachy Mini cannot have: degrees taken for radians, millimetres for metres."""
 
 from collections.abc import Iterator
 from math import pi
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from reachy_kit.dataset.checks.checked_episodes import CheckedEpisodes, Mask
 from reachy_kit.dataset.checks.finding import Aspect, Finding, register_check
-from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES, ACTION_UNITS
 from reachy_kit.runtime.kinematics.linkage import BODY_YAW_LIMIT, MOTOR_ARM_LENGTH, ROD_LENGTH
@@ -29,22 +30,27 @@ _OTHER_UNITS = {"rad": (("degrees", 180 / pi),), "m": (("millimetres", 1000.0), 
 """Unit → names and factors of those that it is confused with."""
 
 
-@register_check(Aspect.VALUES)
-def check_implausible_values(dataset: StoredDataset) -> Iterator[Finding]:
+@register_check("RK105", "values that this robot cannot have", Aspect.VALUES, refuses=True)
+def check_implausible_values(episodes: CheckedEpisodes) -> Iterator[Finding]:
     """Find columns whose values lie outside what the robot and its perception can yield."""
-    for key, names in dataset.vectors.items():
-        values = dataset.column(key)
-        for number, name in enumerate(names):
-            limits = _limits(name)
-            finite = values[np.isfinite(values[:, number]), number]
-            if limits is None or not len(finite):
+    for key, names in episodes.vectors.items():
+        values = episodes.column(key)
+        for number, name in enumerate(names if values is not None else ()):
+            assert values is not None
+            limits, finite = _limits(name), np.isfinite(values[:, number])
+            if limits is None or not finite.any():
                 continue
-            least, most = float(finite.min()), float(finite.max())
-            if not limits.hold(least, most):
-                yield (
-                    f"{dataset.root}: {key} has {name} from {least:.4g} to {most:.4g}, outside {limits.low:.4g} to "
-                    f"{limits.high:.4g} {limits.unit}. {_advise(limits, least, most)}"
-                )
+            least, most = float(values[finite, number].min()), float(values[finite, number].max())
+            if limits.hold(least, most):
+                continue
+            wrong = np.unique(episodes.places[finite & ~limits.inside(values[:, number])])
+            where = f"{episodes.root}: " if episodes.root else ""
+            yield Finding(
+                f"{where}{key} has {name} from {least:.4g} to {most:.4g}, outside {limits.low:.4g} to "
+                f"{limits.high:.4g} {limits.unit}",
+                remedy=_advise(limits, least, most),
+                episodes=episodes.named(wrong),
+            )
 
 
 class _Limits(NamedTuple):
@@ -56,8 +62,12 @@ class _Limits(NamedTuple):
 
     def hold(self, least: float, most: float) -> bool:
         """Whether values from ``least`` to ``most`` lie in the range or hardly outside."""
+        return bool(self.inside(np.array([least, most])).all())
+
+    def inside(self, values: npt.NDArray[Any]) -> Mask:
+        """Which of some values lie in the range or hardly outside."""
         slack = _MARGIN * (self.high - self.low)
-        return self.low - slack <= least and most <= self.high + slack
+        return np.asarray((self.low - slack <= values) & (values <= self.high + slack))
 
 
 def _limits(name: str) -> _Limits | None:

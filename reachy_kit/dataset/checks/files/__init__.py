@@ -1,0 +1,1 @@
+"""Files of a dataset against its metadata, and metadata against the frames."""

@@ -1,0 +1,1 @@
+"""Motion: what was commanded against what the robot can do, and against what it did."""

@@ -1,0 +1,37 @@
+"""Commands that mend what a check has found."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from reachy_kit.runtime.shell_command import compose_command
+
+
+def drop_command(root: Path, episodes: Iterable[int]) -> str:
+    """The command that drops episodes of a dataset."""
+    return compose_command("dataset drop", root, episodes=episode_ranges(episodes))
+
+
+def trim_command(root: Path) -> str:
+    """The command that trims the rest at the beginning and the end of a dataset's episodes."""
+    return compose_command("dataset trim", root)
+
+
+def label_command(root: Path) -> str:
+    """The command that says in words what the unlabelled episodes of a dataset show."""
+    return compose_command("dataset check", root, fix=True, instruction="TEXT")
+
+
+def fix_command(root: Path) -> str:
+    """The command that mends what can be mended without loss."""
+    return compose_command("dataset check", root, fix=True)
+
+
+def episode_ranges(episodes: Iterable[int]) -> str:
+    """Episodes as an option takes them: ``0,2,5-8``."""
+    runs: list[list[int]] = []
+    for index in sorted(episodes):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

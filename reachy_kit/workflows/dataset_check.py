@@ -5,7 +5,7 @@ Try it: reachy-kit dataset check data/look_at --html check.html
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
+
+_ROUNDS = 3
+"""Times that a fix may follow from another: words first, then the statistics of their numbers."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,30 @@ def check_dataset(
         if fix:
             stack.enter_context(mending(root))
         report = _check(root, chosen, reporter)
-        if fix and (mended := [finding for finding in report.findings if _is_fixed(finding, instruction)]):
-            with reporter.working("mending"):
-                apply_fixes(root, [finding.number for finding in mended], instruction)
-            after = _check(root, chosen, reporter)
-            left = {(finding.number, finding.message) for finding in after.findings}
-            fixed = tuple(finding for finding in mended if (finding.number, finding.message) not in left)
-            report = DatasetReport(after.dataset, after.findings, fixed)
+        if fix:
+            report = _fix(report, chosen, instruction, reporter)
     if html is not None:
         from reachy_policies.evaluation.report.dataset_page import dataset_page
-
         from reachy_policies.evaluation.report.page import write_page
 
         with reporter.working("drawing the page"):
             write_page(html, dataset_page(report.dataset, report.findings, report.fixed))
     return report
+
+
+def _fix(report: DatasetReport, chosen: Sequence[Check], instruction: str, reporter: Reporter) -> DatasetReport:
+    """Mend what was found, and what mending it has made stale."""
+    root, fixed = report.dataset.root, list[Finding]()
+    for _ in range(_ROUNDS):
+        mended = [finding for finding in report.findings if _is_fixed(finding, instruction)]
+        if not mended:
+            break
+        with reporter.working("mending"):
+            apply_fixes(root, [finding.number for finding in mended], instruction)
+        report = _check(root, chosen, reporter)
+        left = {finding.number for finding in report.findings}
+        fixed += [one for one in mended if one.number not in left | {other.number for other in fixed}]
+    return replace(report, fixed=tuple(fixed))
 
 
 def _is_fixed(finding: Finding, instruction: str) -> bool:

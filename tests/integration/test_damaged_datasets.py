@@ -143,8 +143,16 @@ DAMAGES: dict[str, tuple[dict[str, str], Callable[[Path], object], str]] = {
         lambda root: change_info(root, codebase_version="v2.1"),
         "in LeRobot's format v2.1; this kit reads v3.x. Convert it into another folder: … dataset convert",
     ),
-    "no-statistics": (ACT, lambda root: (root / STATS).unlink(), "meta/stats.json is missing. Compute them again: … --fix"),
-    "cut-statistics": (ACT, lambda root: truncate(root / STATS), "meta/stats.json is damaged. Compute them again: … --fix"),
+    "no-statistics": (
+        ACT,
+        lambda root: (root / STATS).unlink(),
+        "meta/stats.json is missing. Compute them again: ",
+    ),
+    "cut-statistics": (
+        ACT,
+        lambda root: truncate(root / STATS),
+        "meta/stats.json is damaged. Compute them again: ",
+    ),
     "no-video": (PIXELS, lambda root: video(root).unlink(), "{video} is missing; it holds … Copy the"),
     "no-video-for-act": (ACT | PIXELS, lambda root: video(root).unlink(), "{video} is missing; it holds … Copy the"),
     "empty-video": (

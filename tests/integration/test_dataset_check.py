@@ -1,6 +1,7 @@
 """`dataset check`: each finding in a dataset that has it, none in a sound one, and fixes that are whole or absent."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -315,6 +316,35 @@ def test_what_can_be_mended_without_loss_is_mended_once(name, dataset):
     assert lerobot_dataset(dataset).meta.stats[ACTION]["mean"] == pytest.approx(
         StoredDataset(dataset).column(ACTION).mean(axis=0), abs=1e-6
     )
+
+
+def test_what_has_no_words_gets_them(kit, dataset):
+    change_words(dataset, "todo")
+    told = kit.run("dataset", "check", dataset)
+    assert "--fix --instruction TEXT" in told.out
+    check_dataset(dataset, fix=True)
+    assert [finding.number for finding in check_dataset(dataset).findings] == ["RK106"], "words are not invented"
+    report = check_dataset(dataset, fix=True, instruction="Look at me.")
+    assert (report.findings, [finding.number for finding in report.fixed]) == ((), ["RK106", "RK107"])
+    read = lerobot_dataset(dataset)
+    assert {read[row]["task"] for row in (0, 300, 703)} == {"Look at me."}
+    assert StoredDataset(dataset).layout.instruction == "Look at me."
+    mended = files(dataset)
+    check_dataset(dataset, fix=True, instruction="Look at me.")
+    assert files(dataset) == mended
+
+
+def test_the_command_that_mends_is_pasted(kit, dataset):
+    change_info(dataset, total_frames=7)
+    command = check_dataset(dataset).findings[0].command
+    assert kit.run(*shlex.split(command)[1:]).code == 0
+    assert check_dataset(dataset).findings == ()
+
+
+def test_the_command_that_trims_is_pasted(dataset):
+    FINDINGS["rest"][0](dataset)
+    (finding,) = check_dataset(dataset, only=["RK116"]).findings
+    assert shlex.split(finding.command)[1:] == ["dataset", "trim", str(dataset)]
 
 
 def test_quantiles_are_those_of_all_frames(dataset):

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from reachy_kit.dataset.checks.finding import Aspect, Finding, Severity, register_file_check
+from reachy_kit.dataset.checks.fixes import register_fix
 from reachy_kit.dataset.checks.remedies import label_command
 from reachy_kit.dataset.dataset_index import TASKS, DamagedFileError, read_table
+from reachy_kit.dataset.saving.task_words import write_task_words
 from reachy_kit.dataset.stored_dataset import StoredDataset
+from reachy_kit.runtime.recording.redo_log import Change
 
 _TASK = "task_index"
 _PLACEHOLDERS = {"", "none", "null", "nan", "todo", "task", "n/a", "test", "unknown", "default"}
@@ -47,3 +50,11 @@ def check_task_labels(dataset: StoredDataset) -> Iterator[Finding]:
             remedy="Copy the file again from where the dataset came from",
             episodes=tuple(lost),
         )
+
+
+@register_fix("RK106")
+def fix_task_labels(change: Change, dataset: StoredDataset, instruction: str) -> None:
+    """Give the episodes without words an instruction."""
+    silent = [entry.index for entry in dataset.episodes if is_unlabelled(entry.instruction)]
+    if instruction and silent:
+        write_task_words(change, dataset, dict.fromkeys(silent, instruction))

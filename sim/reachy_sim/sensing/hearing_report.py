@@ -1,0 +1,75 @@
+"""Command that measures hearing on synthesised beats and speech: a JSON, and a line for each figure.
+
+Try it: .venv/bin/python -m reachy_sim.sensing.hearing_report --out runs/hearing
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from reachy_kit.runtime.errors import KitError
+from reachy_sim.domain import LATENCY
+from reachy_sim.sensing.hearing_accuracy import (
+    BeatAccuracy,
+    DirectionAccuracy,
+    Latency,
+    measure_beats,
+    measure_directions,
+    measure_latency,
+)
+from reachy_sim.tasks.dance import PHASE_NOISE, TEMPO_NOISE
+from reachy_sim.tasks.sound_orient import BEARING_NOISE
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for hearing.json.")] = Path("runs/hearing"),
+    sentences: Annotated[int, typer.Option(min=1, help="Sentences from each direction.")] = 12,
+    seed: int = 0,
+) -> None:
+    """Measure direction, voice, beat and latency on sounds with known truth, beside the simulator's noise."""
+    rng = np.random.default_rng(seed)
+    try:
+        directions = measure_directions(rng, sentences)
+        beats = measure_beats(rng)
+        latency = measure_latency(rng)
+    except KitError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from error
+    out.mkdir(parents=True, exist_ok=True)
+    measured = {"directions": asdict(directions), "beats": [asdict(beat) for beat in beats], "latency": asdict(latency)}
+    (out / "hearing.json").write_text(json.dumps({"seed": seed, **measured}, indent=2) + "\n")
+    for line in summarize(directions, beats, latency):
+        typer.echo(line)
+    typer.echo(f"written: {out / 'hearing.json'}")
+
+
+def summarize(directions: DirectionAccuracy, beats: list[BeatAccuracy], latency: Latency) -> list[str]:
+    """Format a line for each figure, with the simulator's beside it."""
+    octaves = [beat for beat in beats if abs(beat.tempo_error) > 0.25]
+    good = [beat for beat in beats if abs(beat.tempo_error) <= 0.25]
+    bias, spread = (max(abs(getattr(beat, name)) for beat in good) for name in ("phase_bias", "phase_spread"))
+    tempo_error = max(abs(beat.tempo_error) for beat in good)
+    first, last = beats[0].tempo, beats[-1].tempo
+    return [
+        f"direction: bias {directions.bias:.1f}°, spread {directions.spread:.1f}°, 95 % within "
+        f"{directions.worst_5_percent:.1f}° ({directions.directions} directions); simulator: "
+        f"spread {np.rad2deg(BEARING_NOISE):.0f}°",
+        f"voice: {100 * directions.voice_hit:.0f} % of speech heard, false alarms "
+        f"{100 * directions.voice_false_alarm:.1f} %, {1000 * directions.voice_delay:.0f} ms after its begin; "
+        f"simulator: {1000 * LATENCY:.0f} ms",
+        f"beat, {first} to {last} per minute: {len(octaves)} of {len(beats)} tempi an octave off, "
+        f"locked {np.nanmax([beat.locked_after for beat in beats]):.1f} s after the first beat at worst, "
+        f"tracked {100 * min(beat.tracked for beat in beats):.0f} % of the time at worst",
+        f"beat, at worst: tempo off by {100 * tempo_error:.1f} % (simulator {100 * TEMPO_NOISE:.0f} %), phase by "
+        f"{bias:.3f} beats and {spread:.3f} around it (simulator {PHASE_NOISE:.3f} around it)",
+        f"latency: onset {1000 * latency.onset:.0f} ms after a drum's attack; work {1000 * latency.work:.1f} ms for "
+        f"20 ms of stereo sound, 99 % within {1000 * latency.work_worst:.1f} ms",
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -30,14 +30,17 @@ SENTENCES = (
 VOICES = ("en-us", "en-gb+f3", "en-us+m3", "en-gb+f4")
 
 
-def drums(tempo: float, seconds: float, rng: np.random.Generator, *, first: float = 0.3) -> tuple[Mono, Array]:
-    """A drum kit: a bass drum on each beat, a snare on every second, a hi-hat on each half.
+def drums(
+    tempo: float, seconds: float, rng: np.random.Generator, *, first: float = 0.3, pattern: str = "house"
+) -> tuple[Mono, Array]:
+    """A drum kit: a snare on every second beat and a hi-hat on each half; the bass drum depends on the pattern.
 
     Args:
         tempo: Hz.
         seconds: length.
         rng: of the noise in snare and hi-hat.
         first: time of the first beat, s.
+        pattern: ``house``: a bass drum on each beat; ``rock``: on those without a snare.
 
     Returns:
         (samples,) at ``AUDIO_HZ``, and the (beats,) times of the beats, s.
@@ -47,7 +50,8 @@ def drums(tempo: float, seconds: float, rng: np.random.Generator, *, first: floa
     time = np.arange(round(0.2 * AUDIO_HZ)) / AUDIO_HZ
     bass = 0.5 * np.sin(2 * np.pi * (50 * time + 60 * 0.04 * (1 - np.exp(-time / 0.04)))) * np.exp(-time / 0.08)
     for count, beat in enumerate(beats):
-        _add(sound, bass, beat)
+        if pattern == "house" or not count % 2:
+            _add(sound, bass, beat)
         if count % 2:
             _add(sound, 0.2 * rng.normal(size=len(time)) * np.exp(-time / 0.05), beat)
         for half in (beat, beat + 0.5 / tempo):

@@ -65,7 +65,8 @@ class Hearing:
         self._buffer = SampleBuffer(source.sample_rate, source.channels, clock)
         self._analyser = SoundAnalyser(source.channels, None if directions else source.spacing)
         self._resampler = _resampler(source)
-        self._heard: Heard | None = None
+        self.heard: Heard | None = None
+        """What was heard last; None before the first sound."""
         self._raw: deque[Block] | None = deque() if raw else None
         self._raw_time = 0.0
         self._fresh, self._stopped = threading.Event(), threading.Event()
@@ -91,7 +92,7 @@ class Hearing:
         if self._directions:
             self._directions.start()
         deadline = self._clock() + _FIRST_SOUND
-        while self._heard is None:
+        while self.heard is None:
             if self._clock() > deadline:
                 self.__exit__()
                 raise KitError(f"the microphone {self.source.name} sends no sound. Is it plugged in?")
@@ -127,7 +128,7 @@ class Hearing:
         """
         if lost := self.lost:
             raise KitError(lost)
-        heard = self._heard
+        heard = self.heard
         assert heard is not None, "enter the block first"
         robot_minus_microphone = now - self._clock()
         self._poses.append((observation.capture_time - robot_minus_microphone, float(observation.state[YAW])))
@@ -175,7 +176,7 @@ class Hearing:
                 self._note_faults(samples)
                 if self._resampler:
                     samples = self._resampler.resample_chunk(samples)
-                self._heard = self._analyser.update(samples, captured)
+                self.heard = self._analyser.update(samples, captured)
                 self._keep_raw(samples, captured)
 
     def _note_faults(self, samples: Block) -> None:

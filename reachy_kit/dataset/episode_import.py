@@ -3,6 +3,7 @@
 Try it: python -c "from reachy_kit.dataset.episode_import import *; print(import_episodes('files', 'data'))"
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
@@ -11,7 +12,7 @@ from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels, video_file
 from reachy_kit.runtime.recording.layout import read_layout
-from reachy_kit.runtime.recording.schema import IMAGE, OBS_STATE, SEED
+from reachy_kit.runtime.recording.schema import IMAGE, OBS_STATE, SEED, Frame
 from reachy_kit.runtime.recording.video.take_video import copy_video
 
 
@@ -36,12 +37,39 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
         if writer.episodes:
             _require_beginning(source, root, writer.episodes)
         for index in range(writer.episodes, total):
-            frames = read_episode(source, index)
-            labels, stored = read_labels(source, index), video_file(source, index)
-            video = copy_video(stored, [frame.pop(IMAGE) for frame in frames], writer.video_file) if stored else None
-            with interrupts_held_back():
-                writer.write(frames, labels, video)
+            _add(writer, source, index, read_episode(source, index))
     return writer.episodes
+
+
+def append_episodes(source: Path, root: Path, indices: Iterable[int]) -> int:
+    """Add episodes to a LeRobot dataset, in this order; those whose seed it holds are there already.
+
+    Args:
+        source: folder of the episode files.
+        root: folder of the dataset, new or of the same layout.
+        indices: of the episodes.
+
+    Returns:
+        How many episodes the dataset holds.
+
+    Raises:
+        WrongUseError: the source does not hold episode files.
+        RefusedError: an episode is damaged, or the dataset has another layout.
+        KitError: the disk is full or cannot be written; the episodes before are kept.
+    """
+    with LeRobotWriter(root, read_layout(source, "episode files")) as writer:
+        for index in indices:
+            frames = read_episode(source, index)
+            if int(frames[0][SEED][0]) not in writer.seeds:
+                _add(writer, source, index, frames)
+    return writer.episodes
+
+
+def _add(writer: LeRobotWriter, source: Path, index: int, frames: list[Frame]) -> None:
+    labels, stored = read_labels(source, index), video_file(source, index)
+    video = copy_video(stored, [frame.pop(IMAGE) for frame in frames], writer.video_file) if stored else None
+    with interrupts_held_back():
+        writer.write(frames, labels, video)
 
 
 def _require_beginning(source: Path, root: Path, episodes: int) -> None:

@@ -39,6 +39,8 @@ def lerobot_features(layout: DatasetLayout) -> dict[str, dict[str, Any]]:
         OPERATOR: _scalar("string"),
         SUCCESS_MARK: _scalar("int64"),
     }
+    if not layout.environment_state:  # a robot without a camera, where nothing perceives
+        del features[OBS_ENV_STATE]
     if layout.sound:
         features[SOUND] = _vector(layout.sound)
     if layout.audio_samples:

@@ -19,6 +19,7 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, parse_address
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
@@ -27,6 +28,7 @@ from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
 
 if TYPE_CHECKING:
+    from reachy_kit.workflows.recording.robot_recording import RobotPrompts
     from reachy_sim.tasks.variants import Variant
 
 SCRIPTED = "scripted"
@@ -66,6 +68,8 @@ def record(
     instructions: Sequence[str] = (),
     audio: str = "off",
     microphone: str = "",
+    on_robot: str | None = None,
+    prompts: "RobotPrompts | None" = None,
     screen: SessionScreen = NO_SCREEN,
     reporter: Reporter = SILENT,
 ) -> RecordedDataset:
@@ -91,6 +95,9 @@ def record(
         instructions: tasks in words, among which the person chooses; none for the task's own.
         audio: what is kept of the sound: ``off``, ``features`` or ``raw``.
         microphone: of this computer, by name or index; empty for the robot's own.
+        on_robot: ``[USER@]HOST[:PORT]`` of the robot's own computer, to record there; ``robot`` then gives no more
+            than the daemon's port there, as in ``localhost:8001``.
+        prompts: asks a person when logging in there, and at the end.
         screen: shows a person's session.
         reporter: shows the progress.
 
@@ -113,6 +120,18 @@ def record(
     chosen = variant_by_name(task, variant)
     check_recordable(out)
     check_folder(out)
+    if on_robot is not None:
+        from reachy_kit.workflows.recording.robot_recording import record_on_robot
+
+        assert prompts is not None, "recording on a robot logs in there"
+        if audio != "off":
+            raise WrongUseError("--audio does not work with --on-robot: the recorder there keeps no sound")
+        total = record_on_robot(
+            out, on_robot, chosen, prompts, teleop=teleop, episodes=episodes, camera=camera, hz=hz, seed=seed,
+            seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
+            port=DEFAULT_PORT if robot in SIMULATED else parse_address(robot).port,
+        )  # fmt: skip
+        return RecordedDataset(out, total, chosen.task.name, on_robot, hz)
     if teleop != SCRIPTED:
         total = record_by_hand(
             out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, target=target,

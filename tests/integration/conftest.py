@@ -430,6 +430,12 @@ def uv() -> Path:
     return Path(asked.stdout.strip())
 
 
+@pytest.fixture(scope="session")
+def environment_type() -> type[Environment]:
+    """Links installed distributions into an environment that a test makes by itself."""
+    return Environment
+
+
 @pytest.fixture
 def make_environment(make_once: Callable[..., Path], tmp_path: Path) -> Callable[..., Environment]:
     """Makes an environment with the wheel of a project of this checkout, and what it requires with some extras."""

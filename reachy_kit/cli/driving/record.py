@@ -63,6 +63,15 @@ def record(
         ),
     ] = "off",
     microphone: MicrophoneOption = "",
+    on_robot: Annotated[
+        str | None,
+        typer.Option(
+            "--on-robot",
+            metavar="[USER@]HOST[:PORT]",
+            help="Record on the robot's own computer, over SSH: the Wi-Fi may drop out. The daemon's port there, if "
+            "it is another one: --robot localhost:PORT.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Record demonstrations into a LeRobot dataset: a script's, or a person's with a device.
@@ -71,14 +80,15 @@ def record(
 
     Example: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
     """
+    from reachy_kit.cli.reporting.login_prompts import TerminalPrompts
     from reachy_kit.cli.reporting.recording_screen import TerminalScreen
     from reachy_kit.workflows import record as workflow
 
     recorded = workflow.record(
         out, task=task, variant=variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception,
         target=target, camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator,
-        instructions=instruction or [], audio=audio, microphone=microphone, screen=TerminalScreen(),
-        reporter=show.TERMINAL,
+        instructions=instruction or [], audio=audio, microphone=microphone, on_robot=on_robot,
+        prompts=TerminalPrompts(), screen=TerminalScreen(), reporter=show.TERMINAL,
     )  # fmt: skip
     if json:
         show.print_json(
@@ -86,7 +96,7 @@ def record(
                 "dataset": str(out),
                 "episodes": recorded.episodes,
                 "task": recorded.task,
-                "robot": robot,
+                "robot": recorded.robot,
                 "hz": recorded.hz,
             }
         )

@@ -34,7 +34,8 @@ def write_table(path: Path, frames: Sequence[Frame], names: Sequence[str]) -> No
 
     columns: dict[str, Any] = {FRAME_INDEX: pa.array(np.arange(len(frames)))}
     for name in names:
-        columns[name] = _arrow(np.stack([frame[name] for frame in frames]))
+        if frames[0][name].size:  # no features without a camera
+            columns[name] = _arrow(np.stack([frame[name] for frame in frames]))
     _write(path, pa.table(columns))
 
 

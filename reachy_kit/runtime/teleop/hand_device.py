@@ -16,6 +16,8 @@ from reachy_kit.runtime.interface import ANGLE_AXES, HEAD, POSITION_AXES, Action
 from reachy_kit.runtime.robots.guiding import Guidable, GuidanceMode
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, TeleopContext
 
+ON_ROBOT = True
+"""The device is the robot itself: `record --on-robot` runs it there."""
 _TOUCH = 0.004, np.deg2rad(2.0)
 """Deviation of the head from where it stood that is a hand's, m and rad."""
 _TOUCH_SECONDS = 0.2

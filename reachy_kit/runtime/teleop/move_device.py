@@ -18,6 +18,8 @@ _GLIDE_SPEEDS = 0.05, 0.8
 """Mean speeds with which the robot goes to the first pose, m/s and rad/s: a third of what the limiter permits."""
 _GLIDE_LEAST = 0.4
 """Shortest glide, s."""
+ON_ROBOT = True
+"""`record --on-robot` plays moves there: they are files, and a Wi-Fi that drops out does not disturb them."""
 _AFTER = 0.3
 """Time for which the last pose is held, s: a robot arrives later than its target."""
 

@@ -8,6 +8,7 @@ loading anything. ``--teleop NAME`` or ``--teleop NAME:ARGUMENT`` chooses one, a
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -176,6 +177,17 @@ def open_teleoperator(name: str, context: TeleopContext) -> Teleoperator:
         WrongUseError: there is none of that name, or it cannot be loaded.
     """
     return _opener(name)(context)
+
+
+def runs_on_robot(name: str) -> bool:
+    """Whether a device belongs to the robot's own computer: its module says ``ON_ROBOT = True``.
+
+    Others, such as a keyboard, are the desktop's, and `record --on-robot` sends their targets.
+
+    Raises:
+        WrongUseError: there is none of that name, or it cannot be loaded.
+    """
+    return bool(getattr(sys.modules.get(_opener(name).__module__), "ON_ROBOT", False))
 
 
 def split_argument(teleop_option: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""The desktop at work on a robot's own computer, over SSH: installing the runtime, recording, pulling the result."""

@@ -1,0 +1,147 @@
+"""Logging in to a robot over SSH: its key is confirmed once, and a password is asked for where no key is accepted.
+
+Keys, agent, ``~/.ssh/config`` and ``~/.ssh/known_hosts`` are those of the ``ssh`` command.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from reachy_kit.runtime.errors import MissingPackageError, NoRobotError, RefusedError, WrongUseError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+DEFAULT_PORT = 22
+CONNECT_SECONDS = 10.0
+KEEPALIVE_SECONDS, KEEPALIVES = 1, 2
+"""A peer that does not answer is given up after 3 s: a Wi-Fi that drops out is noticed, a slow one is not."""
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class SshAddress:
+    """Where to log in."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    """None for what ``~/.ssh/config`` says."""
+
+    def __str__(self) -> str:
+        user, port = (f"{self.user}@" if self.user else ""), (f":{self.port}" if self.port else "")
+        return f"{user}{self.host}{port}"
+
+
+class LoginPrompts(Protocol):
+    """Asks a person."""
+
+    def accept_key(self, host: str, fingerprint: str) -> bool:
+        """Whether the key of a robot that is not known yet is the robot's."""
+        ...
+
+    def password(self, login: str) -> str | None:
+        """The password of a login; None where there is nobody to ask."""
+        ...
+
+
+def parse_ssh_address(option: str) -> SshAddress:
+    """User, host and port in ``[USER@]HOST[:PORT]``.
+
+    Raises:
+        WrongUseError: the host is missing or the port is not a number.
+    """
+    user, at, rest = option.rpartition("@")
+    host, colon, port = rest.partition(":")
+    if not host or host.startswith("-") or (at and not user):
+        raise WrongUseError(f"--on-robot {option}: give [USER@]HOST[:PORT], as in pollen@reachy-mini.local")
+    if colon and not (port.isdecimal() and 0 < int(port) < 2**16):
+        raise WrongUseError(f"--on-robot {option}: the port must be a number, as in pollen@reachy-mini.local:22")
+    return SshAddress(host, user or None, int(port) if colon else None)
+
+
+async def log_in(address: SshAddress, prompts: LoginPrompts) -> "asyncssh.SSHClientConnection":
+    """Log in to a robot.
+
+    Args:
+        address: of the robot.
+        prompts: asks a person.
+
+    Returns:
+        The connection.
+
+    Raises:
+        RefusedError: the robot's key is not accepted, or is another one than before.
+        NoRobotError: nothing answers there, or the login is refused.
+    """
+    try:
+        import asyncssh
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("asyncssh is not installed here, which --on-robot needs", "deploy") from error
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    asked: str | None = None
+    for tries_left in reversed(range(_TRIES + 1)):
+        try:
+            return await _connect(address, asked)
+        except asyncssh.HostKeyNotVerifiable:
+            await _confirm_key(address, prompts)
+            return await log_in(address, prompts)
+        except asyncssh.PermissionDenied as error:
+            asked = prompts.password(str(address)) if tries_left else None
+            if asked is None:
+                raise NoRobotError(
+                    f"{address} refuses the login. Check user and password, or install a key: "
+                    f"ssh-copy-id {_ssh(address)}"
+                ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise NoRobotError(
+                f"{address} does not answer over SSH ({_reason(error)}). Is the robot switched on and in this network?"
+            ) from error
+    raise AssertionError("unreachable")
+
+
+async def _connect(address: SshAddress, password: str | None) -> "asyncssh.SSHClientConnection":
+    import asyncssh
+
+    options = {"username": address.user, "port": address.port, "password": password}
+    return await asyncssh.connect(
+        address.host,
+        **{name: value for name, value in options.items() if value is not None},
+        connect_timeout=CONNECT_SECONDS,
+        login_timeout=CONNECT_SECONDS,
+        keepalive_interval=KEEPALIVE_SECONDS,
+        keepalive_count_max=KEEPALIVES,
+    )
+
+
+async def _confirm_key(address: SshAddress, prompts: LoginPrompts) -> None:
+    """Let a person confirm the key of a robot that is not known yet, and keep it as ``ssh`` does."""
+    import asyncssh
+
+    known = Path.home() / ".ssh/known_hosts"
+    port = address.port or DEFAULT_PORT
+    name = address.host if port == DEFAULT_PORT else f"[{address.host}]:{port}"
+    if known.exists() and any(asyncssh.match_known_hosts(str(known), address.host, "", port)[:3]):
+        raise RefusedError(
+            f"the key of {address.host} has changed since the last time: this may be another computer. If the robot "
+            f"was set up again, forget the old key: ssh-keygen -R {name}"
+        )
+    key = await asyncssh.get_server_host_key(address.host, port)
+    if key is None or not prompts.accept_key(name, key.get_fingerprint()):
+        raise RefusedError(
+            f"the key of {name} was not confirmed. Compare it with the robot's, or log in once: ssh {_ssh(address)}"
+        )
+    known.parent.mkdir(mode=0o700, exist_ok=True)
+    with known.open("a") as file:
+        file.write(f"{name} {key.export_public_key().decode().strip()}\n")
+
+
+def _ssh(address: SshAddress) -> str:
+    """The arguments of ``ssh`` for an address."""
+    port = f"-p {address.port} " if address.port else ""
+    return f"{port}{address.user + '@' if address.user else ''}{address.host}"
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -129,7 +129,7 @@ def record(
         total = record_on_robot(
             out, on_robot, chosen, prompts, teleop=teleop, episodes=episodes, camera=camera, hz=hz, seed=seed,
             seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
-            port=DEFAULT_PORT if robot in SIMULATED else parse_address(robot).port,
+            target=target, port=DEFAULT_PORT if robot in SIMULATED else parse_address(robot).port,
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, on_robot, hz)
     if teleop != SCRIPTED:

@@ -33,6 +33,7 @@ from reachy_kit.deploy.ssh_login import LoginPrompts, SshAddress, parse_ssh_addr
 from reachy_kit.runtime.errors import KitError, NoRobotError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.runtime.perception.targets.target_registry import BALL, target_by_name
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.on_robot.recording_order import RecordingOrder
 from reachy_kit.runtime.recording.schema import SEED
@@ -79,6 +80,8 @@ class RobotRecording:
     """Length of a take, s; None = until the person stops it."""
     operator: str
     instructions: tuple[str, ...]
+    target: str = BALL
+    """What perception looks for in the camera's images."""
     port: int = DEFAULT_PORT
     """Of the daemon, on the robot."""
     patience: float = 60.0
@@ -148,6 +151,7 @@ def record_on_robot(
         out, parse_ssh_address(host), variant, teleop, episodes, camera, hz, seed, seconds, check_pseudonym(operator),
         check_instructions(instructions) or (variant.task.instruction,), **settings,
     )  # fmt: skip
+    target_by_name(recording.target)  # before anything is installed: it exists
     desk = _Desk(recording, prompts, reporter)
     while True:
         try:
@@ -253,6 +257,7 @@ class _Desk:
             operator=recording.operator,
             seconds=recording.seconds,
             teleop=_robot_teleop(shell, recording.teleop, f"{folder}.argument"),
+            target=recording.target,
             port=recording.port,
             patience=recording.patience,
         )
@@ -341,6 +346,7 @@ def _layout(recording: RobotRecording) -> dict[str, Any]:
             "variant": recording.variant.name,
             "perception": "detector" if recording.camera else "none",
             "reachy-kit": version("reachy-kit"),
+            **({} if recording.target == BALL else {"target": recording.target}),
         },
     )
     return vars(replace(layout))

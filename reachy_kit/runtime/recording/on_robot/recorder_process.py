@@ -25,6 +25,8 @@ from reachy_kit.runtime.errors import KitError, RefusedError
 from reachy_kit.runtime.interface import CAMERA, Array, Observation, Perception, Robot
 from reachy_kit.runtime.interrupts import unwind_on_signals
 from reachy_kit.runtime.json_record import finite_json
+from reachy_kit.runtime.perception.targets.target_kind import TargetContext
+from reachy_kit.runtime.perception.targets.target_registry import target_by_name
 from reachy_kit.runtime.recording.episode_files import EpisodeFiles
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.on_robot.desktop_link import DesktopLink
@@ -93,11 +95,11 @@ def record(order: RecordingOrder, link: DesktopLink) -> int:
     view.instructions, view.features = len(order.instructions), sink.layout.environment_state
     labels = [EpisodeLabels(instruction, order.operator) for instruction in order.instructions]
     events = PatientEvents(link, view, order.patience)
-    with _shown(view, link), connected(robot), _open(device, robot):
+    with _shown(view, link), connected(robot), _open(device, robot), _perception(order, robot) as perception:
         seeds = iter(range(order.first_seed, order.first_seed + order.seeds))
         takes = TakeSession(
             robot, device, EpisodeRecorder(sink, wall_clock=True), events, view, NO_SCREEN, labels, order.seconds,
-            perception=_perception(order),
+            perception=perception,
         )  # fmt: skip
         takes.run(seeds, order.wanted)
     if events.given_up:
@@ -165,12 +167,11 @@ class _NoPerception:
         return np.zeros(0)
 
 
-def _perception(order: RecordingOrder) -> Perception:
+def _perception(order: RecordingOrder, robot: Robot) -> contextlib.AbstractContextManager[Perception]:
     if not order.camera:
-        return _NoPerception()
-    from reachy_kit.runtime.perception.ball import BallDetector
-
-    return BallDetector()
+        return contextlib.nullcontext(_NoPerception())
+    target = target_by_name(order.target)
+    return target.kind.open_perception(TargetContext(target.argument, robot, beside_loop=True))
 
 
 @contextlib.contextmanager

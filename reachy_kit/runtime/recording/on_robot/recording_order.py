@@ -38,6 +38,8 @@ class RecordingOrder:
     """Length of a take, s; None = until the person stops it."""
     teleop: str
     """The device on the robot, ``NAME`` or ``NAME:ARGUMENT``; empty where the desktop's device drives."""
+    target: str
+    """What perception looks for in the camera's images, as ``--target`` gives it."""
     port: int = DEFAULT_PORT
     """Of the daemon, on the robot."""
     patience: float = 60.0

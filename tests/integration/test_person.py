@@ -150,3 +150,36 @@ def test_a_person_corrects_a_policy_and_the_frames_are_marked(kit, terminal, dat
 def test_a_corrected_run_needs_a_dataset_and_a_device(kit, bundle_path):
     for one in (("--teleop", "keyboard"), ("--out", "data")):
         kit.run("run", bundle_path, "--robot", "sim", *one).says(2, "--teleop and --out belong together")
+
+
+@pytest.mark.long
+def test_a_person_corrects_in_dagger(kit, terminal, recorded_dataset):
+    command = kit.start(
+        "train", "imitation", "--dataset", recorded_dataset, "--dagger", 1, "--dagger-episodes", 1, "--set",
+        "max_steps=50", "--set", "eval_every=50", "--dagger-teleop", "keyboard", "--operator", "anna", "--out", "run",
+        terminal=terminal,
+    )  # fmt: skip
+    terminal.wait("READY", within=120)
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[3-9] s")
+    terminal.press("c", "left", "left")
+    terminal.wait(r"RECORDING .* [12]\.\d s")
+    terminal.press("y")
+    result = command.wait(240)
+    assert result.code == 0, result
+    grown = dataset_of(kit.folder / "run.dagger/dataset")
+    assert grown.meta.total_episodes == 9
+    marks = np.ravel(grown.hf_dataset["kit.intervention"][:]).astype(bool)
+    assert set(np.ravel(grown.hf_dataset["episode_index"][:])[marks]) == {8}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--dagger-teleop", "keyboard"), "--dagger N"),
+        (("--dagger", 1, "--operator", "anna"), "--dagger-teleop"),
+        (("--dagger", 1, "--dagger-teleop", "keyboard", "--seeds", 2), "Leave out --seeds"),
+    ],
+)
+def test_a_person_without_dagger_and_dagger_without_a_person(options, says, kit, recorded_dataset):
+    kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", *options).says(2, says)

@@ -11,6 +11,7 @@ from reachy_kit.cli import show
 from reachy_kit.cli.options import (
     ConfigOption,
     JsonOption,
+    OperatorOption,
     SeedsOption,
     SetOption,
     expand_home,
@@ -86,6 +87,16 @@ def imitation(
     dagger_episodes: Annotated[
         int, typer.Option("--dagger-episodes", min=1, help="Corrected episodes that each iteration of --dagger adds.")
     ] = 10,
+    dagger_teleop: Annotated[
+        str,
+        typer.Option(
+            "--dagger-teleop",
+            parser=expand_home,
+            metavar="NAME[:ARGUMENT]",
+            help="For --dagger: a person corrects with this device instead of the expert, and takes over by the key c.",
+        ),
+    ] = "",
+    operator: OperatorOption = "",
     config: ConfigOption = None,
     settings: SetOption = [],  # noqa: B006  (typer copies it)
     json: JsonOption = False,
@@ -97,6 +108,8 @@ def imitation(
     Example: reachy-kit train imitation --dataset data/look_at --policy chunk --out runs/look_at
 
     Example: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/track
+
+    Example: reachy-kit train imitation --dataset data/track --dagger 2 --dagger-teleop keyboard --out runs/by_hand
 
     Example: reachy-kit train imitation --dataset data/monday --dataset data/tuesday --out runs/look_at
 
@@ -112,6 +125,9 @@ def imitation(
     arguments: dict[str, Any] = {"task": task, "policy": policy, "fresh": fresh, "settings": given}
     if dagger:
         arguments |= {"dataset": _only(dataset), "iterations": dagger, "episodes": dagger_episodes}
+        arguments |= _person(dagger_teleop, operator, seeds)
+    elif dagger_teleop or operator:
+        raise WrongUseError("--dagger-teleop and --operator are for the person who corrects in --dagger N")
     else:
         arguments |= {"dataset": dataset, "camera": camera, "track": track}
     if seeds:
@@ -124,6 +140,19 @@ def imitation(
         show.print_json({"run": str(run.path), **run.card.provenance()})
     else:
         _show(run, out, _evaluated(dataset[0], task))
+
+
+def _person(teleop: str, operator: str, seeds: int) -> dict[str, Any]:
+    """Arguments of a training that a person corrects."""
+    if not teleop:
+        if operator:
+            raise WrongUseError("--operator is for the person who corrects with --dagger-teleop")
+        return {}
+    if seeds:
+        raise WrongUseError("--seeds trains by itself, and --dagger-teleop needs a person for each. Leave out --seeds")
+    from reachy_kit.cli.reporting.recording_screen import TerminalScreen
+
+    return {"teleop": teleop, "operator": operator, "screen": TerminalScreen()}
 
 
 def _only(datasets: list[Path]) -> Path:

@@ -6,6 +6,7 @@ Try it: reachy-kit train imitation --dataset data/track --dagger 3 --out runs/tr
 import contextlib
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,12 @@ from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.redo_log import STAGING
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds, unused_seeds
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
 from reachy_kit.workflows.inputs.sim_envs import make_envs
+from reachy_kit.workflows.recording.person_recording import record_by_hand
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
 if TYPE_CHECKING:
@@ -42,13 +45,16 @@ def train_dagger(
     iterations: int,
     episodes: int,
     task: str = "",
+    teleop: str = "",
+    operator: str = "",
+    screen: SessionScreen = NO_SCREEN,
     policy: str = "chunk",
     seed: int = 0,
     fresh: bool = False,
     settings: dict[str, Any] | None = None,
     reporter: Reporter = SILENT,
 ) -> "Run":
-    """Imitate, then let the expert correct what the policy does, fit again, and keep the best iteration.
+    """Imitate, then let the expert or a person correct what the policy does, fit again, and keep the best iteration.
 
     The folder ``OUT.dagger`` holds all iterations and the growing copy of the dataset; finished ones are not repeated.
 
@@ -58,6 +64,9 @@ def train_dagger(
         iterations: of correction; the imitation before them is not counted.
         episodes: corrected episodes that each iteration adds.
         task: file of the dataset's task, if it is in one.
+        teleop: device with which a person corrects the policy, ``NAME`` or ``NAME:ARGUMENT``; empty for the expert.
+        operator: pseudonym of the person.
+        screen: shows the person's session.
         policy: ``chunk``, or the name of a policy of LeRobot's.
         seed: of the episodes and of the fits.
         fresh: discard the iterations that exist.
@@ -84,12 +93,17 @@ def train_dagger(
         "policy": policy,
         "seed": seed,
         "episodes": episodes,
+        **({"teleop": teleop} if teleop else {}),
         **given,
     }
     folder = out.with_name(f"{out.name}.dagger")
     grown = _copy_once(folder, dataset, identity, fresh=fresh)
     start = len(demonstrations.episodes)
-    growth = _Growth(grown, demonstrations.layout, variant, seed, reporter)
+    layout = demonstrations.layout
+    if teleop:
+        growth: _Growth = _PersonGrowth(grown, layout, variant, seed, reporter, teleop, operator, screen)
+    else:
+        growth = _ExpertGrowth(grown, layout, variant, seed, reporter)
     error = variant.task.spec.error
     runs: list[Run] = []
     table: list[DaggerIteration] = []
@@ -163,7 +177,7 @@ def _fit_once(
 
 
 @dataclass(frozen=True)
-class _Growth:
+class _Growth(ABC):
     """The dataset that grows by corrected episodes."""
 
     dataset: Path
@@ -172,8 +186,46 @@ class _Growth:
     seed: int
     reporter: Reporter
 
+    @abstractmethod
     def correct(self, run: "Run", wanted: int) -> None:
-        """Let the policy act until the dataset holds ``wanted`` episodes, with the expert's answers as actions."""
+        """Let the policy act, and have it corrected, until the dataset holds ``wanted`` episodes."""
+
+
+@dataclass(frozen=True)
+class _PersonGrowth(_Growth):
+    """Corrections of a person, who takes over where the policy goes wrong."""
+
+    teleop: str
+    operator: str
+    screen: SessionScreen
+
+    def correct(self, run: "Run", wanted: int) -> None:
+        """Record takes that the policy drives and the person corrects.
+
+        Raises:
+            RefusedError: the person ended the session before.
+        """
+        from reachy_policies.runs.policy_loader import single_policy
+
+        stored = record_by_hand(
+            self.dataset, self.variant, robot="sim", teleop=self.teleop, episodes=wanted,
+            perception=self.layout.provenance.get("perception", "geometry"), camera=False, hz=self.layout.policy_hz,
+            seed=self.seed, operator=self.operator, instructions=[self.layout.instruction],
+            policy=lambda names: single_policy(run), screen=self.screen, reporter=self.reporter,
+        )  # fmt: skip
+        if stored < wanted:
+            raise RefusedError(
+                f"{wanted - stored} corrected episodes are missing in {self.dataset}. Give the same command again to "
+                "continue"
+            )
+
+
+@dataclass(frozen=True)
+class _ExpertGrowth(_Growth):
+    """Corrections of the task's expert, who answers every step."""
+
+    def correct(self, run: "Run", wanted: int) -> None:
+        """Let the policy act, with the expert's answers as actions."""
         from reachy_policies.imitation.dagger import ExpertRelabeler
         from reachy_policies.runs.policy_loader import single_policy
         from reachy_sim.tasks import single_expert_policy

@@ -17,13 +17,13 @@ from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
 from reachy_kit.dataset.saving.column_statistics import write_statistics
 from reachy_kit.dataset.saving.file_joining import join_small_files
-from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info
+from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info, write_state
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, layout_text
-from reachy_kit.runtime.recording.redo_log import TAKE_VIDEO, complete, open_staging, staged_change
+from reachy_kit.runtime.recording.redo_log import TAKE_VIDEO, complete, is_numbered, open_staging, staged_change
 from reachy_kit.runtime.recording.schema import Frame
 from reachy_kit.runtime.recording.video.take_video import TakeVideo
 
@@ -44,6 +44,7 @@ class LeRobotWriter:
     def __init__(self, root: Path, layout: DatasetLayout) -> None:
         self.root, self.layout = root, layout
         self._failed = False
+        self._before_last: tuple[DatasetState, list[str]] | None = None
         with contextlib.ExitStack() as stack:
             stack.enter_context(sole_recorder(root))
             self._state = self._open()
@@ -92,7 +93,25 @@ class LeRobotWriter:
         ):
             after = write_episode(change, self._state, frames, labels.instruction, video)
             change.commit()
-        self._state, self._failed = after, False
+        added = [place for _, place in change.moves if is_numbered(place)]
+        self._before_last, self._state, self._failed = (self._state, added), after, False
+
+    def take_back(self) -> None:
+        """Remove the episode that was written last, as if it had never been; once after each.
+
+        Raises:
+            KitError: the disk is full or cannot be written; the episode is kept.
+        """
+        assert self._before_last, "write an episode first"
+        before, files = self._before_last
+        with (
+            self._explained("the last episode could not be removed", "Its {} episodes are kept"),
+            staged_change(self.root) as change,
+        ):
+            write_state(change, before)
+            change.removed.extend(files)
+            change.commit()
+        self._state, self._before_last = before, None
 
     def close(self) -> None:
         """Join small files, unless a write has failed, and let other processes record.

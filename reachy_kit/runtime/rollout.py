@@ -32,6 +32,9 @@ from reachy_kit.runtime.interface import (
 )
 from reachy_kit.runtime.interpolation import interpolate
 
+_PAUSED_AFTER = 0.1
+"""Time in ``on_tick`` from which on it was a pause, s: five ticks. What is shorter is a tick that was late."""
+
 
 def rollout(
     robot: Robot,
@@ -64,7 +67,8 @@ def rollout(
         subscribers: called at the start, after each step and at the end, early or not; not after an exception.
         stop: asked once per tick; a reason ends the episode before anything is commanded in that tick. A decision in
             progress is then cut short: it is not a step, and the robot stays at the action in force.
-        on_tick: called at the start of each tick. It may block, which pauses the robot where it is.
+        on_tick: called at the start of each tick. It may block, which pauses the robot where it is; the pause is not
+            part of the episode's length.
 
     Raises:
         WrongUseError: the rates do not fit.
@@ -77,11 +81,18 @@ def rollout(
     record = _Record(policy_hz, observation.capture_time)
     record.start_tick()
     for index in _indices(seconds, policy_hz, ticks):
+        asked = time.perf_counter()
         on_tick(Tick(index, observation, applied))
+        was_paused = time.perf_counter() - asked > _PAUSED_AFTER
         end_reason = stop()
         if end_reason:
             break
         tick = index % ticks + 1
+        if was_paused:
+            now = robot.get_observation()
+            record.leave_out_pause(now.capture_time - observation.capture_time - (tick - 1) / robot.control_hz)
+            if tick == 1:  # the policy decides on what is there now
+                observation = _perceived(now, perception, applied)
         if tick == 1:
             previous, target = applied, _checked(policy.act(observation))
         applied = robot.send_action(interpolate(previous, target, tick, ticks))
@@ -170,6 +181,15 @@ class _Record:
     def start_tick(self) -> None:
         """Note the start of a tick."""
         self._tick_start = time.perf_counter()
+
+    def leave_out_pause(self, pause: float) -> None:
+        """Leave a pause out of the episode's length and of the tick's.
+
+        Args:
+            pause: its length on the robot's clock, s; 0 where that stood still.
+        """
+        self._first_capture += max(pause, 0.0)
+        self.start_tick()
 
     def end_work(self) -> None:
         """Note that the tick has commanded the robot."""

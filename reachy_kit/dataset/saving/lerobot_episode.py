@@ -90,6 +90,17 @@ def write_episode(
     return after
 
 
+def write_state(change: Change, state: DatasetState) -> None:
+    """Write the files that count a dataset's episodes, as they were in an earlier state."""
+    from lerobot.datasets.utils import DEFAULT_TASKS_PATH, STATS_PATH, serialize_dict
+    from lerobot.utils.io_utils import write_json
+
+    if state.tasks is not None:
+        state.tasks.to_parquet(change.replace(DEFAULT_TASKS_PATH))
+        write_json(serialize_dict(state.stats), change.replace(STATS_PATH))
+    write_info(change, state.info)
+
+
 def write_info(change: Change, info: Any) -> None:
     """Write the file that says how many episodes there are: the last of a change."""
     from lerobot.datasets.utils import INFO_PATH

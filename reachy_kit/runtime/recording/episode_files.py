@@ -98,6 +98,23 @@ class EpisodeFiles:
             ) from error
         self._episodes += 1
 
+    def take_back(self) -> None:
+        """Remove the episode that was written last, as if it had never been.
+
+        Raises:
+            KitError: the disk cannot be written; the episode is kept.
+        """
+        assert self._episodes, "write an episode first"
+        folder = _place(self._episodes - 1)
+        files = [name for name in (EPISODE, FRAMES, VIDEO, PICTURES) if (self.root / folder / name).exists()]
+        try:
+            with staged_change(self.root) as change:
+                change.removed.extend(f"{folder}/{name}" for name in files)
+                change.commit()
+        except OSError as error:
+            raise KitError(f"{self.root}: the last episode could not be removed ({error}). It is kept") from error
+        self._episodes -= 1
+
     def _write_files(self, change: Change, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None) -> None:
         folder = _place(self._episodes)
         files = {FRAMES: change.replace(f"{folder}/{FRAMES}")}

@@ -45,6 +45,14 @@ class EpisodeSink(Protocol):
         """
         ...
 
+    def take_back(self) -> None:
+        """Remove the episode that was stored last; once after each.
+
+        Raises:
+            KitError: the disk cannot be written; the episode is kept.
+        """
+        ...
+
 
 class EpisodeRecorder:
     """A rollout's subscriber that stores each completed episode.
@@ -87,6 +95,15 @@ class EpisodeRecorder:
     def is_uncorrected(self) -> bool:
         """Whether a policy drove the latest episode, and no person corrected it."""
         return self._intervened is not None and not any(columns[INTERVENTION][0] for columns in self._frames)
+
+    def take_back(self) -> None:
+        """Remove the episode that was stored last; Ctrl-C waits until that is done.
+
+        Raises:
+            KitError: the disk cannot be written; the episode is kept.
+        """
+        with interrupts_held_back():
+            self._sink.take_back()
 
     def on_episode_start(self, seed: int) -> None:
         """Begin with an empty buffer."""

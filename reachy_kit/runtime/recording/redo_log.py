@@ -129,6 +129,11 @@ def complete(root: Path) -> None:
     sync(root / STAGING)
 
 
+def is_numbered(place: str) -> bool:
+    """Whether a place in a dataset is that of a numbered file: frames, rows of episodes, a video."""
+    return re.fullmatch(_NUMBERED, place) is not None
+
+
 def removes_files(root: Path) -> bool:
     """Whether there is a change that was not completed and removes files: a reader may meet half of it."""
     try:
@@ -148,7 +153,7 @@ def _read(root: Path) -> Change:
         change = Change(root, [(name, place) for name, place in record["moves"]], list(record["removed"]))
         if not all(_STAGED.fullmatch(name) and _PLACE.fullmatch(place) for name, place in change.moves):
             raise ValueError("it moves files that are not a dataset's")
-        if not all(re.fullmatch(_NUMBERED, place) for place in change.removed):
+        if not all(is_numbered(place) or re.fullmatch(_EPISODE_FILE, place) for place in change.removed):
             raise ValueError("it removes files that are not a dataset's")
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(

@@ -54,7 +54,7 @@ class LiveView:
     features: tuple[str, ...] = ()
     """Names of ``environment_state``."""
     seconds: float = 0.0
-    """Time since the take began, s."""
+    """Time since the take began on the robot's clock, without pauses, s."""
     decisions: int = 0
     """Decisions of the take."""
     state: Array = field(default_factory=NEUTRAL.copy)
@@ -69,7 +69,6 @@ class LiveView:
     """What became of the last take."""
     messages: list[str] = field(default_factory=list)
     """Everything that was said, in order."""
-    _first_capture: float | None = None
 
     @property
     def measured_hz(self) -> float | None:
@@ -93,14 +92,12 @@ class LiveView:
 
     def on_episode_start(self, seed: int) -> None:
         """Begin to count."""
-        self.decisions, self.seconds, self._first_capture = 0, 0.0, None
+        self.decisions, self.seconds = 0, 0.0
 
     def on_step(self, step: Step) -> None:
         """Count a decision."""
-        if self._first_capture is None:
-            self._first_capture = step.observation.capture_time
         self.decisions += 1
-        self.seconds = step.next_observation.capture_time - self._first_capture
+        self.seconds += step.next_observation.capture_time - step.observation.capture_time
         self.task_error = step.truth.task_error if step.truth else None
 
     def on_episode_end(self, episode: Episode) -> None:

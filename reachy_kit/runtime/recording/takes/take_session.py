@@ -118,6 +118,7 @@ class TakeSession:
         self._label = 0
         self._end: EndReason | None = None
         self._between = AntennaSignal()
+        self._can_redo = False
         self.takes: list[Episode] = []
         """Every take that was stored, in order."""
 
@@ -137,13 +138,24 @@ class TakeSession:
         while self._recorder.episodes < wanted:
             if seed is None:
                 raise RefusedError("the seeds of this recording are used up. Record into another folder with --out")
-            if self._wait(seed) is EndReason.STOPPED:
-                return
-            reason = self._take(seed)
+            reason = self._wait(seed)
+            if reason is EndReason.REDO:
+                seeds, seed = itertools.chain([seed], seeds), self._take_back()
+                continue
+            if reason is EndReason.COMPLETED:
+                reason = self._take(seed)
             if reason is EndReason.STOPPED:
                 return
             if reason is not EndReason.REDO:
                 seed = next(seeds, None)
+
+    def _take_back(self) -> int:
+        """Remove the last take from the dataset, and give its seed."""
+        self._recorder.take_back()
+        take, self._can_redo = self.takes.pop(), False
+        self._view.episodes = self._recorder.episodes
+        self._view.say(f"take {take.seed} removed; record it again")
+        return take.seed
 
     def _wait(self, seed: int) -> EndReason:
         """Stand at the start pose until the person starts the take or ends the session."""
@@ -183,9 +195,9 @@ class TakeSession:
         self._screen.signal()
         self._view.episodes = self._recorder.episodes
         kept = self._recorder.episodes > before
+        self._can_redo = self._between.due = kept
         if kept:
             self.takes.append(episode)
-            self._between.due = True
         self._view.say(self._outcome(episode, kept=kept))
         again = episode.end_reason is EndReason.COMPLETED and not kept and not self._recorder.is_uncorrected
         return EndReason.REDO if again else episode.end_reason
@@ -208,11 +220,14 @@ class TakeSession:
 
     def _tick_between(self, tick: Tick) -> None:
         self._view.follow(tick)
+        self._view.reason = self._device.lost or ""
         for event in self._events():
-            if event is TakeEvent.START and not self._device.lost:
+            if event is TakeEvent.START and not self._view.reason:
                 self._end = EndReason.COMPLETED
             elif event is TakeEvent.STOP_NOW:
                 self._end = EndReason.STOPPED
+            elif event is TakeEvent.REDO and self._can_redo:
+                self._end = EndReason.REDO
             elif event is TakeEvent.NEXT_TASK:
                 self._choose(self._label + 1)
             if self._end:

@@ -5,7 +5,7 @@ They are made by the functions behind the commands. A test that damages one copi
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before anything imports LeRobot: no test asks the Hub for anything.
@@ -14,6 +14,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+from .virtual_pad import VirtualPad
 
 # A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,6 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = item.path.name  # their module's fixtures are trainings
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def virtual_pad() -> Iterator[VirtualPad]:
+    """A gamepad that is plugged in."""
+    pad = VirtualPad()
+    yield pad
+    pad.unplug()
 
 
 @pytest.fixture(scope="session")

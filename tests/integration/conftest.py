@@ -151,6 +151,7 @@ class Kit:
     def _streams(self) -> Path:
         streams = self.folder / f".streams-{len(self._started)}"
         streams.mkdir()
+        (streams / "err").touch()
         return streams
 
     def end(self) -> None:

@@ -1,7 +1,10 @@
-"""A person before a terminal: drives, records takes, redoes, discards and stops, by keys alone."""
+"""A person with a keyboard or a gamepad: drives, records takes, redoes, discards and stops."""
 
+import json
+import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,8 +71,14 @@ def test_a_session_keeps_redoes_discards_and_marks(kit, terminal, data):
     terminal.press("r")
     terminal.wait("take 1000001 discarded; record it again")
     terminal.press("enter")
-    terminal.wait(r"RECORDING")
-    look(terminal)
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
+    terminal.press("enter")
+    terminal.wait(r"take 1000001 kept as episode 0")
+    terminal.press("r")
+    terminal.wait("take 1000001 removed; record it again")
+    terminal.wait("READY +0 of 3 episodes")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[5-9] s")
     terminal.press("y")
     terminal.wait(r"take 1000001 kept as episode 0: [\d.]+ s, success")
     terminal.press("tab")
@@ -85,7 +94,7 @@ def test_a_session_keeps_redoes_discards_and_marks(kit, terminal, data):
     assert result.code == 0, result
     assert "3 episodes in" in result.out
     assert terminal.is_restored
-    assert terminal.bells == 10  # five takes began and ended
+    assert terminal.bells == 12  # six takes began and ended
     dataset = dataset_of(data)
     assert [list(row["tasks"]) for row in dataset.meta.episodes] == [
         ["look at the ball"], ["look gently"], ["look gently"],
@@ -183,3 +192,87 @@ def test_a_person_corrects_in_dagger(kit, terminal, recorded_dataset):
 )
 def test_a_person_without_dagger_and_dagger_without_a_person(options, says, kit, recorded_dataset):
     kit.run("train", "imitation", "--dataset", recorded_dataset, "--out", "run", *options).says(2, says)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("record", "--out", "data", "--teleop"), ("teleop",)], ids=lambda value: value[0]
+)
+def test_a_keyboard_needs_a_terminal(arguments, kit):
+    kit.run(*arguments, "keyboard").says(2, "the keyboard needs a terminal", "ssh -t")
+    assert not (kit.folder / "data").exists()
+
+
+def test_a_second_recorder_is_refused_and_its_terminal_restored(kit, open_terminal, data):
+    first, second = open_terminal(), open_terminal(rows=12, columns=46)
+    command = kit.start("record", "--teleop", "keyboard", "--episodes", 1, "--out", data, terminal=first)
+    first.wait("READY")
+    other = kit.start("record", "--teleop", "keyboard", "--episodes", 1, "--out", data, terminal=second)
+    other.wait().says(4, "is being recorded into")
+    assert second.is_restored
+    first.press("escape")
+    assert command.wait().code == 0
+    assert json.loads((data / "meta/info.json").read_text())["total_episodes"] == 0
+
+
+def test_a_narrow_terminal_shows_what_matters_and_no_line_wraps(kit, open_terminal, data):
+    terminal = open_terminal(rows=12, columns=40)
+    command = kit.start("record", "--teleop", "keyboard", "--episodes", 1, "--out", data, terminal=terminal)
+    terminal.wait("READY")
+    terminal.press("enter")
+    terminal.wait("RECORDING")
+    terminal.wait(r"rate: 2[\d.]+ of 25 Hz, 0 dropped")
+    terminal.press("enter")
+    assert command.wait().code == 0
+
+
+class Gamepad:
+    """A pad in the process of a command."""
+
+    def __init__(self, folder):
+        self._fifo = folder / "pad"
+        os.mkfifo(self._fifo)
+        self._end = os.open(self._fifo, os.O_RDWR)
+        tests = str(Path(__file__).parents[1])
+        self.before = (
+            f"import sys; sys.path.insert(0, {tests!r}); import virtual_pad; virtual_pad.serve({str(self._fifo)!r})"
+        )
+
+    def do(self, method, *arguments, **axes):
+        os.write(self._end, f"{json.dumps([method, arguments, axes])}\n".encode())
+
+    def push(self, button):
+        """Press a button, for as long as a person does."""
+        self.do("press", button)
+        time.sleep(0.15)
+        self.do("release", button)
+
+
+def test_a_gamepad_alone_records_and_a_take_waits_while_it_is_unplugged(kit, data, until):
+    pad = Gamepad(kit.folder)
+    command = kit.start("record", "--teleop", "gamepad", "--episodes", 3, "--out", data, before=pad.before)
+    until(lambda: "ready" in command.err)
+    pad.push("a")
+    until(lambda: "recording" in command.err)
+    pad.do("move", rightx=-0.8)
+    time.sleep(0.5)
+    pad.do("unplug")
+    until(lambda: "paused: the gamepad is gone: plug it in, or switch it on" in command.err)
+    time.sleep(1.0)
+    pad.do("plug_in")
+    until(lambda: command.err.count("recording") == 2)
+    pad.push("y")
+    until(lambda: "kept as episode 0" in command.err)
+    pad.push("a")
+    until(lambda: command.err.count("recording") == 3)
+    pad.push("back")
+    until(lambda: "take 1000001 discarded" in command.err)
+    pad.push("start")
+    result = command.wait()
+    assert result.code == 0, result
+    assert "1 episodes in" in result.out
+    assert "success" in result.err
+    table = dataset_of(data).hf_dataset.with_format("numpy")
+    yaw, times = np.asarray(table["action"][:])[:, 5], np.ravel(table["kit.capture_time"][:])
+    assert yaw[-1] - yaw[0] > 0.2
+    assert np.diff(times).max() < 0.05  # the second of the pause is not in the data
+    assert len(times) < 60

@@ -1,8 +1,6 @@
 """Devices of a person: smooth motions that begin where the robot is, and buttons that mean something."""
 
-import ctypes
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,59 +130,9 @@ def test_a_keyboard_needs_a_terminal():
 
 # --- gamepads: SDL's own virtual one ----------------------------------------------------------------------------------
 
-AXES = ["leftx", "lefty", "rightx", "righty", "lefttrigger", "righttrigger"]
-BUTTONS = ["a", "b", "x", "y", "back", "guide", "start", "leftstick", "rightstick", "leftshoulder", "rightshoulder",
-           "dpup", "dpdown", "dpleft", "dpright"]  # fmt: skip
-
-
-class VirtualPad:
-    """A controller of pygame's own SDL library, plugged in until it is unplugged."""
-
-    def __init__(self):
-        import pygame
-
-        library = next((Path(pygame.__file__).parents[1] / "pygame_ce.libs").glob("libSDL2-2*"))
-        self._sdl = ctypes.CDLL(str(library))
-        self._sdl.SDL_JoystickOpen.restype = ctypes.c_void_p
-        self.plug_in()
-
-    def plug_in(self):
-        self._number = self._sdl.SDL_JoystickAttachVirtual(1, len(AXES), len(BUTTONS), 0)
-        assert self._number >= 0
-        self._pad = ctypes.c_void_p(self._sdl.SDL_JoystickOpen(self._number))
-        self.move(lefttrigger=-1.0, righttrigger=-1.0)
-
-    def move(self, **axes):
-        """Shares of the way, −1 to 1."""
-        for name, share in axes.items():
-            self._sdl.SDL_JoystickSetVirtualAxis(self._pad, AXES.index(name), ctypes.c_int16(int(32767 * share)))
-
-    def press(self, *names):
-        for name in names:
-            self._sdl.SDL_JoystickSetVirtualButton(self._pad, BUTTONS.index(name), 1)
-
-    def release(self, *names):
-        for name in names:
-            self._sdl.SDL_JoystickSetVirtualButton(self._pad, BUTTONS.index(name), 0)
-
-    def unplug(self):
-        if self._number is not None:
-            self._sdl.SDL_JoystickDetachVirtual(self._number)
-            self._number = None
-
 
 @pytest.fixture
-def pad():
-    from reachy_kit.runtime.teleop import gamepad_device
-
-    gamepad_device._open_sdl()
-    pad = VirtualPad()
-    yield pad
-    pad.unplug()
-
-
-@pytest.fixture
-def gamepad(pad):
+def gamepad(virtual_pad):
     device = open_teleoperator("gamepad", TeleopContext("", HZ))
     yield device
     device.disconnect()
@@ -195,7 +143,7 @@ def test_without_a_gamepad_it_says_so():
         open_teleoperator("gamepad", TeleopContext("", HZ))
 
 
-def test_a_gamepad_is_chosen_by_its_name_or_number(pad):
+def test_a_gamepad_is_chosen_by_its_name_or_number(virtual_pad):
     for choice in ("virtual", "0"):
         open_teleoperator("gamepad", TeleopContext(choice, HZ)).disconnect()
     with pytest.raises(WrongUseError, match="a gamepad 'sony' is not connected; there is Virtual"):
@@ -209,14 +157,14 @@ def test_a_gamepad_is_chosen_by_its_name_or_number(pad):
      ({"lefttrigger": 1}, [], "head_roll", -1), ({}, ["dpup"], "head_x", 1), ({}, ["dpright"], "head_y", -1),
      ({"lefty": -1}, ["leftshoulder"], "left_antenna", -1), ({"righty": -1}, ["leftshoulder"], "right_antenna", 1)],
 )  # fmt: skip
-def test_a_stick_is_a_speed_and_lets_the_robot_stand_when_it_is_let_go(axes, buttons, axis, sign, pad, gamepad):
+def test_a_stick_is_a_speed_and_lets_the_robot_stand_when_it_is_let_go(axes, buttons, axis, sign, virtual_pad, gamepad):
     def handle(index):
         if index == 0:
-            pad.move(**axes)
-            pad.press(*buttons)
+            virtual_pad.move(**axes)
+            virtual_pad.press(*buttons)
         if index == 8:
-            pad.move(**dict.fromkeys(axes, 0) | {name: -1 for name in axes if "trigger" in name})
-            pad.release(*buttons)
+            virtual_pad.move(**dict.fromkeys(axes, 0) | {name: -1 for name in axes if "trigger" in name})
+            virtual_pad.release(*buttons)
 
     actions = drive(gamepad, 40, NEUTRAL, handle)
     moved = ACTION_NAMES.index(f"{axis}.pos")
@@ -227,42 +175,42 @@ def test_a_stick_is_a_speed_and_lets_the_robot_stand_when_it_is_let_go(axes, but
     assert (np.abs(np.diff(actions, axis=0)) * HZ <= GENTLE.speed + 1e-9).all()
 
 
-def test_a_worn_stick_and_the_slow_button(pad, gamepad):
-    pad.move(rightx=0.1, righty=-0.1)
+def test_a_worn_stick_and_the_slow_button(virtual_pad, gamepad):
+    virtual_pad.move(rightx=0.1, righty=-0.1)
     np.testing.assert_array_equal(drive(gamepad, 20), np.tile(ELSEWHERE, (20, 1)))
-    pad.move(rightx=1, righty=0)
+    virtual_pad.move(rightx=1, righty=0)
     fast = drive(gamepad, 20, NEUTRAL)
-    pad.press("rightshoulder")
+    virtual_pad.press("rightshoulder")
     slow = drive(gamepad, 20, NEUTRAL)
     yaw = ACTION_NAMES.index("head_yaw.pos")
     assert slow[-1, yaw] < 0
     assert slow[-1, yaw] > 0.35 * fast[-1, yaw]
 
 
-def test_each_button_means_one_event_once(pad, gamepad):
+def test_each_button_means_one_event_once(virtual_pad, gamepad):
     meanings = {"a": TakeEvent.START, "y": TakeEvent.SUCCESS, "b": TakeEvent.FAILURE, "x": TakeEvent.REDO,
                 "back": TakeEvent.DISCARD, "leftstick": TakeEvent.NEXT_TASK, "start": TakeEvent.STOP_NOW}  # fmt: skip
     assert not gamepad.events()
     for button, meaning in meanings.items():
-        pad.press(button)
+        virtual_pad.press(button)
         assert gamepad.events() == [meaning]
         assert not gamepad.events()  # it is still held
-        pad.release(button)
+        virtual_pad.release(button)
         assert not gamepad.events()
 
 
-def test_a_gamepad_that_was_unplugged_holds_and_drives_on_from_there_when_it_returns(pad, gamepad):
+def test_a_gamepad_that_was_unplugged_holds_and_drives_on_from_there_when_it_returns(virtual_pad, gamepad):
     def handle(index):
         if index == 0:
-            pad.move(rightx=-1)
+            virtual_pad.move(rightx=-1)
         if index == 10:
-            pad.unplug()
+            virtual_pad.unplug()
             assert gamepad.lost == "the gamepad is gone: plug it in, or switch it on"
             assert not gamepad.events()
         if index == 20:
-            pad.plug_in()
+            virtual_pad.plug_in()
             assert gamepad.lost is None
-            pad.move(rightx=-1)
+            virtual_pad.move(rightx=-1)
 
     actions = drive(gamepad, 30, NEUTRAL, handle)
     yaw = actions[:, ACTION_NAMES.index("head_yaw.pos")]

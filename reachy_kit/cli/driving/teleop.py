@@ -28,7 +28,7 @@ def teleop(
     Example: reachy-kit teleop keyboard --robot sim
     """
     from reachy_kit.cli.reporting.recording_screen import TerminalScreen
-    from reachy_kit.workflows import teleop as workflow
+    from reachy_kit.workflows.recording import teleop as workflow
 
     drive = workflow.teleop(
         device, robot=robot, task=task, seconds=seconds, camera=camera, hz=hz, seed=seed, screen=TerminalScreen()

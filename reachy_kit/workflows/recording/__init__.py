@@ -1,1 +1,1 @@
-"""Demonstrations by a person into a dataset: the device, the seeds, the session."""
+"""A person with a device: demonstrations into a dataset, and driving without recording."""

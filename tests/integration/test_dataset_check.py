@@ -26,7 +26,7 @@ from reachy_kit.runtime.recording.schema import (
     SUCCESS,
     SUCCESS_MARK,
 )
-from reachy_kit.workflows.dataset_check import check_dataset
+from reachy_kit.workflows.datasets.dataset_check import check_dataset
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
 from .saved_episodes import files, killed_at, lerobot_dataset

@@ -9,7 +9,7 @@ from reachy_kit.cli import show
 from reachy_kit.cli.options import JsonOption, path_argument, path_option
 
 if TYPE_CHECKING:
-    from reachy_kit.workflows.dataset_check import DatasetReport
+    from reachy_kit.workflows.datasets.dataset_check import DatasetReport
 
 
 def check(
@@ -31,7 +31,7 @@ def check(
 
     Example: reachy-kit dataset check data/look_at --fix
     """
-    from reachy_kit.workflows.dataset_check import check_dataset
+    from reachy_kit.workflows.datasets.dataset_check import check_dataset
     from reachy_kit.workflows.inputs.reporter import SILENT
 
     reporter = SILENT if only else show.TERMINAL

@@ -1,0 +1,1 @@
+"""The work of ``reachy-kit dataset``: edits, sharing, conversion and forgetting of recorded datasets."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import dataset_care
 import head_camera
 import learning
 import numpy as np
@@ -153,6 +154,7 @@ BENCHMARKS = (
     recording.flushing,
     recording.save_with_images,
     recording.whole_recording,
+    dataset_care.thousand_episodes,
     learning.imitation_plateau,
     learning.throughput,
     learning.throughput_of_defaults,

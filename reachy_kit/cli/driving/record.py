@@ -101,7 +101,7 @@ def record(
             }
         )
     else:
+        show.result(f"{recorded.episodes} episodes in {out}. Check them: {compose_command('dataset check', out)}")
         show.result(
-            f"{recorded.episodes} episodes in {out}. Next: "
-            + compose_command("train imitation", dataset=out, out=free_path(Path("runs", out.resolve().name)))
+            "Next: " + compose_command("train imitation", dataset=out, out=free_path(Path("runs", out.resolve().name)))
         )

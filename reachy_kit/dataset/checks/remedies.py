@@ -8,7 +8,7 @@ from reachy_kit.runtime.shell_command import compose_command
 
 def drop_command(root: Path, episodes: Iterable[int]) -> str:
     """The command that drops episodes of a dataset."""
-    return compose_command("dataset drop", root, episodes=episode_ranges(episodes))
+    return compose_command("dataset drop", root, episode_ranges(episodes))
 
 
 def trim_command(root: Path) -> str:

@@ -18,6 +18,7 @@ from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, parse_address
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
@@ -185,6 +186,8 @@ def record_episodes(
         KitError: the disk is full or cannot be written; the episodes that were saved are kept.
     """
     layout = _layout(session, variant, hz, camera, listening)
+    if warning := check_space(out, layout):
+        reporter.note(f"warning: {warning}")
     with reporter.working("opening the dataset (LeRobot takes a while to load)"):
         writer = LeRobotWriter(out, layout)
     with writer:
@@ -192,7 +195,7 @@ def record_episodes(
         if first >= episodes:
             reporter.note(f"{out} already holds {first} episodes")
         seeds = remaining_seeds(out, seed, writer.seeds, episodes - first)[: max(episodes - first, 0)]
-        recorder, recorded = EpisodeRecorder(writer), list[Episode]()
+        recorder, recorded = EpisodeRecorder(writer, wall_clock=session.wall_clock), list[Episode]()
         try:
             with reporter.progress("recording", total=max(episodes, first), done=first) as advance:
                 for episode_seed in seeds:
@@ -213,15 +216,21 @@ def _record_episode(
     for tries_left in reversed(range(TRIES)):
         # Each episode's expert has its own seed: a continued recording equals one made in a single call.
         expert = single_expert_policy(variant.task.name, hz, seed)
+        before = recorder.episodes
         episode = run_episode(session, variant, expert, seed, hz, recorder)
-        if not is_late(episode, REFUSED):
+        if recorder.remark:
+            reporter.note(f"episode {seed}: {recorder.remark}")
+        if recorder.episodes > before:
             break
+        late = is_late(episode, REFUSED)
         if not tries_left:
+            why = f"it was too late, at last it {describe_delay(episode)}" if late else recorder.remark
             raise RefusedError(
-                f"episode {seed} was not kept: {TRIES} times it was too late, at last it {describe_delay(episode)}. "
+                f"episode {seed} was not kept: {TRIES} times {why}. "
                 "What was saved before is kept; give the same command again to continue"
             )
-        reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
+        if late:
+            reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
     return episode
 
 

@@ -5,6 +5,7 @@ clock, renders the head camera's image from the measured pose, and evaluates the
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +26,19 @@ from reachy_sim.tasks.variants import Variant
 _ONE = np.zeros(1, dtype=np.int64)
 _POSES = 32
 """Number of stored poses: more than the ticks of the longest latency and the slowest sense's period."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What one frame of the head camera shows."""
+
+    captured: float
+    """Time of its capture, s on the robot's clock."""
+    head_pose: Array
+    """(4, 4) base ← head."""
+    target: Array | None
+    """(3,) m, base frame; None while it is hidden."""
+    visuals: Visuals
 
 
 class SimWorld:
@@ -140,12 +154,27 @@ class SimWorld:
         Returns:
             RGB image and the time of its capture.
         """
+        exposure = self.expose(state, now)
+        return self.render(exposure), exposure.captured
+
+    def expose(self, state: Array, now: float, period: float = 0.0) -> Exposure:
+        """What the head camera's latest frame shows, for ``render``.
+
+        Args:
+            state: (9,) measured now.
+            now: s on the robot's clock.
+            period: s between frames; 0 means a frame at any time.
+        """
+        self.append_pose(state, now)
+        captured, pose = self.latest_frame(now, period)
+        target = self.target(captured) if self.is_shown(captured) else None
+        return Exposure(captured, pose_from_vector(pose), target, self.visuals)
+
+    def render(self, exposure: Exposure) -> Image:
+        """Render an image; any thread may do so, one at a time."""
         if self._renderer is None:
             self._renderer = HeadCameraRenderer(self._pinhole, self._picture)
-        self.append_pose(state, now)
-        captured, pose = self.latest_frame(now)
-        target = self.target(captured) if self.is_shown(captured) else None
-        return self._renderer.render(pose_from_vector(pose), target, self.visuals), captured
+        return self._renderer.render(exposure.head_pose, exposure.target, exposure.visuals)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -10,11 +10,14 @@ from reachy_kit.runtime.recording.audio_samples import AudioSamples
 from reachy_kit.runtime.recording.labels import EpisodeLabels, label_frames
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.measured_actions import measured_actions
-from reachy_kit.runtime.recording.schema import AUDIO, IMAGE, INTERVENTION, Frame, frame
+from reachy_kit.runtime.recording.schema import AUDIO, IMAGE, IMAGE_TIME, INTERVENTION, Frame, frame
 from reachy_kit.runtime.recording.take_faults import TakeFaults
 from reachy_kit.runtime.recording.video.h264 import SOFTWARE, fastest_encoder
 from reachy_kit.runtime.recording.video.take_video import TakeVideo, VideoEncoder
 from reachy_kit.runtime.robots.loop_rate import REFUSED, is_late
+
+DROPPED_REFUSED = 0.02
+"""Share of a take's images above which it is not kept, if they were dropped."""
 
 
 class EpisodeSink(Protocol):
@@ -83,6 +86,8 @@ class EpisodeRecorder:
         as the actions. None where the applied actions are."""
         self._intervened, self._wall_clock = intervened, wall_clock
         self._video: VideoEncoder | None = None
+        self.remark = ""
+        """What to say about the last take's images; empty if all were kept."""
         self._faults = TakeFaults(sink.layout.image_shape)
         self.on_episode_start(0)
 
@@ -108,7 +113,7 @@ class EpisodeRecorder:
     def on_episode_start(self, seed: int) -> None:
         """Begin with an empty buffer."""
         self._discard_video()
-        self._seed, self._world = seed, False
+        self._seed, self._world, self.remark = seed, False, ""
         self._frames: list[Frame] = []
         self._start = 0.0
         self._faults.reset()
@@ -134,8 +139,9 @@ class EpisodeRecorder:
         )
         if layout.audio_samples:
             self._audio.append(observation)
-        if IMAGE in columns and (file := self._sink.video_file):
-            self._encode(columns.pop(IMAGE), file)
+        file = self._sink.video_file if IMAGE in columns else None
+        if file and not self._encode(columns.pop(IMAGE), file):  # the image before stands in its place
+            columns[IMAGE_TIME] = self._frames[-1][IMAGE_TIME]
         self._frames.append(columns)
 
     def on_episode_end(self, episode: Episode) -> None:
@@ -158,16 +164,32 @@ class EpisodeRecorder:
                 return
         label_frames(self._frames, self.labels, world=self._world)
         with interrupts_held_back():
-            video, self._video = self._video.finish(len(self._frames)) if self._video else None, None
+            encoder, self._video = self._video, None
+            video = encoder.finish(len(self._frames)) if encoder else None
+            if video and self._spoilt(video):
+                video.path.unlink()
+                return
             self._sink.write(self._frames, self.labels, video)
 
-    def _encode(self, image: Image, file: Path) -> None:
+    def _spoilt(self, video: TakeVideo) -> bool:
+        """Note the images that were dropped; whether they were too many."""
+        if not video.dropped:
+            return False
+        spoilt = video.dropped > DROPPED_REFUSED * video.frames
+        self.remark = (
+            f"{video.dropped} of {video.frames} images were dropped, because this computer is too slow to encode them: "
+            + ("the episode is not kept" if spoilt else "the image before stands in the place of each")
+            + ". Close other programs, or record smaller images"
+        )
+        return spoilt
+
+    def _encode(self, image: Image, file: Path) -> bool:
         if self._video is None:
             layout = self._sink.layout
             assert layout.image_shape is not None, "only a layout with images has any"
             encoder = fastest_encoder(layout.image_shape, layout.policy_hz) if self._wall_clock else SOFTWARE
             self._video = VideoEncoder(file, layout.image_shape, layout.policy_hz, encoder, wait=not self._wall_clock)
-        self._video.add(image)
+        return self._video.add(image)
 
     def _discard_video(self) -> None:
         video, self._video = self._video, None

@@ -22,6 +22,7 @@ from reachy_kit.workflows.inputs.session_hearing import Listening, find_micropho
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Episode, Perception, Policy, Robot, Subscriber, World
     from reachy_kit.runtime.perception.hearing.listening import Hearing
+    from reachy_sim.robot import Camera
     from reachy_sim.tasks.variants import Variant
     from reachy_sim.world import SimWorld
 
@@ -65,6 +66,7 @@ def open_session(
     features: tuple[str, ...] | None = None,
     limits: str = "classroom",
     realtime: bool = False,
+    camera_beside: bool = False,
     target: str = BALL,
     listening: Listening | None = None,
     reporter: Reporter = SILENT,
@@ -79,6 +81,8 @@ def open_session(
         features: what perception must yield where there is no variant; None where any will do.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
+        camera_beside: whether a simulated camera runs beside the loop at its own rate, as a real one does; otherwise a
+            frame is rendered for each observation.
         target: what is looked at, as ``--target`` gives it; a simulated world shows it in place of the ball.
         listening: which microphone is used, and what for; None for the robot's own, where perception needs one.
         reporter: is told when a microphone is opened, and what was wrong with it.
@@ -104,9 +108,9 @@ def open_session(
     else:
         assert variant is not None, "a simulated robot needs a task"
         opened = (
-            _sim_session(variant, chosen, looked_at, camera, limits, realtime)
+            _sim_session(variant, chosen, looked_at, camera, limits, realtime, camera_beside)
             if kind == "sim"
-            else _daemon_session(variant, chosen, looked_at, camera, limits)
+            else _daemon_session(variant, chosen, looked_at, camera, limits, camera_beside)
         )
     with opened as session:
         if not hears:
@@ -170,39 +174,56 @@ def simulated_variant(robot: str, task: str, variant: str = "training") -> "Vari
 
 @contextlib.contextmanager
 def _sim_session(
-    variant: "Variant", perception: PerceptionName, target: NamedTarget, camera: bool, limits: str, realtime: bool
+    variant: "Variant",
+    perception: PerceptionName,
+    target: NamedTarget,
+    camera: bool,
+    limits: str,
+    realtime: bool,
+    camera_beside: bool,
 ) -> Iterator[Session]:
+    from reachy_sim.camera_stream import CameraStream
     from reachy_sim.robot import SimRobot, SimRobotConfig
 
-    with contextlib.closing(_world(variant, target)) as world:
-        rendered = camera or perception == "detector"
-        shape = world.image_shape if rendered else None
+    with (
+        contextlib.closing(_world(variant, target)) as world,
+        _camera(world, camera or perception == "detector", camera_beside and realtime) as frames,
+    ):
         sim = SimRobot(
             SimRobotConfig(profile=PROFILES[limits]),
-            camera=world.camera if rendered else None,
-            image_shape=shape,
+            camera=frames,
+            image_shape=world.image_shape if frames else None,
             actuators=world.actuators,
-            watch=world.append_pose,
+            watch=frames.watch if isinstance(frames, CameraStream) else world.append_pose,
             realtime=realtime,
         )
         with connected(sim) as robot, _perception(perception, target, robot, world, realtime) as perceived:
+            shape = world.image_shape if frames else None
             yield Session(robot, perceived, perception, world, shape, wall_clock=realtime, target=target.text)
 
 
 @contextlib.contextmanager
 def _daemon_session(
-    variant: "Variant", perception: PerceptionName, target: NamedTarget, camera: bool, limits: str
+    variant: "Variant",
+    perception: PerceptionName,
+    target: NamedTarget,
+    camera: bool,
+    limits: str,
+    camera_beside: bool,
 ) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
-    with contextlib.closing(_world(variant, target)) as world, simulated_daemon() as address:
-        rendered = camera or perception == "detector"
-        shape = world.image_shape if rendered else None
+    with (
+        contextlib.closing(_world(variant, target)) as world,
+        _camera(world, camera or perception == "detector", camera_beside) as frames,
+        simulated_daemon() as address,
+    ):
+        shape = world.image_shape if frames else None
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
-        if rendered:
-            world.camera(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
-        sdk = SdkRobot(config, camera=world.camera if rendered else None, image_shape=shape)
+        if frames:
+            frames(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
+        sdk = SdkRobot(config, camera=frames, image_shape=shape)
         with connected(sdk) as robot, _perception(perception, target, robot, world, True) as perceived:
             yield Session(robot, perceived, perception, world, shape, wall_clock=True, target=target.text)
 
@@ -228,6 +249,20 @@ def _world(variant: "Variant", target: NamedTarget) -> "SimWorld":
 
     kind = target.kind
     return SimWorld(variant, kind.camera, kind.picture(target.argument) if kind.picture else None)
+
+
+@contextlib.contextmanager
+def _camera(world: "SimWorld", rendered: bool, beside: bool) -> "Iterator[Camera | None]":
+    """The world's head camera, beside the loop or in it; None where nothing is rendered."""
+    if not rendered:
+        yield None
+    elif beside:
+        from reachy_sim.camera_stream import CameraStream
+
+        with contextlib.closing(CameraStream(world)) as frames:
+            yield frames
+    else:
+        yield world.camera
 
 
 def _perception(

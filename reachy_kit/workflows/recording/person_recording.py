@@ -16,6 +16,7 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
@@ -96,6 +97,7 @@ def record_by_hand(
             perception,
             camera=camera or robot not in SIMULATED,
             realtime=True,
+            camera_beside=True,
             target=target,
             listening=listening,
             reporter=reporter,
@@ -109,11 +111,17 @@ def record_by_hand(
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
         view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
         layout = _layout(session, variant, device.name, hz, camera, listening)
+        if warning := check_space(out, layout):
+            reporter.note(f"warning: {warning}")
         with LeRobotWriter(out, layout) as writer:
             view.episodes = first = writer.episodes
             missing = max(episodes - first, 0)
             seeds = iter(remaining_seeds(out, seed, writer.seeds, missing, corrections=take_over is not None))
-            recorder = EpisodeRecorder(writer, intervened=(lambda: take_over.intervened) if take_over else None)
+            recorder = EpisodeRecorder(
+                writer,
+                intervened=(lambda: take_over.intervened) if take_over else None,
+                wall_clock=session.wall_clock,
+            )
             takes = TakeSession(
                 session.robot, device, recorder, opened.keys, view, screen, labels, seconds,
                 perception=session.perception, world=session.world, toggle=take_over.toggle if take_over else None,

@@ -209,11 +209,15 @@ class TakeSession:
             mark = self._recorder.labels.success
             success = episode.success if mark is None else mark
             result = "" if success is None else ", success" if success else ", failure"
-            return f"{name} kept as episode {self._recorder.episodes - 1}: {episode.nominal_seconds:.1f} s{result}"
+            remark = f". {self._recorder.remark}" if self._recorder.remark else ""
+            length = f"{episode.nominal_seconds:.1f} s"
+            return f"{name} kept as episode {self._recorder.episodes - 1}: {length}{result}{remark}"
         if episode.end_reason is EndReason.COMPLETED and self._recorder.is_uncorrected:
             return f"{name} was not kept: nothing was corrected"
         if is_late(episode, REFUSED):
             return f"{name} was not kept: it {describe_delay(episode)}. Record it again"
+        if self._recorder.remark:
+            return f"{name} was not kept: {self._recorder.remark}"
         if episode.end_reason is EndReason.COMPLETED:
             return f"{name} was not kept: it has no frames. Record it again"
         return f"{name} {'discarded; record it again' if episode.end_reason is EndReason.REDO else 'discarded'}"

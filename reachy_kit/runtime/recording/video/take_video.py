@@ -1,9 +1,7 @@
 """The video of one take, encoded by a thread while the take lasts, so that its end need not wait for it."""
 
 import contextlib
-import os
 import shutil
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
+from reachy_kit.runtime.recording.video.background_thread import lower_priority
 from reachy_kit.runtime.recording.video.h264 import SOFTWARE, H264Encoder
 
 _QUEUE_BYTES = 48 * 1024**2
@@ -26,8 +25,6 @@ _THUMBNAIL, _LARGE = 150, 300
 """Size of the images from which LeRobot takes its statistics, and size from which on it shrinks them, px."""
 _THUMBNAILS = 1024
 """Images kept for the statistics; in a longer take every second one, then every fourth, and so on."""
-_NICE = 10
-"""Priority of the thread below the loop's, where the system gives threads priorities of their own."""
 
 
 class _Signal(Enum):
@@ -86,8 +83,11 @@ class VideoEncoder:
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
         self._thread.start()
 
-    def add(self, image: Image) -> None:
+    def add(self, image: Image) -> bool:
         """Append an image; one that is the same object as the last costs nearly nothing.
+
+        Returns:
+            Whether there was room for it; otherwise the one before is repeated.
 
         Raises:
             KitError: the video cannot be written, as when the disk is full.
@@ -101,6 +101,8 @@ class VideoEncoder:
         else:
             self.dropped += 1
             self._queue.put(_Signal.REPEAT)
+            return False
+        return True
 
     def finish(self, frames: int | None = None) -> TakeVideo:
         """Encode what is left; the file is then complete, but not yet flushed to disk.
@@ -134,9 +136,8 @@ class VideoEncoder:
             ) from self._error
 
     def _run(self) -> None:
-        if not self._wait and sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        if not self._wait:
+            lower_priority()
         try:
             self._encode_all()
         except Exception as error:  # PyAV, the encoder and the disk each raise their own; the loop raises it

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 from reachy_kit.deploy.runtime_installation import FOLDER
 from reachy_kit.runtime.recording.on_robot.recording_order import LOG, STATUS
-from reachy_kit.runtime.teleop.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
 
 HEAVY = "torch", "lerobot", "mujoco", "gymnasium", "reachy_sim"
 

@@ -1,0 +1,1 @@
+"""What devices read: a webcam, files of recorded moves."""

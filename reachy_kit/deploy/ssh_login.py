@@ -4,6 +4,7 @@ Keys, agent, ``~/.ssh/config`` and ``~/.ssh/known_hosts`` are those of the ``ssh
 """
 
 import logging
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -125,7 +126,7 @@ async def _confirm_key(address: SshAddress, prompts: LoginPrompts) -> None:
     if known.exists() and any(asyncssh.match_known_hosts(str(known), address.host, "", port)[:3]):
         raise RefusedError(
             f"the key of {address.host} has changed since the last time: this may be another computer. If the robot "
-            f"was set up again, forget the old key: ssh-keygen -R {name}"
+            f"was set up again, forget the old key: ssh-keygen -R {shlex.quote(name)}"
         )
     key = await asyncssh.get_server_host_key(address.host, port)
     if key is None or not prompts.accept_key(name, key.get_fingerprint()):

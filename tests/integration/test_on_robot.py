@@ -1,11 +1,14 @@
 """Recording on the robot's own computer: a real sshd, an environment without LeRobot or torch, the simulated daemon."""
 
+import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import venv
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +16,19 @@ import numpy as np
 import psutil
 import pytest
 from packaging.requirements import Requirement
+from reachy_kit.runtime.teleop.recorded_move import RecordedMove, write_move
 
-from reachy_kit.deploy.runtime_installation import FOLDER
+from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.deploy import runtime_installation
+from reachy_kit.deploy.robot_python import RobotPython, find_python
+from reachy_kit.deploy.robot_shell import open_shell
+from reachy_kit.deploy.robot_wheels import wheels_for
+from reachy_kit.deploy.runtime_installation import FOLDER, install_runtime
+from reachy_kit.deploy.ssh_login import parse_ssh_address
+from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
+from reachy_kit.runtime.recording.episode_files import sha256
 from reachy_kit.runtime.recording.on_robot.recording_order import LOG, STATUS
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME
 
 HEAVY = "torch", "lerobot", "mujoco", "gymnasium", "reachy_sim"
 
@@ -42,6 +54,10 @@ class RobotsComputer:
         return self.home / FOLDER
 
     @property
+    def first_on_path(self) -> Path:
+        return self.folder / "bin"
+
+    @property
     def status(self) -> dict:
         try:
             return json.loads((self.base / "recorder" / STATUS).read_text()) or {}
@@ -59,8 +75,9 @@ class RobotsComputer:
     def cut(self) -> None:
         """Break every connection, as a Wi-Fi does; the next one works."""
         for child in psutil.Process(self.server.pid).children(recursive=True):
-            if "sshd" in child.name():
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if "sshd" in child.name():
+                    child.kill()
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +96,8 @@ def robots_python(make_once, environment_type):
 @pytest.fixture
 def robots_computer(robots_python, tmp_path, until):
     folder = tmp_path / "robot"
-    (folder / "home").mkdir(parents=True)
+    for name in ("home", "bin"):
+        (folder / name).mkdir(parents=True)
     Path("/run/sshd").mkdir(parents=True, exist_ok=True)
     for key in ("host", "desktop"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
@@ -95,7 +113,7 @@ AuthorizedKeysFile {folder}/desktop.pub
 StrictModes no
 PasswordAuthentication no
 Subsystem sftp internal-sftp
-SetEnv HOME={folder}/home PATH={robots_python}/bin:/usr/bin:/bin
+SetEnv HOME={folder}/home PATH={folder}/bin:{robots_python}/bin:/usr/bin:/bin
 """
     )
     server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL)
@@ -107,8 +125,9 @@ SetEnv HOME={folder}/home PATH={robots_python}/bin:/usr/bin:/bin
     until(answers, 10)
     computer = RobotsComputer(folder, port, server)
     yield computer
-    if (pid := computer.status.get("pid")) and psutil.pid_exists(pid):
-        os.kill(pid, signal.SIGKILL)
+    if computer.status.get("ended") is False:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(computer.status["pid"], signal.SIGKILL)
     computer.cut()
     server.kill()
     server.wait()
@@ -136,11 +155,268 @@ def nod(tmp_path):
     return path
 
 
-def test_a_take_is_recorded_on_the_robot_and_becomes_a_dataset_at_home(robots_computer, desktop, daemon, nod, kit):
-    recorded = kit.run(
-        "record", "--on-robot", robots_computer.host, "--robot", daemon.address, "--teleop", f"move:{nod}",
-        "--episodes", 2, "--out", "data", "--json", before=desktop,
-    )  # fmt: skip
+@pytest.fixture
+def arguments(robots_computer, daemon, nod):
+    """Arguments of the command that records nods."""
+    place = "--on-robot", robots_computer.host, "--robot", daemon.address
+    return "record", *place, "--teleop", f"move:{nod}", "--out", "data", "--json"
+
+
+class NoPerson:
+    """Nobody answers."""
+
+    def accept_key(self, host, fingerprint):
+        return False
+
+    def password(self, login):
+        return None
+
+
+@pytest.fixture
+def shell(robots_computer, desktop, monkeypatch):
+    """A connection to the robot's computer."""
+    monkeypatch.setenv("HOME", str(robots_computer.folder.parent / "desktop"))
+    with open_shell(parse_ssh_address(robots_computer.host), NoPerson()) as shell:
+        yield shell
+
+
+# --- recording ---------------------------------------------------------------------------------------------------
+
+
+def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
+    robots_computer, robots_python, desktop, daemon, arguments, kit, until
+):
+    command = kit.start(*arguments, "--episodes", 2, before=desktop)
+    until(lambda: "recording" in command.err or command.poll() is not None, 120)
+    robots_computer.cut()
+    recorded = command.wait(180)
     assert recorded.code == 0, recorded.err + robots_computer.log
+    assert "was lost. The recorder there continues" in recorded.err
     assert recorded.json["episodes"] == 2
-    print(recorded.err)
+    dataset = open_for_reading(kit.folder / "data")
+    for episode in dataset.episodes:
+        columns = dataset.read(episode.table, ACTION, CAPTURE_TIME)[episode.index]
+        assert columns[ACTION][:, 4].max() > 0.15  # the head nodded
+        assert np.diff(columns[CAPTURE_TIME].ravel()).max() < 0.2
+    assert len(robots_computer.episodes) == 2  # nobody was there to say whether to remove them
+    assert not (kit.folder / ".data.from-robot").exists()
+    until(lambda: daemon.lies_down, 20)
+
+    program = (
+        f"import importlib.util as u, reachy_kit.runtime as r; print([u.find_spec(n) for n in {HEAVY}], r.__file__)"
+    )
+    alone = subprocess.run(
+        [robots_computer.base / "current/python", "-c", program], check=True, capture_output=True, text=True
+    )
+    assert alone.stdout.startswith("[None, None, None, None, None]"), alone
+    assert str(robots_computer.base / "wheels") in alone.stdout
+
+
+@pytest.mark.long
+def test_a_desktop_that_is_killed_finds_its_session_again(robots_computer, desktop, arguments, kit, until):
+    command = kit.start(*arguments, "--episodes", 3, before=desktop)
+    until(lambda: robots_computer.episodes or command.poll() is not None, 120)
+    command.send(signal.SIGKILL)
+    recorded = kit.start(*arguments, "--episodes", 3, before=desktop).wait(180)
+    assert recorded.code == 0, recorded.err + robots_computer.log
+    assert recorded.json["episodes"] == 3
+    more = kit.start(*arguments, "--episodes", 4, before=desktop).wait(180)
+    assert more.json["episodes"] == 4, more.err
+    assert len(robots_computer.episodes) == 4
+
+
+@pytest.mark.long
+def test_a_recorder_that_is_killed_loses_no_saved_episode(robots_computer, desktop, arguments, kit, until):
+    command = kit.start(*arguments, "--episodes", 3, before=desktop)
+    until(lambda: robots_computer.episodes or command.poll() is not None, 120)
+    os.kill(robots_computer.status["pid"], signal.SIGKILL)
+    saved = len(robots_computer.episodes)
+    command.wait(180).says(1, "the recorder on", "ended unexpectedly", f"The {saved} episodes in data are kept")
+    assert len(open_for_reading(kit.folder / "data").episodes) == saved
+    recorded = kit.start(*arguments, "--episodes", 3, before=desktop).wait(180)
+    assert recorded.code == 0, recorded.err + robots_computer.log
+    assert recorded.json["episodes"] == 3
+
+
+@pytest.mark.long
+def test_a_second_desktop_is_refused_while_the_first_records(robots_computer, desktop, arguments, kit, until):
+    first = kit.start(*arguments, "--episodes", 3, before=desktop)
+    until(lambda: "recording" in first.err or first.poll() is not None, 120)
+    second = [*arguments[:-2], "others", "--json"]
+    kit.start(*second, "--episodes", 3, before=desktop).wait(120).says(4, "is being recorded by", "Wait for the end")
+    assert first.wait(180).json["episodes"] == 3
+
+
+@pytest.mark.long
+def test_the_desktops_keyboard_drives_over_the_network(robots_computer, desktop, daemon, kit, open_terminal, until):
+    terminal = open_terminal()
+    command = kit.start(
+        "record", "--on-robot", robots_computer.host, "--robot", daemon.address, "--teleop", "keyboard",
+        "--episodes", 1, "--out", "data", before=desktop, terminal=terminal,
+    )  # fmt: skip
+    terminal.wait(r"READY +0 of 1 episodes", 120)
+    terminal.press("enter")
+    terminal.wait("RECORDING")
+    terminal.press(*["left"] * 5)
+    terminal.wait(r"head yaw +1[345]")
+    terminal.press("y")
+    terminal.wait("Remove them from", 60)
+    terminal.press("enter")
+    recorded = command.wait(120)
+    assert recorded.code == 0, recorded
+    dataset = open_for_reading(kit.folder / "data")
+    (episode,) = dataset.episodes
+    actions = dataset.read(episode.table, ACTION)[episode.index][ACTION]
+    assert abs(actions[-1, 5] - np.deg2rad(15)) < 0.02
+    assert robots_computer.episodes == []
+
+
+# --- logging in --------------------------------------------------------------------------------------------------
+
+
+def test_a_robot_that_is_not_known_is_shown_and_not_trusted_by_itself(robots_computer, desktop, kit, tmp_path):
+    known = tmp_path / "desktop/.ssh/known_hosts"
+    known.unlink()
+    refused = kit.run("record", "--on-robot", robots_computer.host, "--out", "data", before=desktop)
+    refused.says(4, "the key of", "was not confirmed", "ssh -p")
+    key = subprocess.run(
+        ["ssh-keygen", "-lf", robots_computer.folder / "host"], check=True, capture_output=True, text=True
+    )
+    assert key.stdout.split()[1] in refused.err  # the fingerprint that the robot's owner can read there
+    assert not known.exists()
+
+
+def test_a_robot_with_another_key_than_before_is_refused(robots_computer, desktop, kit, tmp_path):
+    known = tmp_path / "desktop/.ssh/known_hosts"
+    host, kind, _ = known.read_text().split()
+    _, other, *_ = (tmp_path / "robot/desktop.pub").read_text().split()
+    known.write_text(f"{host} {kind} {other}\n")
+    refused = kit.run("record", "--on-robot", robots_computer.host, "--out", "data", before=desktop)
+    refused.says(4, "has changed since the last time", f"ssh-keygen -R '[127.0.0.1]:{robots_computer.port}'")
+
+
+def test_a_person_confirms_the_key_once(robots_computer, desktop, monkeypatch, tmp_path):
+    class Person(NoPerson):
+        asked = 0
+
+        def accept_key(self, host, fingerprint):
+            self.asked += 1
+            return fingerprint.startswith("SHA256:")
+
+    monkeypatch.setenv("HOME", str(tmp_path / "desktop"))
+    (tmp_path / "desktop/.ssh/known_hosts").unlink()
+    person, address = Person(), parse_ssh_address(robots_computer.host)
+    for _ in range(2):
+        with open_shell(address, person) as shell:
+            assert shell.run("echo", "it's here").out == "it's here\n"
+    assert person.asked == 1
+
+
+def test_a_login_that_is_refused_says_how_to_install_a_key(robots_computer, desktop, kit, tmp_path):
+    (tmp_path / "desktop/.ssh/id_ed25519").unlink()
+    refused = kit.run("record", "--on-robot", robots_computer.host, "--out", "data", before=desktop)
+    refused.says(3, "refuses the login", "ssh-copy-id")
+
+
+@pytest.mark.parametrize("host", ["@robot", "robot:ssh", "robot:0", "", "-oProxyCommand=x"])
+def test_an_address_that_is_not_one_is_wrong_use(host):
+    with pytest.raises(WrongUseError, match="--on-robot"):
+        parse_ssh_address(host)
+
+
+# --- installing --------------------------------------------------------------------------------------------------
+
+
+def python_that_says(folder, **changes):
+    """A Python on the robot, as far as the probe goes."""
+    said = {
+        "python": "/usr/bin/python3", "version": [3, 12], "machine": "aarch64", "glibc": "2.41", "home": "/home/pollen",
+        "node": "robot", "installed": {"reachy-mini": "1.13.0"},
+    }  # fmt: skip
+    for name in ("python3", "python3.12", "python3.13"):
+        script = folder / name
+        script.write_text(f"#!/bin/sh\necho {shlex.quote(json.dumps(said | changes))}\n")
+        script.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "changes, error, words",
+    [
+        ({"version": [3, 11]}, KitError, r"no Python 3\.12 or newer \(it has 3\.11\)"),
+        ({"installed": {}}, KitError, "the robot's SDK in none of its Pythons"),
+        ({"installed": {"reachy-mini": "1.13.0", "reachy-kit": "0.0.9"}}, RefusedError, r"has reachy-kit 0\.0\.9 in"),
+    ],
+    ids=["old", "no-sdk", "whole-kit"],
+)
+def test_a_robot_that_cannot_run_the_recorder_is_named(shell, robots_computer, changes, error, words):
+    python_that_says(robots_computer.first_on_path, **changes)
+    with pytest.raises(error, match=words):
+        find_python(shell)
+
+
+def wheel(folder, name, content):
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}/__init__.py", content)
+        archive.writestr(f"{name}/runtime/__init__.py", "")
+    return {sha256(path): path}
+
+
+def test_a_version_is_installed_once_replaces_the_one_before_and_is_repaired(shell, robots_computer, tmp_path):
+    robot = find_python(shell)
+    old = wheel(tmp_path, "greeting", "said = 'hello'") | wheel(tmp_path, "reachy_kit", "")
+    first = install_runtime(shell, robot, old)
+    again = install_runtime(shell, robot, old)
+    assert (first.sent, again.sent) == (2, 0)
+    new = wheel(tmp_path, "greeting", "said = 'good day'") | wheel(tmp_path, "reachy_kit", "")
+    assert install_runtime(shell, robot, new).sent == 1
+    said = shell.run(f"{robots_computer.base}/current/python", "-c", "import greeting; print(greeting.said)")
+    assert said.out == "good day\n"
+    assert shell.run(first.python, "-c", "import greeting; print(greeting.said)").out == "hello\n"  # to go back to
+
+
+def test_what_a_cut_connection_left_of_a_wheel_is_continued(shell, robots_computer, tmp_path):
+    content = np.random.default_rng(0).bytes(3 << 20)
+    whole, there = tmp_path / "big", f"{robots_computer.base}/incoming/big"
+    whole.write_bytes(content)
+    partial = Path(f"{there}.partial")
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(content[: 1 << 20])
+    shell.send_file(whole, there)
+    assert Path(there).read_bytes() == content
+    here = tmp_path / "back"
+    here.with_name("back.partial").write_bytes(content[: 2 << 20])
+    shell.fetch_file(there, here)
+    assert here.read_bytes() == content
+
+
+def test_a_robot_without_room_is_left_as_it_is(shell, robots_computer, tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime_installation, "RESERVE", 1 << 60)
+    with pytest.raises(KitError, match=r"MB free; \d+ MB are needed\. Make room there"):
+        install_runtime(shell, find_python(shell), wheel(tmp_path, "greeting", ""))
+    assert not robots_computer.base.exists()
+
+
+def test_a_damaged_wheel_is_noticed_and_sent_again(shell, robots_computer, tmp_path):
+    robot, wheels = find_python(shell), wheel(tmp_path, "reachy_kit", "")
+    (digest,) = wheels
+    arrived = robots_computer.base / f"incoming/{digest}.whl"
+    arrived.parent.mkdir(parents=True)
+    arrived.write_bytes(b"PK")
+    with pytest.raises(KitError, match=r"arrived damaged\. Give the same command again"):
+        install_runtime(shell, robot, wheels)
+    assert install_runtime(shell, robot, wheels).sent == 1
+
+
+@pytest.mark.long
+def test_what_the_robot_lacks_is_fetched_for_its_platform(tmp_path):
+    robot = RobotPython("python3", (3, 12), "aarch64", (2, 41), "/home/pollen", "robot", {"numpy": "2.3.0"})
+    fetched = [path.name for path in wheels_for(robot, tmp_path).values()]
+    assert fetched[0].startswith("reachy_kit_runtime-")
+    names = {name.split("-")[0] for name in fetched}
+    assert {"av", "pyarrow", "opencv_python_headless", "onnxruntime"} < names
+    assert "numpy" not in names
+    assert all("aarch64" in name or name.endswith("none-any.whl") for name in fetched)
+    fetched_before = set(tmp_path.iterdir())
+    wheels_for(robot, tmp_path)
+    assert set(tmp_path.iterdir()) == fetched_before  # nothing is fetched twice

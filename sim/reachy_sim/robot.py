@@ -20,7 +20,7 @@ from reachy_kit.runtime.interface import (
     Observation,
 )
 from reachy_kit.runtime.perception.hearing.listening import Hearing
-from reachy_kit.runtime.robots.guiding import GuidanceMode
+from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
@@ -33,8 +33,6 @@ type Camera = Callable[[Array, float], tuple[Image, float]]
 """(9,) state and time → RGB image and its capture time."""
 
 _FIRST = np.zeros(1, dtype=np.int64)
-RESPONSE = 0.08
-"""placeholder"""
 _LEEWAY = 0.1
 """Largest delay behind the wall clock that a simulation catches up, s: a few slow frames, but not a pause."""
 

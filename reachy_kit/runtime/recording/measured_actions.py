@@ -11,8 +11,9 @@ def measured_actions(frames: Sequence[Frame], delay: float, period: float) -> li
     """Replace the actions of guided frames by what would have caused the motion.
 
     A robot lags behind its commands. A frame's action is the target at the frame's end, so it is the pose that was
-    measured one delay after that end, interpolated between the measurements. ``observation.last_action`` follows: it is
-    the action of the frame before.
+    measured one delay after that end, interpolated between the measurements. ``observation.last_action`` is the measured
+    pose itself: while a hand guides the robot, no command leads it. The action of the frame before would tell a policy
+    where the hand moves, one delay ahead: it then repeats its own commands instead of looking.
 
     Args:
         frames: of one episode, in order. They are not changed.
@@ -30,8 +31,7 @@ def measured_actions(frames: Sequence[Frame], delay: float, period: float) -> li
     wanted = times + period + delay
     wanted = wanted[wanted <= times[-1] + 1e-6]
     actions = np.stack([np.interp(wanted, times, axis) for axis in states.T], axis=-1).astype(np.float32)
-    last_actions = [frames[0][OBS_LAST_ACTION], *actions[:-1]]
     return [
-        frame | {ACTION: action, OBS_LAST_ACTION: last}
-        for frame, action, last in zip(frames, actions, last_actions, strict=False)
+        frame | {ACTION: action, OBS_LAST_ACTION: frame[OBS_STATE]}
+        for frame, action in zip(frames, actions, strict=False)
     ]

@@ -45,7 +45,9 @@ class OtherDrivers:
     def __init__(self, address: DaemonAddress) -> None:
         self._address = address
         self._app: str | None = None
-        self._noticed: str | None = None
+        self.noticed: str | None = None
+        """What has been noticed, in words; None while nothing else drives."""
+        self._motors: str | None = None
         self._sent: deque[tuple[int, Action]] = deque()
         self._count, self._astray = 0, 0
         self._stopped = threading.Event()
@@ -71,7 +73,7 @@ class OtherDrivers:
 
     def watch(self) -> None:
         """Watch for them from now on, while we drive."""
-        self._app = self._noticed = None
+        self._app = self.noticed = self._motors = None
         self._sent.clear()
         self._count, self._astray = 0, 0
         self._stopped.clear()
@@ -88,8 +90,8 @@ class OtherDrivers:
         Raises:
             RefusedError: something else commands the robot.
         """
-        if self._noticed:
-            raise RefusedError(self._noticed)
+        if self.noticed:
+            raise RefusedError(self.noticed)
         fresh, self._count = measurements - self._count, measurements
         deviation = self._deviation(state)
         self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
@@ -98,6 +100,16 @@ class OtherDrivers:
                 f"the robot at {self._address} was {np.rad2deg(deviation):.0f}° away from where it was commanded, for "
                 f"a second: another program commands it, something holds it, or its motors are off. {_WHAT_TO_DO}"
             )
+
+    def expect_motors(self, mode: str | None) -> None:
+        """Expect the motors in a mode, and no pose, while a hand guides the robot.
+
+        Args:
+            mode: as the daemon names it, already in use; None once the robot follows its targets again, said before.
+        """
+        self._sent.clear()
+        self._astray = 0
+        self._motors = mode
 
     def sent(self, action: Action) -> None:
         """Note a (9,) action that was sent."""
@@ -130,17 +142,29 @@ class OtherDrivers:
         measured = state[_HEAD_AND_BODY]
         return float(np.maximum(actions.min(axis=0) - measured, measured - actions.max(axis=0)).max())
 
+    def _motors_set_by_another(self, questions: "_Questions") -> str | None:
+        """The motors' mode where it is not what is expected; None where it is, or nothing is."""
+        if (expected := self._motors) is None:
+            return None
+        mode = questions.motor_mode()
+        return mode if mode not in ("", expected) and self._motors is expected else None
+
     def _poll(self) -> None:
         with _questions(self._address) as questions:
-            while not self._noticed and not self._stopped.wait(POLL):
+            while not self.noticed and not self._stopped.wait(POLL):
                 self._app = questions.app_in_charge()
                 if self._app:
-                    self._noticed = (
+                    self.noticed = (
                         f"{self._app} has taken over the robot at {self._address}, and was left with it. Stop it in "
                         "the robot's dashboard, then give the same command again"
                     )
+                elif mode := self._motors_set_by_another(questions):
+                    self.noticed = (
+                        f"another program has set the motors of the robot at {self._address} to "
+                        f"{mode.replace('_', ' ')} while it was guided by hand. {_WHAT_TO_DO}"
+                    )
                 elif questions.move_is_playing():
-                    self._noticed = (
+                    self.noticed = (
                         f"the robot at {self._address} plays a move that is not ours: another program or its "
                         f"dashboard commands it. {_WHAT_TO_DO}"
                     )
@@ -157,6 +181,10 @@ class _Questions:
         status = self._ask("GET", "/api/daemon/robot-app-lock-status")
         kind = _IN_CHARGE.get(status.get("state", ""))
         return f"{kind} {status.get('holder_name') or 'without a name'}" if kind else None
+
+    def motor_mode(self) -> str:
+        """The motors' mode, as the daemon names it."""
+        return str(self._ask("GET", "/api/motors/status").get("mode", ""))
 
     def move_is_playing(self) -> bool:
         """Whether the daemon plays a move: its own, an app's or another client's ``goto``."""

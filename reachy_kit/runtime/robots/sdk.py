@@ -31,6 +31,8 @@ from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.driver_lock import DriverLock
 from reachy_kit.runtime.robots.face_tracking import DaemonFaceTracking
+from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
+from reachy_kit.runtime.robots.guiding.sdk_guiding import SdkGuiding
 from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.robots.sdk_readers import FrameReader, SdkMicrophone, StateClock
@@ -70,6 +72,24 @@ class SdkRobotConfig:
     """Limits of every command."""
 
 
+@dataclass(frozen=True)
+class _Link:
+    """What goes to the robot and comes from it, unlimited."""
+
+    sdk: Any
+
+    def measured(self) -> Array:
+        """(9,) now."""
+        head_joints, antennas = self.sdk.get_current_joint_positions()
+        return np.concatenate([vector_from_pose(self.sdk.get_current_head_pose()), head_joints[:1], antennas])
+
+    def command(self, pose: Action) -> None:
+        """Send a (9,) target as one message."""
+        self.sdk.set_target(
+            head=pose_from_vector(pose), antennas=pose[ANTENNAS].tolist(), body_yaw=float(pose[BODY_YAW])
+        )
+
+
 class SdkRobot:
     """One Reachy Mini, real or simulated by its daemon.
 
@@ -80,6 +100,7 @@ class SdkRobot:
     """
 
     control_hz = CONTROL_HZ
+    response = RESPONSE
 
     def __init__(
         self,
@@ -100,6 +121,9 @@ class SdkRobot:
         self._others = OtherDrivers(self.address)
         self._motion = Motion.at_rest(NEUTRAL)
         self._pacer = TickPacer(CONTROL_HZ)
+        self.guidance: GuidanceMode | None = None
+        self._guiding = SdkGuiding(self.address)
+        self._guided_as = GuidanceMode.LIMP
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, ...]]:
@@ -143,6 +167,7 @@ class SdkRobot:
         if self.config.camera and self._camera is None:
             self._frames = FrameReader(self._sdk.media.get_frame)
         with self._alive():
+            self._guiding.hold_again(_Link(self._sdk))
             self._sdk.enable_motors()
             self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
         self._motion = Motion.at_rest(NEUTRAL)
@@ -172,14 +197,18 @@ class SdkRobot:
         # A lost robot cannot be brought to rest; the caller reports the lost connection.
         with closing(self._lock), suppress(NoRobotError), self._alive():
             if self._others.are_gone(_OTHERS_END):
+                if self.guidance:
+                    self._guiding.hold(_Link(sdk))
                 self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
                 self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
                 sdk.disable_motors()
             sdk.set_automatic_body_yaw(True)
+        self.guidance = None
         sdk.__exit__(None, None, None)
 
     def reset(self, pose: Array) -> None:
         """Move to a (9,) pose through the limiter, and stand still there."""
+        self.end_guiding()
         self._motion = Motion.at_rest(self._motion.position)
         deadline = time.monotonic() + 10.0
         while np.abs(self.send_action(pose) - pose).max() > 1e-3:
@@ -210,6 +239,8 @@ class SdkRobot:
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and send it as one batched message; returns what was applied.
 
+        While a hand guides the head, nothing is sent, and what is applied is the measured pose.
+
         Raises:
             NoRobotError: the connection is gone.
             RefusedError: something else commands the robot.
@@ -217,22 +248,63 @@ class SdkRobot:
         assert self._clock is not None, "connect first"
         state = self._state()
         self._others.check(state, self._clock.arrivals)
+        if self.guidance:
+            self._motion = Motion.at_rest(state)
+            return state
         self._motion, _ = limit(state, self._motion, action, self.config.profile)
         applied = self._motion.position
         self._others.sent(applied)
         with self._alive():
-            self._sdk.set_target(
-                head=pose_from_vector(applied), antennas=applied[ANTENNAS].tolist(), body_yaw=float(applied[BODY_YAW])
-            )
+            _Link(self._sdk).command(applied)
         return applied
+
+    def prepare_guiding(self) -> GuidanceMode:
+        """Find out how it can be guided, without letting the head go; takes half a second.
+
+        Raises:
+            RefusedError: its motors do not go off.
+            NoRobotError: the connection is gone.
+        """
+        with self._alive():
+            self._guided_as = self._guiding.prepare(_Link(self._sdk))
+            self._motion = Motion.at_rest(_Link(self._sdk).measured())
+        self._pacer.restart()
+        return self._guided_as
+
+    def begin_guiding(self) -> None:
+        """Let the motors give way, as ``prepare_guiding`` found. With limp motors a person must hold the head already.
+
+        Raises:
+            RefusedError: they do not give way.
+            NoRobotError: the connection is gone.
+        """
+        mode = self._guiding.let_go(self._guided_as)
+        self.guidance = self._guided_as
+        self._others.expect_motors(mode)
+
+    def end_guiding(self) -> None:
+        """Hold the head where it is, without a jump.
+
+        Does nothing while another program commands the robot: motors that go on would follow it. ``disconnect`` then
+        holds the head when that program has ended.
+
+        Raises:
+            RefusedError: the daemon refuses.
+            NoRobotError: the connection is gone.
+        """
+        if self.guidance and not self._others.noticed:
+            self._others.expect_motors(None)
+            with self._alive():
+                self._motion = Motion.at_rest(self._guiding.hold(_Link(self._sdk)))
+            self.guidance = None
+            self._pacer.restart()
 
     def wait_next_tick(self) -> None:
         """Sleep to the next tick of an absolute schedule; after a stall it starts again, it never catches up."""
         self._pacer.wait()
 
     def _state(self) -> Array:
-        head_joints, antennas = self._sdk.get_current_joint_positions()
-        return np.concatenate([vector_from_pose(self._sdk.get_current_head_pose()), head_joints[:1], antennas])
+        return _Link(self._sdk).measured()
 
     def _read_frame(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
         if self._camera:

@@ -13,7 +13,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANGLE_AXES, HEAD, POSITION_AXES, Action, Array, Observation, Policy, Robot
-from reachy_kit.runtime.robots.guiding import Guidable, GuidanceMode
+from reachy_kit.runtime.robots.guiding.guidable import Guidable, GuidanceMode
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, TeleopContext
 
 ON_ROBOT = True

@@ -11,9 +11,9 @@ def measured_actions(frames: Sequence[Frame], delay: float, period: float) -> li
     """Replace the actions of guided frames by what would have caused the motion.
 
     A robot lags behind its commands. A frame's action is the target at the frame's end, so it is the pose that was
-    measured one delay after that end, interpolated between the measurements. ``observation.last_action`` is the measured
-    pose itself: while a hand guides the robot, no command leads it. The action of the frame before would tell a policy
-    where the hand moves, one delay ahead: it then repeats its own commands instead of looking.
+    measured one delay after that end, interpolated between the measurements. ``observation.last_action`` is the
+    measured pose itself: while a hand guides the robot, no command leads it. The action of the frame before would tell
+    a policy where the hand moves, one delay ahead: it then repeats its own commands instead of looking.
 
     Args:
         frames: of one episode, in order. They are not changed.

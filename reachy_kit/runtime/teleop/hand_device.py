@@ -2,8 +2,9 @@
 
 Where the robot compensates gravity, it gives way at once. Where it can only switch its motors off, it stands still
 until it feels that somebody holds the head, and only then lets go. After each take it holds itself where it was left.
-In the simulator, which nobody can touch, a simulated hand guides the head as the task's expert would.
-Try it: reachy-kit record --task look_at --teleop hand --out data/by_hand
+In the simulator, which nobody can touch, a simulated hand guides the head as the task's expert would, and begins and
+ends its takes itself.
+Try it: reachy-kit record --task look_at --teleop hand --episodes 10 --out data/by_hand
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ _TOUCH = 0.004, np.deg2rad(2.0)
 """Deviation of the head from where it stood that is a hand's, m and rad."""
 _TOUCH_SECONDS = 0.2
 """Time for which it has to last, s: a knock against the table is shorter."""
+
+_TAKE_SECONDS = 6.0
+"""Length of a simulated hand's take, s."""
 
 
 @runtime_checkable
@@ -50,6 +54,7 @@ class HandTeleoperator:
         self._hand: _SimulatedHand | None = None
         self._mode = GuidanceMode.LIMP
         self.reset()
+        self._in_take = False
 
     @property
     def lost(self) -> str | None:
@@ -87,6 +92,8 @@ class HandTeleoperator:
         """Begin a take: the robot stands still, until it gives way."""
         self._stood: Array | None = None
         self._touched = 0
+        self._in_take, self._since = True, 0.0
+        self._began: float | None = None
         if self._expert:
             self._expert.reset()
 
@@ -94,6 +101,9 @@ class HandTeleoperator:
         """The measured (9,) pose while the head is guided; before that the action in force."""
         robot = self._robot
         assert robot is not None, "connect first"
+        if self._began is None:
+            self._began = observation.capture_time
+        self._since = observation.capture_time - self._began
         if self._hand and self._expert:
             self._hand.pull(self._expert.act(observation))
         if robot.guidance is None and self._may_let_go(observation):
@@ -101,11 +111,16 @@ class HandTeleoperator:
         return observation.state if robot.guidance else observation.action_in_force
 
     def events(self) -> Sequence[TakeEvent]:
-        """No events: a hand has no buttons."""
-        return ()
+        """A simulated hand begins and ends its takes; a person's has no buttons."""
+        if self._hand is None:
+            return ()
+        if not self._in_take:
+            return (TakeEvent.START,)
+        return (TakeEvent.STOP,) if self._since >= _TAKE_SECONDS else ()
 
     def end_take(self) -> None:
         """Let the robot hold itself where it was left."""
+        self._in_take = False
         if self._robot:
             self._robot.end_guiding()
         if self._hand:

@@ -5,10 +5,9 @@ from typing import Protocol, runtime_checkable
 
 from reachy_kit.runtime.interface import Robot
 
-
 RESPONSE = 0.08
 """Time by which the measured motion lags behind its command, s: 0.03 until a command arrives at the motors, and 0.03
-(body) to 0.06 (legs) by which they follow it, as identified on the daemon's own physics (sim/RESULTS.md). Friction, which
+(body) to 0.06 (legs) by which they follow it, as identified on the daemon's physics (sim/RESULTS.md). Friction, which
 holds the simulated head back by up to 5°, is not a delay. Not yet measured on a real robot."""
 
 

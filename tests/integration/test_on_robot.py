@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import pytest
 from packaging.requirements import Requirement
-from reachy_kit.runtime.teleop.recorded_move import RecordedMove, write_move
 
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.deploy import runtime_installation
@@ -29,6 +28,7 @@ from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.recording.episode_files import sha256
 from reachy_kit.runtime.recording.on_robot.recording_order import LOG, STATUS
 from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME
+from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
 
 HEAVY = "torch", "lerobot", "mujoco", "gymnasium", "reachy_sim"
 

@@ -11,7 +11,9 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
 from reachy_kit.runtime.perception.sound import HEARING_FEATURES
+from reachy_kit.runtime.perception.targets.camera_perception import FROZEN, DetectionSummary, summarize_detection
 from reachy_kit.runtime.perception.targets.target_registry import BALL
+from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -30,6 +32,10 @@ class BundleRun:
     """Name and unit of the task's error; None without ground truth."""
     rate: LoopRate | None
     """Rate of the control loop; None in simulated time, which is never late."""
+    calmness: Calmness | None = None
+    """Speed of the head while the target stands still; None where it never does."""
+    detection: DetectionSummary | None = None
+    """How the detector kept up with the loop; None where no detector runs beside it."""
 
 
 def run_bundle(
@@ -82,7 +88,7 @@ def run_bundle(
     hears = features is not None and set(features) <= set(HEARING_FEATURES)
     wanted = camera and (takes_images or (robot not in SIMULATED and not hears))
     listening = Listening(microphone)
-    done: list[Episode] = []
+    done, meter = list[Episode](), CalmnessMeter()
     with open_session(
         robot, variant, perception, camera=wanted, features=features, limits=limits, target=target,
         listening=listening, reporter=reporter,
@@ -99,10 +105,15 @@ def run_bundle(
                         seed=episode_seed,
                         perception=session.perception,
                         world=session.world,
+                        subscribers=[meter],
                     )
                 )
                 advance()
+        detection = summarize_detection(session.perception)
+    if detection and detection.frozen:
+        reporter.note(f"warning: {FROZEN}")
     if warning := late_warning(done):
         reporter.note(f"warning: {warning}")
     error = variant.task.spec.error if variant else None
-    return BundleRun(bundle, robot, tuple(done), error, measure_rate(done) if session.wall_clock else None)
+    rate = measure_rate(done) if session.wall_clock else None
+    return BundleRun(bundle, robot, tuple(done), error, rate, meter.calmness, detection)

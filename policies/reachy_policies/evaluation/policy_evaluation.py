@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, TaskError, World
+from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_policies.evaluation.statistics.intervals import Estimate, wilson_interval
@@ -33,6 +34,8 @@ class Evaluation:
     """(episodes, steps, 9) measured after each decision, in the order of ``ACTION_NAMES``."""
     targets: Array
     """(episodes, steps, 3) m, base frame, after each decision."""
+    calmness: Calmness | None = None
+    """Speed of the head while the target stands still; None where it never does."""
     first_episode: list[Step] = field(default_factory=list)
     """Every step of the first episode, with its camera frames where the robot has a camera."""
 
@@ -81,6 +84,7 @@ class Evaluation:
                 "median": error["value"],
                 "quartiles": [error["low"], error["high"]],
             },
+            "calmness": self.calmness and self.calmness.summary(),
             "reward": float(np.mean([episode.reward for episode in self.episodes])),
             "work_ms": self.work_ms(),
             "rate": self.rate and self.rate.summary(),
@@ -116,7 +120,7 @@ def evaluate_policy(
         error: name and unit of the task's error.
         on_episode: called after each episode.
     """
-    trace = _Trace()
+    trace, meter = _Trace(), CalmnessMeter()
     episodes = []
     for seed in seeds:
         episode = rollout(
@@ -127,7 +131,7 @@ def evaluate_policy(
             seed=seed,
             perception=perception,
             world=world,
-            subscribers=[trace],
+            subscribers=[trace, meter],
         )
         episodes.append(episode)
         on_episode(episode)
@@ -141,6 +145,7 @@ def evaluate_policy(
         task_errors=np.array(trace.errors),
         states=np.array(trace.states),
         targets=np.array(trace.targets),
+        calmness=meter.calmness,
         first_episode=trace.first,
     )
 

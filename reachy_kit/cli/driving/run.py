@@ -128,6 +128,8 @@ def _show(run: "BundleRun", *, json: bool) -> None:
                         for episode in run.episodes
                     ],
                 },
+                "calmness": run.calmness and run.calmness.summary(),
+                "detection": run.detection and run.detection.summary(),
                 "rate": rate and rate.summary(),
             }
         )
@@ -137,5 +139,8 @@ def _show(run: "BundleRun", *, json: bool) -> None:
         if error and episode.task_error is not None:
             outcome += f", {error.name} {error.text(episode.task_error)}"
         show.result(f"episode {episode.seed}{outcome}")
+    for line in (run.calmness, run.detection):
+        if line:
+            show.result(line.text())
     if rate:
         show.result(rate.text())

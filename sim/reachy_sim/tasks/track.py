@@ -40,6 +40,7 @@ HARD = replace(
 VARIANTS = variants(
     Variant("training", TRACK),
     Variant("hard", HARD),
+    Variant("still", replace(TRACK, amplitude=((0.0, 0.0), (0.0, 0.0)))),  # for calmness
     Variant("hidden", replace(TRACK, hidden=(0.3, 0.8), between=(1.5, 2.5))),
     # Swings of up to 57° to each side: it leaves the view of a head that does not follow.
     Variant("wide", replace(TRACK, target_offset=((-0.6, 0.6), (-0.2, 0.2)), amplitude=((0.5, 0.9), (0.05, 0.15)))),

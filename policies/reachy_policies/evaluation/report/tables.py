@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
+
 from reachy_kit.runtime.robots.loop_rate import MARKED, NOMINAL_MS
 from reachy_policies.evaluation.policy_evaluation import Evaluation
 from reachy_policies.evaluation.statistics.intervals import compare_pairs, points
@@ -27,11 +29,23 @@ class Table:
 def evaluation_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
     """Success, error and the time of a control tick, a row per evaluation of the same task; see ``column_notes``."""
     error = f"{evaluations[0].error.heading}, median (quartiles)"
-    columns = ("policy", "success", "95 % interval", error, "ms per tick, median/99 %")
-    return Table(title, columns, tuple(_evaluation_row(evaluation) for evaluation in evaluations))
+    calm = _has_calmness(evaluations)
+    columns = (
+        "policy",
+        "success",
+        "95 % interval",
+        error,
+        *(("calmness",) if calm else ()),
+        "ms per tick, median/99 %",
+    )
+    return Table(title, columns, tuple(_evaluation_row(evaluation, calm=calm) for evaluation in evaluations))
 
 
-def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
+def _has_calmness(evaluations: Sequence[Evaluation]) -> bool:
+    return any(evaluation.calmness for evaluation in evaluations)
+
+
+def _evaluation_row(evaluation: Evaluation, *, calm: bool) -> tuple[str, ...]:
     success = evaluation.success
     error = {name: evaluation.error.scale * value for name, value in vars(evaluation.task_error).items()}
     return (
@@ -39,8 +53,13 @@ def _evaluation_row(evaluation: Evaluation) -> tuple[str, ...]:
         f"{sum(evaluation.successes)}/{len(evaluation.successes)} {100 * success.value:.0f} %",
         f"{100 * success.low:.0f}–{100 * success.high:.0f} %",
         f"{error['value']:.1f}{evaluation.error.symbol} ({error['low']:.1f}–{error['high']:.1f})",
+        *((_calmness(evaluation),) if calm else ()),
         _timing(evaluation),
     )
+
+
+def _calmness(evaluation: Evaluation) -> str:
+    return f"{np.rad2deg(evaluation.calmness.speed):.2f}°/s" if evaluation.calmness else "–"
 
 
 def _timing(evaluation: Evaluation) -> str:
@@ -54,7 +73,7 @@ def _timing(evaluation: Evaluation) -> str:
 
 def column_notes(evaluations: Sequence[Evaluation]) -> list[str]:
     """Explain the columns of an evaluation table, a sentence or two for each that needs it."""
-    name = evaluations[0].error.name
+    name, calm = evaluations[0].error.name, _has_calmness(evaluations)
     ticks = "ms per tick: half of the control ticks took at most the first number, 99 % at most the second"
     work = "work is computing alone, because the simulator does not wait"
     cycle = f"cycle is the time from one tick to the next, {NOMINAL_MS:.0f} ms when on time"
@@ -63,6 +82,7 @@ def column_notes(evaluations: Sequence[Evaluation]) -> list[str]:
     return [
         "95 % interval: the success rates that these episodes leave open, for this one training (Wilson).",
         f"{name[0].upper()}{name[1:]}: mean over an episode's last second, then the median over the episodes.",
+        *(["Calmness: mean angular speed of the head while the target stands still."] if calm else []),
         "; ".join([ticks, *used]) + ".",
     ]
 

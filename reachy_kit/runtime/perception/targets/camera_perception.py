@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reachy_kit.runtime.errors import KitError
-from reachy_kit.runtime.interface import CAMERA, Array, Image, Observation
+from reachy_kit.runtime.interface import CAMERA, Array, Image, Observation, Perception
 from reachy_kit.runtime.perception.images import reduce_width
 from reachy_kit.runtime.perception.target import AGE, MAX_AGE, TARGET_FEATURES, TargetMemory
 from reachy_kit.runtime.perception.targets.detection_thread import DetectionThread, Sighting
@@ -22,6 +22,13 @@ PATIENCE = 0.004
 2 ms, so that it answers in the same decision; a slower detector is not waited for."""
 _KNOWN_AFTER = 5
 """Detections after which a detector's usual duration is known."""
+
+
+FROZEN = (
+    "the camera delivers no new image, and the policy no longer sees its target. Is another program using the camera? "
+    "Restart the robot's daemon"
+)
+"""What is said of a camera that has stopped."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class CameraPerception:
         self._stale += features[AGE] >= MAX_AGE
         return features
 
+    @property
+    def beside_loop(self) -> bool:
+        """Whether the detector runs in a thread."""
+        return self._thread is not None
+
     def offer(self, image: Image, captured: float) -> None:
         """Give the thread a frame as soon as there is one, before a decision asks for it."""
         if self._thread:
@@ -140,6 +152,11 @@ def open_camera_perception(
             yield perception
 
     return opened
+
+
+def summarize_detection(perception: Perception) -> DetectionSummary | None:
+    """How the detector of a session kept up; None where none runs beside the loop."""
+    return perception.summary() if isinstance(perception, CameraPerception) and perception.beside_loop else None
 
 
 def _require_colour(image: Image) -> None:

@@ -23,7 +23,7 @@ from reachy_kit.runtime.interface import (
     Episode,
     Step,
 )
-from reachy_kit.runtime.recording.schema import ACTION, OBS_LAST_ACTION, OBS_STATE, SEED
+from reachy_kit.runtime.recording.schema import ACTION, OBS_LAST_ACTION, OBS_STATE, REQUESTED_ACTION, SEED
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.shell_command import compose_command
@@ -70,7 +70,8 @@ def replay(
     variant = simulated_variant(robot, recorded.task, recorded.variant)
     hz = recorded.hz * speed
     policy_hz = int(hz) if hz in POLICY_RATES else CONTROL_HZ
-    policy = ReplayPolicy(recorded.actions, hz, policy_hz)
+    # At another speed the limiter would cut other corners: what it applied then is the way to follow.
+    policy = ReplayPolicy(recorded.requests if speed == 1.0 else recorded.actions, hz, policy_hz)
     states_replayed = _States()
     with (
         open_session(robot, variant, "geometry" if variant else "auto", camera=False) as session,
@@ -137,6 +138,9 @@ class _RecordedEpisode:
 
     actions: Array
     """(T, 9) applied targets."""
+    requests: Array
+    """(T, 9) targets before the limiter, which treats them as it did then; the applied ones where only those are
+    recorded."""
     states: Array
     """(T, 9) measured."""
     start: Array
@@ -159,8 +163,12 @@ def _read_episode(dataset: Path, episode: int) -> _RecordedEpisode:
         raise WrongUseError(f"{dataset} has no episode {episode}; it has {held}")
     entry = stored.episodes[episode]
     columns = {key: values.astype(np.float64) for key, values in stored.read(entry.table)[episode].items()}
+    requests = columns[ACTION]
+    if stored.has_column(REQUESTED_ACTION):
+        requests = stored.read(entry.table, REQUESTED_ACTION)[episode][REQUESTED_ACTION].astype(np.float64)
     return _RecordedEpisode(
         columns[ACTION],
+        requests,
         columns[OBS_STATE],
         columns[OBS_LAST_ACTION][0],
         int(stored.read(entry.table, SEED)[episode][SEED][0]),

@@ -25,7 +25,9 @@ def cut_video(video: Path, begin: float, frames: int, fps: int, out: Path) -> li
         DamagedFileError: the video is missing, damaged or short.
     """
     import av
+    import av.logging
 
+    av.logging.set_libav_level(av.logging.ERROR)
     try:
         if _copy_packets(video, begin, frames, fps, out):
             return None

@@ -52,7 +52,9 @@ def join_videos(paths: Sequence[Path], joined: Path) -> list[float]:
         Time at which each begins in the joined one, s.
     """
     import av
+    import av.logging
 
+    av.logging.set_libav_level(av.logging.ERROR)
     starts, offset, target = [], 0, None
     with av.open(str(joined), "w", options={"movflags": "faststart"}) as output:
         for path in paths:

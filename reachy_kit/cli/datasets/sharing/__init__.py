@@ -1,0 +1,1 @@
+"""The commands of ``reachy-kit dataset`` that talk to the Hugging Face Hub: one file per verb."""

@@ -1,34 +1,19 @@
 """A person with a keyboard or a gamepad: drives, records takes, redoes, discards and stops."""
 
 import json
-import os
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+
+from .gamepad import Gamepad
 
 
 def dataset_of(root):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     return LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav")
-
-
-def look(terminal, seconds=8.0):
-    """Turn the head towards the target that the screen shows, with the arrow keys, until it is looked at."""
-    deadline, near = time.monotonic() + seconds, 0
-    while near < 5 and time.monotonic() < deadline:
-        time.sleep(0.1)  # a person's pace
-        target = terminal.latest(r"target (\d+)° (right|left), (\d+)° (above|below)")
-        if target is None:
-            continue
-        sideways, direction, height, way = target.groups()
-        for angle, key in ((int(sideways), direction), (int(height), {"above": "up", "below": "down"}[way])):
-            if angle > 1:
-                terminal.press(key if angle > 4 else f"s-{key}")
-        near = near + 1 if max(int(sideways), int(height)) <= 2 else 0
 
 
 @pytest.fixture
@@ -223,28 +208,6 @@ def test_a_narrow_terminal_shows_what_matters_and_no_line_wraps(kit, open_termin
     terminal.wait(r"rate: 2[\d.]+ of 25 Hz, 0 dropped")
     terminal.press("enter")
     assert command.wait().code == 0
-
-
-class Gamepad:
-    """A pad in the process of a command."""
-
-    def __init__(self, folder):
-        self._fifo = folder / "pad"
-        os.mkfifo(self._fifo)
-        self._end = os.open(self._fifo, os.O_RDWR)
-        tests = str(Path(__file__).parents[1])
-        self.before = (
-            f"import sys; sys.path.insert(0, {tests!r}); import virtual_pad; virtual_pad.serve({str(self._fifo)!r})"
-        )
-
-    def do(self, method, *arguments, **axes):
-        os.write(self._end, f"{json.dumps([method, arguments, axes])}\n".encode())
-
-    def push(self, button):
-        """Press a button, for as long as a person does."""
-        self.do("press", button)
-        time.sleep(0.15)
-        self.do("release", button)
 
 
 def test_a_gamepad_alone_records_and_a_take_waits_while_it_is_unplugged(kit, data, until):

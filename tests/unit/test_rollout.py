@@ -1,5 +1,7 @@
 """The one control loop, with the smallest robot, policy and world that can be plugged into it."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -347,3 +349,19 @@ def test_what_may_be_a_measurements_age_is_not_called_late():
     episode = rollout(LateAtTheEnd(), Script(turned(0.1)), seconds=0.24, policy_hz=50)
     assert episode.slowdown > REFUSED
     assert not is_late(episode)
+
+
+@pytest.mark.parametrize("clock_runs", [True, False], ids=["wall clock", "simulated time"])
+@pytest.mark.parametrize("at", [4, 5], ids=["before a decision", "between decisions"])
+def test_a_pause_is_not_part_of_the_episode_and_the_policy_decides_on_what_is_there_after_it(clock_runs, at, robot):
+    def pause(tick):
+        if tick.index == at:
+            time.sleep(0.15)
+            robot.time += 60.0 * clock_runs
+
+    policy = Script(turned(0.1))
+    episode = rollout(robot, policy, seconds=0.4, policy_hz=25, on_tick=pause)
+    assert episode.seconds == pytest.approx(0.4)
+    assert not is_late(episode)
+    if at == 4:
+        assert policy.observations[2].capture_time == pytest.approx(100.08 + 60.0 * clock_runs)

@@ -6,6 +6,7 @@ microseconds, and a thread of lower priority draws it.
 
 import contextlib
 import threading
+from collections import deque
 from queue import Empty, Full, Queue
 
 from reachy_kit.runtime.errors import KitError
@@ -18,6 +19,8 @@ CAMERA_HZ = 30
 _FIRST_FRAME = 20.0
 """Longest wait for an episode's first frame, s; the first of all takes half a second, longer on a busy computer."""
 
+_BACKLOG = 4
+"""Frames that may wait to be drawn, or to be fetched, on a busy computer."""
 _PAUSE = 0.2
 """Time without a call after which the frames are forgotten, s: they show what was before."""
 
@@ -33,17 +36,21 @@ class CameraStream:
     def __init__(self, world: SimWorld, hz: int = CAMERA_HZ) -> None:
         self._world, self._period = world, 1 / hz
         self.missed = 0
-        """Frames that were due while the one before was still being drawn."""
-        self._due: Queue[Exposure | None] = Queue(1)
+        """Frames that were due while too many before them were still to be drawn."""
+        self._due: Queue[Exposure | None] = Queue(_BACKLOG)
+        self._fresh: deque[tuple[Image, float]] = deque()
         self._latest: tuple[Image, float] | None = None
         self._drawn = threading.Condition()
         self._error: Exception | None = None
-        self._last = self._watched = -float("inf")
+        self._last = self._watched = self._called = -float("inf")
         self._thread = threading.Thread(target=self._run, name="camera stream", daemon=True)
         self._thread.start()
 
     def __call__(self, state: Array, now: float) -> tuple[Image, float]:
         """The latest frame and the time of its capture; waits only for an episode's first.
+
+        A loop that asks more often than frames come gets each of them, in order, also those that a busy computer
+        drew late.
 
         Args:
             state: (9,) measured now.
@@ -53,8 +60,12 @@ class CameraStream:
             KitError: nothing can be drawn.
         """
         self.watch(state, now)
+        in_order, self._called = now - self._called < self._period, now
         with self._drawn:
-            self._drawn.wait_for(lambda: self._latest or self._error, _FIRST_FRAME)
+            self._drawn.wait_for(lambda: self._latest or self._fresh or self._error, _FIRST_FRAME)
+            if self._fresh:
+                self._latest = self._fresh[0 if in_order else -1]
+                self._fresh = deque(list(self._fresh)[1:] if in_order else ())
         if self._error:
             raise self._error
         if self._latest is None:
@@ -87,9 +98,11 @@ class CameraStream:
     def _begin(self) -> None:
         """Forget the frames of the episode before."""
         with contextlib.suppress(Empty):
-            self._due.get_nowait()
+            while True:
+                self._due.get_nowait()
         with self._drawn:
             self._last, self._latest = -float("inf"), None
+            self._fresh.clear()
 
     def _run(self) -> None:
         lower_priority()
@@ -100,5 +113,7 @@ class CameraStream:
                 self._error = error
             with self._drawn:
                 if not self._error:
-                    self._latest = image, exposure.captured
+                    self._fresh.append((image, exposure.captured))
+                    while len(self._fresh) > _BACKLOG:
+                        self._fresh.popleft()
                 self._drawn.notify_all()

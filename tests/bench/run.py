@@ -16,6 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import camera_recording
 import dataset_care
 import head_camera
 import learning
@@ -154,6 +155,7 @@ BENCHMARKS = (
     recording.flushing,
     recording.save_with_images,
     recording.whole_recording,
+    camera_recording.loop_lateness,
     dataset_care.thousand_episodes,
     learning.imitation_plateau,
     learning.throughput,

@@ -199,12 +199,12 @@ lerobot_writer.write_episode = lambda *arguments: (os.kill(os.getpid(), signal.S
     same_episodes(data, recorded_dataset)
 
 
-def kills_until_finished(data, rng, kit, until):
+def kills_until_finished(data, rng, kit, until, *options):
     """Kill a recording of ten episodes soon after each start has saved another one; returns how often."""
     kills = 0
     while True:
         before = saved(data)
-        command = kit.start("record", "--episodes", 10, "--out", data)
+        command = kit.start("record", "--episodes", 10, "--out", data, *options)
         until(lambda command=command, before=before: command.poll() is not None or saved(data) > before)
         with contextlib.suppress(AssertionError):
             command.wait(within=rng.uniform(0.0, 0.3))  # somewhere in an episode, or in its save
@@ -230,6 +230,28 @@ def test_a_recording_killed_again_and_again_is_finished(kills, kit, recorded_dat
         same_episodes(recorded_dataset, data)
 
 
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.timeout(1800)
+def test_a_recording_with_its_camera_killed_again_and_again_loses_no_image(kills, kit, recorded_dataset, until):
+    rng, killed, recordings = random.Random(1), 0, 0
+    while killed < kills:
+        data = kit.folder / f"data-{recordings}"
+        killed += kills_until_finished(data, rng, kit, until, "--camera")
+        recordings += 1
+        holds(data, 10)
+        same_episodes(recorded_dataset, data)
+        dataset = lerobot_dataset(data)
+        for episode in dataset.meta.episodes:
+            dataset[episode["dataset_to_index"] - 1][IMAGE]
+        assert sum(frames_of(path) for path in data.glob("videos/**/*.mp4")) == dataset.meta.total_frames
+        assert not (data / ".saving").exists()
+
+
+def frames_of(path):
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
 # --- full disks --------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +263,11 @@ def small_disk(kit):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], check=True)
     yield disk
     subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_without_room_for_a_minute_is_refused_before_anything_moves(kit, small_disk):
+    kit.run("record", "--camera", "--out", small_disk / "data").says(4, "takes about", "Make room")
+    assert not (small_disk / "data").exists()
 
 
 def test_a_full_disk_costs_only_the_episode_that_did_not_fit(kit, small_disk, recorded_dataset):

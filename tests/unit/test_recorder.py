@@ -1,15 +1,18 @@
 """The recorder: what a frame says beside the motion, and which takes are not kept."""
 
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
-from reachy_kit.runtime.errors import KitError
-from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Episode, Observation, Step, Truth
+from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.interface import CAMERA, NEUTRAL, EndReason, Episode, Observation, Step, Truth
+from reachy_kit.runtime.recording import recorder
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.recording_space import check_space, disk_per_minute
 from reachy_kit.runtime.recording.schema import (
     ACTION,
     AUDIO,
@@ -23,6 +26,7 @@ from reachy_kit.runtime.recording.schema import (
     SUCCESS,
     SUCCESS_MARK,
 )
+from reachy_kit.runtime.recording.video.h264 import SOFTWARE, H264Encoder
 
 STATE = DatasetLayout("look_at", "Look at the ball.", ("right",), ("rad",), 25)
 SHAPE = (12, 16, 3)
@@ -175,3 +179,78 @@ def test_a_clock_or_a_camera_that_fails_ends_the_take_and_keeps_those_before(spo
     with pytest.raises(KitError, match=says):
         record(recorder, [step(0, seen(0)), step(1, seen(1)), step(2, spoilt)])
     assert sink.episodes == 1
+
+
+# --- images, room -----------------------------------------------------------------------------------------------------
+
+LARGE = (480, 640, 3)
+WAITING = 54
+"""Images of that size that may wait for the encoder."""
+
+
+class VideoSink(MemorySink):
+    """A sink that lets the recorder encode the images."""
+
+    def __init__(self, layout, folder):
+        super().__init__(layout)
+        self.video_file = folder / "take.mp4"
+
+    def write(self, frames, labels, video=None):
+        self.takes.append((frames, video))
+
+
+@dataclass(frozen=True)
+class HeldUpEncoder(H264Encoder):
+    """An encoder that begins when it may."""
+
+    may_begin: threading.Event = field(default_factory=threading.Event)
+
+    def open_stream(self, output, shape, fps):
+        self.may_begin.wait()
+        return SOFTWARE.open_stream(output, shape, fps)
+
+
+@pytest.mark.parametrize("images, kept", [(WAITING, True), (WAITING + 1, True), (2 * WAITING, False)])
+def test_images_that_could_not_be_encoded_are_counted_and_too_many_cost_the_take(images, kept, tmp_path, monkeypatch):
+    held = HeldUpEncoder(SOFTWARE.codec, SOFTWARE.options)
+    monkeypatch.setattr(recorder, "fastest_encoder", lambda shape, fps: held)  # this computer's is never too slow
+    sink = VideoSink(replace(STATE, image_shape=LARGE), tmp_path)
+    recording, zero = EpisodeRecorder(sink, wall_clock=True), np.zeros(1)
+    recording.on_episode_start(0)
+    for index in range(images):
+        recording.on_step(step(index, seen(index, shape=LARGE)))
+    held.may_begin.set()
+    recording.on_episode_end(Episode(0, images, None, None, None, zero, zero))
+    dropped = images - WAITING
+    assert (sink.episodes == 1) == kept
+    assert recording.remark.startswith(f"{dropped} of {images} images were dropped") == (dropped > 0)
+    assert ("not kept" in recording.remark) == (not kept)
+    if kept:
+        frames, video = sink.takes[0]
+        assert (video.frames, video.dropped) == (images, dropped) and len(frames) == images
+        assert len(set(column(frames, IMAGE_TIME))) == WAITING  # the image before, with its own time
+    else:
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_take_that_is_not_kept_leaves_no_video(tmp_path):
+    sink = VideoSink(replace(STATE, image_shape=SHAPE), tmp_path)
+    recording, zero = EpisodeRecorder(sink), np.zeros(1)
+    recording.on_episode_start(0)
+    recording.on_step(step(0, seen(0)))
+    discarded = Episode(0, 1, None, None, None, zero, zero, end_reason=EndReason.DISCARDED)
+    recording.on_episode_end(discarded)
+    assert list(tmp_path.iterdir()) == [] and sink.episodes == 0
+
+
+def test_a_recording_for_which_there_is_no_room_is_refused_before_it_starts(tmp_path):
+    camera, plenty = replace(STATE, image_shape=LARGE), 10**12
+    minute = disk_per_minute(camera)
+    out = tmp_path / "not" / "there"
+    assert check_space(out, camera, free=plenty, memory=plenty) is None
+    assert "room for about 3 minutes" in check_space(out, camera, free=round(3.1 * minute), memory=plenty)
+    with pytest.raises(RefusedError, match=r"has 0\.1 MB left, .* takes about .* MB.*--out"):
+        check_space(out, camera, free=100_000, memory=plenty)
+    with pytest.raises(RefusedError, match=r"has 50\.0 MB of memory left"):
+        check_space(out, camera, free=plenty, memory=50_000_000)
+    assert check_space(out, STATE, free=10**7, memory=10**9) is None

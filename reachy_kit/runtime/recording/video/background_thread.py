@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 
-_STEPS = 10
+_STEPS = 5
 """Steps of priority below the thread that started this one."""
 
 

@@ -37,7 +37,8 @@ class CameraStream:
         self._world, self._period = world, 1 / hz
         self.missed = 0
         """Frames that were due while too many before them were still to be drawn."""
-        self._due: Queue[Exposure | None] = Queue(_BACKLOG)
+        self._due: Queue[tuple[int, Exposure] | None] = Queue(_BACKLOG)
+        self._episode = 0
         self._fresh: deque[tuple[Image, float]] = deque()
         self._latest: tuple[Image, float] | None = None
         self._drawn = threading.Condition()
@@ -84,7 +85,7 @@ class CameraStream:
         if since < 1:
             return
         try:
-            self._due.put_nowait(exposure)
+            self._due.put_nowait((self._episode, exposure))
         except Full:
             return
         self._last = exposure.captured
@@ -101,18 +102,20 @@ class CameraStream:
             while True:
                 self._due.get_nowait()
         with self._drawn:
+            self._episode += 1  # a frame that is being drawn belongs to the one before
             self._last, self._latest = -float("inf"), None
             self._fresh.clear()
 
     def _run(self) -> None:
         lower_priority()
-        while (exposure := self._due.get()) is not None:
+        while (due := self._due.get()) is not None:
+            episode, exposure = due
             try:
                 image = self._world.render(exposure)
             except Exception as error:  # raised in the loop
                 self._error = error
             with self._drawn:
-                if not self._error:
+                if not self._error and episode == self._episode:
                     self._fresh.append((image, exposure.captured))
                     while len(self._fresh) > _BACKLOG:
                         self._fresh.popleft()

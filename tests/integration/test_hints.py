@@ -246,6 +246,36 @@ def test_a_file_that_holds_no_recording_of_motors(kit, paste):
     paste(str(refused.value), HOST="127.0.0.1:9").says(3, "no Reachy Mini daemon answers at 127.0.0.1:9")
 
 
+@pastes("moves.moves")
+def test_an_exported_move_is_played(kit, paste, recorded_dataset):
+    written = kit.run("dataset", "moves", recorded_dataset, "--episode", 0, "--out", "Anna's moves")
+    played = paste(written.out)
+    assert "move drove sim for" in played.out, played
+
+
+@pastes("replay._read_episode")
+def test_an_episode_that_is_not_there(kit, paste, recorded_dataset):
+    refused = kit.run("replay", recorded_dataset, 8, "--robot", "sim")
+    assert "episode 7 of" in paste(refused.err, "--robot", "sim").out
+
+
+@pytest.mark.long
+@pastes("run._correct")
+def test_a_corrected_policy_is_trained_again(kit, paste, open_terminal, bundle_path, recorded_dataset):
+    terminal = open_terminal()
+    corrected = kit.start(
+        "run", bundle_path, "--robot", "sim", "--teleop", "keyboard", "--out", "by hand", terminal=terminal
+    )
+    terminal.wait("READY")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* 0\.[3-9] s")
+    terminal.press("c", "left")
+    terminal.wait(r"RECORDING .* [12]\.\d s")
+    terminal.press("enter")
+    trained = paste(corrected.wait().out, *SHORT_FIT, DEMONSTRATIONS=recorded_dataset)
+    assert "run in runs/by hand" in trained.out, trained
+
+
 # --- none is left out --------------------------------------------------------------------------------------------
 
 BUILDERS = {"compose_command", "portable_command", "repeat_command"}

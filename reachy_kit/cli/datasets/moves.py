@@ -28,5 +28,5 @@ def moves(
     if json:
         show.print_json({"dataset": str(dataset), "moves": [str(file) for file in files]})
         return
-    play = compose_command("teleop", teleop=f"move:{files[0]}", robot="sim") if files else ""
+    play = compose_command("teleop", f"move:{files[0]}", robot="sim") if files else ""
     show.result(f"{len(files)} moves in {out}. Next: {play}" if files else f"{dataset} holds no episodes")

@@ -1,4 +1,4 @@
-"""Fit of the noise model of perception to the ball detector's errors on rendered frames.
+"""Fit of the noise model of perception to a detector's errors on rendered frames.
 
 Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
@@ -27,7 +27,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class NoiseFit:
-    """Errors of the detector: first on whole balls, then at the edge of the image."""
+    """Errors of the detector: first on whole targets, then at the edge of the image."""
 
     frames: int
     bias: tuple[Estimate, Estimate]
@@ -58,15 +58,15 @@ def fit_noise(sightings: Sightings, bins: int = 6) -> NoiseFit:
     """Fit the detector's bias, spread and misses.
 
     Args:
-        sightings: of at least 20 whole balls.
+        sightings: of at least 20 whole targets.
         bins: of apparent size.
 
     Raises:
-        KitError: the detector found fewer than 20 whole balls.
+        KitError: the detector found fewer than 20 whole targets.
     """
     used = sightings.whole & sightings.found
     if used.sum() < 20:
-        raise KitError(f"only {used.sum()} whole balls were found, and 20 are needed: render more frames")
+        raise KitError(f"only {used.sum()} whole targets were found, and 20 are needed: render more frames")
     errors, relative = _errors(sightings)
     right, below, size = errors[used, 0], errors[used, 1], relative[used]
     lever = sightings.size[used, None] ** 2 * np.tan(sightings.bearing[used])

@@ -1,4 +1,4 @@
-"""Plot of the detector's errors: on whole balls above, at the edge of the image below.
+"""Plot of the detector's errors: on whole targets above, at the edge of the image below.
 
 Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
@@ -20,7 +20,7 @@ from reachy_sim.sensing_noise import SensingNoise
 _RIGHT, _BELOW = "tab:blue", "tab:orange"
 
 
-def plot_errors(sightings: Sightings, fitted: NoiseFit, file: Path) -> None:
+def plot_errors(sightings: Sightings, fitted: NoiseFit, file: Path, target: str) -> None:
     """Write six panels as a PNG file."""
     figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
     _histogram(axes[0, 0], sightings, fitted)
@@ -29,13 +29,13 @@ def plot_errors(sightings: Sightings, fitted: NoiseFit, file: Path) -> None:
     _size_errors(axes[1, 0], sightings, fitted)
     _found_at_the_edge(axes[1, 1], fitted)
     _measured_at_the_edge(axes[1, 2], fitted)
-    figure.suptitle(f"The ball detector on {fitted.frames} rendered frames of known geometry")
+    figure.suptitle(f"The detector of {target} on {fitted.frames} rendered frames of known geometry")
     figure.savefig(file, dpi=100)
     plt.close(figure)
 
 
 def _degrees(sightings: Sightings) -> tuple[Array, Array]:
-    """Errors and bearings of the whole balls that were found, (M, 2) degrees each."""
+    """Errors and bearings of the whole targets that were found, (M, 2) degrees each."""
     used = sightings.whole & sightings.found
     return np.rad2deg(sightings.measured[used, :2] - sightings.bearing[used]), np.rad2deg(sightings.bearing[used])
 
@@ -100,7 +100,7 @@ def _found_at_the_edge(axes: Axes, fitted: NoiseFit) -> None:
     axes.plot(inside, 100 * found, "o-")
     axes.axvline(0, color="0.7", label="centre on the edge")
     axes.axvline(fitted.border, color="k", linestyle="--", label=f"border at {fitted.border:.3f}")
-    axes.set(title="Balls cut off by the edge: found", xlabel="centre inside the frame [half-widths]")
+    axes.set(title="Targets cut off by the edge: found", xlabel="centre inside the frame [half-widths]")
     axes.set(ylabel="found [%]")
     axes.legend()
 
@@ -111,6 +111,6 @@ def _measured_at_the_edge(axes: Axes, fitted: NoiseFit) -> None:
     axes.plot(inside, inward, "o-", label="pulled to the middle [apparent radii]")
     axes.plot(inside, 1 + size, "s-", label="measured radius / true radius")
     axes.axvline(0, color="0.7")
-    axes.set(title="Balls cut off by the edge: measured", xlabel="centre inside the frame [half-widths]")
+    axes.set(title="Targets cut off by the edge: measured", xlabel="centre inside the frame [half-widths]")
     axes.set_ylim(-0.05, 1.4)
     axes.legend(loc="upper left")

@@ -1,4 +1,4 @@
-"""Command that measures the ball detector on rendered frames: a JSON of the fitted noise, and a plot.
+"""Command that measures a target's detector on rendered frames: a JSON of the fitted noise, and a plot.
 
 Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_sim.sensing.detector_noise import Estimate, NoiseFit, fit_noise
 from reachy_sim.sensing.detector_plot import plot_errors
 from reachy_sim.sensing.sightings import render_sightings
@@ -21,19 +22,26 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for detector.json and detector.png.")] = Path("runs/detector"),
     frames: Annotated[int, typer.Option(min=50, help="How many frames to render.")] = 4000,
     seed: int = 0,
+    target: Annotated[str, typer.Option(metavar="NAME[:ARGUMENT]", help="What is looked for.")] = BALL,
 ) -> None:
     """Measure the detector's errors on rendered frames and fit the simulator's noise model to them."""
     try:
-        sightings = render_sightings(frames, seed, progress=True)
+        sightings = render_sightings(frames, seed, target, progress=True)
         fitted = fit_noise(sightings)
     except KitError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(error.exit_code) from error
     out.mkdir(parents=True, exist_ok=True)
-    (out / "detector.json").write_text(json.dumps({"seed": seed, **asdict(fitted)}, indent=2) + "\n")
-    plot_errors(sightings, fitted, out / "detector.png")
+    assert sightings.seconds is not None
+    median, slowest = np.quantile(1e3 * sightings.seconds, [0.5, 0.99])
+    times = {"median_ms": round(float(median), 2), "p99_ms": round(float(slowest), 2)}
+    (out / "detector.json").write_text(
+        json.dumps({"target": target, "seed": seed, **times, **asdict(fitted)}, indent=2) + "\n"
+    )
+    plot_errors(sightings, fitted, out / "detector.png", target)
     for line in summarize(fitted):
         typer.echo(line)
+    typer.echo(f"{'time per frame':<22} {median:7.3f} ms  99 %: {slowest:.3f} ms")
     typer.echo(f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing_noise.py")
 
 
@@ -55,7 +63,7 @@ def summarize(fitted: NoiseFit) -> list[str]:
         text("stretch", fitted.stretch, 1, " "),
         text("size, bias", fitted.size_bias, 100, "%"),
         text("size, spread", fitted.size_deviation, 100, "%"),
-        text("whole balls missed", fitted.missed, 100, "%"),
+        text("whole targets missed", fitted.missed, 100, "%"),
         f"{'border':<22} {fitted.border:7.3f} half-widths inside the frame",
     ]
 

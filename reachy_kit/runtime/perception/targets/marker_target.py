@@ -128,7 +128,8 @@ def _picture(argument: str) -> TargetPicture:
     image = np.full((side + 2 * margin, side + 2 * margin), 255, dtype=np.uint8)
     image[margin:-margin, margin:-margin] = cv2.aruco.generateImageMarker(marker.cells, marker.number or 0, side)
     middle = (len(image) - 1) / 2
-    return TargetPicture(np.repeat(image[..., None], 3, axis=-1), marker.edge * len(image) / side, (middle, middle))
+    width, radius = marker.edge * len(image) / side, marker.edge / np.sqrt(2)
+    return TargetPicture(np.repeat(image[..., None], 3, axis=-1), width, (middle, middle), radius)
 
 
 def _dictionaries() -> dict[str, int]:

@@ -58,6 +58,8 @@ class TargetPicture:
     """Width of the whole picture in the world, m."""
     centre: tuple[float, float]
     """Column and row, px, of the point that the robot is to look at."""
+    radius: float
+    """Radius of what must be in the frame around that point to be found, m."""
 
 
 @dataclass(frozen=True)

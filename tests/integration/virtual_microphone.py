@@ -80,12 +80,13 @@ class VirtualMicrophone:
 
     def die(self) -> None:
         """Stop writing: the device then repeats its last samples, as one with a dead driver does."""
-        self._stopped.set()
-        self._thread.join()
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self._thread.join()
+            os.close(self._fifo)
 
     def close(self) -> None:
         self.die()
-        os.close(self._fifo)
 
     def _write(self) -> None:
         due = time.monotonic()

@@ -3,6 +3,7 @@
 Try it: .venv/bin/python -m reachy_sim.sensing.hearing_report
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import AUDIO_HZ, Array
 from reachy_kit.runtime.perception.hearing.sound_analyser import LOUD, Heard, SoundAnalyser
-from reachy_sim.sensing.synthetic_sound import drums, from_direction, in_a_room, speech
+from reachy_sim.sensing.synthetic_sound import PATTERNS, drums, from_direction, in_a_room, speech
 
 SPACING = 0.1
 """Between the two microphones, m."""
@@ -51,6 +52,8 @@ class DirectionAccuracy:
 class BeatAccuracy:
     """Errors of one tempo's beat."""
 
+    pattern: str
+    """Of the drum kit, one of ``PATTERNS``."""
     tempo: int
     """Beats per minute."""
     locked_after: float
@@ -60,7 +63,7 @@ class BeatAccuracy:
     tempo_error: float
     """Relative; 1 is an octave up, −0.5 one down."""
     phase_bias: float
-    """Mean of the phase's error, beats; positive is late by the listener's watch: the beat is reported too early."""
+    """Mean of the phase's error, beats; positive where the beat is reported too early."""
     phase_spread: float
     """Standard deviation around it, beats."""
 
@@ -120,22 +123,23 @@ def measure_directions(rng: np.random.Generator, sentences: int) -> DirectionAcc
 
 
 def measure_beats(rng: np.random.Generator, seconds: float = 12.0) -> list[BeatAccuracy]:
-    """Drum kits of every tempo, in a room."""
+    """Drum kits of every pattern and tempo, in a room."""
     rows = []
-    for tempo in TEMPI:
-        sound, beats = drums(tempo / 60, seconds, rng, first=float(rng.uniform(0.2, 1.0)))
+    for pattern, tempo in itertools.product(PATTERNS, TEMPI):
+        sound, beats = drums(tempo / 60, seconds, rng, first=float(rng.uniform(0.2, 1.0)), pattern=pattern)
         heard = hear(in_a_room(sound[:, None], rng))
         late = [moment for moment in heard if moment.time > beats[0] + _SETTLED]
         found = [(moment.time, moment.beat) for moment in late if moment.beat]
         first = next((moment.time - beats[0] for moment in heard if moment.beat), np.nan)
         if not found:
-            rows.append(BeatAccuracy(tempo, float(first), 0.0, np.nan, np.nan, np.nan))
+            rows.append(BeatAccuracy(pattern, tempo, float(first), 0.0, np.nan, np.nan, np.nan))
             continue
         true = np.array([2 * np.pi * (moment - beats[0]) * tempo / 60 for moment, _ in found])
         off: Array = wrap_angle(np.array([beat.phase for _, beat in found]) - true) / (2 * np.pi)
         heard_tempo = float(np.median([beat.tempo for _, beat in found]))
         rows.append(
             BeatAccuracy(
+                pattern,
                 tempo, float(first), len(found) / len(late), 60 * heard_tempo / tempo - 1,
                 float(off.mean()), float(off.std()),
             )

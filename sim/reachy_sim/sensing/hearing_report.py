@@ -49,7 +49,7 @@ def main(
 
 def summarize(directions: DirectionAccuracy, beats: list[BeatAccuracy], latency: Latency) -> list[str]:
     """Format a line for each figure, with the simulator's beside it."""
-    octaves = [beat for beat in beats if abs(beat.tempo_error) > 0.25]
+    octaves = [f"{beat.tempo} {beat.pattern}" for beat in beats if abs(beat.tempo_error) > 0.25]
     good = [beat for beat in beats if abs(beat.tempo_error) <= 0.25]
     bias, spread = (max(abs(getattr(beat, name)) for beat in good) for name in ("phase_bias", "phase_spread"))
     tempo_error = max(abs(beat.tempo_error) for beat in good)
@@ -61,7 +61,7 @@ def summarize(directions: DirectionAccuracy, beats: list[BeatAccuracy], latency:
         f"voice: {100 * directions.voice_hit:.0f} % of speech heard, false alarms "
         f"{100 * directions.voice_false_alarm:.1f} %, {1000 * directions.voice_delay:.0f} ms after its begin; "
         f"simulator: {1000 * LATENCY:.0f} ms",
-        f"beat, {first} to {last} per minute: {len(octaves)} of {len(beats)} tempi an octave off, "
+        f"beat, {first} to {last} per minute, {len(beats)} drum kits: an octave off: {', '.join(octaves) or 'none'}; "
         f"locked {np.nanmax([beat.locked_after for beat in beats]):.1f} s after the first beat at worst, "
         f"tracked {100 * min(beat.tracked for beat in beats):.0f} % of the time at worst",
         f"beat, at worst: tempo off by {100 * tempo_error:.1f} % (simulator {100 * TEMPO_NOISE:.0f} %), phase by "

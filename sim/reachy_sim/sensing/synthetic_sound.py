@@ -27,6 +27,7 @@ SENTENCES = (
     "Turn around and show me your antennas.",
     "One, two, three, four, five, six.",
 )
+PATTERNS = ("house", "rock")
 VOICES = ("en-us", "en-gb+f3", "en-us+m3", "en-gb+f4")
 
 

@@ -3,6 +3,8 @@
 Try it: reachy-kit run dance.bundle --robot daemon --microphone default
 """
 
+import atexit
+import threading
 from typing import Any
 
 from reachy_kit.runtime.errors import KitError, MissingPackageError, WrongUseError
@@ -12,6 +14,8 @@ from reachy_kit.runtime.perception.hearing.sound_source import Block, Receive
 SPACING = 0.1
 """Distance between the microphones of a stereo device whose distance is not given, m."""
 _BLOCK_SECONDS = 0.02
+_CLOSE_TIMEOUT = 1.0
+"""Longest wait for a driver to close a stream, s."""
 _CHANNELS = 2
 """Channels that are listened to at most: the first two of an array give its direction."""
 
@@ -69,9 +73,16 @@ class LocalMicrophone:
             ) from error
 
     def stop(self) -> None:
-        """Close the stream."""
-        if self._stream is not None:
-            stream, self._stream = self._stream, None
+        """Close the stream; one whose driver hangs is left alone, so that the robot can lie down."""
+        if self._stream is None:
+            return
+        stream, self._stream = self._stream, None
+        closing = threading.Thread(target=stream.abort, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_TIMEOUT)
+        if closing.is_alive():
+            atexit.unregister(self._sounddevice._exit_handler)  # it would wait for the same driver
+        else:
             stream.close(ignore_errors=True)
 
     def _find(self, device: str) -> Any:

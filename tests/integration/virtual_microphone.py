@@ -3,7 +3,6 @@
 ALSA's ``file`` plugin has no clock of its own, so the writer's pace and a short pipe give it one.
 """
 
-import contextlib
 import fcntl
 import os
 import threading
@@ -44,9 +43,12 @@ class VirtualMicrophone:
         name: of the device.
         channels: of the device.
         rate: of the device.
+        lossless: wait for a reader that is late, instead of losing samples as a real microphone does.
     """
 
-    def __init__(self, folder: Path, name: str = "robotmic", channels: int = 2, rate: int = RATE) -> None:
+    def __init__(
+        self, folder: Path, name: str = "robotmic", channels: int = 2, rate: int = RATE, lossless: bool = False
+    ) -> None:
         self.name, self.channels, self.rate = name, channels, rate
         self.config = folder / f"{name}.conf"
         fifo = folder / f"{name}.fifo"
@@ -57,6 +59,7 @@ class VirtualMicrophone:
         self._sound = np.zeros((self.rate, channels), dtype="<i2")
         self._stopped = threading.Event()
         self._place = 0
+        self._lossless = lossless
         self.started_at = 0.0
         self.ends = False
         self._thread = threading.Thread(target=self._write, daemon=True)
@@ -97,12 +100,15 @@ class VirtualMicrophone:
                 block = np.zeros((len(rows), self.channels), dtype="<i2")
             else:
                 block = sound[rows % len(sound)]
-            self._place = place + len(rows) if self._sound is sound else self._place
-            self._send(block.tobytes())
+            sent = self._send(block.tobytes())
+            if self._sound is sound and (sent or not self._lossless):
+                self._place = place + len(rows)
             due = max(due + BLOCK / RATE, time.monotonic() - 0.1)
             self._stopped.wait(max(due - time.monotonic(), 0.0))
 
-    def _send(self, data: bytes) -> None:
-        """Write all of it; what a full pipe does not take is lost, as where nobody listens."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._fifo, data)
+    def _send(self, data: bytes) -> bool:
+        """Write all of it, or nothing where the pipe is full, as where nobody listens."""
+        try:
+            return os.write(self._fifo, data) > 0
+        except BlockingIOError:
+            return False

@@ -21,17 +21,16 @@ def measured_actions(frames: Sequence[Frame], delay: float, period: float) -> li
         period: length of a frame, s.
 
     Returns:
-        The frames whose action was measured. The last ones, whose action lies beyond the last measurement, are left
-        out: nothing is invented.
+        As many frames. The actions of the last ones lie beyond the last measurement: they hold it, as a robot at the
+        end of a take does.
     """
     if not frames:
         return []
     times = np.array([frame[CAPTURE_TIME][0] for frame in frames])
     states = np.array([frame[OBS_STATE] for frame in frames], dtype=np.float64)
     wanted = times + period + delay
-    wanted = wanted[wanted <= times[-1] + 1e-6]
     actions = np.stack([np.interp(wanted, times, axis) for axis in states.T], axis=-1).astype(np.float32)
     return [
         frame | {ACTION: action, OBS_LAST_ACTION: frame[OBS_STATE]}
-        for frame, action in zip(frames, actions, strict=False)
+        for frame, action in zip(frames, actions, strict=True)
     ]

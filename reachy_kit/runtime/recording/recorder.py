@@ -159,9 +159,6 @@ class EpisodeRecorder:
                 columns[AUDIO] = piece
         if self.motion_delay is not None:
             self._frames = measured_actions(self._frames, self.motion_delay, 1 / self._sink.layout.policy_hz)
-            if not self._frames:  # shorter than the delay
-                self._discard_video()
-                return
         label_frames(self._frames, self.labels, world=self._world)
         with interrupts_held_back():
             encoder, self._video = self._video, None

@@ -1,0 +1,75 @@
+"""The robot's own daemon, with motors that can be switched off as a real robot's and with a hand on the head.
+
+Its simulation answers every motor mode and changes nothing. Here MuJoCo's motors lose their gain in the mode, and keep
+it otherwise; like daemon 1.12, this one remembers old targets. The hand is a spring: it turns the head towards the
+angle that stands in the file named by ``HAND``, in radians; without the file it is away.
+"""
+
+import os
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from reachy_mini.daemon.app.main import main
+from reachy_mini.daemon.backend.mujoco.backend import MujocoBackend
+from reachy_mini.io.protocol import MotorControlMode
+
+HAND = Path(os.environ["HAND"])
+NAMES = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
+STIFFNESS, DAMPING, STRENGTH = 12.0, 0.4, 1.5
+present = MujocoBackend.get_present_head_joint_positions
+
+
+def motors(backend):
+    if not hasattr(backend, "servos"):
+        backend.mode = MotorControlMode.Enabled
+        backend.servos = backend.model.actuator_gainprm.copy(), backend.model.actuator_biasprm.copy()
+    return backend.servos
+
+
+def switch(backend, rows, on):
+    gain, bias = motors(backend)
+    backend.model.actuator_gainprm[rows] = gain[rows] if on else 0.0
+    backend.model.actuator_biasprm[rows] = bias[rows] if on else 0.0
+
+
+def set_mode(backend, mode):
+    motors(backend)
+    if mode == MotorControlMode.GravityCompensation:
+        raise ValueError("Gravity compensation requires the Placo kinematics engine.")
+    backend.mode = mode
+    switch(backend, slice(None), mode == MotorControlMode.Enabled)
+
+
+def set_torque(backend, ids, on):
+    switch(backend, [NAMES.index(name) for name in ids], on)
+
+
+def get_mode(backend):
+    motors(backend)
+    return backend.mode
+
+
+def positions(backend):
+    """Called at each tick of the daemon: here the hand pulls."""
+    body = backend.model.site_bodyid[backend.head_site_id]
+    backend.data.xfrc_applied[body] = 0.0
+    try:
+        wanted = float(HAND.read_text())
+    except (OSError, ValueError):
+        return present(backend)
+    rotation = backend.data.site_xmat[backend.head_site_id].reshape(3, 3)
+    yaw, speed = np.arctan2(rotation[1, 0], rotation[0, 0]), np.empty(6)
+    mujoco.mj_objectVelocity(backend.model, backend.data, mujoco.mjtObj.mjOBJ_SITE, backend.head_site_id, speed, 0)
+    torque = STIFFNESS * (wanted - yaw) - DAMPING * speed[2]
+    backend.data.xfrc_applied[body, 5] = np.clip(torque, -STRENGTH, STRENGTH)
+    return present(backend)
+
+
+MujocoBackend.set_motor_control_mode = set_mode
+MujocoBackend.get_motor_control_mode = get_mode
+MujocoBackend.set_motor_torque_ids = set_torque
+MujocoBackend.get_present_head_joint_positions = positions
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,7 @@ def install(base: Path, version: str, wheels: dict[str, str]) -> None:
         path = ":".join(str(base / "wheels" / digest) for digest in wheels)
         (place / "wheels.json").write_text(json.dumps(wheels))
         partial = place / "python.partial"
-        partial.write_text(f'#!/bin/sh\nPYTHONPATH={quote(path)} exec {quote(sys.executable)} -s -B "$@"\n')
+        partial.write_text(f'#!/bin/sh\nPYTHONPATH={quote(path)} exec {quote(sys.executable)} -P -s -B "$@"\n')
         partial.chmod(0o755)
         os.sync()
         partial.rename(place / "python")

@@ -72,12 +72,19 @@ class RobotsComputer:
     def episodes(self) -> list[Path]:
         return sorted(self.base.glob("recordings/*/episodes/*/episode.json"))
 
+    def stall(self) -> None:
+        """Let every connection fall silent, as a Wi-Fi does; the next one works."""
+        self._send(signal.SIGSTOP)
+
     def cut(self) -> None:
-        """Break every connection, as a Wi-Fi does; the next one works."""
+        """End every connection."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
         for child in psutil.Process(self.server.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
                 if "sshd" in child.name():
-                    child.kill()
+                    child.send_signal(number)
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +195,7 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
 ):
     command = kit.start(*arguments, "--episodes", 2, before=desktop)
     until(lambda: "recording" in command.err or command.poll() is not None, 120)
-    robots_computer.cut()
+    robots_computer.stall()
     recorded = command.wait(180)
     assert recorded.code == 0, recorded.err + robots_computer.log
     assert "was lost. The recorder there continues" in recorded.err
@@ -210,6 +217,15 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
     )
     assert alone.stdout.startswith("[None, None, None, None, None]"), alone
     assert str(robots_computer.base / "wheels") in alone.stdout
+
+
+@pytest.mark.long
+def test_ctrl_c_on_the_desktop_lets_the_robot_lie_down(robots_computer, desktop, daemon, arguments, kit, until):
+    command = kit.start(*arguments, "--episodes", 2, before=desktop)
+    until(lambda: "recording" in command.err or command.poll() is not None, 120)
+    command.send(signal.SIGINT)
+    assert command.wait(60).code == 128 + signal.SIGINT
+    until(lambda: robots_computer.status["ended"] and daemon.lies_down, 20)
 
 
 @pytest.mark.long
@@ -256,7 +272,7 @@ def test_the_desktops_keyboard_drives_over_the_network(robots_computer, desktop,
     )  # fmt: skip
     terminal.wait(r"READY +0 of 1 episodes", 120)
     terminal.press("enter")
-    terminal.wait("RECORDING")
+    terminal.wait(r"RECORDING .* [1-9]\.\d s")
     terminal.press(*["left"] * 5)
     terminal.wait(r"head yaw +1[345]")
     terminal.press("y")

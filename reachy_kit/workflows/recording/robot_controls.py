@@ -1,6 +1,7 @@
 """The controls of a recorder on the robot: its state is shown here, and what the person and the device want is sent."""
 
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from reachy_kit.deploy.recorder_client import RecorderClient
 from reachy_kit.deploy.robot_shell import RobotShell
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CONTROL_HZ, Observation
+from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator
 from reachy_kit.workflows.recording.device_session import DeviceSession
@@ -16,6 +18,8 @@ from reachy_kit.workflows.recording.device_session import DeviceSession
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Action, Array
 
+_LYING_DOWN = 8.0
+"""Longest wait for the robot to lie down after Ctrl-C, s."""
 _POLL = 0.02
 """Longest wait for a message before the keys are looked at, s."""
 
@@ -62,12 +66,21 @@ class TakeControls:
                         return message
                     self._receive(message)
         except KeyboardInterrupt:
-            self._send(TakeEvent.STOP_NOW)
+            self._stop()
             raise
         finally:
             self._client.close()
         shell.run("true")  # raises if the connection is gone; otherwise the recorder is
         return {"ended": False}
+
+    def _stop(self) -> None:
+        """End the session on the robot at once, and wait until the robot lies down."""
+        self._send(TakeEvent.STOP_NOW)
+        deadline = time.monotonic() + _LYING_DOWN
+        with interrupts_held_back():
+            while not self._client.cut and time.monotonic() < deadline:
+                if any(message.get("type") == "end" for message in self._client.messages(within=_POLL)):
+                    return
 
     def _receive(self, message: dict[str, Any]) -> None:
         if message.get("type") == "view":

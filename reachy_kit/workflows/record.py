@@ -250,6 +250,7 @@ def _layout(session: Session, variant: "Variant", hz: int, camera: bool, listeni
             "teleop": "scripted",
             "variant": variant.name,
             "perception": session.perception_name,
+            "success": "world" if session.world else "operator",
             **session.target_provenance,
             "reachy-kit": version("reachy-kit"),
         },

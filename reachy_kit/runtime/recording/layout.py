@@ -45,7 +45,7 @@ class DatasetLayout:
     control_hz: int = CONTROL_HZ
     action: tuple[str, ...] = ACTION_NAMES
     provenance: dict[str, str] = field(default_factory=dict, compare=False)
-    """Origin of the recording: robot, teleop, perception, versions."""
+    """Origin of the recording: robot, teleop, perception, whose word ``next.success`` is, versions."""
 
 
 _COMPARED = (

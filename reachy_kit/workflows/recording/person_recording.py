@@ -182,6 +182,7 @@ def _layout(
             "teleop": teleop,
             "variant": variant.name,
             "perception": session.perception_name,
+            "success": "world" if session.world else "operator",
             **session.target_provenance,
             "reachy-kit": version("reachy-kit"),
         },

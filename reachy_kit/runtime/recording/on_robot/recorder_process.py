@@ -33,6 +33,7 @@ from reachy_kit.runtime.recording.on_robot.desktop_link import DesktopLink
 from reachy_kit.runtime.recording.on_robot.forwarded_device import ForwardedDevice
 from reachy_kit.runtime.recording.on_robot.recording_order import LOCK, ORDER, STATUS, RecordingOrder, read_order
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, LiveView, Phase
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.lifecycle import connected
@@ -88,11 +89,15 @@ def record(order: RecordingOrder, link: DesktopLink) -> int:
     """
     robot = SdkRobot(SdkRobotConfig("127.0.0.1", order.port, camera=order.camera))
     shape: Any = robot.observation_features.get(CAMERA) if order.camera else None
-    sink = EpisodeFiles(Path(order.folder), order.dataset_layout(robot.name, shape))
+    layout = order.dataset_layout(robot.name, shape)
+    warning = check_space(Path(order.folder), layout)
+    sink = EpisodeFiles(Path(order.folder), layout)
     device = _device(order, link)
     view = LiveView(device.name, robot.name, sink.layout.policy_hz)
     view.episodes, view.wanted, view.operator = sink.episodes, order.wanted, order.operator
     view.instructions, view.features = len(order.instructions), sink.layout.environment_state
+    if warning:
+        view.say(f"warning: {warning}")
     labels = [EpisodeLabels(instruction, order.operator) for instruction in order.instructions]
     events = PatientEvents(link, view, order.patience)
     with _shown(view, link), connected(robot), _open(device, robot), _perception(order, robot) as perception:

@@ -50,7 +50,7 @@ class RecordingOrder:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in self.layout.items()
         }
-        values["provenance"] = values.get("provenance", {}) | {"robot": robot}
+        values["provenance"] = values.get("provenance", {}) | {"robot": robot, "success": "operator"}
         values["image_shape"] = image_shape
         return DatasetLayout(**values)
 

@@ -6,7 +6,7 @@ import pytest
 
 from .gamepad import Gamepad
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class KeyboardPerson:

@@ -1,5 +1,7 @@
 """Keys of a session: those that mean something to the recording, and the others, which a device gets."""
 
+import math
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -25,6 +27,8 @@ SESSION_CONTROLS = (
     ("Esc", "end the session"),
     ("Ctrl-C", "stop now"),
 )
+_REPEATED = 0.1
+"""Time between two presses of a key below which the terminal repeats it, s: it does so 25 times per second or more."""
 DRIVE_CONTROLS = (("Esc", "end"), ("Ctrl-C", "stop now"))
 """Keys where nothing is recorded."""
 
@@ -40,6 +44,7 @@ class TakeKeys:
         self._keys = keys
         self._events: deque[TakeEvent] = deque()
         self._others: deque[str] = deque()
+        self._held: dict[str, float] = {}
 
     def events(self) -> Sequence[TakeEvent]:
         """What the person wants of the recording, since the last call."""
@@ -54,9 +59,15 @@ class TakeKeys:
     def _sort(self) -> None:
         for key in self._keys.pressed() if self._keys else ():
             if key in _EVENTS:
-                self._events.append(_EVENTS[key])
+                if not self._is_repeated(key):
+                    self._events.append(_EVENTS[key])
             else:
                 self._others.append(key)
+
+    def _is_repeated(self, key: str) -> bool:
+        """Whether the terminal repeats a key that is still held."""
+        before, self._held[key] = self._held.get(key, -math.inf), time.monotonic()
+        return self._held[key] - before < _REPEATED
 
 
 def _taken[T](queue: deque[T]) -> list[T]:

@@ -42,6 +42,8 @@ _ENDS = {
     TakeEvent.STOP_NOW: EndReason.STOPPED,
 }
 """How an event ends a take."""
+_SHORTEST = 0.7
+"""Time in which the key that began a take does not end it, s: a key that is held repeats after half a second."""
 _PAUSE_POLL = 0.02
 """Time between two looks at a lost device, s."""
 
@@ -177,8 +179,6 @@ class TakeSession:
         """Record one take; says how the session continues."""
         before, self._end = self._recorder.episodes, None
         self._recorder.labels = self._labels[self._label]
-        self._view.phase = Phase.RECORDING
-        self._screen.signal()
         with guided_take(self._device) as self._recorder.motion_delay:
             episode = rollout(
                 self._robot,
@@ -238,6 +238,9 @@ class TakeSession:
                 return
 
     def _tick_take(self, tick: Tick) -> None:
+        if tick.index == 0:  # the robot stands at its start pose
+            self._view.phase = Phase.RECORDING
+            self._screen.signal()
         self._view.follow(tick)
         self._handle()
         while self._device.lost and self._end is None:
@@ -250,6 +253,8 @@ class TakeSession:
     def _handle(self) -> None:
         """Take note of how the person ends a take."""
         for event in self._events():
+            if event is TakeEvent.START and self._view.seconds < _SHORTEST:
+                continue
             if event in _ENDS and self._end is None:
                 self._end = _ENDS[event]
                 if event in _MARKS:

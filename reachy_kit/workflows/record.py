@@ -23,7 +23,7 @@ from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScree
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, parse_address
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session, run_episode
+from reachy_kit.workflows.inputs.session import SIMULATED, Session, needs_camera, open_session, run_episode
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
@@ -141,8 +141,8 @@ def record(
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, robot, hz)
     with open_session(
-        robot, chosen, perception, camera=camera or robot not in SIMULATED, target=target, listening=listening,
-        reporter=reporter,
+        robot, chosen, perception, camera=camera or needs_camera(robot, chosen.task.features), target=target,
+        listening=listening, reporter=reporter,
     ) as session:  # fmt: skip
         total = record_episodes(
             session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, listening=listening,

@@ -10,14 +10,13 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
-from reachy_kit.runtime.perception.sound import HEARING_FEATURES
 from reachy_kit.runtime.perception.targets.camera_perception import FROZEN, DetectionSummary, summarize_detection
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, needs_camera, open_session, simulated_variant
 from reachy_kit.workflows.inputs.session_hearing import Listening
 
 
@@ -85,8 +84,7 @@ def run_bundle(
         raise WrongUseError(f"the bundle was made for {manifest.task}, not for {variant.task.name}")
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
     features, limits = manifest.environment_state or None, manifest.limits_profile
-    hears = features is not None and set(features) <= set(HEARING_FEATURES)
-    wanted = camera and (takes_images or (robot not in SIMULATED and not hears))
+    wanted = camera and (takes_images or needs_camera(robot, features))
     listening = Listening(microphone)
     done, meter = list[Episode](), CalmnessMeter()
     with open_session(

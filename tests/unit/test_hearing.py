@@ -1,6 +1,9 @@
 """Hearing without a device: what is heard in sounds with known truth, and what becomes of a microphone's faults."""
 
+import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -12,6 +15,9 @@ from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
 from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.perception.hearing.sound_source import Bearing, SampleBuffer
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES, HEARING_FEATURES, SOUND_FEATURES
+from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon_directions import DaemonDirections
+from reachy_kit.runtime.robots.sdk_readers import SdkMicrophone
 from reachy_sim.sensing.hearing_accuracy import SPACING, hear
 from reachy_sim.sensing.synthetic_sound import drums, from_direction, in_a_room, speech
 
@@ -278,3 +284,92 @@ def test_a_slow_reader_loses_the_oldest_samples_and_knows_how_many():
     assert buffer.dropped == 150 * 320 - 2 * AUDIO_HZ
     assert samples[0, 0] == 50
     assert samples[-1, 0] == 149
+
+
+# The robot's own array
+
+
+class Media:
+    """The SDK's media manager: a queue of buffers."""
+
+    def __init__(self, buffers, channels=2, rate=AUDIO_HZ):
+        self.buffers, self.channels, self.rate, self.recording = list(buffers), channels, rate, False
+
+    def get_input_audio_samplerate(self):
+        return self.rate
+
+    def get_input_channels(self):
+        return self.channels
+
+    def start_recording(self):
+        self.recording = True
+
+    def stop_recording(self):
+        self.recording = False
+
+    def get_audio_sample(self):
+        return self.buffers.pop(0) if self.buffers else None
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_the_arrays_queue_is_drained_whatever_the_loop_does(rng):
+    buffers = [rng.normal(size=(160, 2)).astype(np.float32) for _ in range(200)]
+    media, received = Media(buffers), []
+    microphone = SdkMicrophone(media, "robot")
+    microphone.start(received.append)
+    wait_for(lambda: len(received) == 200)
+    microphone.stop()
+    np.testing.assert_array_equal(np.concatenate(received), np.concatenate(buffers))
+    assert not media.recording
+    assert microphone.turns_with_head
+
+
+def test_an_sdk_without_sound_is_refused():
+    with pytest.raises(KitError, match="--microphone default listens through this computer"):
+        SdkMicrophone(Media([], rate=-1, channels=-1), "robot")
+
+
+@pytest.fixture
+def array_daemon():
+    """A daemon that answers for the array; what it says can be changed."""
+    said = {"answer": None, "count": 0}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            said["count"] += 1
+            body = json.dumps(said["answer"]).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield DaemonAddress("127.0.0.1", server.server_port), said
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_daemons_direction_is_right_of_the_front(array_daemon):
+    address, said = array_daemon
+    directions = DaemonDirections(address)
+    assert not directions.is_available()
+    said["answer"] = {"angle": np.pi, "speech_detected": False}
+    assert directions.is_available()
+    directions.start()
+    asked = said["count"]
+    wait_for(lambda: said["count"] > asked + 2)
+    assert directions.latest is None  # nobody speaks
+    said["answer"] = {"angle": np.pi, "speech_detected": True}
+    wait_for(lambda: directions.latest)
+    directions.stop()
+    assert directions.latest.right == pytest.approx(np.pi / 2)
+    assert directions.latest.time == pytest.approx(time.monotonic(), abs=1)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.perception.sound import HEARING_FEATURES
+from reachy_kit.runtime.perception.sound import are_heard
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 
@@ -41,7 +41,7 @@ def select_perception(
     detectable = features in (None, TARGET_FEATURES)
     if target != BALL and not detectable:
         raise WrongUseError(f"--target {target} yields {', '.join(TARGET_FEATURES)}, not {', '.join(features or ())}")
-    audible = features is not None and set(features) <= set(HEARING_FEATURES)
+    audible = are_heard(features)
     if requested == "microphone" and not audible:
         raise WrongUseError(
             f"--perception microphone yields features of sound, not {', '.join(features or TARGET_FEATURES)}"

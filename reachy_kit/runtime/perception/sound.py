@@ -31,3 +31,8 @@ HEARING_FEATURES = (*SOUND_FEATURES, *BEAT_FEATURES, *OTHER_SOUND_FEATURES)
 """All that a microphone yields, in the order of ``Observation.sound``."""
 DIRECTION_PERIOD = 0.1
 """Time between directions of arrival, s. Source: DOA_POLL_INTERVAL_S of reachy_mini.daemon.backend.abstract (1.12)."""
+
+
+def are_heard(features: tuple[str, ...] | None) -> bool:
+    """Whether a microphone yields all of these features, so that no camera is needed."""
+    return features is not None and set(features) <= set(HEARING_FEATURES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
 from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
 from reachy_kit.runtime.perception.selection import PerceptionName, RobotKind, select_perception
+from reachy_kit.runtime.perception.sound import are_heard
 from reachy_kit.runtime.perception.targets.target_kind import TargetContext
 from reachy_kit.runtime.perception.targets.target_registry import BALL, NamedTarget, target_by_name
 from reachy_kit.runtime.robots.lifecycle import connected
@@ -121,6 +122,16 @@ def open_session(
                 yield replace(session, perception=HeardFeatures(hearing, needed), world=None, hearing=hearing)
             else:
                 yield replace(session, hearing=hearing)
+
+
+def needs_camera(robot: str, features: tuple[str, ...] | None) -> bool:
+    """Whether perception on this robot looks through its camera: a real one does, unless it listens.
+
+    Args:
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
+        features: that perception must yield; None where any will do.
+    """
+    return robot not in SIMULATED and not are_heard(features)
 
 
 def run_episode(

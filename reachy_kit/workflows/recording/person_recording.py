@@ -23,7 +23,7 @@ from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.inputs.session import Session, needs_camera, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
@@ -95,7 +95,7 @@ def record_by_hand(
             robot,
             variant,
             perception,
-            camera=camera or robot not in SIMULATED,
+            camera=camera or needs_camera(robot, variant.task.features),
             realtime=True,
             camera_beside=True,
             target=target,

@@ -18,7 +18,7 @@ FRAMES, FPS = 150, 25
 
 def thousand_episodes() -> tuple[str, float, str, float]:
     """The check of a thousand episodes of state and video, and the page about them."""
-    from reachy_kit.workflows.dataset_check import check_dataset
+    from reachy_kit.workflows.datasets.dataset_check import check_dataset
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "data")

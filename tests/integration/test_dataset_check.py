@@ -345,7 +345,7 @@ def test_the_command_that_mends_is_pasted(kit, dataset):
 def test_the_command_that_trims_is_pasted(dataset):
     FINDINGS["rest"][0](dataset)
     (finding,) = check_dataset(dataset, only=["RK116"]).findings
-    assert shlex.split(finding.command)[1:] == ["dataset", "trim", str(dataset)]
+    assert shlex.split(finding.command)[1:] == ["dataset", "trim", str(dataset), "--episodes", "3"]
 
 
 def test_quantiles_are_those_of_all_frames(dataset):

@@ -11,9 +11,9 @@ def drop_command(root: Path, episodes: Iterable[int]) -> str:
     return compose_command("dataset drop", root, episode_ranges(episodes))
 
 
-def trim_command(root: Path) -> str:
-    """The command that trims the rest at the beginning and the end of a dataset's episodes."""
-    return compose_command("dataset trim", root)
+def trim_command(root: Path, episodes: Iterable[int]) -> str:
+    """The command that trims the rest at the beginning and the end of some episodes."""
+    return compose_command("dataset trim", root, episodes=episode_ranges(episodes))
 
 
 def label_command(root: Path) -> str:

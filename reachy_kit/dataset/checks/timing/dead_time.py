@@ -60,6 +60,6 @@ def check_dead_time(episodes: CheckedEpisodes) -> Iterator[Finding]:
             "in which nothing moves",
             Severity.WARNING,
             remedy="Trim the rest off",
-            command=trim_command(episodes.root) if episodes.root else "",
+            command=trim_command(episodes.root, named) if episodes.root else "",
             episodes=named,
         )

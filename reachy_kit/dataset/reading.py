@@ -8,10 +8,7 @@ from typing import Any
 
 from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
-from reachy_kit.dataset.dataset_index import DamagedFileError
 from reachy_kit.dataset.stored_dataset import StoredDataset
-
-_STATS = Path("meta/stats.json")
 
 
 def open_for_reading(root: str | Path) -> StoredDataset:
@@ -62,13 +59,7 @@ def open_lerobot_metadata(root: Path) -> Any:
 
     class Metadata(LeRobotDatasetMetadata):  # type: ignore[misc]
         def _load_metadata(self) -> None:
-            self.info, self.tasks, self.episodes = load_info(root), load_tasks(root), None
-            try:
-                self.stats = load_stats(root)
-            except (OSError, ValueError) as error:
-                raise DamagedFileError(root / _STATS, "is damaged") from error
-            if self.stats is None:
-                raise DamagedFileError(root / _STATS, "is missing")
+            self.info, self.tasks, self.episodes, self.stats = load_info(root), load_tasks(root), None, load_stats(root)
 
     with files_in_place(root):
         dataset = StoredDataset(root)  # what LeRobot says about a missing or damaged file helps less

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reachy_kit.dataset.checks.finding import Severity, all_checks
-from reachy_kit.dataset.checks.take_check import check_episode
+from reachy_kit.dataset.checks.take_check import check_episode, describe_take
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.recording.schema import (
@@ -429,10 +429,11 @@ def take_of(root: Path, episode: int):
 
 def test_a_take_is_checked_as_its_episode_would_be(dataset):
     frames, stored = take_of(dataset, 5)
-    assert check_episode(frames, stored.layout) == []
+    assert check_episode(frames, stored.layout) == [] and describe_take(frames, stored.layout) == ""
     FINDINGS["gap"][0](dataset)
     frames, stored = take_of(dataset, 5)
     assert [finding.number for finding in check_episode(frames, stored.layout)] == ["RK112"]
+    assert describe_take(frames, stored.layout).startswith("RK112 gaps: 1 gap; the longest is 0.34 s, after frame 30")
     frames[3][ACTION] = np.full(9, np.nan)
     assert [finding.number for finding in check_episode(frames, stored.layout)] == ["RK104"]
     assert check_episode([], stored.layout) == []
@@ -449,3 +450,13 @@ def test_a_number_that_two_checks_take_is_refused():
 def test_only_knows_the_numbers_that_there_are(dataset):
     with pytest.raises(WrongUseError, match="RK1"):
         check_dataset(dataset, only=["RK1"])
+
+
+def test_the_page_of_findings_lists_each_of_them():
+    page = (Path(__file__).parents[2] / "reachy_kit/dataset/README.md").read_text()
+    rows = re.findall(r"^\| (RK\d+) \| ([^|]+) \| (error|warning|note) \|", page, re.MULTILINE)
+    checks = sorted(all_checks(), key=lambda check: check.number)
+    assert [(number, title) for number, title, _ in rows] == [(check.number, check.title) for check in checks]
+    assert {number for number, _, most in rows if most == "error"} >= {
+        check.number for check in checks if check.refuses
+    }

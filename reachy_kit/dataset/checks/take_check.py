@@ -31,3 +31,13 @@ def check_episode(frames: Sequence[Frame], layout: DatasetLayout) -> list[Findin
             break  # what follows from an error would only hide it
         found += [check.signed(finding) for finding in check.of_episodes(episodes)]
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+
+
+def describe_take(frames: Sequence[Frame], layout: DatasetLayout) -> str:
+    """What is wrong with a take, in a line for the person who records: its worst finding; empty if nothing is."""
+    findings = [finding for finding in check_episode(frames, layout) if finding.severity is not Severity.NOTE]
+    if not findings:
+        return ""
+    more = f", and {len(findings) - 1} more" if findings[1:] else ""
+    words = findings[0].message.replace(" of episode 0", "").replace("episode 0 ", "it ")
+    return f"{findings[0].number} {findings[0].title}: {words}{more}. Redo it if that spoils it"

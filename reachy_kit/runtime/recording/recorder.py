@@ -69,6 +69,7 @@ class EpisodeRecorder:
             episode that no person corrected is not stored: there is nothing to learn from it.
         wall_clock: whether the robot keeps the wall clock's pace. Then the images are encoded by the fastest encoder
             of this computer, and one for which it has no time is dropped; otherwise the loop waits for it.
+        check: says in a line what is wrong with a take that was stored; empty if nothing is.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class EpisodeRecorder:
         intervened: Callable[[], bool] | None = None,
         *,
         wall_clock: bool = False,
+        check: Callable[[list[Frame], DatasetLayout], str] = lambda frames, layout: "",
     ) -> None:
-        self._sink = sink
+        self._sink, self._check = sink, check
         self.labels = labels or EpisodeLabels(sink.layout.instruction)
         self.motion_delay: float | None = None
         """Time by which the motion of a guided robot lags behind its commands, s: the measured motion is then stored
@@ -87,7 +89,7 @@ class EpisodeRecorder:
         self._intervened, self._wall_clock = intervened, wall_clock
         self._video: VideoEncoder | None = None
         self.remark = ""
-        """What to say about the last take's images; empty if all were kept."""
+        """What to say about the last take; empty if nothing is wrong with it."""
         self._faults = TakeFaults(sink.layout.image_shape)
         self.on_episode_start(0)
 
@@ -167,6 +169,7 @@ class EpisodeRecorder:
                 video.path.unlink()
                 return
             self._sink.write(self._frames, self.labels, video)
+        self.remark = self.remark or self._check(self._frames, self._sink.layout)
 
     def _spoilt(self, video: TakeVideo) -> bool:
         """Note the images that were dropped; whether they were too many."""

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reachy_kit.dataset.checks.take_check import describe_take
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.perception.features import units_of
@@ -121,6 +122,7 @@ def record_by_hand(
                 writer,
                 intervened=(lambda: take_over.intervened) if take_over else None,
                 wall_clock=session.wall_clock,
+                check=describe_take,
             )
             takes = TakeSession(
                 session.robot, device, recorder, opened.keys, view, screen, labels, seconds,

@@ -56,7 +56,7 @@ def _overview(dataset: StoredDataset, findings: Sequence[Finding], fixed: Sequen
 
 
 def _about(finding: Finding, episodes: CheckedEpisodes, shown: dict[object, Figure]) -> list[Block]:
-    blocks: list[Block] = [Text(f"{finding.severity.value.capitalize()}. {finding.message}.")]
+    blocks: list[Block] = [Text(f"{finding.severity.value.capitalize()}: {finding.message}.")]
     if finding.remedy:
         blocks.append(Text(f"{finding.remedy}{':' if finding.command else '.'}"))
     if finding.command:

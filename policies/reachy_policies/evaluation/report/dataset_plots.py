@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from reachy_kit.dataset.checks.checked_episodes import CheckedEpisodes
 from reachy_kit.dataset.checks.content.workspace_coverage import CELL, visited
-from reachy_kit.dataset.checks.motion.following import measure_following
+from reachy_kit.dataset.checks.motion.following import LIMP, measure_following
 from reachy_kit.dataset.checks.motion.jerk import LARGEST, relative_jerk
 from reachy_kit.dataset.checks.motion.limiter_interventions import interventions
 from reachy_kit.dataset.checks.motion.saturation import at_limits
@@ -80,22 +80,28 @@ def limits_plot(episodes: CheckedEpisodes) -> bytes | None:
     figure, panels = _panels(1 if changed is None else 2)
     _bars(panels[0], 100 * at_limits(episodes).mean(axis=0), "% of the frames", "commands at the limit")
     if changed is not None:
-        _bars(panels[1], 100 * changed.mean(axis=0), "% of the frames", "applied action differs from the request")
+        _bars(panels[1], 100 * changed.mean(axis=0), "% of the frames", "changed by the limiter")
     return encode_figure(figure)
 
 
 def following_plot(episodes: CheckedEpisodes) -> bytes | None:
     """Correlation of command and state and the error that is left at the best delay, by axis."""
     following = measure_following(episodes)
-    figure, (left, right) = _panels(2)
+    figure, (left, middle, right) = _panels(3)
     moved = following.moved.any(axis=0)
     correlation = np.where(moved, np.diag(following.cross), np.nan)
-    _bars(left, correlation, f"correlation, state {1e3 * following.lag:.0f} ms later", "the state follows the command")
+    _bars(left, correlation, f"correlation, {1e3 * following.lag:.0f} ms later", "state follows command")
     left.set_xlim(-1, 1)
     left.axvline(0.5, **_BOUND)
+    places, axes = np.nonzero(following.moved)
+    middle.plot(100 * following.ratio[places, axes], axes, "|", markersize=9)
+    middle.axvline(100 * LIMP, **_BOUND)
+    middle.set(xlabel="% of the command, each episode", xlim=(0, None), yticks=range(len(_AXES)), yticklabels=[])
+    middle.set(title="motion of the state", ylim=(len(_AXES) - 0.5, -0.5))
     shown: Array = np.rad2deg(following.error)
     shown[POSITION_AXES] = 1e3 * following.error[POSITION_AXES]
-    _bars(right, shown, "mm or degrees", "error of the state, without its mean")
+    _bars(right, shown, "mm or degrees", "error, less its mean")
+    right.set(yticklabels=[])
     return encode_figure(figure)
 
 

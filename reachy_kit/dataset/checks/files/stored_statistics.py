@@ -64,7 +64,7 @@ def check_stored_statistics(dataset: StoredDataset) -> Iterator[Finding]:
     if stale:
         yield Finding(
             f"{STATS} does not fit the frames, for {', '.join(learned or stale)}",
-            Severity.ERROR if learned else Severity.WARNING,
+            Severity.ERROR if learned else Severity.NOTE,
             remedy=_REMEDY,
             command=fix,
             fixable=True,

@@ -15,7 +15,7 @@ MOVES = np.array([0.004] * 3 + [0.04] * 6)
 """(9,) m and rad: standard deviation of an episode's commands from which an axis counts as moved."""
 _FOLLOWS, _SURE = 0.5, 0.85
 """Correlation below which the state does not follow, and above which another number follows instead."""
-_LIMP = 0.2
+LIMP = 0.2
 """Share of the commanded motion below which a motor is limp."""
 _SCALE = 3.0
 """Factor between state and action from which units are not the same."""
@@ -79,7 +79,7 @@ def check_following(episodes: CheckedEpisodes) -> Iterator[Finding]:
         moved = following.moved[:, axis]
         if not moved.any():
             continue
-        limp = moved & (following.ratio[:, axis] < _LIMP)
+        limp = moved & (following.ratio[:, axis] < LIMP)
         if limp.any():
             yield _limp(episodes, name, limp, moved)
         if (moved & ~limp).sum() <= limp.sum():

@@ -56,8 +56,8 @@ def check_dead_time(episodes: CheckedEpisodes) -> Iterator[Finding]:
         rest, where = max(before[worst], after[worst]), "begins" if at_start else "ends"
         named = episodes.named(slow)
         yield Finding(
-            f"{len(named)} episodes begin or end at rest; episode {episodes.indices[worst]} {where} with {rest:.1f} s "
-            "in which nothing moves",
+            f"{len(named)} of {len(moved)} episodes begin or end at rest; episode {episodes.indices[worst]} {where} "
+            f"with {rest:.1f} s in which nothing moves",
             Severity.WARNING,
             remedy="Trim the rest off",
             command=trim_command(episodes.root, named) if episodes.root else "",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import cv2
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from reachy_kit.runtime.durable_files import check_file
 from reachy_kit.runtime.errors import KitError
@@ -113,6 +112,8 @@ def write_page(path: Path, page: Page) -> None:
     Raises:
         KitError: the file cannot be written.
     """
+    from jinja2 import Environment, PackageLoader, select_autoescape  # eval checks a page's file without it
+
     environment = Environment(
         loader=PackageLoader("reachy_policies.evaluation.report", "."),
         autoescape=select_autoescape(["html"]),

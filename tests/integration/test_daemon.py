@@ -177,14 +177,22 @@ def test_a_session_on_the_daemon_has_the_head_camera_with_geometry_too(no_other_
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_policy_that_learned_on_the_ball_follows_a_face_through_the_daemon(kit, tmp_path):
     """Four episodes; twenty succeeded on a busy computer (reachy_kit/runtime/perception/README.md)."""
-    kit.run("record", "--task", "track", "--variant", "hard", "--episodes", 30, "--out", tmp_path / "data").says(0)
-    kit.run("train", "imitation", "--dataset", tmp_path / "data", "--out", tmp_path / "run").says(0)
-    learning = ("--task", "track", "--variant", "hard", "--randomization", "wide", "--iterations", 15)
-    kit.run("train", "rl", "--init", tmp_path / "run", *learning, "--out", tmp_path / "rl").says(0)
-    kit.run("export", tmp_path / "rl", "--out", tmp_path / "track.bundle").says(0)
+
+    def run(*arguments):
+        result = kit.start(*arguments).wait(within=600)
+        assert result.code == 0, result.err
+        return result
+
+    data, imitation, improved, bundle = (tmp_path / name for name in ("data", "imitation", "improved", "track.bundle"))
+    hard = ("--task", "track", "--variant", "hard")
+    run("record", *hard, "--episodes", 30, "--out", data)
+    run("train", "imitation", "--dataset", data, "--out", imitation)
+    run("train", "rl", "--init", imitation, *hard, "--randomization", "wide", "--iterations", 15, "--out", improved)
+    run("export", improved, "--out", bundle)
     evaluating = ("--task", "track", "--robot", "daemon", "--target", "face", "--episodes", 4, "--json")
-    (evaluated,) = kit.run("eval", tmp_path / "track.bundle", *evaluating).json["evaluations"]
+    (evaluated,) = run("eval", bundle, *evaluating).json["evaluations"]
     assert evaluated["robot"].startswith("127.0.0.1")
     assert sum(evaluated["successes"]) >= 3, evaluated

@@ -41,7 +41,7 @@ def main(
     plot_errors(sightings, fitted, out / "detector.png", target)
     for line in summarize(fitted):
         typer.echo(line)
-    typer.echo(f"{'time per frame':<22} {median:7.3f} ms  99 %: {slowest:.3f} ms")
+    typer.echo(f"{'computing per frame':<22} {median:7.3f} ms  99 %: {slowest:.3f} ms")
     typer.echo(f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing_noise.py")
 
 

@@ -171,9 +171,12 @@ def _picture(dataset: StoredDataset, summary: EpisodeSummary, images: list[tuple
     axes: dict[str, Any] = figure.subplot_mosaic(rows, height_ratios=[0.9] * bool(images) + [1.5, 1, 1])
     figure.suptitle(f"{dataset.root.name}, episode {summary.index}: {summary.instruction or 'no words'}")
     if images:
-        axes["strip"].imshow(np.concatenate([image for _, image in images], axis=1), aspect="auto")
+        height, width = images[0][1].shape[:2]
+        gap = np.full((height, max(1, width // 40), 3), 255, dtype=np.uint8)
+        strip = np.concatenate([part for _, image in images for part in (image, gap)][:-1], axis=1)
+        axes["strip"].imshow(strip, aspect="equal")
         axes["strip"].set_yticks([])
-        width = images[0][1].shape[1]
+        width += gap.shape[1]
         axes["strip"].set_xticks(
             [width * (place + 0.5) for place in range(len(images))], [f"{time:.1f} s" for time, _ in images]
         )

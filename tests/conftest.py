@@ -113,3 +113,11 @@ def bundle_path(trained_run, make_once) -> Path:
     from reachy_policies.onnx_export import export_bundle
 
     return make_once("exported/look_at.bundle", lambda path: export_bundle(trained_run, path))
+
+
+@pytest.fixture(scope="session")
+def write_foreign() -> Callable[..., Path]:
+    """Writes a dataset of this robot as other tools would."""
+    from .foreign_datasets import write_foreign
+
+    return write_foreign

@@ -141,13 +141,15 @@ class LeRobotWriter:
             require_recordable_layout(self.root, self.layout)
             open_for_reading(self.root)  # what is damaged is named before anything is added to it
             open_staging(self.root)
-            self._restore_layout()
         try:
-            return load_state(self.root, self.layout)
+            state = load_state(self.root, self.layout)
         except KitError:
             raise
         except Exception as error:  # LeRobot and pyarrow each raise their own
             raise WrongUseError(f"{self.root} cannot be read as a LeRobot dataset: {error}") from error
+        with self._explained("the folder cannot be written", "Its {} episodes are kept"):
+            self._restore_layout()
+        return state
 
     def _restore_layout(self) -> None:
         """Write the layout's file again where an edit by another tool has lost it, or has made it stale."""

@@ -16,10 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.recording.labels import EpisodeLabels
+from reachy_kit.runtime.recording.schema import OPERATOR
 from reachy_sim.sysid.motor_recording import MotorRecording
 
 from .conftest import Kit
+from .older_format import write_v21
+from .saved_episodes import STATE, episode
 
 ROOT = Path(__file__).parents[2]
 VERBS = "demo|record|teleop|replay|dataset [a-z-]+|train (?:imitation|rl)|eval|export|run|sysid|view"
@@ -28,6 +33,7 @@ SHORT_RL = ("--set", "num_envs=4", "--set", "eval_episodes=4", "--set", "batch_s
 
 COVERED: set[str] = set()
 COVERED_ELSEWHERE = {
+    "pull.pull": "test_dataset_sharing.py::test_a_dataset_is_pulled_and_shown",
     "remedies.drop_command": "test_dataset_check.py::test_the_command_shows_findings_and_ends_with_a_code",
     "remedies.fix_command": "test_dataset_check.py::test_the_command_that_mends_is_pasted",
     "remedies.label_command": "test_dataset_check.py::test_what_has_no_words_gets_them",
@@ -165,6 +171,62 @@ def test_the_demo_ends_with_a_bundle_to_run(kit, paste):
     shown = kit.start("demo", *size, "--out", "it's a demo").wait(400)
     assert shown.code == 0, shown
     assert "episode 0" in paste(shown.out, "--seconds", 0.2, HOST="sim").out
+
+
+# --- care of datasets --------------------------------------------------------------------------------------------
+
+
+@pastes("edit_options.show_edited", "show_dataset._show", "train_imitation._only")
+def test_an_edited_dataset_is_shown_and_two_are_merged_for_dagger(kit, paste, recorded_dataset):
+    for name in ("Anna's data", "more"):
+        shutil.copytree(recorded_dataset, kit.folder / name)
+    dropped = kit.run("dataset", "drop", "Anna's data", "0")
+    shown = paste(dropped.out)
+    assert "7 episodes" in shown.out, shown
+    assert paste(shown.out).code == 0
+    assert (kit.folder / "episode-0.png").is_file()
+    both = ("--dataset", "Anna's data", "--dataset", "more")
+    refused = kit.run("train", "imitation", *both, "--dagger", 1, "--out", "run")
+    assert refused.code == 2, refused
+    merged = paste(refused.err)
+    assert "15 episodes" in merged.out, merged
+
+
+@pastes("dataset_index.read_info", "convert.convert")
+def test_a_dataset_of_the_older_format_is_converted(kit, paste, recorded_dataset):
+    write_v21(kit.folder / "Anna's old data", recorded_dataset)
+    refused = kit.run("dataset", "show", "Anna's old data")
+    assert refused.code == 4, refused
+    converted = paste(refused.err)
+    assert converted.code == 0, converted
+    assert "8 episodes" in paste(converted.out).out
+
+
+@pastes("recorded_videos._camera_of")
+def test_single_images_are_converted_to_videos(kit, paste, recorded_dataset, write_foreign):
+    write_foreign(kit.folder / "Anna's images", recorded_dataset, camera="front", videos=False, episodes=2)
+    train = ("train", "imitation", "--out", "run", "--obs-type", "pixels", "--task", "look_at", *SHORT_FIT)
+    refused = kit.run(*train, "--dataset", "Anna's images")
+    assert refused.code == 4, refused
+    converted = paste(refused.err, "--task", "look_at")
+    assert converted.code == 0, converted
+    assert "observation.images.head" in paste(converted.out).out
+
+
+@pastes("dataset_forgetting._forget", "dataset_forgetting._rewrite")
+def test_a_person_whose_episodes_are_all_there_is(kit, paste):
+    with LeRobotWriter(kit.folder / "Anna's data", STATE) as writer:
+        for index in range(2):
+            frames = episode(index)
+            for frame in frames:
+                frame[OPERATOR] = np.array(["night-owl"])
+            writer.write(frames, EpisodeLabels("Look at night-owl."))
+    everything = kit.run("dataset", "forget", "night-owl", "Anna's data")
+    assert everything.code == 2, everything
+    named = paste(everything.err)
+    assert named.code == 4, named
+    assert paste(named.err, TEXT="Look at me.").code == 0
+    assert paste(everything.err).code == 0
 
 
 # --- errors ------------------------------------------------------------------------------------------------------

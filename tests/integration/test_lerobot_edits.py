@@ -128,7 +128,13 @@ def in_a_process(command, folder, *arguments):
     environment = os.environ | {"HOME": str(folder), "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     program = Path(sys.executable).with_name(command)
     done = subprocess.run(
-        [program, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        [program, *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -19,20 +19,19 @@ from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_policies.data.demonstrations import load_demonstrations, load_images
 from reachy_policies.runs.saved_run import dataset_digest
 
-from .foreign_datasets import HEIGHT, WIDTH, WORDS, write_foreign
-
+WORDS, HEIGHT, WIDTH = "look at me", 36, 64
 BRIEF = {"max_steps": 4, "eval_every": 4}
 TINY = {"dim_model": 32, "n_heads": 2, "dim_feedforward": 32, "chunk_size": 4, "n_action_steps": 4, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")
-def foreign(recorded_dataset, make_once):
+def foreign(recorded_dataset, make_once, write_foreign):
     """Three episodes as ``lerobot-record`` writes them: 9 + K + 9 numbers, the nine in another order."""
     return make_once("foreign/plain", lambda path: write_foreign(path, recorded_dataset, words=(WORDS, "look away")))
 
 
 @pytest.fixture(scope="module")
-def filmed(recorded_dataset, make_once):
+def filmed(recorded_dataset, make_once, write_foreign):
     """Two episodes at 30 Hz with one camera, ``front``, an extra column and an extra number."""
 
     def write(path):
@@ -65,7 +64,7 @@ def test_columns_in_another_order_are_read_by_their_names(foreign, recorded_data
     assert [entry.instruction for entry in read.episodes] == [WORDS, "look away", WORDS]
 
 
-def test_without_a_last_action_it_is_the_action_before(recorded_dataset, tmp_path):
+def test_without_a_last_action_it_is_the_action_before(recorded_dataset, write_foreign, tmp_path):
     root = write_foreign(tmp_path / "data", recorded_dataset, last=False, episodes=2)
     read, recorded = StoredDataset(root), StoredDataset(recorded_dataset)
     for entry in read.episodes:
@@ -105,7 +104,7 @@ def test_another_robot_is_refused_with_the_difference(names, words, copy, foreig
         open_for_training(root)
 
 
-def test_features_that_the_task_needs_are_named(recorded_dataset, tmp_path):
+def test_features_that_the_task_needs_are_named(recorded_dataset, write_foreign, tmp_path):
     root = write_foreign(tmp_path / "data", recorded_dataset, features=False, episodes=2)
     with pytest.raises(RefusedError, match=r"lacks target_right, .*, which look_at needs. .*reachy-kit record"):
         train_imitation(root, tmp_path / "run", task="look_at", settings=BRIEF)

@@ -4,6 +4,7 @@ LeRobot loads this module by ``--robot.discover_packages_path``.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lerobot.robots import Robot, RobotConfig
 from lerobot.teleoperators import Teleoperator, TeleoperatorConfig
@@ -26,7 +27,7 @@ class ReachyMiniTest(Robot):
 
     config_class = ReachyMiniTestConfig
     name = "reachy_mini"
-    cameras: dict = {}
+    cameras: ClassVar = {}
     is_connected = False
     is_calibrated = True
     observation_features = dict.fromkeys(STATE, float)
@@ -67,7 +68,7 @@ class ReachyMiniTestTeleop(Teleoperator):
     is_connected = False
     is_calibrated = True
     action_features = dict.fromkeys(NAMES, float)
-    feedback_features: dict = {}
+    feedback_features: ClassVar = {}
     turned = 0.0
 
     def connect(self, calibrate=True):

@@ -24,6 +24,7 @@ def write_foreign(
     episodes: int = 3,
     words: tuple[str, ...] = (WORDS,),
     extra: bool = False,
+    videos: bool = True,
 ) -> Path:
     """The frames of a dataset of this kit as LeRobot's recorder stores those of a robot.
 
@@ -37,6 +38,7 @@ def write_foreign(
         camera: name of a camera, black but for a bar that moves one pixel per frame.
         episodes: number of episodes.
         words: of the tasks, by turns.
+        videos: whether its images are stored as videos, or as single images.
         extra: whether there is a column, and a number of the action, of somebody else's.
     """
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
@@ -58,9 +60,18 @@ def write_foreign(
     if camera:
         shape = (HEIGHT, WIDTH, 3)
         key = f"observation.images.{camera}"
-        described[key] = {"dtype": "video", "shape": shape, "names": ["height", "width", "channels"]}
+        described[key] = {
+            "dtype": "video" if videos else "image",
+            "shape": shape,
+            "names": ["height", "width", "channels"],
+        }
     dataset = LeRobotDataset.create(
-        "local/foreign", fps, root=root, features=described, robot_type="reachy_mini", use_videos=bool(camera)
+        "local/foreign",
+        fps,
+        root=root,
+        features=described,
+        robot_type="reachy_mini",
+        use_videos=bool(camera) and videos,
     )
     for entry in stored.episodes[:episodes]:
         columns = stored.read(entry.table)[entry.index]

@@ -20,6 +20,11 @@ ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("installs")]
 
+FACE = """
+from reachy_kit.runtime.perception.targets.target_registry import target_by_name
+kind = target_by_name("face").kind
+assert kind.open_detector("").detect(kind.picture("").image) is not None
+"""
 APP = """
 import json, threading, urllib.request
 import fastapi, uvicorn, websockets.sync.client
@@ -226,7 +231,7 @@ def test_view(install):
 
 
 @pytest.mark.parametrize(
-    ("extra", "program"), [("teleop", TELEOP), ("app", APP), ("deploy", DEPLOY), ("cluster", CLUSTER)]
+    ("extra", "program"), [("teleop", TELEOP), ("face", FACE), ("app", APP), ("deploy", DEPLOY), ("cluster", CLUSTER)]
 )
 def test_an_extra_that_is_not_used_yet_brings_what_its_comment_says(extra, program, install):
     kit = install(extra)

@@ -314,9 +314,6 @@ def test_what_can_be_mended_without_loss_is_mended_once(name, dataset):
     assert all(json.loads(mended[name]) == json.loads(sound[name]) for name in (INFO, STATS))
     assert check_dataset(dataset, fix=True).fixed == ()
     assert files(dataset) == mended
-    assert lerobot_dataset(dataset).meta.stats[ACTION]["mean"] == pytest.approx(
-        StoredDataset(dataset).column(ACTION).mean(axis=0), abs=1e-6
-    )
 
 
 def test_what_has_no_words_gets_them(kit, dataset):
@@ -348,6 +345,14 @@ def test_the_command_that_trims_is_pasted(dataset):
     assert shlex.split(finding.command)[1:] == ["dataset", "trim", str(dataset), "--episodes", "3"]
 
 
+def test_lerobot_reads_the_statistics_that_were_mended(dataset):
+    (dataset / STATS).unlink()
+    check_dataset(dataset, fix=True)
+    assert lerobot_dataset(dataset).meta.stats[ACTION]["mean"] == pytest.approx(
+        StoredDataset(dataset).column(ACTION).mean(axis=0), abs=1e-6
+    )
+
+
 def test_quantiles_are_those_of_all_frames(dataset):
     stats = json.loads((dataset / STATS).read_text())
     yaw = StoredDataset(dataset).column(ACTION)[:, YAW]
@@ -357,7 +362,7 @@ def test_quantiles_are_those_of_all_frames(dataset):
 def test_a_fix_that_is_killed_anywhere_is_whole_or_absent(dataset, recorded_dataset):
     change_stats(dataset, ACTION, mean=[1.0] * 9)
     stale = files(dataset)
-    for number in (0, 1, 3, 4, 5, 6, 7, 50):
+    for number in (0, 3, 5, 50):
         if not killed_at(number, lambda: check_dataset(dataset, fix=True)):
             break
         now = (dataset / STATS).read_bytes()

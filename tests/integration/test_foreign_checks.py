@@ -92,7 +92,9 @@ def test_what_lerobots_recorder_stores_is_sound(tmp_path):
     assert (numbers(report), report.frames) == (set(), 180)
 
 
-@pytest.mark.parametrize("edit", ["delete", "split", "merge", "remove_feature"])
+@pytest.mark.parametrize(
+    "edit", ["delete", *(pytest.param(edit, marks=pytest.mark.long) for edit in ("split", "merge", "remove_feature"))]
+)
 def test_what_lerobots_tools_leave_is_sound(edit, recorded_dataset, tmp_path):
     from lerobot.datasets import dataset_tools
 

@@ -24,5 +24,5 @@ class Gamepad:
     def push(self, button):
         """Press a button, for as long as a person does."""
         self.do("press", button)
-        time.sleep(0.15)
+        time.sleep(0.4)  # SDL looks at a virtual pad only when it is asked for events
         self.do("release", button)

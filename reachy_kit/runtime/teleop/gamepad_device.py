@@ -65,7 +65,6 @@ class GamepadTeleoperator:
         self._sdl, self._controllers = _open_sdl()
         self._hz, self._choice = policy_hz, choice
         self._motion = ShapedMotion(policy_hz)
-        self._held: set[str] = set()
         self._pad: Any = self._open()
         if self._pad is None:
             raise WrongUseError(self._missing())
@@ -103,11 +102,12 @@ class GamepadTeleoperator:
 
     def events(self) -> Sequence[TakeEvent]:
         """Buttons pressed since the last call."""
+        happened = self._sdl.event.get()  # all of them: the queue must not run full, and a short tap counts
         if self.lost is not None:
             return ()
-        held = {name for name in _BUTTONS if self._button(name)}
-        pressed, self._held = held - self._held, held
-        return [_BUTTONS[name] for name in _BUTTONS if name in pressed]
+        pressed = [event.button for event in happened if event.type == self._sdl.CONTROLLERBUTTONDOWN]
+        meanings = {getattr(self._sdl, f"CONTROLLER_BUTTON_{name}"): meaning for name, meaning in _BUTTONS.items()}
+        return [meanings[button] for button in pressed if button in meanings]
 
     def _velocity(self) -> Array:
         """(9,) wanted speeds as shares of the fastest."""

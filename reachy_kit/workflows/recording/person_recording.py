@@ -18,7 +18,7 @@ from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.recording_space import check_space
-from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, Phase, SessionScreen
 from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
@@ -129,6 +129,7 @@ def record_by_hand(
                 perception=session.perception, world=session.world, toggle=take_over.toggle if take_over else None,
             )  # fmt: skip
             takes.run(seeds, episodes)
+            view.phase, view.reason = Phase.PREPARING, "the dataset is closed, and the robot comes to rest"
             stored = writer.episodes
     if first >= episodes:
         reporter.note(f"{out} already holds {first} episodes")

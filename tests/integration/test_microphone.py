@@ -114,6 +114,7 @@ def turning_bundle(make_bundle):
 # In this process
 
 
+@pytest.mark.long  # a virtual device keeps time only on a computer that is not busy
 def test_sound_arrives_whole_and_on_time(here):
     from reachy_kit.runtime.perception.hearing.listening import Hearing
     from reachy_kit.runtime.perception.hearing.local_microphone import LocalMicrophone
@@ -161,6 +162,7 @@ def wait_until_on(running, until):
     until(lambda: (running.folder / "err").exists() and "is on" in running.err, 90)
 
 
+@pytest.mark.long  # a virtual device keeps time only on a computer that is not busy
 def test_the_robot_dances_to_a_beat(kit, daemon, dance_bundle, make_microphone, until):
     microphone = make_microphone()
     sound, beats = drums(TEMPO, 8.0, np.random.default_rng(0))

@@ -64,7 +64,7 @@ def test_a_voice_is_heard_from_its_direction(rng, right):
     assert np.rad2deg(np.median(bearings)) == pytest.approx(right, abs=4)
 
 
-def test_voices_are_told_from_drums_and_noise(rng):
+def test_drums_and_noise_are_not_voices(rng):
     voice = [moment.speaking for moment in hear(in_a_room(speech(3)[:, None], rng))]
     assert np.mean(voice[10:-10]) > 0.8
     rhythm, _ = drums(2.0, 4.0, rng)
@@ -203,6 +203,17 @@ def test_a_microphone_that_repeats_itself_is_reported(rng):
     with Hearing(source, clock=clock) as hearing:
         source.send(np.tile(0.1 * rng.normal(size=(1280, 2)), (10, 1)))
         with pytest.raises(KitError, match="repeats the same sound"):
+            hearing.add_to(Observation(NEUTRAL, clock.now), clock.now)
+
+
+def test_a_microphone_without_a_clock_is_reported():
+    clock = FakeClock()
+    source = FakeMicrophone(clock)
+    with Hearing(source, clock=clock) as hearing:
+        for _ in range(100):
+            clock.now += 0.01
+            source.receive(np.zeros((1600, 2), np.float32))
+        with pytest.raises(KitError, match="sends more than it can hear"):
             hearing.add_to(Observation(NEUTRAL, clock.now), clock.now)
 
 

@@ -86,7 +86,7 @@ def open_session(
             frame is rendered for each observation.
         target: what is looked at, as ``--target`` gives it; a simulated world shows it in place of the ball.
         listening: which microphone is used, and what for; None for the robot's own, where perception needs one.
-        reporter: is told when a microphone is opened, and what was wrong with it.
+        reporter: receives a note when a microphone is opened, and what was wrong with it.
 
     Yields:
         The session.

@@ -1,6 +1,6 @@
 """The microphone of a session: which one, what is kept of it, and when it is opened at all.
 
-It is opened only where a task needs to hear, or a recording asks for sound; the person is told so.
+It is opened only where a task needs to hear, or a recording asks for sound; the command says so.
 """
 
 import contextlib

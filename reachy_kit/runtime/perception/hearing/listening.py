@@ -145,6 +145,8 @@ class Hearing:
             return f"the microphone {self.source.name} has stopped sending sound: look at its plug"
         if self._buffer.repeated_for > SILENT_AFTER:
             return f"the microphone {self.source.name} repeats the same sound: its driver has stopped. Plug it in again"
+        if self._buffer.is_hurried:
+            return f"the microphone {self.source.name} sends more than it can hear: its driver has stopped"
         return None
 
     @property

@@ -103,6 +103,9 @@ class SampleBuffer:
         self.dropped = 0
         """Samples that were overwritten before they were read."""
         self.last_write = clock()
+        self._counted, self._counted_since = 0, self.last_write
+        self.is_hurried = False
+        """Whether samples come at more than twice their rate: those of a device whose driver has no clock any more."""
         self.repeated_for = 0.0
         """Time for which the source has sent old blocks again, s: that of a device whose driver has died."""
 
@@ -118,6 +121,7 @@ class SampleBuffer:
             self._samples[: count - first] = block[first:]
             self._written += count
             self.last_write = now
+        self._note_pace(now, count)
         self._note_repeats(block)
 
     def read(self) -> tuple[Block, float]:
@@ -136,6 +140,13 @@ class SampleBuffer:
         if not self._written or abs(late) > _JUMP:
             return now
         return now if late < 0 else expected + _DRIFT_SHARE * late
+
+    def _note_pace(self, now: float, count: int) -> None:
+        self._counted += count
+        since = now - self._counted_since
+        if since >= SILENT_AFTER:
+            self.is_hurried = self._counted > 2 * self._rate * since
+            self._counted, self._counted_since = 0, now
 
     def _note_repeats(self, block: Block) -> None:
         mark = zlib.crc32(block.tobytes())

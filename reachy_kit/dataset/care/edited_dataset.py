@@ -15,6 +15,7 @@ import numpy as np
 from reachy_kit.dataset.care.video_cuts import cut_video, read_part
 from reachy_kit.dataset.dataset_index import EpisodeEntry, read_table
 from reachy_kit.dataset.robot_columns import names_of
+from reachy_kit.dataset.saving.column_statistics import STATS, statistics_text
 from reachy_kit.dataset.saving.episode_video import image_stats, join_videos, video_kind
 from reachy_kit.dataset.saving.lerobot_episode import write_parquet
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, Number, place_of
@@ -239,8 +240,7 @@ class _Writer:
 
     def _write_metadata(self, parts: Sequence[EpisodePart], frames: int) -> None:
         import pyarrow as pa
-        from lerobot.datasets.compute_stats import aggregate_stats
-        from lerobot.datasets.utils import DEFAULT_TASKS_PATH, INFO_PATH, STATS_PATH, serialize_dict
+        from lerobot.datasets.utils import DEFAULT_TASKS_PATH, INFO_PATH
         from lerobot.utils.io_utils import write_json
         from lerobot.utils.utils import flatten_dict
 
@@ -255,7 +255,6 @@ class _Writer:
             write_parquet(path, [pa.Table.from_pylist(rows)])
             tasks = pa.table({"task_index": list(self.tasks.values()), "task": list(self.tasks)})
             tasks.to_pandas().set_index("task").to_parquet(self.root / DEFAULT_TASKS_PATH)
-            write_json(serialize_dict(aggregate_stats(self.stats)), self.root / STATS_PATH)
         count = len(parts)
         self.info.total_episodes, self.info.total_frames, self.info.total_tasks = count, frames, len(self.tasks)
         self.info.splits = {"train": f"0:{count}"} if count else {}
@@ -266,6 +265,8 @@ class _Writer:
             layout = replace(layout, provenance={**layout.provenance, **self.provenance})
             (self.root / LAYOUT_FILE).write_text(layout_text(layout, "lerobot"))
         write_json(self.info.to_dict(), self.root / INFO_PATH)
+        if parts:
+            (self.root / STATS).write_text(statistics_text(StoredDataset(self.root)))
 
 
 def _require_same_columns(dataset: StoredDataset, first: StoredDataset) -> None:

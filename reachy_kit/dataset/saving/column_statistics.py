@@ -25,11 +25,12 @@ _WIDEST = 512
 
 
 def write_statistics(change: Change, dataset: StoredDataset) -> None:
-    """Write the statistics of a dataset's frames; those of its images are put together from the episodes' own.
+    """Write the statistics of a dataset's frames into a change; see ``statistics_text``."""
+    change.replace(STATS.as_posix()).write_text(statistics_text(dataset))
 
-    Args:
-        change: receives the file.
-        dataset: its tables are whole.
+
+def statistics_text(dataset: StoredDataset) -> str:
+    """Text of the file of statistics; those of images are put together from the episodes' own.
 
     Raises:
         DamagedFileError: a table is missing or damaged, or lacks a column.
@@ -38,7 +39,7 @@ def write_statistics(change: Change, dataset: StoredDataset) -> None:
     for key, values in _image_statistics(dataset).items():
         statistics.setdefault(key, values)
     ordered = {key: statistics[key] for key in dataset.index.features if key in statistics}
-    change.replace(STATS.as_posix()).write_text(json.dumps(ordered, indent=4, allow_nan=False))
+    return json.dumps(ordered, indent=4, allow_nan=False)
 
 
 def compute_statistics(dataset: StoredDataset) -> dict[str, dict[str, list[Any]]]:

@@ -72,6 +72,8 @@ class DesktopLink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # closing alone leaves the accepting thread where it is
         self._socket.close()
         if client := self._client:
             client.close()

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import open_for_reading
-from reachy_kit.runtime.recording.schema import IMAGE, OPERATOR
+from reachy_kit.runtime.recording.schema import IMAGE, OPERATOR, REQUESTED_ACTION
 
 from .saved_episodes import (
     CAMERA,
@@ -161,6 +161,17 @@ def test_the_videos_are_what_lerobot_writes(both):
         with av.open(next(root.glob("videos/**/*.mp4"))) as video:
             pixels.append([(frame.pts, frame.to_ndarray(format="rgb24").tobytes()) for frame in video.decode(video=0)])
     assert pixels[0] == pixels[1]
+
+
+def test_lerobots_policies_see_none_of_our_own_columns_and_its_loader_batches_them(both):
+    from lerobot.utils.feature_utils import dataset_to_policy_features
+    from torch.utils.data import DataLoader
+
+    dataset = lerobot_dataset(both[0])
+    assert not [key for key in dataset_to_policy_features(dataset.meta.features) if key.startswith("kit.")]
+    batch = next(iter(DataLoader(dataset, batch_size=4)))
+    assert batch[OPERATOR] == [LABELS.operator] * 4
+    assert batch[REQUESTED_ACTION].shape == (4, 9)
 
 
 def test_lerobot_continues_and_edits_our_datasets(both, tmp_path):

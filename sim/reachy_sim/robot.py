@@ -92,6 +92,7 @@ class SimRobot:
         self.guidance: GuidanceMode | None = None
         self._hand = Hand()
         self._pulled_to: Array | None = None
+        self._hand_motion = Motion.at_rest(NEUTRAL[None])
         self.reset(NEUTRAL)
 
     @property
@@ -153,7 +154,9 @@ class SimRobot:
         joints = commanded_joints(self._motion)
         if self._pulled_to is None:
             self._dynamics.step(joints)
-        else:
+        else:  # a person guides it no faster than it may move by itself
+            state, goal = self._dynamics.state, self._pulled_to[None]
+            self._hand_motion, _ = limit(state, self._hand_motion, goal, self.config.profile)
             self._physics.step(joints, self._pull)
         self._ticks += 1
         if self._watch:
@@ -196,6 +199,8 @@ class SimRobot:
             WrongUseError: its tier knows no forces.
         """
         self.prepare_guiding()
+        if self._pulled_to is None:
+            self._hand_motion = Motion.at_rest(self._dynamics.state)
         self._pulled_to = pose
         if pose is None:
             self._hand.let_go()
@@ -203,9 +208,8 @@ class SimRobot:
 
     def _pull(self, seconds: float) -> None:
         physics = self._physics
-        assert self._pulled_to is not None, "nothing pulls"
         head = physics.head_position[0], physics.head_rotation[0]
-        force, torque = self._hand.wrench(*head, self._pulled_to, seconds)
+        force, torque = self._hand.wrench(*head, self._hand_motion.position[0], seconds)
         physics.pull_head(_FIRST, force[None], torque[None])
 
     @property

@@ -1,38 +1,59 @@
 """The Hub without a network: what is uploaded, the card, and what is said when it does not answer."""
 
 import shutil
+from types import SimpleNamespace
 
+import httpx
 import pytest
+from huggingface_hub.errors import RevisionNotFoundError
+from huggingface_hub.utils import filter_repo_objects
 
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.workflows.datasets.conversion import convert_dataset
 from reachy_kit.workflows.datasets.dataset_summary import draw_episode, summarize_dataset
 from reachy_kit.workflows.datasets.hub_sharing import pull_dataset, push_dataset
+from reachy_kit.workflows.inputs.reporter import SilentReporter
 
 from .older_format import write_v21
+from .saved_episodes import files
 
 
 class FolderHub:
     """The Hub's client, with a folder for the Hub: no test reaches the real one."""
 
     def __init__(self, folder):
-        self.folder, self.calls = folder, []
+        self.folder, self.private, self.tags = folder, {}, {}
 
-    def create_repo(self, repository, **given):
-        self.calls.append(("create_repo", given))
+    def create_repo(self, repository, private, exist_ok, **given):
+        assert exist_ok or repository not in self.private
+        self.private.setdefault(repository, private)
         (self.folder / repository).mkdir(parents=True, exist_ok=True)
         return f"hub/{repository}"
+
+    def repo_info(self, repository, **given):
+        return SimpleNamespace(private=self.private[repository])
 
     def upload_file(self, path_or_fileobj, path_in_repo, repo_id, **given):
         (self.folder / repo_id / path_in_repo).write_bytes(path_or_fileobj)
 
-    def upload_folder(self, folder_path, repo_id, ignore_patterns, **given):
-        self.calls.append(("upload_folder", {"ignore_patterns": ignore_patterns}))
-        shutil.copytree(folder_path, self.folder / repo_id, dirs_exist_ok=True)
+    def upload_folder(self, folder_path, repo_id, ignore_patterns=None, delete_patterns=None, **given):
+        repository = self.folder / repo_id
+        if delete_patterns:
+            for name in filter_repo_objects(files(repository), allow_patterns=delete_patterns):
+                (repository / name).unlink()
+        for name in filter_repo_objects(files(folder_path), ignore_patterns=ignore_patterns):
+            (repository / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder_path / name, repository / name)
 
-    def create_tag(self, repository, **given):
-        self.calls.append(("create_tag", given))
+    def create_tag(self, repository, tag, exist_ok=False, **given):
+        assert exist_ok or tag not in self.tags
+        self.tags.setdefault(tag, files(self.folder / repository))
+
+    def delete_tag(self, repository, tag, **given):
+        if tag not in self.tags:
+            raise RevisionNotFoundError("no such tag", response=httpx.Response(404, request=httpx.Request("GET", "x:")))
+        del self.tags[tag]
 
     def snapshot_download(self, repository, local_dir, **given):
         shutil.copytree(self.folder / repository, local_dir, dirs_exist_ok=True)
@@ -41,8 +62,8 @@ class FolderHub:
 def test_a_dataset_is_shared_privately_with_a_card_and_comes_back(recorded_dataset, tmp_path):
     hub = FolderHub(tmp_path / "hub")
     shared = push_dataset(recorded_dataset, "me/look_at", hub=hub)
-    assert (shared.private, hub.calls[0][1]["private"]) == (True, True)
-    assert hub.calls[-1] == ("create_tag", {"tag": "v3.0", "repo_type": "dataset", "exist_ok": True})
+    assert (shared.private, hub.private["me/look_at"]) == (True, True)
+    assert hub.tags == {"v3.0": files(tmp_path / "hub/me/look_at")}
     card = (tmp_path / "hub/me/look_at/README.md").read_text()
     for words in ('"LeRobot"', "reachy_mini", "Look at the ball", "target_right (rad)", "8, 704 frames"):
         assert words in card
@@ -50,11 +71,37 @@ def test_a_dataset_is_shared_privately_with_a_card_and_comes_back(recorded_datas
     assert not (recorded_dataset / "README.md").exists()
     pulled = pull_dataset("me/look_at", tmp_path / "back", hub=hub)
     assert len(open_for_reading(pulled.dataset).episodes) == 8
+    assert not hasattr(pulled, "private")
+
+
+def test_what_was_forgotten_is_gone_from_where_readers_look(recorded_dataset, tmp_path):
+    data, hub, notes = shutil.copytree(recorded_dataset, tmp_path / "data"), FolderHub(tmp_path / "hub"), []
+    (data / "videos").mkdir(exist_ok=True)
+    (data / "videos/face.mp4").write_bytes(b"a face")
+    reporter = SilentReporter()
+    reporter.note = notes.append
+    push_dataset(data, "me/look_at", hub=hub, reporter=reporter)
+    assert "videos/face.mp4" in hub.tags["v3.0"]
+    assert notes == []
+    (data / "videos/face.mp4").unlink()
+    push_dataset(data, "me/look_at", hub=hub, reporter=reporter)
+    assert set(hub.tags["v3.0"]) == {*files(data), "README.md"}
+    assert "history of me/look_at keeps what was pushed before" in notes[0]
+
+
+def test_a_public_repository_gets_nothing_unasked(recorded_dataset, tmp_path):
+    hub = FolderHub(tmp_path / "hub")
+    hub.create_repo("me/look_at", private=False, exist_ok=False)
+    with pytest.raises(RefusedError, match=r"me/look_at is public on the Hub.*--public"):
+        push_dataset(recorded_dataset, "me/look_at", hub=hub)
+    assert files(tmp_path / "hub") == {}
+    assert not push_dataset(recorded_dataset, "me/look_at", public=True, licence="mit", hub=hub).private
+    hub.create_repo("me/secret", private=True, exist_ok=False)
+    hub.tags.clear()
+    assert push_dataset(recorded_dataset, "me/secret", public=True, licence="mit", hub=hub).private
 
 
 def test_what_is_told_about_people_is_said_before_the_upload(image_dataset, tmp_path):
-    from reachy_kit.workflows.inputs.reporter import SilentReporter
-
     notes = []
     reporter = SilentReporter()
     reporter.note = notes.append

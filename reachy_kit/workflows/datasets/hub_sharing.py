@@ -23,6 +23,8 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 CARD = "README.md"
 _VERSION_TAG = "v3.0"
 """Git tag by which LeRobot finds a dataset's format. Source: ``LeRobotDataset.push_to_hub`` of LeRobot 0.6.1."""
+_REPLACED = ["data/**", "meta/**", "videos/**", "images/**"]
+"""Files on the Hub that an upload removes where the dataset does not have them any more."""
 _NOT_SHARED = [f"{STAGING.name}/*", ".cache/*", ".git/*", "**/.DS_Store"]
 
 
@@ -33,7 +35,14 @@ class SharedDataset:
     dataset: Path
     repository: str
     url: str
+
+
+@dataclass(frozen=True)
+class PushedDataset(SharedDataset):
+    """A dataset after its upload."""
+
     private: bool
+    """Whether only its owner can see it, as the Hub says."""
 
 
 def push_dataset(
@@ -44,8 +53,10 @@ def push_dataset(
     licence: str = "",
     hub: Any = None,
     reporter: Reporter = SILENT,
-) -> SharedDataset:
-    """Upload a dataset to the Hub, with a card where it has none.
+) -> PushedDataset:
+    """Upload a dataset to the Hub, with a card where it has none. Files that it does not have any more are removed.
+
+    The Hub's history keeps what was pushed before.
 
     Args:
         root: the dataset's folder.
@@ -57,7 +68,7 @@ def push_dataset(
 
     Raises:
         WrongUseError: the repository's name does not fit, or a public one has no licence.
-        RefusedError: the dataset is damaged or recorded into.
+        RefusedError: the dataset is damaged or recorded into, or the repository is public without ``public``.
         KitError: the Hub cannot be reached, or refuses.
     """
     _require_name(repository)
@@ -70,12 +81,28 @@ def push_dataset(
         hub = hub or _hub()
         with reporter.working(f"uploading to {repository}"):
             url = hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
+            private = bool(hub.repo_info(repository, repo_type="dataset").private)
+            if not private and not public:
+                raise RefusedError(
+                    f"{repository} is public on the Hub. Make it private in its settings there, or give --public"
+                )
             if not (root / CARD).exists():
                 card = dataset_card(dataset, licence).encode()
                 hub.upload_file(path_or_fileobj=card, path_in_repo=CARD, repo_id=repository, repo_type="dataset")
-            hub.upload_folder(folder_path=root, repo_id=repository, repo_type="dataset", ignore_patterns=_NOT_SHARED)
-            hub.create_tag(repository, tag=_VERSION_TAG, repo_type="dataset", exist_ok=True)
-    return SharedDataset(root, repository, str(url), not public)
+            hub.upload_folder(
+                folder_path=root,
+                repo_id=repository,
+                repo_type="dataset",
+                ignore_patterns=_NOT_SHARED,
+                delete_patterns=_REPLACED,
+            )
+            pushed_before = _move_tag(hub, repository)
+    if pushed_before:
+        reporter.note(
+            f"note: the Hub's history of {repository} keeps what was pushed before, forgotten people too. "
+            "To remove it, call HfApi.super_squash_history of huggingface_hub, then push again"
+        )
+    return PushedDataset(root, repository, str(url), private)
 
 
 def pull_dataset(repository: str, out: Path, *, hub: Any = None, reporter: Reporter = SILENT) -> SharedDataset:
@@ -98,7 +125,7 @@ def pull_dataset(repository: str, out: Path, *, hub: Any = None, reporter: Repor
             hub = hub or _hub()
             hub.snapshot_download(repository, repo_type="dataset", local_dir=making)
         open_for_reading(making)
-    return SharedDataset(out, repository, f"https://huggingface.co/datasets/{repository}", private=False)
+    return SharedDataset(out, repository, f"https://huggingface.co/datasets/{repository}")
 
 
 def personal_data(dataset: StoredDataset) -> list[str]:
@@ -144,6 +171,18 @@ def dataset_card(dataset: StoredDataset, licence: str = "") -> str:
         "position in m and angles in rad, then body and antennas; `meta/info.json` names them in order.\n\n"
         f"| | |\n|---|---|\n{table}\n"
     )
+
+
+def _move_tag(hub: Any, repository: str) -> bool:
+    """Let the tag by which LeRobot's readers find a dataset mean the newest commit; whether there was one before."""
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    pushed_before = False
+    with contextlib.suppress(RevisionNotFoundError):
+        hub.delete_tag(repository, tag=_VERSION_TAG, repo_type="dataset")
+        pushed_before = True
+    hub.create_tag(repository, tag=_VERSION_TAG, repo_type="dataset")
+    return pushed_before
 
 
 def _require_name(repository: str) -> None:

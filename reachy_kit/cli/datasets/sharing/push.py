@@ -21,6 +21,9 @@ def push(
 ) -> None:
     """Upload a dataset to the Hugging Face Hub with a card, with the token of hf auth login. Nothing else uploads.
 
+    Files that the dataset does not have any more are removed there. The Hub's history keeps older versions, and with
+    them people whom dataset forget removed since.
+
     Example: reachy-kit dataset push data/look_at NAME/look_at
     """
     from reachy_kit.workflows.datasets.hub_sharing import push_dataset

@@ -10,14 +10,14 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reachy_kit.runtime import teleop
-from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.interface import Action, Observation, Policy, Robot, TaskSpec
+from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.interface import Action, Episode, Observation, Policy, Robot, Step, TaskSpec
 from reachy_kit.runtime.interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
@@ -126,6 +126,30 @@ def guided_take(teleoperator: Teleoperator) -> Iterator[float | None]:
     finally:
         with interrupts_held_back():
             teleoperator.end_take()
+
+
+class HoldingAtEnd:
+    """A rollout's subscriber that lets the robot hold itself at the end of a take: before the recorder, which saves.
+
+    Args:
+        teleoperator: with which a person moves the robot itself.
+        on_held: called once the robot holds itself.
+    """
+
+    def __init__(self, teleoperator: GuidingTeleoperator, on_held: Callable[[], None] = lambda: None) -> None:
+        self._teleoperator, self._on_held = teleoperator, on_held
+
+    def on_episode_start(self, seed: int) -> None:
+        """Do nothing."""
+
+    def on_step(self, step: Step) -> None:
+        """Do nothing."""
+
+    def on_episode_end(self, episode: Episode) -> None:
+        """Let the robot hold itself. Where it does not, the take is saved, and ``guided_take`` tries again."""
+        with interrupts_held_back(), suppress(KitError):
+            self._teleoperator.end_take()
+        self._on_held()
 
 
 class Keys(Protocol):

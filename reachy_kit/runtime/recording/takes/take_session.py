@@ -21,15 +21,23 @@ from reachy_kit.runtime.interface import (
     Observation,
     Perception,
     Robot,
+    Subscriber,
     Tick,
     World,
 )
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase, SessionScreen
+from reachy_kit.runtime.robots.guiding.guidable import Guidable, describe_guidance
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.runtime.teleop.teleoperator import TakeEvent, Teleoperator, guided_take
+from reachy_kit.runtime.teleop.teleoperator import (
+    GuidingTeleoperator,
+    HoldingAtEnd,
+    TakeEvent,
+    Teleoperator,
+    guided_take,
+)
 
 _MARKS = {TakeEvent.SUCCESS: True, TakeEvent.FAILURE: False}
 _ENDS = {
@@ -188,7 +196,7 @@ class TakeSession:
                 seed=seed,
                 perception=self._perception,
                 world=self._world,
-                subscribers=[self._view, self._recorder],  # the view first: it shows that the recorder saves
+                subscribers=self._subscribers(),
                 on_tick=self._tick_take,
                 stop=lambda: self._end,
             )
@@ -201,6 +209,18 @@ class TakeSession:
         self._view.say(self._outcome(episode, kept=kept))
         again = episode.end_reason is EndReason.COMPLETED and not kept and not self._recorder.is_uncorrected
         return EndReason.REDO if again else episode.end_reason
+
+    def _subscribers(self) -> list[Subscriber]:
+        """The recorder last: before it saves, the view shows so, and a robot that was guided holds itself."""
+        if isinstance(self._device, GuidingTeleoperator):
+            return [self._view, HoldingAtEnd(self._device, self._show_grip), self._recorder]
+        return [self._view, self._recorder]
+
+    def _show_grip(self) -> None:
+        """Show what keeps up a head that a hand guides; nothing where none does."""
+        self._view.reason = ""
+        if isinstance(self._device, GuidingTeleoperator) and isinstance(self._robot, Guidable):
+            self._view.reason = describe_guidance(self._robot.guidance)
 
     def _outcome(self, episode: Episode, *, kept: bool) -> str:
         """What became of a take, in words."""
@@ -224,9 +244,11 @@ class TakeSession:
 
     def _tick_between(self, tick: Tick) -> None:
         self._view.follow(tick)
-        self._view.reason = self._device.lost or ""
+        lost = self._device.lost
+        self._show_grip()
+        self._view.reason = lost or self._view.reason
         for event in self._events():
-            if event is TakeEvent.START and not self._view.reason:
+            if event is TakeEvent.START and not lost:
                 self._end = EndReason.COMPLETED
             elif event is TakeEvent.STOP_NOW:
                 self._end = EndReason.STOPPED
@@ -248,7 +270,8 @@ class TakeSession:
             time.sleep(_PAUSE_POLL)
             self._handle()
         if self._view.phase is Phase.PAUSED:
-            self._view.phase, self._view.reason = Phase.RECORDING, ""
+            self._view.phase = Phase.RECORDING
+        self._show_grip()
 
     def _handle(self) -> None:
         """Take note of how the person ends a take."""

@@ -20,6 +20,22 @@ class GuidanceMode(StrEnum):
     """The motors are off: the hand carries the head, which falls without it."""
 
 
+_GRIPS = {
+    None: "the motors hold the head",
+    GuidanceMode.GRAVITY_COMPENSATION: "the motors carry the head's weight: guide it",
+    GuidanceMode.LIMP: "the motors are off: do not let go of the head",
+}
+
+
+def describe_guidance(guidance: GuidanceMode | None) -> str:
+    """What keeps the head up, in words.
+
+    Args:
+        guidance: mode in use; None while the motors follow their targets.
+    """
+    return _GRIPS[guidance]
+
+
 @runtime_checkable
 class Guidable(Robot, Protocol):
     """A robot that gives way to a hand. While it is guided, the action that it applies is its measured pose."""

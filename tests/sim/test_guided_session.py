@@ -1,0 +1,88 @@
+"""Takes of a session in which a hand guides a simulated robot, and of one that plays recorded moves."""
+
+import itertools
+
+import numpy as np
+
+from reachy_kit.runtime.interface import NEUTRAL, YAW
+from reachy_kit.runtime.recording.labels import EpisodeLabels
+from reachy_kit.runtime.recording.layout import DatasetLayout
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, LiveView, Phase
+from reachy_kit.runtime.recording.takes.take_keys import TakeKeys
+from reachy_kit.runtime.recording.takes.take_session import TakeSession
+from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
+from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
+from reachy_sim.robot import SimRobot, SimRobotConfig
+
+HZ = 25
+TURNED = NEUTRAL.copy()
+TURNED[YAW] = 0.4
+
+
+class Turning:
+    """An expert that turns the head."""
+
+    def reset(self):
+        pass
+
+    def act(self, observation):
+        return TURNED
+
+
+class Memory:
+    """A sink that keeps the frames of each episode, and notes something of the moment at which it stores."""
+
+    layout = DatasetLayout("task", "Do it.", (), (), HZ)
+    video_file = None
+
+    def __init__(self, note=lambda: None):
+        self.note, self.notes, self.stored = note, [], []
+
+    @property
+    def episodes(self):
+        return len(self.stored)
+
+    def write(self, frames, labels: EpisodeLabels, video=None):
+        self.notes.append(self.note())
+        self.stored.append(frames)
+
+    def take_back(self):
+        self.stored.pop()
+
+
+class Featureless:
+    """A perception without features."""
+
+    names = ()
+
+    def reset(self, seed):
+        pass
+
+    def perceive(self, observation):
+        return np.zeros(0)
+
+
+def session(robot, device, sink, view=None, keys=None, **options):
+    return TakeSession(
+        robot, device, EpisodeRecorder(sink), keys or TakeKeys(None), view or LiveView("device", "sim", HZ), NO_SCREEN,
+        [EpisodeLabels("Do it.")], perception=Featureless(), **options,
+    )  # fmt: skip
+
+
+def test_the_head_is_held_before_a_take_is_saved_and_the_screen_says_what_keeps_it_up():
+    robot = SimRobot(SimRobotConfig(gravity_compensation=False))
+    device, view = HandTeleoperator(HZ, Turning()), LiveView("hand", "sim", HZ)
+    sink = Memory(lambda: (robot.guidance, view.phase, view.reason))
+    shown, follow = set(), view.follow
+
+    def watch(tick):
+        follow(tick)
+        shown.add((robot.guidance, view.phase, view.reason))
+
+    view.follow = watch
+    device.connect(robot)
+    session(robot, device, sink, view).run(itertools.count(), 1)
+    assert sink.notes == [(None, Phase.SAVING, "the motors hold the head")]
+    assert (GuidanceMode.LIMP, Phase.RECORDING, "the motors are off: do not let go of the head") in shown
+    assert (None, Phase.RECORDING, "the motors hold the head") in shown, "it let go without a hand"

@@ -2,7 +2,9 @@
 
 Its simulation answers every motor mode and changes nothing. Here MuJoCo's motors lose their gain in the mode, and keep
 it otherwise; like daemon 1.12, this one remembers old targets. The hand is a spring: it turns the head towards the
-angle that stands in the file named by ``HAND``, in radians; without the file it is away.
+angle that stands in the file named by ``HAND``, in radians; without the file it is away. While a file of that name
+with ``.mute`` behind it exists, the daemon fails to say its motors' mode; ``.stubborn`` makes it refuse once to switch
+them on.
 """
 
 import os
@@ -15,6 +17,7 @@ from reachy_mini.daemon.backend.mujoco.backend import MujocoBackend
 from reachy_mini.io.protocol import MotorControlMode
 
 HAND = Path(os.environ["HAND"])
+MUTE, STUBBORN = HAND.with_suffix(".mute"), HAND.with_suffix(".stubborn")
 NAMES = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
 STIFFNESS, DAMPING, STRENGTH = 12.0, 0.4, 1.5
 present = MujocoBackend.get_present_head_joint_positions
@@ -37,6 +40,9 @@ def set_mode(backend, mode):
     motors(backend)
     if mode == MotorControlMode.GravityCompensation:
         raise ValueError("Gravity compensation requires the Placo kinematics engine.")
+    if mode == MotorControlMode.Enabled and STUBBORN.exists():
+        STUBBORN.unlink()
+        raise ValueError("The motors do not answer.")
     backend.mode = mode
     switch(backend, slice(None), mode == MotorControlMode.Enabled)
 
@@ -47,6 +53,8 @@ def set_torque(backend, ids, on):
 
 def get_mode(backend):
     motors(backend)
+    if MUTE.exists():
+        raise RuntimeError("mute")
     return backend.mode
 
 

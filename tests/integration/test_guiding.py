@@ -97,6 +97,30 @@ def test_limp_motors_let_go_only_once_a_hand_is_felt_and_hold_again_without_a_ju
     assert daemon.lies_down
 
 
+@pytest.mark.parametrize("fault", ["mute", "stubborn"])
+def test_a_head_that_was_let_go_is_held_at_the_end_whatever_the_daemon_answered(fault, limp_daemon):
+    daemon, hand = limp_daemon
+    file = hand.file.with_suffix(f".{fault}")
+    with connected(sdk_robot(daemon)) as robot:
+        robot.prepare_guiding()
+        hand.turn_to(0.2)
+        if fault == "mute":  # it switches the motors off, and fails to say so
+            file.touch()
+            with pytest.raises(RefusedError, match="does not set its motors to disabled"):
+                robot.begin_guiding()
+            file.unlink()
+            assert daemon.get("motors/status")["mode"] == "disabled"
+            robot.end_guiding()
+            assert daemon.get("motors/status")["mode"] == "enabled"
+            robot.begin_guiding()
+        else:
+            robot.begin_guiding()
+            file.touch()
+        hand.let_go()
+    assert not file.exists(), "it has refused once"
+    assert daemon.lies_down
+
+
 def rollout_holding(robot, pose, ticks=50):
     """States of a robot that is asked to stay at a pose."""
     states = []

@@ -69,6 +69,15 @@ class TestConnected:
         assert last[YAW] - last[BODY_YAW] == pytest.approx(CLASSROOM.relative_yaw, abs=0.02)
         assert last[PITCH] <= CLASSROOM.high[PITCH]
 
+    def test_after_a_pause_in_mid_motion_the_robot_starts_from_rest(self, robot, until):
+        go(robot, NEUTRAL)
+        paused_at = go(robot, pose(head_yaw=0.8), ticks=8)
+        assert 0.1 < paused_at[YAW] < 0.6
+        settles(robot, until, YAW, paused_at[YAW], 2 * DEGREE)
+        begin = time.monotonic()
+        until(lambda: time.monotonic() - begin > 0.15)
+        np.testing.assert_allclose(robot.send_action(paused_at), paused_at, atol=1e-6)
+
     def test_the_daemon_leaves_the_body_where_we_tell_it_to_stay(self, robot, until):
         go(robot, pose(head_yaw=55 * DEGREE))
         settles(robot, until, YAW, 55 * DEGREE, 5 * DEGREE)

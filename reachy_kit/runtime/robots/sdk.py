@@ -5,6 +5,7 @@ and speech wobble. The SDK cannot tell what they were before, so disconnecting b
 automatic body yaw on, the other two off.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -27,6 +28,7 @@ from reachy_kit.runtime.interface import (
     Image,
     Observation,
 )
+from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.driver_lock import DriverLock
@@ -43,6 +45,8 @@ STALE_AFTER = 1.0
 """Time without a measurement after which the robot counts as lost, s; the daemon publishes at 50 Hz."""
 SETTLE = 0.3
 """Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
+_AT_REST_AFTER = 0.1
+"""Time without a command after which the robot stands where it was commanded, s: five ticks, as a paused take."""
 _NEUTRAL_SECONDS, _SLEEP_SECONDS = 1.0, 1.5
 _OTHERS_END = 6.0
 """Longest wait for a move that is not ours, s; longer ones are recorded dances."""
@@ -119,7 +123,7 @@ class SdkRobot:
         self._hearing: Hearing | None = None
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
-        self._motion = Motion.at_rest(NEUTRAL)
+        self._motion, self._sent_at = Motion.at_rest(NEUTRAL), -math.inf
         self._pacer = TickPacer(CONTROL_HZ)
         self.guidance: GuidanceMode | None = None
         self._guiding = SdkGuiding(self.address)
@@ -187,24 +191,28 @@ class SdkRobot:
         self._hearing = hearing
 
     def disconnect(self) -> None:
-        """Lie down, switch the motors off, give the daemon its defaults back; an app that took the robot keeps it."""
+        """Lie down, switch the motors off, give the daemon its defaults back; an app that took the robot keeps it.
+
+        Raises:
+            RefusedError: the motors stay as a hand has left them, since the daemon refuses to hold the head.
+        """
         if self._sdk is None:
             return
         sdk, self._sdk = self._sdk, None
         for part in (self._clock, self._frames, self._others):
             if part:
                 part.stop()
-        # A lost robot cannot be brought to rest; the caller reports the lost connection.
-        with closing(self._lock), suppress(NoRobotError), self._alive():
-            if self._others.are_gone(_OTHERS_END):
-                if self.guidance:
-                    self._guiding.hold(_Link(sdk))
-                self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
-                self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
-                sdk.disable_motors()
-            sdk.set_automatic_body_yaw(True)
-        self.guidance = None
-        sdk.__exit__(None, None, None)
+        try:
+            # A lost robot cannot be brought to rest; the caller reports the lost connection.
+            with closing(self._lock), suppress(NoRobotError), self._alive():
+                try:
+                    if self._others.are_gone(_OTHERS_END):
+                        self._lie_down(sdk)
+                finally:
+                    sdk.set_automatic_body_yaw(True)
+        finally:
+            self.guidance = None
+            sdk.__exit__(None, None, None)
 
     def reset(self, pose: Array) -> None:
         """Move to a (9,) pose through the limiter, and stand still there."""
@@ -239,7 +247,8 @@ class SdkRobot:
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and send it as one batched message; returns what was applied.
 
-        While a hand guides the head, nothing is sent, and what is applied is the measured pose.
+        While a hand guides the head, nothing is sent, and what is applied is the measured pose. After a pause the robot
+        starts from rest.
 
         Raises:
             NoRobotError: the connection is gone.
@@ -251,6 +260,10 @@ class SdkRobot:
         if self.guidance:
             self._motion = Motion.at_rest(state)
             return state
+        now = time.monotonic()
+        if now - self._sent_at > _AT_REST_AFTER:
+            self._motion = Motion.at_rest(self._motion.position)
+        self._sent_at = now
         self._motion, _ = limit(state, self._motion, action, self.config.profile)
         applied = self._motion.position
         self._others.sent(applied)
@@ -278,9 +291,9 @@ class SdkRobot:
             RefusedError: they do not give way.
             NoRobotError: the connection is gone.
         """
-        mode = self._guiding.let_go(self._guided_as)
-        self.guidance = self._guided_as
-        self._others.expect_motors(mode)
+        with interrupts_held_back():
+            self.guidance = self._guided_as  # first: a daemon that has obeyed may still fail to answer
+            self._others.expect_motors(self._guiding.let_go(self._guided_as))
 
     def end_guiding(self) -> None:
         """Hold the head where it is, without a jump.
@@ -294,9 +307,9 @@ class SdkRobot:
         """
         if self.guidance and not self._others.noticed:
             self._others.expect_motors(None)
-            with self._alive():
+            with interrupts_held_back(), self._alive():
                 self._motion = Motion.at_rest(self._guiding.hold(_Link(self._sdk)))
-            self.guidance = None
+                self.guidance = None
             self._pacer.restart()
 
     def wait_next_tick(self) -> None:
@@ -318,6 +331,17 @@ class SdkRobot:
     def _go(self, head: Array, antennas: list[float], seconds: float, sdk: Any = None) -> None:
         """The daemon's own smooth move, body straight ahead; blocks until it is done."""
         (sdk or self._sdk).goto_target(head=head, antennas=antennas, duration=seconds, body_yaw=0.0)
+
+    def _lie_down(self, sdk: Any) -> None:
+        """Go to sleep; a head that was guided is held first, at the second try if the first one fails."""
+        if self.guidance:
+            try:
+                self._guiding.hold(_Link(sdk))
+            except KitError:
+                self._guiding.hold(_Link(sdk))
+        self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
+        self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
+        sdk.disable_motors()
 
     def _open(self) -> Any:
         status = daemon_status(self.address)

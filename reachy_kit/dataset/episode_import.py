@@ -10,7 +10,7 @@ from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels, video_file
+from reachy_kit.runtime.recording.episode_files import count_episodes, read_episode, read_labels, take_of, video_file
 from reachy_kit.runtime.recording.layout import read_layout
 from reachy_kit.runtime.recording.schema import IMAGE, OBS_STATE, SEED, Frame
 from reachy_kit.runtime.recording.video.take_video import copy_video
@@ -42,7 +42,7 @@ def import_episodes(source: str | Path, root: str | Path) -> int:
 
 
 def append_episodes(source: Path, root: Path, indices: Iterable[int]) -> int:
-    """Add episodes to a LeRobot dataset, in this order; those whose seed it holds are there already.
+    """Add episodes to a LeRobot dataset, in this order, without takes that were imported into it before.
 
     Args:
         source: folder of the episode files.
@@ -59,9 +59,8 @@ def append_episodes(source: Path, root: Path, indices: Iterable[int]) -> int:
     """
     with LeRobotWriter(root, read_layout(source, "episode files")) as writer:
         for index in indices:
-            frames = read_episode(source, index)
-            if int(frames[0][SEED][0]) not in writer.seeds:
-                _add(writer, source, index, frames)
+            if take_of(source, index) not in writer.imported_takes:
+                _add(writer, source, index, read_episode(source, index))
     return writer.episodes
 
 
@@ -69,7 +68,7 @@ def _add(writer: LeRobotWriter, source: Path, index: int, frames: list[Frame]) -
     labels, stored = read_labels(source, index), video_file(source, index)
     video = copy_video(stored, [frame.pop(IMAGE) for frame in frames], writer.video_file) if stored else None
     with interrupts_held_back():
-        writer.write(frames, labels, video)
+        writer.write(frames, labels, video, take_of(source, index))
 
 
 def _require_beginning(source: Path, root: Path, episodes: int) -> None:

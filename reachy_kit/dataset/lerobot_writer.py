@@ -17,6 +17,7 @@ from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new, sole_recorder
 from reachy_kit.dataset.saving.column_statistics import write_statistics
 from reachy_kit.dataset.saving.file_joining import join_small_files
+from reachy_kit.dataset.saving.imported_takes import read_imported_takes, stage_imported_takes
 from reachy_kit.dataset.saving.lerobot_episode import write_episode, write_info, write_state
 from reachy_kit.dataset.saving.lerobot_state import DatasetState, empty_state, load_state
 from reachy_kit.dataset.stored_dataset import StoredDataset
@@ -49,6 +50,7 @@ class LeRobotWriter:
             stack.enter_context(sole_recorder(root))
             self._state = self._open()
             self._first = self.episodes
+            self._takes = read_imported_takes(root)
             self._sole = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -71,17 +73,25 @@ class LeRobotWriter:
         return self._state.seeds
 
     @property
+    def imported_takes(self) -> frozenset[str]:
+        """Identities of the robot's takes that were imported, also of those whose episodes were dropped since."""
+        return self._takes
+
+    @property
     def video_file(self) -> Path:
         """Where the recorder encodes a take's images while it lasts."""
         return self.root / TAKE_VIDEO
 
-    def write(self, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None = None) -> None:
+    def write(
+        self, frames: list[Frame], labels: EpisodeLabels, video: TakeVideo | None = None, take: str | None = None
+    ) -> None:
         """Save an episode, flushed to disk.
 
         Args:
             frames: of the episode, all columns.
             labels: of the episode; the instruction becomes LeRobot's task.
             video: of the images, in ``video_file``, from where it is moved; None where the frames hold them.
+            take: identity of the robot's take that is imported; None for one that is recorded here.
 
         Raises:
             KitError: the disk is full or cannot be written; the episodes before are kept.
@@ -91,10 +101,13 @@ class LeRobotWriter:
             self._explained("the episode could not be written", "The {} episodes before it are kept"),
             staged_change(self.root) as change,
         ):
+            if take is not None:
+                stage_imported_takes(change, self._takes | {take})
             after = write_episode(change, self._state, frames, labels.instruction, video)
             change.commit()
         added = [place for _, place in change.moves if is_numbered(place)]
         self._before_last, self._state, self._failed = (self._state, added), after, False
+        self._takes = self._takes if take is None else self._takes | {take}
 
     def take_back(self) -> None:
         """Remove the episode that was written last, as if it had never been; once after each.

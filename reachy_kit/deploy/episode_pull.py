@@ -1,6 +1,7 @@
 """Episodes from the robot to this computer: each file whole and verified, what arrived before is not copied again."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ class EpisodeOnRobot:
     """An episode in a folder on the robot."""
 
     index: int
-    seed: int
+    take: str
+    """Identity of the take."""
 
 
 def list_episodes(shell: RobotShell, folder: str) -> list[EpisodeOnRobot]:
@@ -32,7 +34,7 @@ def list_episodes(shell: RobotShell, folder: str) -> list[EpisodeOnRobot]:
         if not name.isdecimal() or (about := shell.read(f"{folder}/episodes/{name}/{EPISODE}")) is None:
             continue
         try:
-            episodes.append(EpisodeOnRobot(int(name), int(json.loads(about)["seed"])))
+            episodes.append(EpisodeOnRobot(int(name), str(json.loads(about)["take"])))
         except (ValueError, KeyError, TypeError) as error:
             raise KitError(
                 f"{folder}/episodes/{name}/{EPISODE} on {shell.address} is damaged. Move that folder away"
@@ -41,7 +43,9 @@ def list_episodes(shell: RobotShell, folder: str) -> list[EpisodeOnRobot]:
 
 
 def pull_episode(shell: RobotShell, folder: str, index: int, place: Path) -> None:
-    """Copy an episode from the robot, verified by the SHA-256 of its files; and the layout, if it is not here yet.
+    """Copy an episode from the robot, verified by the SHA-256 of its files, and the layout.
+
+    What is here of another episode at the same place is deleted: the folder may be of an earlier pull.
 
     Args:
         shell: connected.
@@ -53,11 +57,16 @@ def pull_episode(shell: RobotShell, folder: str, index: int, place: Path) -> Non
         KitError: a file cannot be read, or arrives damaged twice.
         ConnectionCut: the connection was cut; the same call continues.
     """
-    if not (place / LAYOUT_FILE).exists():
-        shell.fetch_file(f"{folder}/{LAYOUT_FILE.as_posix()}", place / LAYOUT_FILE)
     name = f"episodes/{index:06d}"
-    if not (place / name / EPISODE).exists():
-        shell.fetch_file(f"{folder}/{name}/{EPISODE}", place / name / EPISODE)
+    about = _read(shell, f"{folder}/{name}/{EPISODE}")
+    layout = _read(shell, f"{folder}/{LAYOUT_FILE.as_posix()}")
+    try:
+        if not (place / name / EPISODE).exists() or (place / name / EPISODE).read_bytes() != about:
+            shutil.rmtree(place / name, ignore_errors=True)
+            _write(place / name / EPISODE, about)
+        _write(place / LAYOUT_FILE, layout)
+    except OSError as error:
+        raise KitError(f"{place} cannot be written ({error.strerror}). If the disk is full, make room") from error
     for file, digest in episode_files(place, index).items():
         path = place / name / file
         for tries_left in reversed(range(_TRIES)):
@@ -68,6 +77,18 @@ def pull_episode(shell: RobotShell, folder: str, index: int, place: Path) -> Non
             path.unlink()
             if not tries_left:
                 raise KitError(f"{folder}/{name}/{file} on {shell.address} is damaged. Move that episode away")
+
+
+def _read(shell: RobotShell, path: str) -> bytes:
+    content = shell.read(path)
+    if content is None:
+        raise KitError(f"{path} on {shell.address} is missing. Copy the episodes from there by hand")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def remove_episodes(shell: RobotShell, folder: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.dataset.saving.imported_takes import IMPORTED_TAKES
 from reachy_kit.deploy import runtime_installation
 from reachy_kit.deploy.robot_python import RobotPython, find_python
 from reachy_kit.deploy.robot_shell import open_shell
@@ -26,10 +27,15 @@ from reachy_kit.deploy.robot_wheels import wheels_for
 from reachy_kit.deploy.runtime_installation import FOLDER, install_runtime
 from reachy_kit.deploy.ssh_login import parse_ssh_address
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.runtime.recording.episode_files import sha256
+from reachy_kit.runtime.recording.episode_files import EpisodeFiles, sha256
 from reachy_kit.runtime.recording.on_robot.recording_order import LOG, STATUS
-from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, SEED
 from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
+from reachy_kit.workflows.datasets.dataset_care import drop_episodes, merge_datasets
+from reachy_kit.workflows.recording.robot_recording import RobotRecording, record_on_robot
+from reachy_sim.tasks import variant_by_name
+
+from .saved_episodes import LABELS, STATE, episode, write
 
 HEAVY = "torch", "lerobot", "mujoco", "gymnasium", "reachy_sim"
 
@@ -205,8 +211,8 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
     assert "was lost. The recorder there continues" in recorded.err
     assert recorded.json["episodes"] == 2
     dataset = open_for_reading(kit.folder / "data")
-    for episode in dataset.episodes:
-        columns = dataset.read(episode.table, ACTION, CAPTURE_TIME)[episode.index]
+    for entry in dataset.episodes:
+        columns = dataset.read(entry.table, ACTION, CAPTURE_TIME)[entry.index]
         assert columns[ACTION][:, 4].max() > 0.15  # the head nodded
         assert np.diff(columns[CAPTURE_TIME].ravel()).max() < 0.2
     assert len(robots_computer.episodes) == 2  # nobody was there to say whether to remove them
@@ -285,10 +291,107 @@ def test_the_desktops_keyboard_drives_over_the_network(robots_computer, desktop,
     recorded = command.wait(120)
     assert recorded.code == 0, recorded
     dataset = open_for_reading(kit.folder / "data")
-    (episode,) = dataset.episodes
-    actions = dataset.read(episode.table, ACTION)[episode.index][ACTION]
+    (entry,) = dataset.episodes
+    actions = dataset.read(entry.table, ACTION)[entry.index][ACTION]
     assert abs(actions[-1, 5] - np.deg2rad(15)) < 0.02
     assert robots_computer.episodes == []
+
+
+# --- bringing episodes home --------------------------------------------------------------------------------------
+
+
+@dataclass
+class TakesOnRobot:
+    """A dataset's folder on the robot, and the command that brings home what is in it."""
+
+    computer: RobotsComputer
+    out: Path
+    person: "Person"
+
+    @property
+    def folder(self):
+        variant = variant_by_name("look_at", "training")
+        asked = RobotRecording(
+            self.out, parse_ssh_address(self.computer.host), variant, "hand", 1, False, 25, 0, None, "", ()
+        )
+        return self.computer.base / "recordings" / asked.session
+
+    def write(self, *numbers):
+        sink = EpisodeFiles(self.folder, STATE)
+        for number in numbers:
+            sink.write(episode(number), LABELS)
+
+    def bring(self):
+        """Ask for one episode, so that nothing is left to record."""
+        return record_on_robot(
+            self.out, self.computer.host, variant_by_name("look_at", "training"), self.person, teleop="hand",
+            episodes=1, camera=False, hz=25, seed=0,
+        )  # fmt: skip
+
+
+class Person(NoPerson):
+    """Answers whether to remove what was brought home."""
+
+    removes = True
+    asked = 0
+
+    def remove_from_robot(self, episodes, robot):
+        self.asked += 1
+        return self.removes
+
+
+@pytest.fixture
+def takes(robots_computer, desktop, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "desktop"))
+    return TakesOnRobot(robots_computer, tmp_path / "data", Person())
+
+
+def first_actions(root):
+    dataset = open_for_reading(root)
+    return [dataset.read(entry.table, ACTION)[entry.index][ACTION][0].tolist() for entry in dataset.episodes]
+
+
+def action_of(number):
+    return episode(number)[0][ACTION].tolist()
+
+
+def test_takes_whose_seeds_were_recorded_elsewhere_too_are_brought_home_before_they_are_removed(takes):
+    write(takes.out, (0, 1))
+    there = EpisodeFiles(takes.folder, STATE)
+    for number in (0, 1):  # other motions with the seeds of the dataset's episodes
+        frames = episode(number + 7)
+        for frame in frames:
+            frame[SEED] = np.array([1_000_000 + number])
+        there.write(frames, LABELS)
+    assert takes.bring() == 4
+    assert first_actions(takes.out) == [action_of(number) for number in (0, 1, 7, 8)]
+    assert takes.computer.episodes == []
+    assert takes.person.asked == 1
+
+
+def test_an_episode_that_was_dropped_or_forgotten_does_not_come_back(takes):
+    takes.write(0, 1, 2)
+    takes.person.removes = False
+    assert takes.bring() == 3
+    drop_episodes(takes.out, [1])
+    assert takes.bring() == 2
+    merge_datasets([takes.out, takes.out], takes.out.with_name("merged"))
+    shutil.rmtree(takes.out)
+    takes.out.with_name("merged").rename(takes.out)
+    assert takes.bring() == 4
+    assert first_actions(takes.out) == [action_of(number) for number in (0, 2, 0, 2)]
+    assert "operator" not in (takes.out / IMPORTED_TAKES).read_text()
+
+
+def test_what_an_earlier_pull_left_does_not_replace_newer_takes(takes):
+    takes.write(0, 1)
+    stale = takes.out.with_name(f".{takes.out.name}.from-robot")
+    shutil.copytree(takes.folder, stale)
+    shutil.rmtree(takes.folder)
+    takes.write(3, 4)
+    assert takes.bring() == 2
+    assert first_actions(takes.out) == [action_of(number) for number in (3, 4)]
+    assert not stale.exists()
 
 
 # --- logging in --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL, EndReason, Episode, Observation, Step, Truth
 from reachy_kit.runtime.recording import episode_files
-from reachy_kit.runtime.recording.episode_files import EpisodeFiles, count_episodes, read_episode
+from reachy_kit.runtime.recording.episode_files import EpisodeFiles, count_episodes, read_episode, take_of
 from reachy_kit.runtime.recording.episode_table import write_binaries
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, read_layout, write_layout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
@@ -237,11 +237,20 @@ def test_a_missing_episode_is_noticed(root):
         EpisodeFiles(root, LAYOUT)
 
 
+def test_each_take_has_an_identity_of_its_own_whatever_its_seed(root, tmp_path):
+    files, others = EpisodeFiles(root, LAYOUT), EpisodeFiles(tmp_path / "others", LAYOUT)
+    for sink in (files, files, others):
+        record(sink, seed=3)
+    takes = {take_of(root, 0), take_of(root, 1), take_of(others.root, 0)}
+    assert len(takes) == 3 and all(len(take) == 32 for take in takes)
+
+
 DAMAGES = {
     "table": lambda folder: (folder / "frames.parquet").write_bytes(b"PAR1"),
     "no-table": lambda folder: (folder / "frames.parquet").unlink(),
     "json": lambda folder: (folder / "episode.json").write_text("[]"),
     "labels": lambda folder: rewrite(folder / "episode.json", instruction=5),
+    "take": lambda folder: rewrite(folder / "episode.json", take=None),
     "frames": lambda folder: rewrite(folder / "episode.json", frames=9),
     "files": lambda folder: rewrite(folder / "episode.json", sha256={"frames.parquet": "", "../../secret": ""}),
     "no-video": lambda folder: (folder / "head.mp4").unlink(),

@@ -21,6 +21,6 @@ class TerminalPrompts:
         return entered or None
 
     def remove_from_robot(self, episodes: int, robot: str) -> bool:
-        """Whether to remove episodes from the robot that are now in the dataset, whole and verified."""
-        question = f"{episodes} episodes are in the dataset, verified. Remove them from {robot}?"
+        """Whether to remove episodes from the robot that were brought into the dataset, whole and verified."""
+        question = f"{episodes} episodes were brought into the dataset, verified. Remove them from {robot}?"
         return sys.stdin.isatty() and typer.confirm(question, default=True, err=True)

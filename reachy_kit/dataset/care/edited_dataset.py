@@ -17,6 +17,7 @@ from reachy_kit.dataset.dataset_index import EpisodeEntry, read_table
 from reachy_kit.dataset.robot_columns import names_of
 from reachy_kit.dataset.saving.column_statistics import STATS, statistics_text
 from reachy_kit.dataset.saving.episode_video import image_stats, join_videos, video_kind
+from reachy_kit.dataset.saving.imported_takes import read_imported_takes, write_imported_takes
 from reachy_kit.dataset.saving.lerobot_episode import write_parquet
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, Number, place_of
 from reachy_kit.dataset.stored_dataset import StoredDataset
@@ -264,6 +265,8 @@ class _Writer:
             layout = replace(layout, instruction=words or layout.instruction)
             layout = replace(layout, provenance={**layout.provenance, **self.provenance})
             (self.root / LAYOUT_FILE).write_text(layout_text(layout, "lerobot"))
+        sources = {self.first.root, *(part.dataset.root for part in parts)}
+        write_imported_takes(self.root, frozenset[str]().union(*map(read_imported_takes, sources)))
         write_json(self.info.to_dict(), self.root / INFO_PATH)
         if parts:
             (self.root / STATS).write_text(statistics_text(StoredDataset(self.root)))

@@ -3,7 +3,7 @@
 ::
 
     meta/reachy_kit.json                 the layout
-    episodes/000000/episode.json         number of frames, seed, labels, SHA-256 of the other files
+    episodes/000000/episode.json         number of frames, seed, the take's identity, labels, SHA-256 of the others
     episodes/000000/frames.parquet       every column but the images, a row for each frame
     episodes/000000/head.mp4             the images in H.264, or
     episodes/000000/head.parquet         as PNG, where there is no encoder
@@ -15,6 +15,7 @@ The files of an episode appear together, through the redo log: one whose ``episo
 
 import hashlib
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -129,7 +130,8 @@ class EpisodeFiles:
                 encode_images(images, files[name], self.layout.policy_hz)
             else:
                 write_binaries(files[name], IMAGE, [_encode(image) for image in images])
-        about = {"frames": len(frames), "seed": int(frames[0][SEED][0]), **asdict(labels)}
+        about = {"frames": len(frames), "seed": int(frames[0][SEED][0]), "take": uuid.uuid4().hex}
+        about |= asdict(labels)
         about["sha256"] = {name: sha256(path) for name, path in files.items()}
         change.replace(f"{folder}/{EPISODE}").write_text(json.dumps(about, indent=2))
 
@@ -155,6 +157,16 @@ def episode_files(root: Path, index: int) -> dict[str, str]:
     """
     sums: dict[str, str] = _about(root, index)["sha256"]
     return sums
+
+
+def take_of(root: Path, index: int) -> str:
+    """Identity of the take that became an episode: unique among all robots and recordings, unlike its seed.
+
+    Raises:
+        RefusedError: ``episode.json`` is missing or damaged.
+    """
+    take: str = _about(root, index)["take"]
+    return take
 
 
 def read_episode(root: Path, index: int) -> list[Frame]:
@@ -223,6 +235,8 @@ def _about(root: Path, index: int) -> dict[str, Any]:
         about = json.loads((folder / EPISODE).read_bytes())
         if not isinstance(about, dict) or not isinstance(about["frames"], int) or mistyped_fields(_labels(about)):
             raise ValueError(f"{EPISODE} is not an episode's")
+        if not isinstance(about["take"], str) or not about["take"]:
+            raise ValueError(f"{EPISODE} lacks the take's identity")
         if not isinstance(about["sha256"], dict) or not {FRAMES} <= set(about["sha256"]) <= {FRAMES, VIDEO, PICTURES}:
             raise ValueError(f"{EPISODE} names other files")
     except (OSError, ValueError, KeyError, RecursionError) as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reachy_kit.dataset.episode_import import append_episodes
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import is_new
+from reachy_kit.dataset.saving.imported_takes import read_imported_takes
 from reachy_kit.deploy.episode_pull import list_episodes, pull_episode, remove_episodes
 from reachy_kit.deploy.recorder_client import (
     RecorderClient,
@@ -59,7 +60,7 @@ class RobotPrompts(LoginPrompts, Protocol):
     """Asks a person, for logging in and at the end."""
 
     def remove_from_robot(self, episodes: int, robot: str) -> bool:
-        """Whether to remove episodes from the robot that are now in the dataset, whole and verified."""
+        """Whether to remove episodes from the robot that were brought into the dataset, whole and verified."""
         ...
 
 
@@ -228,7 +229,7 @@ class _Desk:
                 "kept; give the same command again to continue"
             )
         raise_end(end or {})
-        self._offer_removal(shell, folder, total)
+        self._offer_removal(shell, folder)
         return total
 
     def _install(self, shell: RobotShell, robot: RobotPython) -> InstalledRuntime:
@@ -263,9 +264,10 @@ class _Desk:
         )
 
     def _offset(self, shell: RobotShell, folder: str) -> int:
-        """Episodes of the dataset that are not in the robot's folder."""
-        held = _stored_seeds(self._recording.out)
-        return len(held - {episode.seed for episode in list_episodes(shell, folder)})
+        """Episodes of the dataset without those that came from the robot's folder; negative if some were dropped."""
+        imported = read_imported_takes(self._recording.out)
+        came = [episode for episode in list_episodes(shell, folder) if episode.take in imported]
+        return len(_stored_seeds(self._recording.out)) - len(came)
 
     def _control(self, shell: RobotShell, client: RecorderClient, offset: int, screen: SessionScreen) -> dict[str, Any]:
         """Show the session and send what the person wants; returns the recorder's last message."""
@@ -283,13 +285,13 @@ class _Desk:
                 return TakeControls(client, opened, opened.device, offset, automatic=name == SCRIPTED).run(shell)
 
     def _pull(self, shell: RobotShell, folder: str) -> int:
-        """Bring the episodes home that the dataset lacks; returns the episodes in it."""
+        """Bring the takes home that were never imported into the dataset; returns the episodes in it."""
         recording, reporter = self._recording, self._reporter
-        held = _stored_seeds(recording.out)
-        missing = [episode for episode in list_episodes(shell, folder) if episode.seed not in held]
+        imported = read_imported_takes(recording.out)
+        missing = [episode for episode in list_episodes(shell, folder) if episode.take not in imported]
         if not missing:
             shutil.rmtree(recording.pulled, ignore_errors=True)
-            return len(held)
+            return len(_stored_seeds(recording.out))
         with reporter.progress("pulling from the robot", total=len(missing)) as advance:
             for episode in missing:
                 pull_episode(shell, folder, episode.index, recording.pulled)
@@ -299,10 +301,10 @@ class _Desk:
         shutil.rmtree(recording.pulled, ignore_errors=True)
         return total
 
-    def _offer_removal(self, shell: RobotShell, folder: str, total: int) -> None:
-        held = _stored_seeds(self._recording.out)
+    def _offer_removal(self, shell: RobotShell, folder: str) -> None:
+        imported = read_imported_takes(self._recording.out)
         there = list_episodes(shell, folder)
-        if there and all(episode.seed in held for episode in there):
+        if there and all(episode.take in imported for episode in there):
             host = str(self._recording.host)
             if self._prompts.remove_from_robot(len(there), host):
                 remove_episodes(shell, folder)
@@ -325,12 +327,12 @@ def _robot_teleop(shell: RobotShell, teleop: str, place: str) -> str:
     return f"{name}:{place}/{path.name}" if path.is_file() else f"{name}:{place}"
 
 
-def _stored_seeds(out: Path) -> frozenset[int]:
-    """Seeds of the episodes that a dataset holds; none where there is no dataset."""
+def _stored_seeds(out: Path) -> list[int]:
+    """The seed of each episode that a dataset holds; none where there is no dataset."""
     if not out.exists() or is_new(out):
-        return frozenset()
+        return []
     dataset = open_for_reading(out)
-    return frozenset(int(dataset.read(episode.table, SEED)[episode.index][SEED][0]) for episode in dataset.episodes)
+    return [int(dataset.read(episode.table, SEED)[episode.index][SEED][0]) for episode in dataset.episodes]
 
 
 def _layout(recording: RobotRecording) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A recorded move as a device: it is played at its own rate, whatever the policy's.
 
-Each take plays the next move of a library. The robot glides to the first pose, plays, and ends the take.
+Each episode of a dataset is the next move of a library; a take that is not kept is played again. The robot glides to
+the first pose, plays, and ends the take.
 Try it: reachy-kit record --teleop move:wave.json --out data/wave
 """
 
@@ -25,7 +26,7 @@ _AFTER = 0.3
 
 
 class MoveTeleoperator:
-    """A device that plays moves, one for each take, and begins again after the last.
+    """A device that plays moves, one for each episode, and begins again after the last.
 
     Args:
         moves: to play, at least one.
@@ -37,18 +38,9 @@ class MoveTeleoperator:
 
     def __init__(self, moves: Sequence[RecordedMove]) -> None:
         self._moves = moves
-        self._next = 0
+        self._move = moves[0]
         self._start: tuple[float, Action] | None = None
         self._in_take, self._ended = False, False
-
-    @property
-    def instruction(self) -> str:
-        """What the move shows, in words: its description, or else its name."""
-        return self._move.description or self._move.name.replace("_", " ")
-
-    @property
-    def _move(self) -> RecordedMove:
-        return self._moves[max(self._next - 1, 0) % len(self._moves)]
 
     def connect(self, robot: Robot) -> None:
         """Do nothing: the moves are in memory."""
@@ -56,9 +48,16 @@ class MoveTeleoperator:
     def disconnect(self) -> None:
         """Do nothing."""
 
+    def prepare_take(self, stored: int) -> None:
+        """Choose the move of the next episode, and be ready to start it.
+
+        Args:
+            stored: episodes of the dataset.
+        """
+        self._move, self._in_take = self._moves[stored % len(self._moves)], False
+
     def reset(self) -> None:
-        """Begin the next move."""
-        self._next += 1
+        """Begin the move."""
         self._start, self._in_take, self._ended = None, True, False
 
     def act(self, observation: Observation) -> Action:

@@ -107,6 +107,19 @@ class GuidingTeleoperator(Protocol):
         ...
 
 
+@runtime_checkable
+class PlayingTeleoperator(Protocol):
+    """What a teleoperator has beside the rest where it plays a list, an entry for each episode."""
+
+    def prepare_take(self, stored: int) -> None:
+        """Be ready to start a take. Called before each one, whatever became of the take before.
+
+        Args:
+            stored: episodes of the dataset: a take that was not kept or was taken back is played again.
+        """
+        ...
+
+
 @contextmanager
 def guided_take(teleoperator: Teleoperator) -> Iterator[float | None]:
     """A take in which a person may move the robot itself; at the end of the block the robot holds itself again.

@@ -34,6 +34,7 @@ from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.teleoperator import (
     GuidingTeleoperator,
     HoldingAtEnd,
+    PlayingTeleoperator,
     TakeEvent,
     Teleoperator,
     guided_take,
@@ -170,6 +171,8 @@ class TakeSession:
     def _wait(self, seed: int) -> EndReason:
         """Stand at the start pose until the person starts the take or ends the session."""
         self._view.phase, self._end = Phase.READY, None
+        if isinstance(self._device, PlayingTeleoperator):
+            self._device.prepare_take(self._recorder.episodes)
         episode = rollout(
             self._robot,
             self._between,

@@ -1,4 +1,4 @@
-"""Takes of a session in which a hand guides a simulated robot, and of one that plays recorded moves."""
+"""Sessions of takes on a simulated robot, which a hand guides or which plays recorded moves."""
 
 import itertools
 
@@ -8,11 +8,15 @@ from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.schema import ACTION
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, LiveView, Phase
 from reachy_kit.runtime.recording.takes.take_keys import TakeKeys
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
+from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove
+from reachy_kit.runtime.teleop.move_device import MoveTeleoperator
+from reachy_kit.runtime.teleop.teleoperator import TakeEvent
 from reachy_sim.robot import SimRobot, SimRobotConfig
 
 HZ = 25
@@ -86,3 +90,45 @@ def test_the_head_is_held_before_a_take_is_saved_and_the_screen_says_what_keeps_
     assert sink.notes == [(None, Phase.SAVING, "the motors hold the head")]
     assert (GuidanceMode.LIMP, Phase.RECORDING, "the motors are off: do not let go of the head") in shown
     assert (None, Phase.RECORDING, "the motors hold the head") in shown, "it let go without a hand"
+
+
+class Person:
+    """Keys of a person: each event once, in its phase and with its number of episodes; a session that hangs is left."""
+
+    def __init__(self, view, sink, wants):
+        self.view, self.sink, self.wants, self.patience = view, sink, list(wants), 5000
+
+    def events(self):
+        self.patience -= 1
+        if self.patience < 0:
+            return [TakeEvent.STOP_NOW]
+        if self.wants and self.wants[0][:2] == (self.view.phase, self.sink.episodes):
+            return [self.wants.pop(0)[2]]
+        return []
+
+
+def yaws(sink):
+    return [frames[-1][ACTION][YAW] for frames in sink.stored]
+
+
+def turn(yaw):
+    pose = NEUTRAL.copy()
+    pose[YAW] = yaw
+    return RecordedMove(f"turn {yaw}", "", np.array([0.0, 1.0]), np.array([pose, pose]))
+
+
+def test_a_library_is_recorded_whole_whatever_is_discarded_or_taken_back():
+    sink, view = Memory(), LiveView("move", "sim", HZ)
+    wants = [(Phase.RECORDING, 0, TakeEvent.DISCARD), (Phase.READY, 1, TakeEvent.REDO)]
+    person = Person(view, sink, [*wants, (Phase.RECORDING, 1, TakeEvent.REDO)])
+    session(SimRobot(), MoveTeleoperator([turn(0.2), turn(0.4)]), sink, view, person).run(itertools.count(), 3)
+    assert not person.wants
+    np.testing.assert_allclose(yaws(sink), [0.2, 0.4, 0.2], atol=0.02)
+
+
+def test_moves_that_the_time_limit_cuts_off_follow_each_other():
+    sink, view = Memory(), LiveView("move", "sim", HZ)
+    person = Person(view, sink, [])
+    device = MoveTeleoperator([turn(0.2), turn(0.4)])
+    session(SimRobot(), device, sink, view, person, seconds=0.8).run(itertools.count(), 2)
+    np.testing.assert_allclose(yaws(sink), [0.2, 0.4], atol=0.05)

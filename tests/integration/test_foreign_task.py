@@ -136,7 +136,7 @@ def test_what_is_heard_is_exported_and_runs_in_the_simulator(kit, heard_bundle, 
     assert manifest_of(bundle)["environment_state_units"] == units
     ran = kit.run("run", bundle, "--robot", "sim")
     assert error in ran.out, ran
-    kit.run("run", bundle, "--robot", "localhost:1").says(2, "a real robot has no perception yet that yields")
+    kit.run("run", bundle, "--robot", "localhost:1").says(3, "no Reachy Mini daemon answers at localhost:1")
     kit.run("run", bundle, "--robot", "sim", "--perception", "detector").says(2, "--perception geometry")
 
 

@@ -16,6 +16,7 @@ from reachy_kit.dataset.checks.finding import Severity, all_checks
 from reachy_kit.dataset.checks.take_check import check_episode, describe_take
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.recording.layout import LAYOUT_FILE
 from reachy_kit.runtime.recording.schema import (
     ACTION,
     CAPTURE_TIME,
@@ -216,7 +217,7 @@ FINDINGS: dict[str, tuple[Callable[[Path], object], str, Severity, tuple[int, ..
                for key in (ACTION, OBS_STATE))), "RK131", WARNING, (), "looks one way",
     ),
     "copy": (both(copy_episode(ACTION), copy_episode(OBS_STATE)), "RK132", WARNING, (6,), "6 of 2"),
-    "equal-seeds": (alter(SEED, in_episode(4, lambda values: values - 3)), "RK132", WARNING, (4,), "both have"),
+    "equal-seeds": (alter(SEED, in_episode(4, lambda values: values - 3)), "RK132", NOTE, (4,), "both have"),
     "no-success": (alter(SUCCESS, lambda values, _: np.zeros_like(values)), "RK133", NOTE, (), "marks are missing"),
     "failed": (
         both(alter(SUCCESS, in_episode(1, np.zeros_like)), alter(SUCCESS_MARK, in_episode(1, np.zeros_like))),
@@ -261,6 +262,19 @@ def test_an_error_of_an_episode_does_not_hide_behind_what_follows_from_it(datase
     FINDINGS["degrees"][0](dataset)
     found = {finding.number for finding in check_dataset(dataset).findings}
     assert found <= {"RK105", "RK107"}
+
+
+def test_equal_seeds_of_a_real_robot_are_not_a_finding(dataset):
+    FINDINGS["equal-seeds"][0](dataset)
+    layout = json.loads((dataset / LAYOUT_FILE).read_text())
+    layout["provenance"] |= {"robot": "daemon", "success": "operator"}
+    (dataset / LAYOUT_FILE).write_text(json.dumps(layout))
+    assert check_dataset(dataset, only=["RK132"]).findings == ()
+
+
+def test_equal_seeds_are_not_dropped(dataset):
+    FINDINGS["equal-seeds"][0](dataset)
+    assert [finding.command for finding in check_dataset(dataset, only=["RK132"]).findings] == [""]
 
 
 # --- videos -----------------------------------------------------------------------------------------------------------

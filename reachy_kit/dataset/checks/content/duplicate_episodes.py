@@ -1,4 +1,4 @@
-"""RK132. Duplicates: episodes that are equal or nearly so, and seeds that occur twice.
+"""RK132. Duplicates: episodes that are equal or nearly so, and seeds of a simulation that occur twice.
 
 A copy on the other side of the held-out split makes validation look better than it is.
 """
@@ -24,7 +24,7 @@ _BLOCK = 512
 
 @register_check("RK132", "duplicates", Aspect.CONTENT)
 def check_duplicate_episodes(episodes: CheckedEpisodes) -> Iterator[Finding]:
-    """Find episodes that repeat an earlier one, and seeds that were used twice."""
+    """Find episodes that repeat an earlier one, and in a simulation seeds that were used twice."""
     repeats = _repeats(episodes)
     if repeats:
         places, firsts = zip(*sorted(repeats.items()), strict=True)
@@ -45,6 +45,8 @@ def check_duplicate_episodes(episodes: CheckedEpisodes) -> Iterator[Finding]:
 
 
 def _equal_seeds(episodes: CheckedEpisodes, known: set[int]) -> Iterator[Finding]:
+    if episodes.layout.provenance.get("success") != "world":
+        return  # a seed decides nothing about a real robot's surroundings, and each recording begins with the same
     seeds = episodes.column(SEED)
     if seeds is None:
         return
@@ -60,9 +62,8 @@ def _equal_seeds(episodes: CheckedEpisodes, known: set[int]) -> Iterator[Finding
         yield Finding(
             f"{len(named)} episode{'s have seeds' if len(named) > 1 else ' has a seed'} of earlier ones; episode "
             f"{named[0]} and episode {episodes.indices[first[seed]]} both have {seed}",
-            Severity.WARNING,
-            remedy="Drop the later ones: a held-out episode may be one that was trained on",
-            command=episodes.drop_command(named),
+            Severity.NOTE,
+            remedy="Their worlds are the same, so a held-out episode may resemble one that was trained on",
             episodes=named,
         )
 

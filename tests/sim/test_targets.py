@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -361,6 +363,32 @@ def test_a_daemon_that_goes_away_ends_the_episode(tracking_daemon, monkeypatch):
         while True:
             perception.perceive(Observation(NEUTRAL, time.monotonic()))
     perception.close()
+
+
+def test_a_daemon_that_goes_away_before_its_first_frame_is_a_lost_robot(tracking_daemon):
+    answers, tracking = tracking_daemon
+    answers.do_GET = lambda self: self.send_error(404)
+    with pytest.raises(NoRobotError, match="does not track faces"):
+        TrackedFacePerception(tracking)
+    assert answers.asked[-1][0].endswith("disable")
+
+
+def test_an_interrupt_while_the_first_frame_is_awaited_ends_the_daemons_tracking(tracking_daemon):
+    answers, tracking = tracking_daemon
+    answers.face = {"detected": False, "x": None, "y": None, "ts": None}
+    asked = []
+
+    def latest():
+        if not asked:
+            asked.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        return None, None
+
+    tracking.latest = latest
+    with pytest.raises(KeyboardInterrupt):
+        TrackedFacePerception(tracking)
+    assert answers.asked[-1][0].endswith("disable")
+    assert "tracked face" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize(("name", "bearing_error", "missed"), [("face", 0.5, 0.05), ("marker", 0.1, 0.05)])

@@ -13,6 +13,7 @@ from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import AUDIO_HZ, NEUTRAL, YAW, Observation
 from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
 from reachy_kit.runtime.perception.hearing.listening import Hearing
+from reachy_kit.runtime.perception.hearing.sound_analyser import SoundAnalyser
 from reachy_kit.runtime.perception.hearing.sound_source import Bearing, SampleBuffer
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES, HEARING_FEATURES, SOUND_FEATURES
 from reachy_kit.runtime.robots.daemon import DaemonAddress
@@ -223,6 +224,38 @@ def test_a_microphone_that_sends_nothing_is_refused(monkeypatch):
     monkeypatch.setattr("reachy_kit.runtime.perception.hearing.listening._FIRST_SOUND", 0.1)
     with pytest.raises(KitError, match="sends no sound"), Hearing(source):
         pass
+
+
+@pytest.mark.parametrize("error", [KitError("the daemon is gone"), KeyboardInterrupt()], ids=repr)
+def test_a_microphone_is_closed_where_the_wait_for_it_ends_early(error):
+    source, directions = FakeMicrophone(FakeClock()), Directions()
+    stopped = []
+    source.stop = lambda: stopped.append("microphone")
+    directions.stop = lambda: stopped.append("directions")
+
+    def fail():
+        raise error
+
+    directions.start = fail
+    with pytest.raises(type(error)), Hearing(source, directions):
+        pass
+    assert stopped == ["microphone", "directions"]
+
+
+def test_sound_that_cannot_be_analysed_is_reported(monkeypatch):
+    clock = FakeClock()
+    source = FakeMicrophone(clock)
+
+    def fail(analyser, samples, captured):
+        raise FloatingPointError("overflow")
+
+    with Hearing(source, clock=clock) as hearing:
+        observed(hearing, clock)
+        monkeypatch.setattr(SoundAnalyser, "update", fail)
+        source.send(np.zeros((640, 2), np.float32))
+        wait_for(lambda: hearing.lost)
+        with pytest.raises(KitError, match="the microphone fake cannot be analysed: FloatingPointError"):
+            hearing.add_to(Observation(NEUTRAL, clock.now), clock.now)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class Hearing:
         """What was heard last; None before the first sound."""
         self._raw: deque[Block] | None = deque() if raw else None
         self._raw_time = 0.0
+        self._error: str | None = None
         self._fresh, self._stopped = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -87,17 +88,25 @@ class Hearing:
         Raises:
             KitError: it cannot be opened, or sends nothing.
         """
-        self.source.start(self._receive)
-        self._thread.start()
-        if self._directions:
-            self._directions.start()
+        try:
+            self.source.start(self._receive)
+            self._thread.start()
+            if self._directions:
+                self._directions.start()
+            self._wait_for_sound()
+        except BaseException:  # Ctrl-C too
+            self.__exit__()
+            raise
+        return self
+
+    def _wait_for_sound(self) -> None:
         deadline = self._clock() + _FIRST_SOUND
         while self.heard is None:
+            if self._error:
+                raise KitError(self._error)
             if self._clock() > deadline:
-                self.__exit__()
                 raise KitError(f"the microphone {self.source.name} sends no sound. Is it plugged in?")
             self._fresh.wait(0.05)
-        return self
 
     def __exit__(self, *exception: object) -> None:
         """Close the microphone."""
@@ -141,6 +150,8 @@ class Hearing:
     @property
     def lost(self) -> str | None:
         """Why nothing can be heard any more; None while it can."""
+        if self._error:
+            return self._error
         if self._clock() - self._buffer.last_write > SILENT_AFTER:
             return f"the microphone {self.source.name} has stopped sending sound: look at its plug"
         if self._buffer.repeated_for > SILENT_AFTER:
@@ -170,6 +181,12 @@ class Hearing:
         self._fresh.set()
 
     def _listen(self) -> None:
+        try:
+            self._analyse()
+        except Exception as error:  # of any kind: the loop reports it, where a thread's traceback would be lost
+            self._error = f"the sound of the microphone {self.source.name} cannot be analysed: {error!r}"
+
+    def _analyse(self) -> None:
         while not self._stopped.is_set():
             self._fresh.wait(0.1)
             self._fresh.clear()

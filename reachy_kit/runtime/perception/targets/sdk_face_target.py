@@ -68,12 +68,11 @@ class TrackedFacePerception:
         tracking.start()
         self._thread = threading.Thread(target=self._poll, name="tracked face", daemon=True)
         self._thread.start()
-        if not self._seen.wait(FIRST_FRAME):
+        try:
+            self._wait_for_frame()
+        except BaseException:  # Ctrl-C too
             self.close()
-            raise KitError(
-                f"the robot's daemon has looked at no frame for faces within {FIRST_FRAME:.0f} s: it has no camera, or "
-                "lacks its model, which it fetches from the Hub at first use. Give it network once, or --target face"
-            )
+            raise
 
     def reset(self, seed: int) -> None:
         """Forget the face of the episode before."""
@@ -99,12 +98,23 @@ class TrackedFacePerception:
         with contextlib.suppress(NoRobotError):  # a lost robot is reported by the loop that drives it
             self._tracking.stop()
 
+    def _wait_for_frame(self) -> None:
+        seen = self._seen.wait(FIRST_FRAME)
+        if self._error:
+            raise self._error
+        if not seen:
+            raise KitError(
+                f"the robot's daemon has looked at no frame for faces within {FIRST_FRAME:.0f} s: it has no camera, or "
+                "lacks its model, which it fetches from the Hub at first use. Give it network once, or --target face"
+            )
+
     def _poll(self) -> None:
         while not self._stopped.wait(_POLL):
             try:
                 stamp, place = self._tracking.latest()
             except NoRobotError as error:  # raised in the control loop
                 self._error = error
+                self._seen.set()
                 return
             if stamp is None or stamp == self._stamp:
                 continue

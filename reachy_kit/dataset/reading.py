@@ -10,6 +10,9 @@ from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.stored_dataset import StoredDataset
 
+FOR_TRAINING = (Aspect.TABLES, Aspect.METADATA, Aspect.VALUES, Aspect.TIMING, Aspect.MOTION)
+"""What any training asks for. One from images asks for videos too, one of LeRobot's policies for statistics."""
+
 
 def open_for_reading(root: str | Path) -> StoredDataset:
     """Open a dataset for its frames, whatever their values; its videos may be missing.
@@ -30,10 +33,11 @@ def open_for_training(root: str | Path, camera: str = "") -> StoredDataset:
 
     Raises:
         WrongUseError: the folder holds something else than a dataset.
-        RefusedError: it is of another robot, a file is missing or damaged, a value is implausible, the rate or the
-            numbers are others than they are said to be, or the dataset's files are being joined.
+        RefusedError: it is of another robot, a file is missing or damaged, frames are out of order, a task is lost, a
+            value is implausible, the rate or the numbers are others than they are said to be, or the dataset's files
+            are being joined.
     """
-    return _open(Path(root), Aspect.TABLES, Aspect.VALUES, Aspect.TIMING, Aspect.MOTION, camera=camera)
+    return _open(Path(root), *FOR_TRAINING, camera=camera)
 
 
 def open_videos(root: str | Path, camera: str = "") -> StoredDataset:

@@ -150,10 +150,10 @@ def asymmetric(root: Path) -> None:
 
 FINDINGS: dict[str, tuple[Callable[[Path], object], str, Severity, tuple[int, ...] | None, str]] = {
     "no-table": (lambda root: table(root).unlink(), "RK101", ERROR, ALL, "is missing"),
-    "frame-count": (lambda root: change_info(root, total_frames=7), "RK103", ERROR, (), "counts 7 frames"),
+    "frame-count": (lambda root: change_info(root, total_frames=7), "RK103", WARNING, (), "counts 7 frames"),
     "disorder": (alter("frame_index", lambda values, _: values[::-1]), "RK103", ERROR, ALL, "their order"),
     "time-stamps": (
-        alter("timestamp", in_episode(3, lambda values: 1.5 * values)), "RK103", ERROR, (3,), "time stamps",
+        alter("timestamp", in_episode(3, lambda values: 1.5 * values)), "RK103", WARNING, (3,), "time stamps",
     ),
     "not-a-number": (
         alter(ACTION, in_episode(2, lambda values: np.where(np.arange(len(values))[:, None] == 5, np.nan, values))),
@@ -298,7 +298,7 @@ def test_a_recording_with_images_has_no_finding(films):
 # --- what training does with them -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["swapped", "much-too-slow", "not-a-number"])
+@pytest.mark.parametrize("name", ["disorder", "lost-task", "swapped", "much-too-slow", "not-a-number"])
 def test_training_refuses_what_spoils_it(name, dataset, tmp_path):
     FINDINGS[name][0](dataset)
     with pytest.raises(RefusedError, match=FINDINGS[name][4]):
@@ -306,9 +306,9 @@ def test_training_refuses_what_spoils_it(name, dataset, tmp_path):
 
 
 def test_training_takes_what_is_only_a_warning(dataset, tmp_path):
-    for name in ("gap", "glitch", "limp"):
+    for name in ("frame-count", "gap", "glitch", "limp"):
         FINDINGS[name][0](dataset)
-    assert not check_dataset(dataset, only=["RK112", "RK122", "RK125"]).spoilt
+    assert not check_dataset(dataset, only=["RK103", "RK112", "RK122", "RK125"]).spoilt
     train_imitation(dataset, tmp_path / "run", settings={"max_steps": 5, "eval_every": 5})
 
 
@@ -433,6 +433,20 @@ def test_the_page_shows_each_finding_with_its_picture(dataset, tmp_path):
         assert 0 < page.index(f"<h2>{number}") < page.index(picture, page.index(f"<h2>{number}"))
     assert page.count("data:image/png") == 7
     check_dataset(dataset, html=tmp_path / "check.html")  # over its own page
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("frame-count", "Nothing of this keeps a training from starting."),
+        ("lost-task", "Training refuses this dataset."),
+        ("no-statistics", "Training from images or of LeRobot"),
+    ],
+)
+def test_the_page_says_which_training_refuses_the_dataset(name, verdict, dataset, tmp_path):
+    FINDINGS[name][0](dataset)
+    check_dataset(dataset, only=[FINDINGS[name][1]], html=tmp_path / "check.html")
+    assert verdict in (tmp_path / "check.html").read_text()
 
 
 # --- a single take ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class Severity(StrEnum):
     """Weight of a finding."""
 
     ERROR = "error"
-    """It spoils training, which refuses the dataset."""
+    """It spoils training, which refuses the dataset; a fault of videos or statistics, a training that uses them."""
     WARNING = "warning"
     """It makes a policy worse than it could be, or part of the data useless."""
     NOTE = "note"

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from reachy_kit.dataset.checks.checked_episodes import CheckedEpisodes
-from reachy_kit.dataset.checks.finding import Finding, Severity
+from reachy_kit.dataset.checks.finding import Finding, Severity, all_checks
 from reachy_kit.dataset.dataset_index import name_episodes
+from reachy_kit.dataset.reading import FOR_TRAINING
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_policies.evaluation.report.dataset_plots import PLOTS
 from reachy_policies.evaluation.report.page import Block, Command, Figure, Page, Section, TableBlock, Text, plot
@@ -50,9 +51,16 @@ def _overview(dataset: StoredDataset, findings: Sequence[Finding], fixed: Sequen
         (finding.severity.value, finding.number, finding.title, _name(finding.episodes)) for finding in findings
     )
     words = ("severity", "number", "finding", "episodes")
-    spoilt = any(finding.severity is Severity.ERROR for finding in findings)
-    verdict = "Training refuses this dataset." if spoilt else "Nothing of this keeps a training from starting."
-    return [*blocks, Text(verdict), TableBlock(Table("", words, rows, words))]
+    return [*blocks, Text(_verdict(findings)), TableBlock(Table("", words, rows, words))]
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    errors = {finding.number for finding in findings if finding.severity is Severity.ERROR}
+    if not errors:
+        return "Nothing of this keeps a training from starting."
+    if errors & {check.number for check in all_checks() if check.aspect in FOR_TRAINING}:
+        return "Training refuses this dataset."
+    return "Training from images or of LeRobot's policies refuses this dataset."
 
 
 def _about(finding: Finding, episodes: CheckedEpisodes, shown: dict[object, Figure]) -> list[Block]:

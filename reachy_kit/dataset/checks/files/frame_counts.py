@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reachy_kit.dataset.checks.finding import Aspect, Finding, register_file_check
+from reachy_kit.dataset.checks.finding import Aspect, Finding, Severity, register_file_check
 from reachy_kit.dataset.checks.fixes import register_fix
 from reachy_kit.dataset.checks.remedies import fix_command
 from reachy_kit.dataset.dataset_index import DamagedFileError, read_info
@@ -18,13 +18,14 @@ _TOLERANCE = 1e-4
 """Largest error of a time stamp, s. Source: LeRobot's tolerance_s, beyond which it refuses to decode a video."""
 
 
-@register_file_check("RK103", "wrong counts, indices or time stamps", Aspect.METADATA)
+@register_file_check("RK103", "wrong counts, indices or time stamps", Aspect.METADATA, refuses=True)
 def check_frame_counts(dataset: StoredDataset) -> Iterator[Finding]:
     """Find counts and indices that contradict the frames."""
     info, frames = read_info(dataset.root), sum(entry.length for entry in dataset.episodes)
     if info.get("total_frames") != frames:
         yield Finding(
             f"meta/info.json counts {info.get('total_frames')} frames, the episodes have {frames}",
+            Severity.WARNING,
             remedy="Count again",
             command=fix_command(dataset.root),
             fixable=True,
@@ -41,14 +42,15 @@ def check_frame_counts(dataset: StoredDataset) -> Iterator[Finding]:
                 disordered.append(episode)
             elif np.abs(columns[_TIME].ravel() - order / dataset.index.fps).max(initial=0.0) > _TOLERANCE:
                 misstamped.append(episode)
-    for episodes, what in (
-        (disordered, "frames that do not stand in their order"),
-        (misstamped, "time stamps other than frame / fps"),
+    for episodes, what, severity in (
+        (disordered, "frames that do not stand in their order", Severity.ERROR),
+        (misstamped, "time stamps other than frame / fps", Severity.WARNING),  # this kit's training reads none
     ):
         if episodes:
             yield Finding(
                 f"{len(episodes)} episode{'s have' if len(episodes) > 1 else ' has'} {what}: LeRobot reads other "
                 "images for them",
+                severity,
                 remedy="Write them again with the tool that made them",
                 episodes=tuple(episodes),
             )

@@ -20,7 +20,7 @@ def is_unlabelled(words: str) -> bool:
     return words.strip().strip(".").lower() in _PLACEHOLDERS
 
 
-@register_file_check("RK106", "unlabelled tasks", Aspect.METADATA)
+@register_file_check("RK106", "unlabelled tasks", Aspect.METADATA, refuses=True)
 def check_task_labels(dataset: StoredDataset) -> Iterator[Finding]:
     """Find episodes whose task is not said in words."""
     if not dataset.episodes:
@@ -36,7 +36,7 @@ def check_task_labels(dataset: StoredDataset) -> Iterator[Finding]:
             fixable=True,
             needs_words=True,
         )
-    known = set(read_table(dataset.root / TASKS)[_TASK].to_pylist())
+    known = set(read_table(dataset.root / TASKS, [_TASK])[_TASK].to_pylist())
     lost = []
     for file in dataset.tables:
         try:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
 
 SCRIPTED = "scripted"
-"""The device that needs nobody."""
+"""The device that needs no person."""
 TRIES = 3
 """Times that an episode is run before a computer that is too slow is given up: a stall may be over after one."""
 
@@ -84,7 +84,7 @@ def record(
         variant: name of its variant.
         robot: ``sim``, ``daemon`` or HOST[:PORT].
         teleop: device that demonstrates, ``NAME`` or ``NAME:ARGUMENT``; ``scripted`` is the task's expert, which needs
-            nobody.
+            no person.
         episodes: number that the dataset holds in the end.
         perception: ``auto``, ``geometry`` or ``detector``.
         target: what is looked at, as ``--target`` gives it.

@@ -60,7 +60,7 @@ def written_elsewhere(out: Path, sources: Iterable[Path]) -> Iterator[Path]:
 
     Args:
         out: where the dataset will be: nothing, or an empty folder.
-        sources: datasets that it is made of; nobody records into them meanwhile.
+        sources: datasets that it is made of, not recorded into meanwhile.
 
     Raises:
         WrongUseError: something is in its place.

@@ -72,7 +72,7 @@ def convert_dataset(
     """Convert a recording into a dataset as this kit records it, or into episode files.
 
     Columns get this kit's order and names. What others did not record is filled in: the requested action is the
-    applied one, the capture time is the frame's, nobody intervened. Other columns are left out.
+    applied one, the capture time is the frame's, and no frame is an intervention. Other columns are left out.
 
     Args:
         source: folder of episode files, or of a LeRobot dataset of this robot, v3 or v2.1.

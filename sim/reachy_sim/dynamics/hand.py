@@ -1,7 +1,7 @@
 """A hand that guides the head of a simulated robot, as a person would.
 
 It is a spring with a damper between the head and where the head should be, and a person's eye, which notices what
-friction leaves over and corrects it. It is no stronger than a hand.
+friction leaves over and corrects it. It is not stronger than a person's hand.
 """
 
 import mujoco

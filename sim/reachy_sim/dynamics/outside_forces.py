@@ -39,7 +39,7 @@ class OutsideForces:
         self._forces[ids, :, 3:] = 0.0
 
     def pull_head(self, ids: Ids, force: Array, torque: Array, rotation: Array) -> None:
-        """Pull at the heads of robots until told otherwise.
+        """Pull at the heads of robots from now on, until the next call.
 
         Args:
             ids: (K,) robots.

@@ -128,7 +128,7 @@ class Physics:
         self._outside.carry_weight(ids, carried=weightless and not on)
 
     def pull_head(self, ids: Ids, force: Array, torque: Array) -> None:
-        """Pull at the heads of robots ``ids`` until told otherwise: (K, 3) N and (K, 3) N·m, base frame."""
+        """Pull at the heads of robots ``ids`` until the next call: (K, 3) N and (K, 3) N·m, base frame."""
         self._outside.pull_head(ids, force, torque, self.head_rotation[ids])
 
     def step(self, targets: Array, push: Callable[[float], None] | None = None) -> None:

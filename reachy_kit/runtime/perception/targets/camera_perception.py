@@ -105,11 +105,6 @@ class CameraPerception:
         """Whether the detector runs in a thread."""
         return self._thread is not None
 
-    def offer(self, image: Image, captured: float) -> None:
-        """Give the thread a frame as soon as there is one, before a decision asks for it."""
-        if self._thread:
-            self._thread.offer(image, captured)
-
     def _look(self, image: Image | None, captured: float) -> Sighting | None:
         if image is not None:
             _require_colour(image)

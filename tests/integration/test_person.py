@@ -146,6 +146,12 @@ def test_a_corrected_run_needs_a_dataset_and_a_device(kit, bundle_path):
         kit.run("run", bundle_path, "--robot", "sim", *one).says(2, "--teleop and --out belong together")
 
 
+@pytest.mark.parametrize("option", [("--no-camera",), ("--microphone", "default")], ids=lambda option: option[0])
+def test_a_corrected_run_does_not_open_a_camera_that_was_switched_off(option, kit, bundle_path):
+    corrected = kit.run("run", bundle_path, "--robot", "sim", "--teleop", "keyboard", "--out", "data", *option)
+    corrected.says(2, "--no-camera and --microphone do not work with --teleop")
+
+
 @pytest.mark.long
 def test_a_person_corrects_in_dagger(kit, terminal, recorded_dataset):
     command = kit.start(

@@ -8,7 +8,7 @@ from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, PITCH, YAW
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
-from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, OBS_LAST_ACTION, OBS_STATE
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, OBS_LAST_ACTION, OBS_STATE, REQUESTED_ACTION
 from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
@@ -158,5 +158,6 @@ def test_the_actions_of_a_guided_take_are_the_motion_before_its_delay():
     late = times + 1 / 25 + robot.response
     expected = np.stack([np.interp(late, times, axis) for axis in states.T], axis=-1)
     np.testing.assert_allclose(actions, expected, atol=1e-6)
+    np.testing.assert_array_equal([frame[REQUESTED_ACTION] for frame in sink.frames], actions)
     assert actions[1, YAW] > states[1, YAW] + 0.05, "the action leads the motion"
     np.testing.assert_array_equal([frame[OBS_LAST_ACTION] for frame in sink.frames], states)

@@ -74,6 +74,8 @@ def run(
     if bool(teleop) != bool(out):
         raise WrongUseError("--teleop and --out belong together: what a person corrects is recorded")
     if out:
+        if not camera or microphone:
+            raise WrongUseError("--no-camera and --microphone do not work with --teleop: leave them out")
         _correct(
             bundle, out, teleop=teleop, robot=robot, task=task, episodes=episodes, seconds=seconds,
             perception=perception, target=target, seed=seed, operator=operator, json=json,

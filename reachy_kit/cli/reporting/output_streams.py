@@ -1,7 +1,7 @@
 """The command's streams: text in any encoding, and readers that go away.
 
-Signs that the stream's encoding lacks are written in letters of ASCII. Progress and notes never fail the work: once
-nobody reads stderr, they are dropped. A result that cannot be written ends the command.
+Signs that the stream's encoding lacks are written in letters of ASCII. Progress and notes never fail the work: they are
+dropped once stderr has lost its reader. A result that cannot be written ends the command.
 Try it: PYTHONIOENCODING=ascii reachy-kit eval expert --episodes 3 | head -2
 """
 

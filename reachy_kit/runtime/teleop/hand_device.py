@@ -1,9 +1,9 @@
 """A hand on the robot's head as a device: a person moves the robot itself, and its measured motion is the action.
 
 Where the robot compensates gravity, it gives way at once. Where it can only switch its motors off, it stands still
-until it feels that somebody holds the head, and only then lets go. After each take it holds itself where it was left.
-In the simulator, which nobody can touch, a simulated hand guides the head as the task's expert would, and begins and
-ends its takes itself.
+until it feels a hand on the head, and only then lets go. After each take it holds itself where it was left.
+In the simulator, whose robot cannot be touched, a simulated hand guides the head as the task's expert would, and
+begins and ends its takes itself.
 Try it: reachy-kit record --task look_at --teleop hand --episodes 10 --out data/by_hand
 """
 

@@ -80,13 +80,13 @@ class MirrorTeleoperator:
         """The (9,) target for where the person is; without a recent sighting the head stays."""
         assert self._detection is not None, "connect first"
         self._motion.start(observation)
-        found = self._detection.latest()
-        if found is None or found.target is None or time.monotonic() - found.captured > _STALE:
+        sighting = self._detection.latest()
+        if sighting is None or sighting.target is None or time.monotonic() - sighting.captured > _STALE:
             self._motion.halt()
         elif self._zero is None:
-            self._zero = found.target, observation.action_in_force.copy()
+            self._zero = sighting.target, observation.action_in_force.copy()
         else:
-            self._motion.set_goal(_mirrored(found.target, *self._zero))
+            self._motion.set_goal(_mirrored(sighting.target, *self._zero))
         return self._motion.step(observation)
 
     def events(self) -> Sequence[TakeEvent]:

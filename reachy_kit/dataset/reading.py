@@ -9,6 +9,7 @@ from typing import Any
 from reachy_kit.dataset.checks.finding import Aspect, require_sound
 from reachy_kit.dataset.committed_files import files_in_place
 from reachy_kit.dataset.stored_dataset import StoredDataset
+from reachy_kit.runtime.recording.schema import INTERVENTION
 
 FOR_TRAINING = (Aspect.TABLES, Aspect.METADATA, Aspect.VALUES, Aspect.TIMING, Aspect.MOTION)
 """What any training asks for. One from images asks for videos too, one of LeRobot's policies for statistics."""
@@ -37,7 +38,7 @@ def open_for_training(root: str | Path, camera: str = "") -> StoredDataset:
             value is implausible, the rate or the numbers are others than they are said to be, or the dataset's files
             are being joined.
     """
-    return _open(Path(root), *FOR_TRAINING, camera=camera)
+    return _open(Path(root), *FOR_TRAINING, camera=camera, also=(INTERVENTION,))
 
 
 def open_videos(root: str | Path, camera: str = "") -> StoredDataset:
@@ -71,8 +72,11 @@ def open_lerobot_metadata(root: Path) -> Any:
         return Metadata(f"local/{root.name}", root=root)
 
 
-def _open(root: Path, *aspects: Aspect, camera: str = "") -> StoredDataset:
+def _open(root: Path, *aspects: Aspect, camera: str = "", also: tuple[str, ...] = ()) -> StoredDataset:
+    """Open a dataset; ``also`` are columns besides its vectors to read while its files are in place."""
     with files_in_place(root):
         dataset = StoredDataset(root, camera)
         require_sound(dataset, *aspects)
+        for key in filter(dataset.has_column, also):
+            dataset.column(key)  # it stays in memory
     return dataset

@@ -327,10 +327,11 @@ class Daemon:
         return bool(self.state[2] > -0.01)
 
 
-def child_daemon(pid: int) -> psutil.Process | None:
-    """The daemon that a process has started, once there is one."""
+def child_daemon(pid: int, port: int | None = None) -> psutil.Process | None:
+    """The daemon that a process has started, once there is one; the one of a port, if others run beside it."""
     for child in psutil.Process(pid).children(recursive=True):
-        if any("reachy-mini-daemon" in part for part in child.cmdline()):
+        line = child.cmdline()
+        if any("reachy-mini-daemon" in part for part in line) and (port is None or str(port) in line):
             return child
     return None
 
@@ -346,7 +347,7 @@ def no_other_daemon() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_daemon(no_other_daemon: None) -> Iterator[Daemon]:
     with simulated_daemon() as address:
-        process = child_daemon(os.getpid())
+        process = child_daemon(os.getpid(), address.port)
         assert process
         yield Daemon(address, process)
 

@@ -75,8 +75,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(corrected, recorded_
 
     write, saved = LeRobotWriter.write, []
 
-    def interrupted(self, frames, labels):
-        write(self, frames, labels)
+    def interrupted(self, *episode):
+        write(self, *episode)
         saved.append(self.episodes)
         if len(saved) == 1:
             raise KeyboardInterrupt
@@ -157,10 +157,12 @@ def altered(dataset, folder, **changes):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"image_shape": [9, 16, 3]}, "Record without --camera"), ({"provenance": {}}, "does not say in which variant")],
+    [(None, "Record without --camera"), ({"provenance": {}}, "does not say in which variant")],
 )
-def test_a_dataset_that_cannot_be_corrected_is_refused_with_the_reason(recorded_dataset, tmp_path, changes, words):
-    dataset = altered(recorded_dataset, tmp_path / "data", **changes)
+def test_a_dataset_that_cannot_be_corrected_is_refused_with_the_reason(
+    recorded_dataset, image_dataset, tmp_path, changes, words
+):
+    dataset = image_dataset if changes is None else altered(recorded_dataset, tmp_path / "data", **changes)
     with pytest.raises(WrongUseError, match=words):
         train_dagger(dataset, tmp_path / "run", iterations=1, episodes=1, settings={})
     assert not (tmp_path / "run.dagger").exists()

@@ -29,6 +29,7 @@ from reachy_kit.runtime.recording.schema import (
     SUCCESS_MARK,
 )
 from reachy_kit.workflows.datasets.dataset_check import check_dataset
+from reachy_kit.workflows.datasets.trimming import trim_episodes
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
 from .saved_episodes import files, killed_at, lerobot_dataset
@@ -190,7 +191,9 @@ FINDINGS: dict[str, tuple[Callable[[Path], object], str, Severity, tuple[int, ..
     ),
     "rest": (
         both(*(alter(key, in_episode(3, lambda values: np.concatenate([values[:1].repeat(60, 0), values[:-60]])))
-               for key in (ACTION, OBS_STATE))), "RK116", WARNING, (3,), "begins with",
+               for key in (ACTION, OBS_STATE)),
+             alter(OBS_ENV_STATE, in_episode(3, lambda values: np.where(np.arange(5) == 3, 1, values)))),
+        "RK116", WARNING, (3,), "begins with",
     ),
     "no-motion": (both(alter(ACTION, hold), alter(OBS_STATE, hold)), "RK116", WARNING, ALL, "nothing moves in 8"),
     "tremor": (
@@ -357,6 +360,14 @@ def test_the_command_that_trims_is_pasted(dataset):
     FINDINGS["rest"][0](dataset)
     (finding,) = check_dataset(dataset, only=["RK116"]).findings
     assert shlex.split(finding.command)[1:] == ["dataset", "trim", str(dataset), "--episodes", "3"]
+
+
+def test_a_rest_in_which_the_target_is_hidden_is_neither_found_nor_trimmed(dataset):
+    FINDINGS["rest"][0](dataset)
+    alter(OBS_ENV_STATE, in_episode(3, lambda values: np.where(
+        (np.arange(len(values))[:, None] < 60) & (np.arange(5) == 3), 0, values)))(dataset)  # fmt: skip
+    assert check_dataset(dataset, only=["RK116"]).findings == ()
+    assert 3 not in trim_episodes(dataset).changed
 
 
 def test_lerobot_reads_the_statistics_that_were_mended(dataset):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.dataset.care.edited_dataset import EpisodePart, all_parts
+from reachy_kit.dataset.checks.timing.dead_time import shows_target
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ACTION_UNITS, Array
@@ -89,7 +90,7 @@ def _within(part: EpisodePart, start: float | None, end: float | None) -> tuple[
 def _living(dataset: StoredDataset, part: EpisodePart) -> tuple[int, int]:
     """First frame and frame after the last one without the dead time; the whole episode if nothing moves."""
     columns, fps = dataset.read(part.entry.table)[part.entry.index], dataset.index.fps
-    visible = _shows_target(dataset, columns[OBS_ENV_STATE])
+    visible = shows_target(dataset.layout.environment_state, columns[OBS_ENV_STATE])
     started = _differs(columns[ACTION], columns[ACTION][0]) | ~visible
     stopped = _differs(columns[ACTION], columns[ACTION][-1]) | ~visible
     if not started.any() or not stopped.any():
@@ -102,11 +103,3 @@ def _living(dataset: StoredDataset, part: EpisodePart) -> tuple[int, int]:
 def _differs(actions: Array, pose: Array) -> Flags:
     still = np.array([_STILL[unit] for unit in ACTION_UNITS])
     return np.asarray((np.abs(actions - pose) > still).any(axis=1))
-
-
-def _shows_target(dataset: StoredDataset, features: Array) -> Flags:
-    names = dataset.layout.environment_state
-    if "target_visible" not in names:
-        return np.ones(len(features), dtype=bool)
-    visible: Flags = np.asarray(features[:, names.index("target_visible")] > 0)
-    return visible

@@ -1,6 +1,6 @@
 """RK116. Dead time: an episode's beginning or end in which nothing moves. A policy learns to wait from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -8,7 +8,9 @@ from reachy_kit.dataset.checks.checked_episodes import CheckedEpisodes, Mask
 from reachy_kit.dataset.checks.finding import Aspect, Finding, Severity, register_check
 from reachy_kit.dataset.checks.remedies import trim_command
 from reachy_kit.runtime.interface import Array
+from reachy_kit.runtime.recording.schema import OBS_ENV_STATE
 
+_VISIBLE = "target_visible"
 LONGEST = 1.5
 """Longest time at rest before or after the motion, s. A person takes about half a second to begin."""
 _WINDOW = 0.2
@@ -17,8 +19,23 @@ _MOVED = np.array([0.0015] * 3 + [0.015] * 6)
 """(9,) m and rad: least motion in that time that counts, about ten steps of the servo's encoder (4096 per turn)."""
 
 
+def shows_target(names: Sequence[str], features: Array) -> Mask:
+    """(F,) whether each frame shows the target. Others are not dead time: waiting for a target is worth learning.
+
+    Args:
+        names: of the features.
+        features: (F, N).
+    """
+    if _VISIBLE not in names:
+        return np.ones(len(features), dtype=np.bool_)
+    return np.asarray(features[:, names.index(_VISIBLE)] > 0)
+
+
 def rests(episodes: CheckedEpisodes) -> tuple[Array, Array, Mask]:
-    """(E,) s at rest before the first motion, (E,) s after the last one, and (E,) whether anything moved."""
+    """(E,) s at rest before the first motion, (E,) s after the last one, and (E,) whether anything moved.
+
+    Frames that do not show the target are not at rest.
+    """
     window = max(1, round(_WINDOW * episodes.fps))
     inside = episodes.followed(window)
     moves = np.zeros(len(episodes.places), dtype=np.bool_)
@@ -26,10 +43,12 @@ def rests(episodes: CheckedEpisodes) -> tuple[Array, Array, Mask]:
         if len(inside):
             change = np.abs(values[window:] - values[: len(values) - window]) > _MOVED
             moves[: len(inside)] |= inside & change.any(axis=1)
+    moved = np.logical_or.reduceat(moves, episodes.starts)
+    features = episodes.column(OBS_ENV_STATE)
+    shown = shows_target(episodes.layout.environment_state, features) if features is not None else ~np.zeros_like(moves)
     rows = np.arange(len(moves))
-    first = np.minimum.reduceat(np.where(moves, rows, len(rows)), episodes.starts)
-    last = np.maximum.reduceat(np.where(moves, rows + window, -1), episodes.starts)
-    moved = last >= 0
+    first = np.minimum.reduceat(np.where(moves | ~shown, rows, len(rows)), episodes.starts)
+    last = np.maximum.reduceat(np.where(moves, rows + window, np.where(shown, -1, rows)), episodes.starts)
     before = np.where(moved, first - episodes.starts, 0) / episodes.fps
     after = np.where(moved, np.maximum(episodes.ends - last, 0), 0) / episodes.fps
     return before, after, moved

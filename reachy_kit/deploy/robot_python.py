@@ -8,6 +8,7 @@ from pathlib import Path
 from reachy_kit.deploy import python_probe
 from reachy_kit.deploy.robot_shell import RobotShell
 from reachy_kit.runtime.errors import KitError, RefusedError
+from reachy_kit.runtime.messages.installation import pip_command
 
 PYTHONS = (
     "/venvs/mini_daemon/bin/python",  # of a Reachy Mini Wireless; the next one too
@@ -54,13 +55,13 @@ def find_python(shell: RobotShell) -> RobotPython:
         versions = ", ".join(sorted({".".join(map(str, python.version)) for python in pythons})) or "none"
         raise KitError(
             f"{shell.address} has no Python {'.'.join(map(str, OLDEST))} or newer (it has {versions}). Install one "
-            "there, with the robot's SDK: pip install reachy-mini"
+            f"there, with the robot's SDK: {pip_command('python3', _SDK)}"
         )
     with_sdk = [python for python in recent if _SDK in python.installed]
     if not with_sdk:
         raise KitError(
             f"{shell.address} has the robot's SDK in none of its Pythons ({', '.join(p.python for p in recent)}). "
-            f"Install it there: {shlex.quote(recent[0].python)} -m pip install {_SDK}"
+            f"Install it there: {pip_command(recent[0].python, _SDK)}"
         )
     chosen = with_sdk[0]
     if _WHOLE_KIT in chosen.installed:

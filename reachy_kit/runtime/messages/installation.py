@@ -74,6 +74,16 @@ def install_command(extras: Iterable[str], arguments: Iterable[str] = ()) -> str
     return " && ".join(commands)
 
 
+def pip_command(python: str, package: str) -> str:
+    """Compose the command that installs a package into another Python, such as a robot's.
+
+    Args:
+        python: its interpreter, as the other computer knows it.
+        package: name of a distribution.
+    """
+    return f"{quote_argument(python)} -m pip install {quote_argument(package)}"
+
+
 def _base_python() -> str:
     """The interpreter that this environment was made with: the default of uv may be too old for this package."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

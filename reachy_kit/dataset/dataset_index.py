@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.folder_contents import free_path
 from reachy_kit.runtime.recording.layout import COPY_AGAIN, LEROBOT_INFO
@@ -144,18 +147,36 @@ def read_table(file: Path, columns: Sequence[str] | None = None, episodes: Itera
         raise DamagedFileError(file, "is damaged", episodes) from error
 
 
+def column_values(column: "pyarrow.ChunkedArray") -> npt.NDArray[Any]:
+    """Values of a column: (rows,), or (rows, N) for lists of one length, else all of them in a row."""
+    import pyarrow
+
+    flat = column.combine_chunks()
+    while pyarrow.types.is_nested(flat.type):
+        flat = flat.flatten()
+    numbers = np.asarray(flat.to_numpy(zero_copy_only=False))
+    even = len(column) and pyarrow.types.is_nested(column.type) and len(numbers) % len(column) == 0
+    return numbers.reshape(len(column), -1) if even else numbers
+
+
 def name_episodes(indices: Iterable[int]) -> str:
     """Episodes in words: ``episode 3``, ``episodes 0, 2 to 5``; empty without any."""
-    runs: list[list[int]] = []
-    for index in sorted(indices):
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
+    runs = index_runs(indices)
     if not runs:
         return ""
-    words = [f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
-    return f"episode{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {', '.join(words)}"
+    words = [f"{first} to {last}" if last > first else f"{first}" for first, last in runs]
+    return f"episode{'s' if len(runs) > 1 or runs[0][1] > runs[0][0] else ''} {', '.join(words)}"
+
+
+def index_runs(indices: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last index of each run of successive indices, in order."""
+    runs: list[tuple[int, int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], index
+        else:
+            runs.append((index, index))
+    return runs
 
 
 def read_info(root: Path) -> dict[str, Any]:

@@ -2,19 +2,23 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.dataset.dataset_index import DamagedFileError, DatasetIndex, EpisodeEntry, read_index, read_table
+from reachy_kit.dataset.dataset_index import (
+    DamagedFileError,
+    DatasetIndex,
+    EpisodeEntry,
+    column_values,
+    read_index,
+    read_table,
+)
 from reachy_kit.dataset.dataset_layout import layout_of
 from reachy_kit.dataset.robot_columns import Numbers, RobotColumns, find_columns
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, LEROBOT_INFO, DatasetLayout, read_layout
 from reachy_kit.runtime.recording.schema import ACTION, OBS_ENV_STATE, OBS_LAST_ACTION, OBS_STATE
-
-if TYPE_CHECKING:
-    import pyarrow
 
 _EPISODE = "episode_index"
 
@@ -100,12 +104,12 @@ class StoredDataset:
         raw = {part.key for key in keys if key in sources for part in sources[key]}
         raw |= {key for key in keys if key not in sources}
         table = read_table(self.root / file, [*sorted(raw), _EPISODE], held)
-        columns = {key: _numbers(table[key]) for key in raw}
+        columns = {key: column_values(table[key]) for key in raw}
         for part in (part for key in keys if key in sources for part in sources[key]):
             if columns[part.key].shape != (table.num_rows, part.width):
                 reason = f"does not hold {part.width} numbers of {part.key} per frame"
                 raise DamagedFileError(self.root / file, reason, held)
-        episode_of_row = _numbers(table[_EPISODE])
+        episode_of_row = column_values(table[_EPISODE])
         episodes = {}
         for entry in entries:
             rows = np.flatnonzero(episode_of_row == entry.index)
@@ -139,15 +143,3 @@ class StoredDataset:
             return parts[0]
         state, action = parts
         return np.concatenate([state[:1].astype(action.dtype), action[:-1]])
-
-
-def _numbers(column: "pyarrow.ChunkedArray") -> npt.NDArray[Any]:
-    """Values of a column: (rows,), or (rows, N) for lists of one length, else all of them in a row."""
-    import pyarrow
-
-    flat = column.combine_chunks()
-    while pyarrow.types.is_nested(flat.type):
-        flat = flat.flatten()
-    numbers = np.asarray(flat.to_numpy(zero_copy_only=False))
-    even = len(column) and pyarrow.types.is_nested(column.type) and len(numbers) % len(column) == 0
-    return numbers.reshape(len(column), -1) if even else numbers

@@ -5,7 +5,6 @@ Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/lo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,7 @@ from reachy_kit.dataset.recording_folder import check_recordable
 from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import POLICY_RATES, Episode
-from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.targets.target_registry import BALL
-from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
@@ -27,6 +24,7 @@ from reachy_kit.workflows.inputs.session import SIMULATED, Session, needs_camera
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
+from reachy_kit.workflows.recording.recording_layout import dataset_layout
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.recording.robot_recording import RobotPrompts
@@ -185,7 +183,7 @@ def record_episodes(
             this computer is too slow to record.
         KitError: the disk is full or cannot be written; the episodes that were saved are kept.
     """
-    layout = _layout(session, variant, hz, camera, listening)
+    layout = dataset_layout(session, variant, SCRIPTED, hz, camera, listening)
     if warning := check_space(out, layout):
         reporter.note(f"warning: {warning}")
     with reporter.working("opening the dataset (LeRobot takes a while to load)"):
@@ -232,26 +230,3 @@ def _record_episode(
         if late:
             reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
     return episode
-
-
-def _layout(session: Session, variant: "Variant", hz: int, camera: bool, listening: Listening) -> DatasetLayout:
-    sound, audio_samples = listening.columns(hz)
-    return DatasetLayout(
-        task=variant.task.name,
-        instruction=variant.task.instruction,
-        environment_state=session.perception.names,
-        environment_state_units=units_of(session.perception.names),
-        policy_hz=hz,
-        image_shape=session.image_shape if camera else None,
-        sound=sound,
-        audio_samples=audio_samples,
-        provenance={
-            "robot": session.robot.name,
-            "teleop": "scripted",
-            "variant": variant.name,
-            "perception": session.perception_name,
-            "success": "world" if session.world else "operator",
-            **session.target_provenance,
-            "reachy-kit": version("reachy-kit"),
-        },
-    )

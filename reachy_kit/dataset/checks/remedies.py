@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from reachy_kit.dataset.dataset_index import index_runs
 from reachy_kit.runtime.shell_command import compose_command
 
 
@@ -28,10 +29,4 @@ def fix_command(root: Path) -> str:
 
 def episode_ranges(episodes: Iterable[int]) -> str:
     """Episodes as an option takes them: ``0,2,5-8``."""
-    runs: list[list[int]] = []
-    for index in sorted(episodes):
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in index_runs(episodes))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reachy_kit.dataset.dataset_index import read_table
+from reachy_kit.dataset.dataset_index import column_values, read_table
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.recording.redo_log import Change
 from reachy_kit.runtime.recording.schema import AUDIO
@@ -55,7 +55,8 @@ def compute_statistics(dataset: StoredDataset) -> dict[str, dict[str, list[Any]]
         table = read_table(dataset.root / file, [*wanted, "episode_index"])
         counted = np.asarray(table["episode_index"].to_numpy()) < total
         for key in wanted:
-            parts[key].append(_numbers(table[key])[counted])
+            values = column_values(table[key])
+            parts[key].append(values.reshape(table.num_rows, -1)[counted])
     statistics = {}
     for key in wanted:
         shape = tuple(dataset.index.features[key].get("shape") or (1,))
@@ -141,13 +142,3 @@ def _statistics(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
 def _is_numeric(key: str, feature: Any) -> bool:
     shape = feature.get("shape") or (1,)
     return key != AUDIO and feature["dtype"] not in _NOT_NUMBERS and int(np.prod(shape)) <= _WIDEST
-
-
-def _numbers(column: Any) -> npt.NDArray[Any]:
-    import pyarrow
-
-    flat = column.combine_chunks()
-    while pyarrow.types.is_nested(flat.type):
-        flat = flat.flatten()
-    values = np.asarray(flat.to_numpy(zero_copy_only=False))
-    return values.reshape(len(column), -1)

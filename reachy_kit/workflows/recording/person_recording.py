@@ -5,17 +5,14 @@ Try it: reachy-kit record --teleop keyboard --robot sim --out data/by_hand
 
 import re
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.dataset.checks.take_check import describe_take
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.labels import EpisodeLabels
-from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, Phase, SessionScreen
@@ -24,10 +21,11 @@ from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import Session, needs_camera, open_session
+from reachy_kit.workflows.inputs.session import needs_camera, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
+from reachy_kit.workflows.recording.recording_layout import dataset_layout
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Policy
@@ -111,7 +109,7 @@ def record_by_hand(
             view.controls = device.controls
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
         view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
-        layout = _layout(session, variant, device.name, hz, camera, listening)
+        layout = dataset_layout(session, variant, device.name, hz, camera, listening)
         if warning := check_space(out, layout):
             reporter.note(f"warning: {warning}")
         with LeRobotWriter(out, layout) as writer:
@@ -165,28 +163,3 @@ def check_instructions(instructions: Sequence[str]) -> tuple[str, ...]:
         if stripped.count(instruction) > 1:
             raise WrongUseError(f"--instruction {instruction!r} is given twice")
     return stripped
-
-
-def _layout(
-    session: Session, variant: "Variant", teleop: str, hz: int, camera: bool, listening: Listening
-) -> DatasetLayout:
-    sound, audio_samples = listening.columns(hz)
-    return DatasetLayout(
-        task=variant.task.name,
-        instruction=variant.task.instruction,
-        environment_state=session.perception.names,
-        environment_state_units=units_of(session.perception.names),
-        policy_hz=hz,
-        image_shape=session.image_shape if camera else None,
-        sound=sound,
-        audio_samples=audio_samples,
-        provenance={
-            "robot": session.robot.name,
-            "teleop": teleop,
-            "variant": variant.name,
-            "perception": session.perception_name,
-            "success": "world" if session.world else "operator",
-            **session.target_provenance,
-            "reachy-kit": version("reachy-kit"),
-        },
-    )

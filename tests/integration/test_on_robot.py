@@ -466,7 +466,7 @@ def python_that_says(folder, **changes):
     "changes, error, words",
     [
         ({"version": [3, 11]}, KitError, r"no Python 3\.12 or newer \(it has 3\.11\)"),
-        ({"installed": {}}, KitError, r"SDK in none of its Pythons .* Install it there: \S*python3\S* -m pip install reachy-mini$"),
+        ({"installed": {}}, KitError, r"SDK in none of its .* there: \S*python3\S* -m pip install reachy-mini$"),
         ({"installed": {"reachy-mini": "1.13.0", "reachy-kit": "0.0.9"}}, RefusedError, r"has reachy-kit 0\.0\.9 in"),
     ],
     ids=["old", "no-sdk", "whole-kit"],

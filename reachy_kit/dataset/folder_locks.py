@@ -28,13 +28,12 @@ def locked(folder: Path, *, shared: bool = False, within: float = 0.0) -> Iterat
         BlockingIOError: another process, or another part of this one, holds it.
         OSError: the folder cannot be opened.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    deadline = time.monotonic() + within
+    while (handle := _locked_handle(folder, shared)) is None:
+        if time.monotonic() >= deadline:
+            raise BlockingIOError(f"{folder} is locked by {lock_holder(folder)}")
+        time.sleep(_POLL)
     try:
-        deadline = time.monotonic() + within
-        while not _lock(handle, shared):
-            if time.monotonic() >= deadline:
-                raise BlockingIOError(f"{folder} is locked by {lock_holder(folder)}")
-            time.sleep(_POLL)
         yield
     finally:
         os.close(handle)
@@ -49,6 +48,26 @@ def lock_holder(folder: Path) -> str:
             if kind == "FLOCK" and file.endswith(inode) and int(pid) > 0:
                 return f"process {pid}"
     return "another process"
+
+
+def _locked_handle(folder: Path, shared: bool) -> int | None:
+    """Handle of a folder that is locked; None if another holds its lock.
+
+    An edit puts another folder in its place: a lock on the old one would not keep others from the new one,
+    so that is opened instead.
+    """
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            free = _lock(handle, shared)
+            if free and os.path.samestat(os.fstat(handle), folder.stat()):
+                return handle
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+        if not free:
+            return None
 
 
 def _lock(handle: int, shared: bool) -> bool:

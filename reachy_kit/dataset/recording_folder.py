@@ -1,6 +1,7 @@
 """The folder that a dataset is recorded into: one recorder at a time, new or holding a dataset, nothing else."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def sole_recorder(root: Path) -> Iterator[None]:
         raise KitError(f"{root} cannot be made: {error.strerror}. Choose another --out") from error
     try:
         with _locked(root):
+            of_lock = root.stat()
             try:
                 yield
             finally:
                 with contextlib.suppress(OSError):
-                    close_staging(root)
+                    if os.path.samestat(of_lock, root.stat()):  # not after an edit, whose new folder others may use
+                        close_staging(root)
     finally:
         with contextlib.suppress(OSError):
             for folder in missing:

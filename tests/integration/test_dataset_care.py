@@ -2,17 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from reachy_kit.dataset import folder_locks
 from reachy_kit.dataset.care import folder_swap
+from reachy_kit.dataset.dataset_index import read_table
 from reachy_kit.dataset.folder_locks import locked
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.dataset.recording_folder import sole_recorder
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.runtime.recording.layout import read_layout
-from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, IMAGE, OPERATOR, SEED, SUCCESS_MARK
+from reachy_kit.runtime.interface import ACTION_NAMES
+from reachy_kit.runtime.recording.layout import read_layout, write_layout
+from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, IMAGE, OBS_STATE, OPERATOR, SEED, SUCCESS_MARK
 from reachy_kit.workflows.datasets.dataset_care import (
     drop_episodes,
     merge_datasets,
@@ -160,6 +165,8 @@ def test_dead_time_at_both_ends_is_cut(tmp_path):
         (lambda root: drop_episodes(root, range(5)), "none of the 5 episodes"),
         (lambda root: trim_episodes(root, [2], start=1.0), "episode 2 .* lasts 0.12 s: nothing would be left"),
         (lambda root: trim_episodes(root, start=-1.0), "0 or more"),
+        (lambda root: trim_episodes(root, start=float("nan")), "0 or more"),
+        (lambda root: trim_episodes(root, end=float("inf")), "0 or more"),
         (relabel_episodes, "nothing to change"),
         (lambda root: relabel_episodes(root, instruction=" "), "--instruction is empty"),
         (lambda root: merge_datasets([root], root.with_name("new")), "two datasets or more"),
@@ -193,6 +200,36 @@ def test_words_and_marks_of_some_episodes(data):
     holds(root, range(5))
 
 
+def test_a_cut_episodes_images_have_its_own_statistics(tmp_path):
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    numbers = {"dtype": "float32", "shape": (9,), "names": list(ACTION_NAMES)}
+    features = {OBS_STATE: numbers, ACTION: numbers}
+    features[IMAGE] = {"dtype": "image", "shape": (32, 32, 3), "names": ["height", "width", "channels"]}
+    root = tmp_path / "theirs"
+    dataset = LeRobotDataset.create("me/theirs", 10, features, root=root, robot_type="reachy_mini", use_videos=False)
+    for _ in range(2):
+        for step in range(10):
+            pose = np.full(9, 0.01 * step, np.float32)
+            image = np.full((32, 32, 3), 25 * step, np.uint8)
+            dataset.add_frame({"task": "Look.", OBS_STATE: pose, ACTION: pose, IMAGE: image})
+        dataset.save_episode()
+    dataset.finalize()
+    (root / "images/mine").mkdir(parents=True)
+    (root / "images/mine/chart.png").write_bytes(b"mine")
+    (root / f"images/{IMAGE}").mkdir(exist_ok=True)
+    (root / f"images/{IMAGE}/left-over.png").write_bytes(b"of LeRobot's recorder")
+    trim_episodes(root, [0], start=0.5)
+    meta = lerobot_dataset(root).meta
+    assert np.ravel(meta.stats[IMAGE]["max"])[0] == pytest.approx(225 / 255, abs=0.01)
+    assert np.ravel(meta.stats[IMAGE]["mean"])[0] == pytest.approx((5 * 175 + 10 * 112.5) / 15 / 255, abs=0.01)
+    (rows,) = root.glob("meta/episodes/*/*.parquet")
+    least = read_table(rows, [f"stats/{IMAGE}/min"])[0].to_pylist()
+    assert [np.ravel(of_episode)[0] for of_episode in least] == pytest.approx([125 / 255, 0], abs=0.01)
+    assert [path.name for path in (root / "images").iterdir()] == ["mine"]
+    assert (root / "images/mine/chart.png").read_bytes() == b"mine"
+
+
 def test_merged_and_split_datasets(originals, tmp_path):
     camera = originals / "camera"
     parts = split_dataset(camera, {"train": 0.6, "test": [4, 3]}, tmp_path / "parts")
@@ -212,6 +249,31 @@ def test_datasets_of_other_columns_are_not_merged(originals, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"task": "track"}, "has task track, .* has look_at. Merge datasets of one task"),
+        ({"environment_state_units": ("deg", "rad")}, r"has environment_state_units \('deg', 'rad'\), .*same units"),
+    ],
+)
+def test_datasets_of_another_task_or_unit_are_not_merged(change, words, originals, data, tmp_path):
+    other = data("state")
+    write_layout(other, replace(read_layout(other), **change), "lerobot")
+    with pytest.raises(RefusedError, match=words):
+        merge_datasets([originals / "state", other], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_what_merged_datasets_say_about_their_origin_is_true_of_each(originals, data, tmp_path):
+    other = data("state")
+    shared = {**read_layout(other).provenance, "robot": "sim"}
+    write_layout(other, replace(read_layout(other), provenance={**shared, "teleop": "gamepad"}), "lerobot")
+    again = shutil.copytree(other, tmp_path / "again")
+    write_layout(again, replace(read_layout(other), provenance={**shared, "teleop": "hand"}), "lerobot")
+    merge_datasets([other, again], tmp_path / "merged")
+    assert read_layout(tmp_path / "merged").provenance == {**shared, "merged from": "state data, again"}
+
+
 # --- nothing is lost ----------------------------------------------------------------------------------------------
 
 
@@ -223,6 +285,40 @@ def test_a_dataset_in_use_is_not_edited(data):
     with locked(root / "meta", shared=True), pytest.raises(RefusedError, match="is being read by process"):
         drop_episodes(root, [0])
     assert contents(root) == before
+
+
+def exchanged(root):
+    """Another folder takes a dataset's place, as at the end of an edit."""
+    root.rename(root.with_name("old"))
+    shutil.copytree(root.with_name("old"), root)
+
+
+def test_the_lock_is_on_the_folder_that_is_there(data, monkeypatch):
+    root, lock, edits = data("state"), folder_locks.fcntl.flock, [exchanged]
+
+    def lock_after_an_edit(handle, how):
+        if edits:
+            edits.pop()(root)
+        lock(handle, how)
+
+    monkeypatch.setattr(folder_locks.fcntl, "flock", lock_after_an_edit)
+    with locked(root), pytest.raises(BlockingIOError), locked(root):
+        pass
+    assert edits == []
+
+
+def test_what_the_next_recorder_stages_stays_when_an_edit_ends(data):
+    root = data("state")
+    with sole_recorder(root):
+        exchanged(root)
+        with sole_recorder(root):
+            (root / ".saving").mkdir()
+            (root / ".saving/0.json").write_text("{}")
+            root.rename(root.with_name("new"))
+            root.with_name("old").rename(root)
+        root.rename(root.with_name("old"))
+        root.with_name("new").rename(root)
+    assert (root / ".saving/0.json").exists()
 
 
 def test_a_full_disk_is_noticed_before_the_work(data, monkeypatch):
@@ -274,11 +370,15 @@ def test_a_person_who_is_forgotten_is_in_no_file(keep, data, monkeypatch, tmp_pa
     (tmp_path / "cache/copy.arrow").write_bytes(f"{OPERATOR} {OWL}".encode())
     root = data("people")
     assert naming(root, OWL) and naming(root, FOX)
+    layout = read_layout(root)
+    write_layout(root, replace(layout, provenance={**layout.provenance, "merged from": f"{OWL}, anna"}), "lerobot")
     (root / ".saving").mkdir()
+    (root / ".saving/1.parquet").write_bytes(b"PAR1, and cut short")
     (root / ".saving/0.json").write_text(OWL)
     (done,) = forget_person(OWL, [root], keep_episodes=keep)
     assert (done.episodes, done.kept, done.caches) == (2, keep, 1)
     assert naming(tmp_path, OWL) == []
+    assert read_layout(root).provenance["merged from"] == "(forgotten), anna"
     holds(root, range(4) if keep else [1, 3])
     operators = list(dict.fromkeys(open_for_reading(root).column(OPERATOR)))
     assert operators == (["", FOX] if keep else [FOX, ""])
@@ -295,6 +395,32 @@ def test_notes_that_name_a_person_are_not_changed_unasked(data):
     with pytest.raises(RefusedError, match=r"would still name night-owl.*dataset relabel"):
         forget_person(OWL, [root])
     assert len(open_for_reading(root).episodes) == 4
+
+
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("owl_notes.txt", ""),
+        ("of owl/notes.txt", ""),
+        ("notes.ini", "by=owl"),
+        ("page.rst", "„owl“"),
+        ("images/owl.png", ""),
+    ],
+)
+def test_short_names_are_looked_for_in_every_file_and_name(place, content, data):
+    root = data("people")
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / place).write_text(content)
+    with pytest.raises(RefusedError, match=r"(notes|page|owl).* names owl. Edit or delete it"):
+        forget_person("owl", [root])
+
+
+def test_a_name_inside_another_name_does_not_count(data):
+    root = data("people")
+    (root / "howls.dat").write_bytes(b"growling owls, owl2")
+    drop_episodes(root, [3])
+    assert forget_person("owl", [root])[0].episodes == 0
+    assert set(open_for_reading(root).column(OPERATOR)) == {OWL, FOX}
 
 
 def test_a_dataset_of_one_person_alone_is_not_emptied(data):
@@ -321,6 +447,9 @@ def test_the_commands_edit_and_say_what_comes_next(kit, originals):
     split = kit.run("dataset", "split", "both", "--into", "a=0.5", "--into", "b=3", "--out", "parts", "--json")
     assert {name: part["episodes"] for name, part in split.json.items()} == {"a": 2, "b": 1}
     assert kit.run("dataset", "relabel", "data", "--episodes", 1, "--failure", "--json").json["changed"] == [1]
+    relabelled = kit.run("dataset", "relabel", "data", "--instruction", "Look.", "--json")
+    assert relabelled.json["changed"] == [0, 1]
+    kit.run("dataset", "trim", "data", "--start", "nan").says(2, "are seconds to cut, 0 or more")
     assert kit.run("dataset", "forget", "nobody", "data", "--json").json[0]["episodes"] == 0
     kit.run("dataset", "drop", "data", "x").says(2, "episodes are given as 3, 0,2,5 or 4-9")
     kit.run("dataset", "drop", "nothing", "0").says(2, "nothing is not a reachy-kit dataset")

@@ -7,6 +7,7 @@ home, and lose our layout and the files of others; so only its statistics and sc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from reachy_kit.dataset.saving.lerobot_episode import write_parquet
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, Number, place_of
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, layout_text
 from reachy_kit.runtime.recording.schema import AUDIO, CAPTURE_TIME, IMAGE_TIME, OPERATOR, SUCCESS_MARK
 
@@ -74,18 +76,18 @@ def write_edited(root: Path, parts: Sequence[EpisodePart], provenance: dict[str,
     Args:
         root: an empty folder.
         parts: of datasets with the same columns; the first one's metadata is kept.
-        provenance: further lines of the layout's.
+        provenance: of the layout; None leaves the first one's.
 
     Raises:
         RefusedError: the datasets differ in their columns, or a file is missing or damaged.
         OSError: the disk is full or cannot be written.
     """
-    _Writer(root, parts[0].dataset, provenance or {}).write(parts)
+    _Writer(root, parts[0].dataset, provenance).write(parts)
 
 
 def write_empty_like(root: Path, dataset: StoredDataset) -> None:
     """Write a dataset of the same columns without an episode."""
-    _Writer(root, dataset, {}).write([])
+    _Writer(root, dataset, None).write([])
 
 
 @dataclass
@@ -94,7 +96,7 @@ class _Writer:
 
     root: Path
     first: StoredDataset
-    provenance: dict[str, str]
+    provenance: dict[str, str] | None
     tasks: dict[str, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     """Of the episodes' metadata."""
@@ -141,7 +143,7 @@ class _Writer:
             }
             described = {key: self.features[key] for key in numbers}
             for key in (key for key, feature in self.features.items() if feature["dtype"] == "image"):
-                self.stats[index][key] = _stored_stats(self._read, part, key)
+                self.stats[index][key] = self._stats_of_images(part, key, table[key])
             self.stats[index] |= _as_floats(compute_episode_stats(numbers, described))
             if group and size + table.nbytes > self.info.data_files_size_in_mb * _MB:
                 self._flush(number, group)
@@ -230,6 +232,12 @@ class _Writer:
             return stored
         return image_stats(images or read_part(*source, part.length, self.info.fps))
 
+    def _stats_of_images(self, part: EpisodePart, camera: str, images: Any) -> dict[str, Any]:
+        """Statistics of a column of images in a table: those that were recorded, if the episode is whole."""
+        if not part.is_cut and (stored := _stored_stats(self._read, part, camera)):
+            return stored
+        return image_stats([_decoded(image, part) for image in images.to_pylist()])
+
     def _join(self, folder: str, number: Number, group: list[tuple[int, Path]]) -> None:
         path = self.root / place_of(folder, number)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,7 +271,8 @@ class _Writer:
             words = max(self.tasks, key=lambda task: sum(part.words == task for part in parts), default="")
             layout = self.first.layout
             layout = replace(layout, instruction=words or layout.instruction)
-            layout = replace(layout, provenance={**layout.provenance, **self.provenance})
+            if self.provenance is not None:
+                layout = replace(layout, provenance=self.provenance)
             (self.root / LAYOUT_FILE).write_text(layout_text(layout, "lerobot"))
         sources = {self.first.root, *(part.dataset.root for part in parts)}
         write_imported_takes(self.root, frozenset[str]().union(*map(read_imported_takes, sources)))
@@ -357,6 +366,24 @@ def _stored_stats(read: Callable[[Path], Any], part: EpisodePart, camera: str) -
             row = indices.index(part.entry.index)
             return {name.removeprefix(prefix): np.array(table[name][row].as_py()) for name in names}
     return {}
+
+
+def _decoded(image: dict[str, Any], part: EpisodePart) -> Image:
+    """An image of a table, (height, width, 3).
+
+    Raises:
+        RefusedError: it is damaged, or not in the table.
+    """
+    import av
+
+    try:
+        with av.open(BytesIO(image["bytes"] or b""), "r") as picture:
+            decoded: Any = next(picture.decode(video=0))
+    except (av.FFmpegError, StopIteration) as error:
+        file = part.dataset.root / part.entry.table
+        raise RefusedError(f"{file} lacks images of episode {part.entry.index}, or they are damaged") from error
+    rgb: Image = decoded.to_ndarray(format="rgb24")
+    return rgb
 
 
 def _lists(row: dict[str, Any]) -> dict[str, Any]:

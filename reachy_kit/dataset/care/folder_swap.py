@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reachy_kit.dataset.committed_files import METADATA
+from reachy_kit.dataset.dataset_index import read_info
 from reachy_kit.dataset.folder_locks import lock_holder, locked
 from reachy_kit.dataset.recording_folder import not_recorded, sole_recorder
 from reachy_kit.runtime.durable_files import replace_folder, sync, undo_broken_replacement
@@ -25,8 +26,10 @@ _EXCHANGE = 2
 _CURRENT_FOLDER = -100
 _SPARE = 64 * 1024**2
 """Bytes that are left free beside what an edit writes."""
-OWN_PARTS = ("data", "meta", "videos", "images", STAGING.name)
+_OWN_PARTS = ("data", "meta", "videos", STAGING.name)
 """Folders of a dataset that an edit writes itself; other files are carried along."""
+_IMAGES = "images"
+"""Folder in which LeRobot keeps images, by their column, until it has put them into tables or videos."""
 
 
 @contextlib.contextmanager
@@ -48,9 +51,10 @@ def edited_in_place(root: Path) -> Iterator[Path]:
         close_staging(root)
         with _new_folder(root, [root]) as making:
             yield making
-            for path in contents(root):
-                if path.name not in OWN_PARTS:
-                    (shutil.copytree if path.is_dir() else shutil.copy2)(path, making / path.name)
+            for path in other_files(root):
+                copy = making / path.relative_to(root)
+                copy.parent.mkdir(exist_ok=True)
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, copy)
             _exchange(root.resolve(), making)
 
 
@@ -82,6 +86,22 @@ def written_elsewhere(out: Path, sources: Iterable[Path]) -> Iterator[Path]:
             sync(*(path for path in making.rglob("*")), making)
             making.rename(out)
             sync(out.absolute().parent)
+
+
+def other_files(root: Path) -> list[Path]:
+    """Files and folders of a dataset that neither LeRobot nor this kit has written.
+
+    Raises:
+        RefusedError: its metadata is damaged.
+    """
+    of_lerobot = {key for key, feature in read_info(root)["features"].items() if feature["dtype"] in ("image", "video")}
+    others = []
+    for path in contents(root):
+        if path.name == _IMAGES and path.is_dir():
+            others += [inside for inside in contents(path) if inside.name not in of_lerobot]
+        elif path.name not in _OWN_PARTS:
+            others.append(path)
+    return others
 
 
 def require_free(out: Path, option: str = "--out") -> None:

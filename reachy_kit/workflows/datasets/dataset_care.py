@@ -10,9 +10,11 @@ from pathlib import Path
 from reachy_kit.dataset.care.edited_dataset import EpisodePart, all_parts, write_edited
 from reachy_kit.dataset.care.folder_swap import edited_in_place, require_free, written_elsewhere
 from reachy_kit.dataset.dataset_index import name_episodes
+from reachy_kit.dataset.dataset_layout import UNKNOWN_UNIT
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.stored_dataset import StoredDataset
-from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
+from reachy_kit.runtime.recording.layout import describe_difference
 from reachy_kit.runtime.recording.schema import SEED, SUCCESS_MARK
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
@@ -84,20 +86,25 @@ def relabel_episodes(
     if instruction is not None and not instruction.strip():
         raise WrongUseError("--instruction is empty. Say in words what the robot does")
 
+    changed: list[int] = []
+
     def edit(dataset: StoredDataset) -> list[EpisodePart]:
         if success is not None and not dataset.has_column(SUCCESS_MARK):
             raise WrongUseError(f"{root} has no column {SUCCESS_MARK}: only recordings of this kit hold marks")
-        chosen = set(chosen_episodes(dataset, episodes))
+        chosen = chosen_episodes(dataset, episodes)
+        changed.extend(chosen)
         return [
             replace(part, instruction=instruction, success=success) if part.entry.index in chosen else part
             for part in all_parts(dataset)
         ]
 
-    return edit_dataset(root, out, edit, sorted(episodes), reporter)
+    return edit_dataset(root, out, edit, changed, reporter)
 
 
 def merge_datasets(roots: Sequence[Path], out: Path, reporter: Reporter = SILENT) -> EditedDataset:
-    """Put datasets of the same columns one after the other; numbers in another order take the first one's.
+    """Put datasets of one task and the same columns one after the other; numbers take the first one's order.
+
+    Of what they say about their origin, what is the same in all of them is kept.
 
     Args:
         roots: folders of two datasets or more.
@@ -106,18 +113,21 @@ def merge_datasets(roots: Sequence[Path], out: Path, reporter: Reporter = SILENT
 
     Raises:
         WrongUseError: there is one only, or something is in the place of ``out``.
-        RefusedError: they differ in rate or columns, or one is damaged or recorded into.
+        RefusedError: they differ in task, rate, columns or units, or one is damaged or recorded into.
         KitError: the disk is full or cannot be written; nothing is left behind.
     """
     if len(roots) < 2:
         raise WrongUseError("merge needs two datasets or more")
     require_free(out)
     datasets = [open_for_reading(root) for root in roots]
+    _require_same_meaning(datasets)
     _note_repeated_seeds(datasets, reporter)
     parts = [part for dataset in datasets for part in all_parts(dataset)]
-    names = ", ".join(root.resolve().name for root in roots)
+    lines = [dataset.layout.provenance.items() for dataset in datasets]
+    provenance = {key: value for key, value in lines[0] if all((key, value) in others for others in lines)}
+    provenance["merged from"] = ", ".join(root.resolve().name for root in roots)
     with reporter.working("merging"), written_elsewhere(out, roots) as making:
-        write_edited(making, parts, {"merged from": names})
+        write_edited(making, parts, provenance)
     return _summary(out, parts)
 
 
@@ -170,7 +180,7 @@ def edit_dataset(
     changed: Iterable[int],
     reporter: Reporter,
 ) -> EditedDataset:
-    """Write what an edit leaves of a dataset, in its place or elsewhere."""
+    """Write what an edit leaves of a dataset, in its place or elsewhere; the edit may add to what it ``changed``."""
     if out is not None:
         require_free(out)
     open_for_reading(root)
@@ -213,6 +223,26 @@ def _episodes_of_shares(dataset: StoredDataset, shares: Mapping[str, float | Col
     if begun > 1 + 1e-9:
         raise WrongUseError(f"the shares add up to {begun:g}; they are parts of 1")
     return chosen
+
+
+def _require_same_meaning(datasets: Sequence[StoredDataset]) -> None:
+    """Refuse a dataset of another task, or with a feature in another unit, than the first one.
+
+    Raises:
+        RefusedError: there is one; the message says what differs.
+    """
+    first = datasets[0]
+    for dataset in datasets[1:]:
+        layout = dataset.layout
+        units = dict(zip(layout.environment_state, layout.environment_state_units, strict=True))
+        in_order = tuple(units.get(name, UNKNOWN_UNIT) for name in first.layout.environment_state)
+        layout = replace(layout, environment_state_units=in_order)
+        compared = "task", "environment_state_units"
+        if difference := describe_difference(layout, first.layout, f"{first.root} has", compared):
+            raise RefusedError(
+                f"{dataset.root} has {difference}. Merge datasets of one task and the same units; dataset convert "
+                "gives a dataset that names no task one with --task"
+            )
 
 
 def _note_repeated_seeds(datasets: Sequence[StoredDataset], reporter: Reporter) -> None:

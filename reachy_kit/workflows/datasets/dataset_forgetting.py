@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reachy_kit.dataset.care.edited_dataset import all_parts, write_edited
-from reachy_kit.dataset.care.folder_swap import OWN_PARTS, edited_in_place
-from reachy_kit.dataset.care.pseudonyms import cached_copies, episodes_of, files_naming, names
+from reachy_kit.dataset.care.folder_swap import edited_in_place, other_files
+from reachy_kit.dataset.care.pseudonyms import cached_copies, episodes_of, names, paths_naming, word_pattern
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.folder_contents import contents
 from reachy_kit.runtime.recording.redo_log import STAGING
 from reachy_kit.runtime.shell_command import compose_command
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 ANONYMOUS = ""
 """Operator of an episode whose operator was forgotten."""
+_FORGOTTEN = "(forgotten)"
+"""In the place of the pseudonym in what a dataset says about its origin."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,14 @@ def _forget(pseudonym: str, root: Path, keep_episodes: bool, reporter: Reporter)
             + compose_command("dataset forget", pseudonym, root, keep_episodes=True)
         )
     leftovers = _leftovers(root)
-    if theirs or files_naming(root, pseudonym) or any(folder.exists() for folder in leftovers):
+    unfinished = any(folder.exists() for folder in (root / STAGING, *leftovers))  # their tables may be cut short
+    if theirs or unfinished or paths_naming(root, pseudonym):
         with reporter.working("writing the new dataset (LeRobot takes a while to load)"):
             _rewrite(root, pseudonym, theirs, keep_episodes)
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     for backup in sorted(root.resolve().parent.glob(f"{root.resolve().name}_old*")):
-        if files_naming(backup, pseudonym):
+        if paths_naming(backup, pseudonym):
             reporter.note(f"warning: {backup} holds the name too, as LeRobot's edits leave a copy. Forget it there too")
     return ForgottenPerson(root, len(theirs), keep_episodes, 0)
 
@@ -91,8 +93,10 @@ def _rewrite(root: Path, pseudonym: str, theirs: Sequence[int], keep_episodes: b
             for part in all_parts(dataset)
             if keep_episodes or part.entry.index not in theirs
         ]
-        write_edited(making, parts)
-        if left := files_naming(making, pseudonym):
+        word = word_pattern(pseudonym)
+        provenance = {key: word.sub(_FORGOTTEN, value) for key, value in dataset.layout.provenance.items()}
+        write_edited(making, parts, provenance)
+        if left := paths_naming(making, pseudonym):
             raise RefusedError(
                 f"{root}: {left[0].relative_to(making)} would still name {pseudonym}. If it is in the words of a task, "
                 "change them first: " + compose_command("dataset relabel", root, instruction="TEXT")
@@ -101,11 +105,10 @@ def _rewrite(root: Path, pseudonym: str, theirs: Sequence[int], keep_episodes: b
 
 def _require_nothing_else(dataset: StoredDataset, pseudonym: str) -> None:
     """Refuse a dataset beside whose own files others hold the pseudonym: they are not edited unasked."""
-    own = [path for path in contents(dataset.root) if path.name not in OWN_PARTS]
-    files = [file for path in own for file in ([path] if path.is_file() else files_naming(path, pseudonym))]
-    for file in files:
-        if names(file, pseudonym):
-            raise RefusedError(f"{file} names {pseudonym}. Edit or delete it, then give the same command again")
+    for path in other_files(dataset.root):
+        for inside in (path, *sorted(path.rglob("*"))):
+            if names(inside, pseudonym):
+                raise RefusedError(f"{inside} names {pseudonym}. Edit or delete it, then give the same command again")
 
 
 def _leftovers(root: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 Try it: reachy-kit dataset trim data/look_at
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,7 @@ def trim_episodes(
 
 def _within(part: EpisodePart, start: float | None, end: float | None) -> tuple[int, int]:
     """First frame and frame after the last one after a cut by seconds."""
-    if (start or 0) < 0 or (end or 0) < 0:
+    if not all(0 <= seconds < math.inf for seconds in (start or 0, end or 0)):
         raise WrongUseError("--start and --end are seconds to cut, 0 or more")
     fps = part.dataset.index.fps
     return round((start or 0) * fps), part.entry.length - round((end or 0) * fps)

@@ -18,7 +18,6 @@ def main() -> None:
         "machine": platform.machine(),
         "glibc": platform.libc_ver()[1],
         "home": os.path.expanduser("~"),  # noqa: PTH111  (older Pythons)
-        "node": platform.node(),
         "installed": installed,
     }
     try:

@@ -119,15 +119,19 @@ def start_recorder(shell: RobotShell, installed: InstalledRuntime, order: Record
     script = 'cd "$1" && { setsid "$2" -m "$3" . >"$4" 2>&1 </dev/null & echo $!; }'
     pid = shell.run("sh", "-c", script, "sh", place, installed.python, _MODULE, LOG).out.strip()
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if client := connect_recorder(shell, installed.base, order.session):
-            return client
-        status = recorder_status(shell, installed.base)
-        if status and status.get("ended"):
-            raise_end(status)
-        if shell.run("kill", "-0", pid).code:
-            break
-        time.sleep(_POLL)
+    try:
+        while time.monotonic() < deadline:
+            if client := connect_recorder(shell, installed.base, order.session):
+                return client
+            status = recorder_status(shell, installed.base)
+            if status and status.get("ended"):
+                raise_end(status)
+            if shell.run("kill", "-0", pid).code:
+                break
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        shell.run("kill", pid)
+        raise
     log = (shell.read(f"{place}/{LOG}") or b"").decode(errors="replace").strip().splitlines() or ["without output"]
     raise KitError(f"the recorder on {shell.address} did not start: {log[-1]}. Its log: {place}/{LOG}")
 

@@ -35,8 +35,6 @@ class RobotPython:
     """As in ``aarch64``."""
     glibc: tuple[int, int]
     home: str
-    node: str
-    """Name of the computer."""
     installed: dict[str, str]
     """Name → version of its distributions."""
 
@@ -88,6 +86,5 @@ def _parse(line: str) -> RobotPython:
         machine=said["machine"],
         glibc=(glibc[0], glibc[-1]),
         home=said["home"],
-        node=said["node"],
         installed=said["installed"],
     )

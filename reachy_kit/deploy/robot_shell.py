@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reachy_kit.deploy.ssh_login import LoginPrompts, SshAddress, log_in
+from reachy_kit.deploy.ssh_login import LoginPassword, LoginPrompts, SshAddress, log_in
 from reachy_kit.runtime.errors import KitError, NoRobotError
 
 if TYPE_CHECKING:
@@ -134,6 +134,11 @@ class RobotShell:
             if self._connection.is_closed():
                 raise ConnectionCut(f"the connection to {self.address} was cut") from error
             raise ConnectionRefusedError(str(error)) from error
+        except OSError as error:  # of this computer's files: those of the robot raise SFTPError
+            place = error.filename or "a file on this computer"
+            raise KitError(
+                f"{place} cannot be read or written ({error.strerror}). If the disk is full, make room"
+            ) from (error)
 
     async def _run(self, command: str, text: str) -> Output:
         ended = await self._connection.run(command, input=text, check=False)
@@ -246,8 +251,15 @@ class RobotSocket:
 
 
 @contextlib.contextmanager
-def open_shell(address: SshAddress, prompts: LoginPrompts) -> Iterator[RobotShell]:
-    """Log in to a robot.
+def open_shell(
+    address: SshAddress, prompts: LoginPrompts, password: LoginPassword | None = None
+) -> Iterator[RobotShell]:
+    """Log in to a robot. Questions are asked in the calling thread, where Ctrl-C leaves the terminal as it was.
+
+    Args:
+        address: of the robot.
+        prompts: asks a person.
+        password: the one that was entered before, if any; kept for the next time.
 
     Raises:
         RefusedError: the robot's key is not accepted.
@@ -258,7 +270,11 @@ def open_shell(address: SshAddress, prompts: LoginPrompts) -> Iterator[RobotShel
     thread.start()
     connection: Any = None
     try:
-        connection = asyncio.run_coroutine_threadsafe(log_in(address, prompts), loop).result()
+
+        def wait[T](work: Coroutine[Any, Any, T]) -> T:
+            return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+        connection = log_in(address, prompts, password or LoginPassword(), wait)
         yield RobotShell(address, connection, loop)
     finally:
         with contextlib.suppress(concurrent.futures.TimeoutError):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SCRIPTED = "scripted"
 """The device that needs no person."""
+_LOCAL = "localhost", "127.0.0.1"
 TRIES = 3
 """Times that an episode is run before a computer that is too slow is given up: a stall may be over after one."""
 
@@ -123,12 +124,11 @@ def record(
         from reachy_kit.workflows.recording.robot_recording import record_on_robot
 
         assert prompts is not None, "recording on a robot logs in there"
-        if audio != "off":
-            raise WrongUseError("--audio does not work with --on-robot: the recorder there keeps no sound")
+        port = _port_on_robot(robot, perception, audio, microphone)
         total = record_on_robot(
             out, on_robot, chosen, prompts, teleop=teleop, episodes=episodes, camera=camera, hz=hz, seed=seed,
             seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
-            target=target, port=DEFAULT_PORT if robot in SIMULATED else parse_address(robot).port,
+            target=target, port=port,
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, on_robot, hz)
     if teleop != SCRIPTED:
@@ -203,6 +203,28 @@ def record_episodes(
             if warning := late_warning(recorded):
                 reporter.note(f"warning: {warning}")
     return writer.episodes
+
+
+def _port_on_robot(robot: str, perception: str, audio: str, microphone: str) -> int:
+    """Port of the daemon on the robot's computer.
+
+    Raises:
+        WrongUseError: an option is given that does not work there.
+    """
+    if audio != "off" or microphone:
+        option = "--audio" if audio != "off" else "--microphone"
+        raise WrongUseError(f"{option} does not work with --on-robot: the recorder there keeps no sound")
+    if perception != "auto":
+        raise WrongUseError("--perception does not work with --on-robot: with --camera the recorder there detects")
+    if robot in SIMULATED:
+        return DEFAULT_PORT
+    address = parse_address(robot)
+    if address.host not in _LOCAL:
+        raise WrongUseError(
+            f"--robot {robot} does not work with --on-robot, which names the robot. Give --robot localhost:PORT for "
+            "another port of the daemon there"
+        )
+    return address.port
 
 
 def _record_episode(

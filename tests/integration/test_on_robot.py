@@ -1,5 +1,6 @@
 """Recording on the robot's own computer: a real sshd, an environment without LeRobot or torch, the simulated daemon."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,11 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncssh
 import numpy as np
 import psutil
 import pytest
@@ -25,14 +28,14 @@ from reachy_kit.deploy.robot_python import RobotPython, find_python
 from reachy_kit.deploy.robot_shell import open_shell
 from reachy_kit.deploy.robot_wheels import wheels_for
 from reachy_kit.deploy.runtime_installation import FOLDER, install_runtime
-from reachy_kit.deploy.ssh_login import parse_ssh_address
+from reachy_kit.deploy.ssh_login import LoginPassword, parse_ssh_address
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.recording.episode_files import EpisodeFiles, sha256
 from reachy_kit.runtime.recording.on_robot.recording_order import LOG, STATUS
 from reachy_kit.runtime.recording.schema import ACTION, CAPTURE_TIME, SEED
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, read_moves, write_move
 from reachy_kit.workflows.datasets.dataset_care import drop_episodes, merge_datasets
-from reachy_kit.workflows.recording.robot_recording import RobotRecording, record_on_robot
+from reachy_kit.workflows.recording.robot_recording import RobotRecording, record_on_robot, send_teleop
 from reachy_sim.tasks import variant_by_name
 
 from .saved_episodes import LABELS, STATE, episode, write
@@ -229,6 +232,14 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
     assert str(robots_computer.base / "wheels") in alone.stdout
 
 
+@pytest.mark.parametrize("device, words", [("keyboard", "needs a terminal"), ("gamepad", "gamepad")])
+def test_a_desktop_without_its_device_does_not_start_the_robot(robots_computer, desktop, daemon, kit, device, words):
+    place = "--on-robot", robots_computer.host, "--robot", daemon.address
+    ended = kit.start("record", *place, "--teleop", device, "--out", "data", before=desktop).wait(180)
+    assert ended.code in (2, 3) and words in ended.err, ended
+    assert robots_computer.status == {}
+
+
 @pytest.mark.long
 def test_ctrl_c_on_the_desktop_lets_the_robot_lie_down(robots_computer, desktop, daemon, arguments, kit, until):
     command = kit.start(*arguments, "--episodes", 2, before=desktop)
@@ -418,21 +429,81 @@ def test_a_robot_with_another_key_than_before_is_refused(robots_computer, deskto
     refused.says(4, "has changed since the last time", f"ssh-keygen -R '[127.0.0.1]:{robots_computer.port}'")
 
 
+class ConfirmingPerson(NoPerson):
+    """Confirms each key."""
+
+    asked = 0
+
+    def accept_key(self, host, fingerprint):
+        self.asked += 1
+        return fingerprint.startswith("SHA256:")
+
+
 def test_a_person_confirms_the_key_once(robots_computer, desktop, monkeypatch, tmp_path):
-    class Person(NoPerson):
-        asked = 0
-
-        def accept_key(self, host, fingerprint):
-            self.asked += 1
-            return fingerprint.startswith("SHA256:")
-
     monkeypatch.setenv("HOME", str(tmp_path / "desktop"))
     (tmp_path / "desktop/.ssh/known_hosts").unlink()
-    person, address = Person(), parse_ssh_address(robots_computer.host)
+    person, address = ConfirmingPerson(), parse_ssh_address(robots_computer.host)
     for _ in range(2):
         with open_shell(address, person) as shell:
             assert shell.run("echo", "it's here").out == "it's here\n"
     assert person.asked == 1
+
+
+def test_an_alias_of_the_configuration_is_confirmed_once_and_keeps_the_other_keys(
+    robots_computer, desktop, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "desktop"))
+    ssh = tmp_path / "desktop/.ssh"
+    other = f"mini.example {' '.join((robots_computer.folder / 'desktop.pub').read_text().split()[:2])}"
+    place = f"HostName 127.0.0.1\nPort {robots_computer.port}\n"
+    for names, more in (("mini", ""), ("reachy", "HostKeyAlias mini-of-the-lab\n")):
+        (ssh / "known_hosts").write_text(other)  # without the end of its line
+        (ssh / "config").write_text(f"Host {names}\n{place}{more}")
+        person = ConfirmingPerson()
+        for _ in range(2):
+            with open_shell(parse_ssh_address(names), person) as shell:
+                assert shell.run("echo", "here").out == "here\n"
+        assert person.asked == 1
+        kept, added = (ssh / "known_hosts").read_text().splitlines()
+        assert kept == other
+        assert added.startswith("mini-of-the-lab ssh-" if more else f"[127.0.0.1]:{robots_computer.port} ssh-")
+
+
+def test_a_password_is_asked_for_in_the_main_thread_and_once_for_a_command(desktop, monkeypatch, tmp_path):
+    threads = []
+
+    class Person(NoPerson):
+        def password(self, login):
+            threads.append(threading.current_thread())
+            return "root" if len(threads) == 2 else "wrong"
+
+    class Server(asyncssh.SSHServer):
+        def validate_password(self, username, password):
+            return password == "root"
+
+        def password_auth_supported(self):
+            return True
+
+    monkeypatch.setenv("HOME", str(tmp_path / "desktop"))
+    person, password, loop = Person(), LoginPassword(), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def listen():
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        server = await asyncssh.listen("127.0.0.1", 0, server_factory=Server, server_host_keys=[key])
+        return server, key.export_public_key().decode()
+
+    server, key = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    port = server.get_port()
+    (tmp_path / "desktop/.ssh/known_hosts").write_text(f"[127.0.0.1]:{port} {key}")
+    for _ in range(2):
+        with open_shell(parse_ssh_address(f"pollen@127.0.0.1:{port}"), person, password):
+            pass
+    server.close()
+    loop.call_soon_threadsafe(loop.stop)
+    assert threads == [threading.main_thread()] * 2  # a wrong one, the right one, and none after that
+    assert "root" not in repr(password)
 
 
 def test_a_login_that_is_refused_says_how_to_install_a_key(robots_computer, desktop, kit, tmp_path):
@@ -447,6 +518,34 @@ def test_an_address_that_is_not_one_is_wrong_use(host):
         parse_ssh_address(host)
 
 
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--perception", "geometry"), "--perception does not work with --on-robot"),
+        (("--microphone", "0"), "--microphone does not work with --on-robot"),
+        (("--robot", "reachy-mini.example"), "--robot reachy-mini.example does not work with --on-robot"),
+    ],
+)
+def test_an_option_that_does_not_work_there_is_wrong_use(kit, options, words):
+    kit.run("record", "--on-robot", "127.0.0.1:1", *options, "--out", "data").says(2, words)
+
+
+def test_a_library_of_moves_is_sent_with_its_folders(shell, robots_computer, nod, tmp_path):
+    library = tmp_path / "library"
+    (library / "data").mkdir(parents=True)
+    nod.rename(library / "data/nod.json")
+    place = f"{robots_computer.home}/moves"
+    assert send_teleop(shell, f"move:{library}", place) == f"move:{place}"
+    assert [move.name for move in read_moves(Path(place))] == ["nod"]
+
+
+def test_a_file_that_cannot_be_written_here_is_named_in_a_line(shell, robots_computer, tmp_path):
+    (robots_computer.home / "take").write_bytes(b"1")
+    (tmp_path / "take.partial").symlink_to("/dev/full")
+    with pytest.raises(KitError, match=r"cannot be read or written \(No space left"):
+        shell.fetch_file(f"{robots_computer.home}/take", tmp_path / "take")
+
+
 # --- installing --------------------------------------------------------------------------------------------------
 
 
@@ -454,7 +553,7 @@ def python_that_says(folder, **changes):
     """A Python on the robot, as far as the probe goes."""
     said = {
         "python": "/usr/bin/python3", "version": [3, 12], "machine": "aarch64", "glibc": "2.41", "home": "/home/pollen",
-        "node": "robot", "installed": {"reachy-mini": "1.13.0"},
+        "installed": {"reachy-mini": "1.13.0"},
     }  # fmt: skip
     for name in ("python3", "python3.12", "python3.13"):
         script = folder / name
@@ -533,7 +632,7 @@ def test_a_damaged_wheel_is_noticed_and_sent_again(shell, robots_computer, tmp_p
 
 @pytest.mark.long
 def test_what_the_robot_lacks_is_fetched_for_its_platform(tmp_path):
-    robot = RobotPython("python3", (3, 12), "aarch64", (2, 41), "/home/pollen", "robot", {"numpy": "2.3.0"})
+    robot = RobotPython("python3", (3, 12), "aarch64", (2, 41), "/home/pollen", {"numpy": "2.3.0"})
     fetched = [path.name for path in wheels_for(robot, tmp_path).values()]
     assert fetched[0].startswith("reachy_kit_runtime-")
     names = {name.split("-")[0] for name in fetched}

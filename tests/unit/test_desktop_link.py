@@ -118,6 +118,19 @@ def test_a_device_that_the_desktop_loses_pauses_the_take(link, connect, monkeypa
     until(lambda: device.lost is None)
 
 
+def test_a_desktop_that_connects_again_begins_without_the_lost_device_of_before(link, connect, monkeypatch):
+    desktop, device = connect(), ForwardedDevice(link)
+    desktop.send(type="target", take=0, target=NEUTRAL.tolist())
+    desktop.send(type="device", lost="the controller was unplugged")
+    until(lambda: device.lost)
+    desktop.close()
+    monkeypatch.setattr(desktop_link, "SILENT_AFTER", 0.0)
+    assert connect().receive()["busy"] is False
+    monkeypatch.undo()
+    assert device.lost is None
+    assert link.target is None
+
+
 def test_one_desktop_at_a_time_and_a_silent_one_gives_way(link, connect, monkeypatch):
     first = connect()
     assert first.receive()["busy"] is False
@@ -135,11 +148,16 @@ def test_one_desktop_at_a_time_and_a_silent_one_gives_way(link, connect, monkeyp
 
 
 def test_a_desktop_that_reads_nothing_never_holds_up_the_loop(link, connect):
-    connect()
+    desktop = connect()
+    until(lambda: link.silence < 10)
+    assert desktop.receive()["type"] == "hello"
     began = time.monotonic()
     for _ in range(5000):
         link.send({"type": "view", "text": "x" * 1000})
+    link.send({"type": "end"})
     assert time.monotonic() - began < 5.0
+    while (message := desktop.receive())["type"] != "end":  # the last message is not the one that is dropped
+        assert message["type"] == "view"
 
 
 @pytest.mark.parametrize(

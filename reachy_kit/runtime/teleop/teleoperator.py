@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -186,8 +186,6 @@ class TeleopContext:
     """The terminal's keys; None without a terminal."""
     expert: Callable[[], Policy] | None = None
     """Opens the task's scripted expert; None where there is none."""
-    open_robot: Callable[[str], AbstractContextManager[Robot]] | None = None
-    """Connects another robot, given as ``--robot`` takes it, without moving it."""
 
 
 type OpenDevice = Callable[[TeleopContext], Teleoperator]

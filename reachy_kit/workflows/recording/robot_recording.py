@@ -3,12 +3,13 @@
 Try it: reachy-kit record --on-robot pollen@reachy-mini.local --teleop hand --out data/by_hand
 """
 
+import contextlib
 import getpass
 import hashlib
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +31,7 @@ from reachy_kit.deploy.robot_python import RobotPython, find_python
 from reachy_kit.deploy.robot_shell import ConnectionCut, RobotShell, open_shell
 from reachy_kit.deploy.robot_wheels import wheels_for
 from reachy_kit.deploy.runtime_installation import FOLDER, InstalledRuntime, install_runtime
-from reachy_kit.deploy.ssh_login import LoginPrompts, SshAddress, parse_ssh_address
+from reachy_kit.deploy.ssh_login import LoginPassword, LoginPrompts, SshAddress, parse_ssh_address
 from reachy_kit.runtime.errors import KitError, NoRobotError
 from reachy_kit.runtime.perception.features import units_of
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
@@ -38,10 +39,10 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL, target_b
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.on_robot.recording_order import RecordingOrder
 from reachy_kit.runtime.recording.schema import SEED
-from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
+from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, LiveView, SessionScreen
 from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT
-from reachy_kit.runtime.teleop.teleoperator import runs_on_robot, split_argument
+from reachy_kit.runtime.teleop.teleoperator import TakeEvent, runs_on_robot, split_argument
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
@@ -153,10 +154,10 @@ def record_on_robot(
         check_instructions(instructions) or (variant.task.instruction,), **settings,
     )  # fmt: skip
     target_by_name(recording.target)  # before anything is installed: it exists
-    desk = _Desk(recording, prompts, reporter)
+    desk, password = _Desk(recording, prompts, reporter), LoginPassword()
     while True:
         try:
-            with open_shell(recording.host, prompts) as shell:
+            with open_shell(recording.host, prompts, password) as shell:
                 return desk.work(shell, screen)
         except ConnectionCut as error:
             desk.lost(error)
@@ -212,17 +213,25 @@ class _Desk:
         elif client is not None:
             self._started = True
             reporter.note(f"the recorder on {recording.host} is running: continuing its session")
-            end = self._control(shell, client, self._offset(shell, folder), screen)
+            running, offset = client, self._offset(shell, folder)
+            with _stopped_on_failure(shell, running):
+                end = self._control(shell, lambda view: running, offset, screen)
         else:
             total = self._pull(shell, folder)
             if total < recording.episodes:
                 installed = self._install(shell, robot)
                 order = self._order(shell, folder, total)
-                with reporter.working(f"starting the recorder on {recording.host}"):
-                    client = start_recorder(shell, installed, order)
-                self._started = True
-                end = self._control(shell, client, recording.episodes - order.wanted, screen)
+
+                def start(view: LiveView) -> RecorderClient:
+                    view.reason = f"starting the recorder on {recording.host}"
+                    started = start_recorder(shell, installed, order)
+                    self._started = True
+                    return started
+
+                end = self._control(shell, start, recording.episodes - order.wanted, screen)
         total = self._pull(shell, folder)
+        if end is not None and not end.get("ended", True):  # its last message is missing; its file says how it ended
+            end = recorder_status(shell, f"{robot.home}/{FOLDER}") or end
         if end is not None and not end.get("ended", True):
             raise KitError(
                 f"the recorder on {recording.host} ended unexpectedly. The {total} episodes in {recording.out} are "
@@ -257,7 +266,7 @@ class _Desk:
             instructions=list(recording.instructions),
             operator=recording.operator,
             seconds=recording.seconds,
-            teleop=_robot_teleop(shell, recording.teleop, f"{folder}.argument"),
+            teleop=send_teleop(shell, recording.teleop, f"{folder}.argument"),
             target=recording.target,
             port=recording.port,
             patience=recording.patience,
@@ -269,20 +278,24 @@ class _Desk:
         came = [episode for episode in list_episodes(shell, folder) if episode.take in imported]
         return len(_stored_seeds(self._recording.out)) - len(came)
 
-    def _control(self, shell: RobotShell, client: RecorderClient, offset: int, screen: SessionScreen) -> dict[str, Any]:
-        """Show the session and send what the person wants; returns the recorder's last message."""
+    def _control(
+        self, shell: RobotShell, connect: Callable[[LiveView], RecorderClient], offset: int, screen: SessionScreen
+    ) -> dict[str, Any]:
+        """Show the session and send what the person wants; returns the recorder's last message.
+
+        The device is opened first: without one the robot does not stand up.
+        """
         recording = self._recording
         name, _ = split_argument(recording.teleop)
         with open_device_session(
             recording.teleop, str(recording.host), recording.hz, recording.variant, screen, SESSION_CONTROLS
         ) as opened:
-            view = opened.view
-            view.wanted = recording.episodes
+            opened.view.wanted = recording.episodes
+            there = runs_on_robot(name)
             far = FarRobot(str(recording.host))
-            if runs_on_robot(name):
-                return TakeControls(client, opened, None, offset, automatic=False).run(shell)
-            with connected_device(opened.device, far):
-                return TakeControls(client, opened, opened.device, offset, automatic=name == SCRIPTED).run(shell)
+            with contextlib.nullcontext() if there else connected_device(opened.device, far):
+                client, device = connect(opened.view), None if there else opened.device
+                return TakeControls(client, opened, device, offset, automatic=name == SCRIPTED).run(shell)
 
     def _pull(self, shell: RobotShell, folder: str) -> int:
         """Bring the takes home that were never imported into the dataset; returns the episodes in it."""
@@ -312,7 +325,21 @@ class _Desk:
                 self._reporter.note(f"the robot keeps its copy of {len(there)} episodes in {folder}")
 
 
-def _robot_teleop(shell: RobotShell, teleop: str, place: str) -> str:
+@contextlib.contextmanager
+def _stopped_on_failure(shell: RobotShell, client: RecorderClient) -> Iterator[None]:
+    """End the session on the robot if this computer fails to control it, other than by losing the connection."""
+    try:
+        yield
+    except ConnectionCut:
+        raise
+    except BaseException:
+        client.send({"type": "event", "event": TakeEvent.STOP_NOW.value})
+        with contextlib.suppress(ConnectionCut):
+            shell.run("true")  # what was sent has arrived
+        raise
+
+
+def send_teleop(shell: RobotShell, teleop: str, place: str) -> str:
     """The device for the robot; empty for the desktop's. An argument that is a file or a folder is sent there."""
     name, argument = split_argument(teleop)
     if not runs_on_robot(name):
@@ -320,10 +347,11 @@ def _robot_teleop(shell: RobotShell, teleop: str, place: str) -> str:
     path = Path(argument)
     if not argument or not path.exists():
         return teleop
-    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    folder = path.parent if path.is_file() else path
+    files = [path] if path.is_file() else sorted(path.rglob("*.json"))
     shell.run("rm", "-rf", "--", place)
     for file in files:
-        shell.send_file(file, f"{place}/{file.name}")
+        shell.send_file(file, f"{place}/{file.relative_to(folder).as_posix()}")
     return f"{name}:{place}/{path.name}" if path.is_file() else f"{name}:{place}"
 
 

@@ -37,7 +37,7 @@ from reachy_kit.runtime.teleop.teleoperator import TakeEvent
 SILENT_AFTER = 2.0
 """Time without a message after which a desktop counts as gone, and another one may take its place, s."""
 _QUEUE = 64
-"""Messages that may wait for the network; what is older is dropped, since newer ones replace it."""
+"""Messages that may wait for the network; the oldest gives way to the newest, which replaces it."""
 _LONGEST = 1 << 16
 """Bytes of a line; a longer one is not a message of a desktop's."""
 
@@ -107,6 +107,7 @@ class DesktopLink:
                 if self._client:
                     self._client.close()
                 self._heard = time.monotonic()
+                self.target = self.device_lost = None  # of another device, or of one that is open again
                 self._client = client = _Client(connection)
             client.put(self._hello | {"busy": False})
             threading.Thread(target=self._read, args=(client,), daemon=True).start()
@@ -145,8 +146,12 @@ class _Client:
         self._sender.start()
 
     def put(self, message: Mapping[str, Any]) -> None:
-        with contextlib.suppress(queue.Full):
-            self._waiting.put_nowait(_line(message))
+        while True:
+            try:
+                return self._waiting.put_nowait(_line(message))
+            except queue.Full:
+                with contextlib.suppress(queue.Empty):  # the sender took one meanwhile
+                    self._waiting.get_nowait()
 
     def lines(self) -> Any:
         """Lines that arrive, until the connection ends."""

@@ -148,15 +148,8 @@ def _device(order: RecordingOrder, link: DesktopLink) -> Teleoperator:
     spec = None
     with contextlib.suppress(KitError):  # a task of a file on the desktop
         spec = task_spec(str(order.layout.get("task")))
-    context = TeleopContext(argument, int(order.layout["policy_hz"]), spec, open_robot=_other_robot)
+    context = TeleopContext(argument, int(order.layout["policy_hz"]), spec)
     return open_teleoperator(name, context)
-
-
-def _other_robot(address: str) -> contextlib.AbstractContextManager[Robot]:
-    from reachy_kit.runtime.robots.daemon import parse_address
-
-    other = parse_address(address)
-    return connected(SdkRobot(SdkRobotConfig(other.host, other.port)))
 
 
 class _NoPerception:

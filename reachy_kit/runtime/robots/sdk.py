@@ -38,7 +38,7 @@ from reachy_kit.runtime.robots.guiding.sdk_guiding import SdkGuiding
 from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.robots.sdk_readers import FrameReader, SdkMicrophone, StateClock
-from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
+from reachy_kit.runtime.safety import CLASSROOM, Limited, LimitsProfile, Motion, limit
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 STALE_AFTER = 1.0
@@ -124,6 +124,8 @@ class SdkRobot:
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
         self._motion, self._sent_at = Motion.at_rest(NEUTRAL), -math.inf
+        self.limited = Limited(0)
+        """Limits that changed the last action that was sent."""
         self._pacer = TickPacer(CONTROL_HZ)
         self.guidance: GuidanceMode | None = None
         self._guiding = SdkGuiding(self.address)
@@ -143,6 +145,11 @@ class SdkRobot:
     def action_features(self) -> dict[str, type]:
         """Nine targets."""
         return dict.fromkeys(ACTION_NAMES, float)
+
+    @property
+    def state_age(self) -> float:
+        """Time since the latest measurement arrived, s; infinite before connecting."""
+        return time.monotonic() - self._clock.last_arrival if self._clock else math.inf
 
     @property
     def face_tracking(self) -> DaemonFaceTracking:
@@ -258,13 +265,14 @@ class SdkRobot:
         state = self._state()
         self._others.check(state, self._clock.arrivals)
         if self.guidance:
-            self._motion = Motion.at_rest(state)
+            self._motion, self.limited = Motion.at_rest(state), Limited(0)
             return state
         now = time.monotonic()
         if now - self._sent_at > _AT_REST_AFTER:
             self._motion = Motion.at_rest(self._motion.position)
         self._sent_at = now
-        self._motion, _ = limit(state, self._motion, action, self.config.profile)
+        self._motion, flags = limit(state, self._motion, action, self.config.profile)
+        self.limited = Limited(int(flags))
         applied = self._motion.position
         self._others.sent(applied)
         with self._alive():

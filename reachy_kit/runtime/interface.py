@@ -58,6 +58,11 @@ ANTENNA_REST = (-0.1745, 0.1745)
 Source: INIT_ANTENNAS_JOINT_POSITIONS in reachy_mini 1.12.
 """
 NEUTRAL: Array = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, *ANTENNA_REST])
+SLEEP: Array = np.array([-0.021, 0.001, -0.044, -0.0011, 0.4257, -0.0044, 0.0, -3.05, 3.05])
+"""Pose in which the motors may be switched off: the head rests low and does not drop.
+
+Source: SLEEP_HEAD_POSE and SLEEP_ANTENNAS_JOINT_POSITIONS in reachy_mini 1.12.
+"""
 
 CONTROL_HZ = 50
 """Ticks per second of every robot. Source: the daemon's own loop and state publication (reachy_mini 1.12)."""

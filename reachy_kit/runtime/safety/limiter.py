@@ -6,7 +6,7 @@ speed, acceleration and the lead over the measured pose are bounded for one nomi
 elapsed time: a Wi-Fi stall must not permit a jump.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
 from reachy_kit.runtime.kinematics.reach import all_true, draw_back, in_reach, neutral_over
+from reachy_kit.runtime.safety.limits import CLASSROOM, LimitsProfile
 
 
 class Limited(IntFlag):
@@ -29,58 +30,6 @@ class Limited(IntFlag):
     SPEED = 16
     ACCELERATION = 32
     LEAD = 64
-
-
-def _nine(xy: float, z: float, roll: float, pitch: float, yaw: float, body: float, antenna: float) -> Array:
-    return np.array([xy, xy, z, roll, pitch, yaw, body, antenna, antenna])
-
-
-@dataclass(frozen=True, eq=False)
-class LimitsProfile:
-    """What the limiter permits, per axis in the order of ``ACTION_NAMES``."""
-
-    name: str
-    low: Array
-    """(9,) m or rad, lower edge of the workspace box."""
-    high: Array
-    """(9,) m or rad, upper edge."""
-    relative_yaw: float
-    """rad, head against body. Inside the daemon's own 65°, so that the daemon never alters our target."""
-    speed: Array
-    """(9,) per s."""
-    acceleration: Array
-    """(9,) per s²."""
-    lead: Array
-    """(9,) how far the command may run ahead of the measured pose: a hand that holds the head is not resisted."""
-
-
-# Beyond the platform's singularity the legs could lock (see kinematics.forward). A search of a million
-# reachable poses in this box found none there: the worst keeps 2.5 % of the determinant that the legs' Jacobian has at
-# neutral. With 2 cm in x and y and 30° of roll, 0.5 % of the requests to the box's edges ended beyond.
-_BOX = _nine(0.015, 0.03, np.deg2rad(20.0), np.deg2rad(30.0), 3.5, 2.7, 3.1)
-
-CLASSROOM = LimitsProfile(
-    name="classroom",
-    # Body: inside the daemon's ±160° (2.79 rad). Antennas: a whole turn; the daemon does not clamp them.
-    low=-_BOX,
-    high=_BOX,
-    relative_yaw=np.deg2rad(60.0),
-    # Chosen for a table with children around it: a head turn across the view takes about half a second, a third of what
-    # the XL330-M288's no-load speed (about 10 rad/s at 5 V, Robotis e-Manual) would give at the horn.
-    speed=_nine(0.15, 0.15, 3.0, 3.0, 3.0, 2.5, 6.0),
-    acceleration=_nine(1.5, 1.5, 30.0, 30.0, 30.0, 20.0, 80.0),
-    lead=_nine(0.03, 0.03, 0.5, 0.5, 0.6, 0.6, 1.2),
-)
-RESTING = replace(
-    CLASSROOM,
-    name="resting",
-    # Down to the sleep pose. Of 68,000 reachable poses in this box, half their axes at an edge, none lies beyond the
-    # singularity: the worst keeps 3.0 % of the determinant that the legs' Jacobian has at neutral.
-    low=np.array([-0.022, -0.015, -0.045, *CLASSROOM.low[3:]]),
-)
-"""For lying down and getting up, at classroom's speeds. Not for a policy: the head may touch the body."""
-PROFILES = {CLASSROOM.name: CLASSROOM}
-"""Profiles that a policy may run with."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """What several suites start from: a recorded dataset, a run trained on it, and its bundle, each made once per session.
 
-They are made by the functions behind the commands. A test that damages one copies it first.
+They are made by the functions behind the commands. A test that damages one copies it first. No test reaches beyond this
+computer: loopback/sitecustomize.py ends the attempt, and the test fails.
 """
 
 import os
+import runpy
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +20,17 @@ from filelock import FileLock
 from hypothesis import settings
 
 from .virtual_pad import VirtualPad
+
+# Before anything connects: no test reaches beyond this computer, and neither does a Python that it starts.
+LOOPBACK = Path(__file__).with_name("loopback")
+if "OUTSIDE_FOLDER" not in os.environ:  # not a worker, which has all of this from its parent
+    os.environ["OUTSIDE_FOLDER"] = tempfile.mkdtemp(prefix="outside-")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(LOOPBACK), os.environ.get("PYTHONPATH"))))
+    runpy.run_path(str(LOOPBACK / "sitecustomize.py"))
+OUTSIDE = Path(os.environ["OUTSIDE_FOLDER"])
+"""Where attempts are noted, a file for each worker."""
+ATTEMPTS = OUTSIDE / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["OUTSIDE_LOOPBACK"] = str(ATTEMPTS)
 
 # A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +56,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = item.path.name  # their module's fixtures are trainings
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def attempts(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+@pytest.fixture(autouse=True)
+def stays_on_this_computer() -> Iterator[None]:
+    """Fails a test that looks up another computer or connects to one, itself or in a Python that it starts."""
+    before = attempts(ATTEMPTS)
+    yield
+    if more := attempts(ATTEMPTS)[len(before) :]:
+        pytest.fail(f"it reaches beyond this computer:\n{more}", pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which something tried, be it between two tests."""
+    if hasattr(session.config, "workerinput"):
+        return
+    if tried := [attempts(file) for file in sorted(OUTSIDE.iterdir())]:
+        print(f"\nThese reached beyond this computer:\n{''.join(tried)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    shutil.rmtree(OUTSIDE)
 
 
 @pytest.fixture

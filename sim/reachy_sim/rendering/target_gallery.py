@@ -3,13 +3,12 @@
 Try it: .venv/bin/python -m reachy_sim.rendering.target_gallery --out runs/targets.png
 """
 
+import argparse
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
-import typer
 
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.perception.images import reduce_width
@@ -53,15 +52,15 @@ def _marked(name: str, index: int) -> Image:
     return image
 
 
-def main(out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/targets.png")) -> None:
-    """Draw the targets.
-
-    Example: python -m reachy_sim.rendering.target_gallery --out runs/targets.png
-    """
+def main() -> None:
+    """Draw the targets."""
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/targets.png"), help="the PNG to write")
+    out: Path = parser.parse_args().out
     out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(out), cv2.cvtColor(draw_targets(), cv2.COLOR_RGB2BGR))
-    typer.echo(f"image: {out}")
+    print(f"image: {out}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -3,13 +3,12 @@
 Try it: .venv/bin/python -m reachy_sim.rendering.visuals_gallery --out runs/visuals.png
 """
 
+import argparse
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
-import typer
 
 from reachy_kit.runtime.interface import Image
 from reachy_sim.rendering.head_camera import HeadCameraRenderer
@@ -41,15 +40,15 @@ def draw_gallery(views: int = 5, seed: int = 0) -> Image:
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 
-def main(out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/visuals.png")) -> None:
-    """Draw examples of all visuals.
-
-    Example: python -m reachy_sim.rendering.visuals_gallery --out runs/visuals.png
-    """
+def main() -> None:
+    """Draw examples of all visuals."""
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/visuals.png"), help="the PNG to write")
+    out: Path = parser.parse_args().out
     out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(out), cv2.cvtColor(draw_gallery(), cv2.COLOR_RGB2BGR))
-    typer.echo(f"image: {out}")
+    print(f"image: {out}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -3,13 +3,12 @@
 Try it: .venv/bin/python -m reachy_sim.sensing.detector_report --out runs/detector
 """
 
+import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.perception.targets.target_registry import BALL
@@ -17,20 +16,33 @@ from reachy_sim.sensing.detector_noise import Estimate, NoiseFit, fit_noise
 from reachy_sim.sensing.detector_plot import plot_errors
 from reachy_sim.sensing.sightings import render_sightings
 
+FEWEST_FRAMES = 50
 
-def main(
-    out: Annotated[Path, typer.Option(help="Folder for detector.json and detector.png.")] = Path("runs/detector"),
-    frames: Annotated[int, typer.Option(min=50, help="How many frames to render.")] = 4000,
-    seed: int = 0,
-    target: Annotated[str, typer.Option(metavar="NAME[:ARGUMENT]", help="What is looked for.")] = BALL,
-) -> None:
+
+def main() -> None:
     """Measure the detector's errors on rendered frames and fit the simulator's noise model to them."""
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/detector"), help="folder of the JSON and the plot")
+    parser.add_argument("--frames", type=int, default=4000, help=f"how many to render, at least {FEWEST_FRAMES}")
+    parser.add_argument("--seed", type=int, default=0, help="of the views")
+    parser.add_argument("--target", metavar="NAME[:ARGUMENT]", default=BALL, help="what is looked for")
+    options = parser.parse_args()
+    if options.frames < FEWEST_FRAMES:
+        parser.error(f"--frames must be {FEWEST_FRAMES} or more")
     try:
-        sightings = render_sightings(frames, seed, target, progress=True)
-        fitted = fit_noise(sightings)
+        write_report(options.out, options.frames, options.seed, options.target)
     except KitError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from error
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def write_report(out: Path, frames: int, seed: int, target: str) -> None:
+    """Write the JSON and the plot, and print a line for each number.
+
+    Raises:
+        KitError: the target does not exist, or nothing can be drawn here.
+    """
+    sightings = render_sightings(frames, seed, target)
+    fitted = fit_noise(sightings)
     out.mkdir(parents=True, exist_ok=True)
     assert sightings.seconds is not None
     median, slowest = np.quantile(1e3 * sightings.seconds, [0.5, 0.99])
@@ -39,10 +51,9 @@ def main(
         json.dumps({"target": target, "seed": seed, **times, **asdict(fitted)}, indent=2) + "\n"
     )
     plot_errors(sightings, fitted, out / "detector.png", target)
-    for line in summarize(fitted):
-        typer.echo(line)
-    typer.echo(f"{'computing per frame':<22} {median:7.3f} ms  99 %: {slowest:.3f} ms")
-    typer.echo(f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing_noise.py")
+    print(*summarize(fitted), sep="\n")
+    print(f"{'computing per frame':<22} {median:7.3f} ms  99 %: {slowest:.3f} ms")
+    print(f"written: {out / 'detector.json'} and {out / 'detector.png'}; next: sim/reachy_sim/sensing_noise.py")
 
 
 def summarize(fitted: NoiseFit) -> list[str]:
@@ -69,4 +80,4 @@ def summarize(fitted: NoiseFit) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -3,13 +3,12 @@
 Try it: .venv/bin/python -m reachy_sim.sensing.hearing_report --out runs/hearing
 """
 
+import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from reachy_kit.runtime.errors import KitError
 from reachy_sim.domain import LATENCY
@@ -25,26 +24,36 @@ from reachy_sim.tasks.dance import PHASE_NOISE, TEMPO_NOISE
 from reachy_sim.tasks.sound_orient import BEARING_NOISE
 
 
-def main(
-    out: Annotated[Path, typer.Option(help="Folder for hearing.json.")] = Path("runs/hearing"),
-    sentences: Annotated[int, typer.Option(min=1, help="Sentences from each direction.")] = 12,
-    seed: int = 0,
-) -> None:
+def main() -> None:
     """Measure direction, voice, beat and latency on sounds with known truth, beside the simulator's noise."""
-    rng = np.random.default_rng(seed)
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/hearing"), help="folder of the JSON")
+    parser.add_argument("--sentences", type=int, default=12, help="from each direction, at least 1")
+    parser.add_argument("--seed", type=int, default=0, help="of the sounds")
+    options = parser.parse_args()
+    if options.sentences < 1:
+        parser.error("--sentences must be 1 or more")
     try:
-        directions = measure_directions(rng, sentences)
-        beats = measure_beats(rng)
-        latency = measure_latency(rng)
+        write_report(options.out, options.sentences, options.seed)
     except KitError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from error
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def write_report(out: Path, sentences: int, seed: int) -> None:
+    """Write the JSON, and print a line for each figure.
+
+    Raises:
+        KitError: no sentence can be spoken here.
+    """
+    rng = np.random.default_rng(seed)
+    directions = measure_directions(rng, sentences)
+    beats = measure_beats(rng)
+    latency = measure_latency(rng)
     out.mkdir(parents=True, exist_ok=True)
     measured = {"directions": asdict(directions), "beats": [asdict(beat) for beat in beats], "latency": asdict(latency)}
     (out / "hearing.json").write_text(json.dumps({"seed": seed, **measured}, indent=2) + "\n")
-    for line in summarize(directions, beats, latency):
-        typer.echo(line)
-    typer.echo(f"written: {out / 'hearing.json'}")
+    print(*summarize(directions, beats, latency), sep="\n")
+    print(f"written: {out / 'hearing.json'}")
 
 
 def summarize(directions: DirectionAccuracy, beats: list[BeatAccuracy], latency: Latency) -> list[str]:
@@ -72,4 +81,4 @@ def summarize(directions: DirectionAccuracy, beats: list[BeatAccuracy], latency:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.geometry import CAMERA_IN_HEAD, bearing, pose_from_vector
@@ -58,14 +56,13 @@ class Sightings:
         return self.inside >= WHOLE
 
 
-def render_sightings(count: int, seed: int = 0, target: str = BALL, *, progress: bool = False) -> Sightings:
+def render_sightings(count: int, seed: int = 0, target: str = BALL) -> Sightings:
     """Render targets at random places in and around the image from random poses; look for them in every frame.
 
     Args:
         count: frames.
         seed: of the random places and poses.
         target: as ``--target`` gives it.
-        progress: show a bar.
 
     Raises:
         WrongUseError: the target does not exist, or is not looked for in our own frames.
@@ -82,7 +79,7 @@ def render_sightings(count: int, seed: int = 0, target: str = BALL, *, progress:
     turns = np.zeros((count, 3)) if picture is None else rng.uniform(-PICTURE_TURN, PICTURE_TURN, (count, 3))
     shown, measured, seconds = np.ones(1, dtype=np.bool_), np.full((count, 3), np.nan), np.zeros(count)
     with closing(HeadCameraRenderer(camera, picture)) as renderer:
-        for index in track(range(count), "frames", console=Console(stderr=True), disable=not progress):
+        for index in range(count):
             here = slice(index, index + 1)
             image = renderer.render_batch(poses[here], targets[here], shown, turns=turns[here])[0]
             detector.reset()

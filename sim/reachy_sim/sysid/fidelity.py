@@ -3,13 +3,12 @@
 Try it: .venv/bin/python -m reachy_sim.sysid.fidelity --daemon --out runs/fidelity
 """
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from reachy_kit.runtime.geometry import rotation_from_euler
 from reachy_kit.runtime.interface import Array
@@ -83,18 +82,27 @@ def _at(run: ActionReplay, times: Array) -> Array:
     return np.stack([np.interp(times, run.times, run.states[:, axis]) for axis in range(9)], axis=-1)
 
 
-def main(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the table and the plot.")] = Path("runs/fidelity"),
-    daemon: Annotated[bool, typer.Option("--daemon", help="Also compare with the robot's own daemon.")] = False,
-    actuators: Annotated[
-        Path | None, typer.Option("--actuators", help="A JSON of sysid, as an additional robot.")
-    ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=2.0, help="Length of the sequence.")] = 20.0,
-) -> None:
-    """Replay one action sequence on tiers, settings and the daemon; print a table and plot the first seconds.
+SHORTEST = 2.0
+"""Length of the shortest sequence, s."""
 
-    Example: python -m reachy_sim.sysid.fidelity --daemon --out runs/fidelity
-    """
+
+def main() -> None:
+    """Replay one action sequence on tiers, settings and the daemon; print a table and plot the first seconds."""
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/fidelity"), help="folder of the table and the plot")
+    parser.add_argument("--daemon", action="store_true", help="compare with the robot's own daemon too")
+    parser.add_argument("--actuators", type=Path, help="a JSON of sysid, as an additional robot; needs --daemon")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the sequence")
+    options = parser.parse_args()
+    if not options.seconds >= SHORTEST:
+        parser.error(f"--seconds must be {SHORTEST} or more")
+    if options.actuators and not options.daemon:
+        parser.error("--actuators is compared with the daemon: give --daemon too")
+    write_fidelity(options.out, options.seconds, options.daemon, options.actuators)
+
+
+def write_fidelity(out: Path, seconds: float, daemon: bool, actuators: Path | None) -> None:
+    """Write the table and the plot, and print the table."""
     sequence = action_sequence(seconds)
     physics = replay_simulated("physics", sequence)
     runs = [replay_simulated("kinematic", sequence, tier="kinematic")]
@@ -113,9 +121,9 @@ def main(
     (out / "fidelity.json").write_text(json.dumps([vars(fidelity) for fidelity in fidelities], indent=2))
     (out / "fidelity.png").write_bytes(plot_replays(sequence, shown))
     for fidelity in fidelities:
-        typer.echo(fidelity.format())
-    typer.echo(f"plot: {out / 'fidelity.png'}")
+        print(fidelity.format())
+    print(f"plot: {out / 'fidelity.png'}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

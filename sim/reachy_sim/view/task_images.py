@@ -3,12 +3,11 @@
 Try it: .venv/bin/python -m reachy_sim.view.task_images track --out runs/track.png
 """
 
+import argparse
 from pathlib import Path
-from typing import Annotated
 
 import imageio.v3 as imageio
 import numpy as np
-import typer
 
 from reachy_kit.runtime.interface import Array, Episode, Image, Step
 from reachy_kit.runtime.rollout import rollout
@@ -78,21 +77,19 @@ def draw_task(task: str, every: float | None = None) -> Image:
     return np.concatenate(images, axis=1)
 
 
-def main(
-    task: Annotated[str, typer.Argument(help="Name of the task, or the path of its file.")],
-    out: Annotated[Path, typer.Option("--out", help="The PNG to write.")] = Path("runs/task.png"),
-    every: Annotated[
-        float | None, typer.Option("--every", min=0.04, help="Seconds between the instants; else the whole episode.")
-    ] = None,
-) -> None:
-    """Draw four instants of the expert's episode. For dance: --every 0.16.
-
-    Example: python -m reachy_sim.view.task_images track --out runs/track.png
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    imageio.imwrite(out, draw_task(task, every))
-    typer.echo(f"image: {out}")
+def main() -> None:
+    """Draw four instants of the expert's episode. For dance: --every 0.16."""
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("task", help="its name, or the path of its file")
+    parser.add_argument("--out", type=Path, default=Path("runs/task.png"), help="the PNG to write")
+    parser.add_argument("--every", type=float, help="seconds between the instants; else the whole episode")
+    options = parser.parse_args()
+    if options.every is not None and not options.every >= 1 / _HZ:
+        parser.error(f"--every must be {1 / _HZ} or more")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    imageio.imwrite(options.out, draw_task(options.task, options.every))
+    print(f"image: {options.out}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -1,8 +1,8 @@
 """Keeps every Python of a test run on this computer: looking up a name or connecting elsewhere fails and leaves a line.
 
 A test could move a real robot: the SDK tries ``reachy-mini.local`` by itself. tests/conftest.py loads this into the
-processes of pytest and puts this folder on PYTHONPATH, so that each Python that a test starts loads it too. Not watched:
-what looks names up without Python (Chromium has a rule of its own in tests/browser), a Python without that PYTHONPATH.
+processes of pytest and puts this folder on PYTHONPATH, for each Python that a test starts. Not watched: what looks
+names up without Python (Chromium has a rule of its own in tests/browser), and a Python without that PYTHONPATH.
 """
 
 import errno

@@ -57,8 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/targets.png"), help="the PNG to write")
     out: Path = parser.parse_args().out
+    image = cv2.cvtColor(draw_targets(), cv2.COLOR_RGB2BGR)
     out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(out), cv2.cvtColor(draw_targets(), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(out), image)
     print(f"image: {out}")
 
 

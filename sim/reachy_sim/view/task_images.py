@@ -9,6 +9,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 
+from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Array, Episode, Image, Step
 from reachy_kit.runtime.rollout import rollout
 from reachy_sim.rendering.robot_renderer import robot_images
@@ -86,8 +87,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.every is not None and not options.every >= 1 / _HZ:
         parser.error(f"--every must be {1 / _HZ} or more")
+    try:
+        image = draw_task(options.task, options.every)
+    except KitError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    imageio.imwrite(options.out, draw_task(options.task, options.every))
+    imageio.imwrite(options.out, image)
     print(f"image: {options.out}")
 
 

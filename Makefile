@@ -3,7 +3,7 @@
 # No target gains by running beside another, and clean and setup must not: -j changes nothing.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all soak check bench clean constraints
+.PHONY: help setup demo test test-all test-media soak check bench clean constraints
 
 # `make setup` chooses the mode; any other target keeps the mode of .venv (with or without SIM_ONLY=1).
 KEEP := $(if $(filter setup,$(MAKECMDGOALS)),,--keep-mode)
@@ -25,13 +25,16 @@ demo: setup ## record, imitate, reinforce, evaluate and run on a simulated robot
 	@.venv/bin/reachy-kit demo $(ARGS)
 
 test: setup ## the tests, without the long ones
-	@$(PYTEST) -m "not long and not soak" $(ARGS)
+	@$(PYTEST) -m "not long and not soak and not media" $(ARGS)
 
 test-all: setup ## every test but the soaks; some install packages
-	@$(PYTEST) -m "not soak" $(ARGS)
+	@$(PYTEST) -m "not soak and not media" $(ARGS)
 
 soak: setup ## kill and wait dozens of times
 	@$(PYTEST) -m soak $(ARGS)
+
+test-media: setup ## camera and sound through the SDK, in a Debian 13 root that it makes; needs root and Debian's mmdebstrap
+	@.ci/media-root $(ARGS)
 
 check: setup ## style, types, layers, dependencies
 	@.venv/bin/ruff check

@@ -303,7 +303,8 @@ def test_the_two_modes_replace_each_other_and_only_setup_changes_them(machine):
 
 
 @pytest.mark.parametrize(
-    ("target", "chosen"), [("test", "not long and not soak"), ("test-all", "not soak"), ("soak", "soak")]
+    ("target", "chosen"),
+    [("test", "not long and not soak and not media"), ("test-all", "not soak and not media"), ("soak", "soak")],
 )
 def test_each_target_runs_its_tests(target, chosen, machine):
     machine.make("setup")

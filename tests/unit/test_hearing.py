@@ -18,7 +18,7 @@ from reachy_kit.runtime.perception.hearing.sound_source import Bearing, SampleBu
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES, HEARING_FEATURES, SOUND_FEATURES
 from reachy_kit.runtime.robots.daemon import DaemonAddress
 from reachy_kit.runtime.robots.daemon_directions import DaemonDirections
-from reachy_kit.runtime.robots.sdk_readers import SdkMicrophone
+from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
 from reachy_sim.sensing.hearing_accuracy import SPACING, hear
 from reachy_sim.sensing.synthetic_sound import drums, from_direction, in_a_room, speech
 

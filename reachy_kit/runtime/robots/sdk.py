@@ -1,4 +1,4 @@
-"""SdkRobot: a Reachy Mini through its SDK. The only module that imports reachy_mini.
+"""SdkRobot: a Reachy Mini through its SDK.
 
 What the daemon adds to our targets is switched off for the time of the connection: automatic body yaw, head tracking
 and speech wobble. The SDK cannot tell what they were before, so disconnecting brings the daemon's defaults back:
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
+from reachy_kit.runtime.errors import KitError, NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
@@ -35,12 +35,21 @@ from reachy_kit.runtime.robots.driver_lock import DriverLock
 from reachy_kit.runtime.robots.face_tracking import DaemonFaceTracking
 from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
 from reachy_kit.runtime.robots.guiding.sdk_guiding import SdkGuiding
+from reachy_kit.runtime.robots.media.frame_reader import FrameReader
+from reachy_kit.runtime.robots.media.sdk_client import (
+    expected_camera_shape,
+    lost_robot,
+    no_daemon,
+    open_camera,
+    open_client,
+    require_media,
+)
+from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
 from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
-from reachy_kit.runtime.robots.sdk_readers import FrameReader, SdkMicrophone, StateClock
+from reachy_kit.runtime.robots.state_clock import StateClock
 from reachy_kit.runtime.safety import CLASSROOM, Limited, LimitsProfile, Motion, limit
 
-LOCALHOST = ("localhost", "127.0.0.1", "::1")
 STALE_AFTER = 1.0
 """Time without a measurement after which the robot counts as lost, s; the daemon publishes at 50 Hz."""
 SETTLE = 0.3
@@ -120,6 +129,7 @@ class SdkRobot:
         self._sdk: Any = None
         self._clock: StateClock | None = None
         self._frames: FrameReader | None = None
+        self._rendered_at = -math.inf
         self._hearing: Hearing | None = None
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
@@ -133,12 +143,16 @@ class SdkRobot:
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, ...]]:
-        """Nine positions, and the camera's image shape where there is a camera."""
+        """Nine positions, and the camera's image shape where there is a camera.
+
+        Raises:
+            NoRobotError: the robot is not connected, and its daemon, which knows the shape, does not answer.
+        """
         features: dict[str, type | tuple[int, ...]] = dict.fromkeys(ACTION_NAMES, float)
         if self._image_shape:
             features[CAMERA] = self._image_shape
         elif self.config.camera:
-            features[CAMERA] = (720, 1280, 3)
+            features[CAMERA] = (self._frames and self._frames.shape) or expected_camera_shape(self.address)
         return features
 
     @property
@@ -150,6 +164,18 @@ class SdkRobot:
     def state_age(self) -> float:
         """Time since the latest measurement arrived, s; infinite before connecting."""
         return time.monotonic() - self._clock.last_arrival if self._clock else math.inf
+
+    @property
+    def camera_age(self) -> float | None:
+        """Time since the newest frame, s, or since the camera was opened; None without one, or before connecting."""
+        if self._frames:
+            return self._frames.frame_age
+        return time.monotonic() - self._rendered_at if self._rendered_at > -math.inf else None
+
+    @property
+    def frame_source(self) -> FrameReader | None:
+        """The robot's own camera, which hands on each frame as it arrives; None without one, or before connecting."""
+        return self._frames
 
     @property
     def face_tracking(self) -> DaemonFaceTracking:
@@ -167,7 +193,12 @@ class SdkRobot:
         self._lock.acquire()
         try:
             self._sdk = self._open()
+            if self.config.camera and self._camera is None:
+                self._frames = open_camera(self._sdk, self.address)
         except BaseException:
+            sdk, self._sdk = self._sdk, None
+            if sdk is not None:
+                sdk.__exit__(None, None, None)
             self._lock.close()
             raise
         with self._alive():
@@ -175,8 +206,6 @@ class SdkRobot:
             self._sdk.stop_head_tracking()
             self._sdk.disable_wobbling()
         self._clock = StateClock(self._sdk.client.joint_position_received)
-        if self.config.camera and self._camera is None:
-            self._frames = FrameReader(self._sdk.media.get_frame)
         with self._alive():
             self._guiding.hold_again(_Link(self._sdk))
             self._sdk.enable_motors()
@@ -330,6 +359,7 @@ class SdkRobot:
     def _read_frame(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
         if self._camera:
             image, captured = self._camera(state, now)
+            self._rendered_at = captured
         elif self._frames and self._frames.latest:
             image, captured = self._frames.latest
         else:
@@ -354,43 +384,16 @@ class SdkRobot:
     def _open(self) -> Any:
         status = daemon_status(self.address)
         if status is None:
-            raise NoRobotError(
-                f"no Reachy Mini daemon answers at {self.address}. Is the robot switched on and in this network? "
-                "Without a robot: --robot daemon or --robot sim"
-            )
+            raise no_daemon(self.address)
         if self.config.robot_name and status.get("robot_name") != self.config.robot_name:
             raise NoRobotError(
                 f"the robot at {self.address} is called {status.get('robot_name')!r}, not {self.config.robot_name!r}"
             )
-        wants_media = self.config.camera or self.config.microphone
-        if wants_media and self._camera is None and status.get("no_media"):
-            advice = ". --microphone default listens through this computer" if self.config.microphone else ""
-            raise KitError(
-                f"the daemon at {self.address} runs with --no-media: it has neither camera nor microphone{advice}"
-            )
+        wants_media = (self.config.camera and self._camera is None) or self.config.microphone
+        if wants_media:
+            require_media(status, self.address, microphone=self.config.microphone)
         self._others.require_none(_OTHERS_END)
-        try:
-            from reachy_mini import ReachyMini
-        except ModuleNotFoundError as error:
-            raise MissingPackageError(f"the robot's SDK is not installed here ({error})", "robot") from error
-        except ImportError as error:
-            raise NoRobotError(f"the robot's SDK does not load ({error}). Without a robot: --robot sim") from error
-        mode = "localhost_only" if self.address.host in LOCALHOST else "network"
-        try:
-            return ReachyMini(
-                host=self.address.host,
-                port=self.address.port,
-                connection_mode=mode,
-                automatic_body_yaw=False,
-                log_level="WARNING",
-            )
-        except (ConnectionError, TimeoutError) as error:
-            raise self._lost(str(error)) from error
-        except Exception as error:  # GStreamer raises bare RuntimeErrors and GLib errors for whatever it lacks.
-            raise KitError(
-                f"the SDK cannot open the camera of {self.address} ({error}). It needs GStreamer ≥ 1.24 with unixfdsrc "
-                "on the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot itself, or on Debian 13"
-            ) from error
+        return open_client(self.address, media=wants_media)
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -403,6 +406,4 @@ class SdkRobot:
             raise self._lost(str(error)) from error
 
     def _lost(self, why: str) -> NoRobotError:
-        return NoRobotError(
-            f"lost the robot at {self.address}: {why}. What was saved before is kept; look at the daemon's log"
-        )
+        return lost_robot(self.address, why)

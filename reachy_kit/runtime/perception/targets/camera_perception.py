@@ -1,7 +1,9 @@
 """Perception of a target in the camera's frames, without holding up the control loop.
 
 On a wall clock the detector runs in a thread: a decision takes what the thread has finished, and the features' age says
-how old the frame is. In simulated time nothing passes while a detector works, and the frame at hand is used.
+how old the frame is. A robot's own camera gives the thread each frame as it arrives, so that it is looked at before the
+decision that uses it; a simulated camera's frames come with the observations. In simulated time nothing passes while a
+detector works, and the frame at hand is used.
 """
 
 import contextlib
@@ -15,11 +17,11 @@ from reachy_kit.runtime.interface import CAMERA, Array, Image, Observation, Perc
 from reachy_kit.runtime.perception.images import reduce_width
 from reachy_kit.runtime.perception.target import AGE, MAX_AGE, TARGET_FEATURES, TargetMemory
 from reachy_kit.runtime.perception.targets.detection_thread import DetectionThread, Sighting
-from reachy_kit.runtime.perception.targets.target_kind import Detector, TargetContext
+from reachy_kit.runtime.perception.targets.target_kind import Detector, FrameSource, TargetContext
 
 PATIENCE = 0.004
-"""Longest wait of a decision for a detector that has usually finished by then, s; a fifth of a tick. The ball's takes
-2 ms, so that it answers in the same decision; a slower detector is not waited for."""
+"""Longest wait of a decision for a detector that has just been given its frame and has usually finished by then, s; a
+fifth of a tick. The ball's takes 2 ms, so that it answers in the same decision; a slower detector is not waited for."""
 _KNOWN_AFTER = 5
 """Detections after which a detector's usual duration is known."""
 
@@ -65,13 +67,17 @@ class CameraPerception:
     Args:
         detector: looks for the target.
         beside_loop: run it in a thread, which ``close`` ends.
+        frames: gives that thread its frames; without one the observations do.
     """
 
     names = TARGET_FEATURES
 
-    def __init__(self, detector: Detector, *, beside_loop: bool = False) -> None:
+    def __init__(self, detector: Detector, *, beside_loop: bool = False, frames: FrameSource | None = None) -> None:
         self._detector = detector
         self._thread = DetectionThread(detector) if beside_loop else None
+        self._frames = frames if beside_loop else None
+        if self._thread and self._frames:
+            self._frames.subscribe(self._thread.offer)
         self._memory = TargetMemory()
         self._decisions, self._stale, self._frozen_for = 0, 0, 0.0
 
@@ -112,6 +118,8 @@ class CameraPerception:
             if image is None:
                 return None
             return Sighting(self._detector.detect(reduce_width(image, self._detector.width)), captured)
+        if self._frames:
+            return self._thread.latest()
         if image is not None:
             self._thread.offer(image, captured)
         durations = self._thread.durations
@@ -128,6 +136,8 @@ class CameraPerception:
     def close(self) -> None:
         """End the thread."""
         if self._thread:
+            if self._frames:
+                self._frames.unsubscribe(self._thread.offer)
             self._thread.stop()
 
 
@@ -142,7 +152,8 @@ def open_camera_perception(
 
     @contextlib.contextmanager
     def opened(context: TargetContext) -> Iterator[CameraPerception]:
-        perception = CameraPerception(open_detector(context.argument), beside_loop=context.beside_loop)
+        detector = open_detector(context.argument)
+        perception = CameraPerception(detector, beside_loop=context.beside_loop, frames=context.frames)
         with contextlib.closing(perception):
             yield perception
 

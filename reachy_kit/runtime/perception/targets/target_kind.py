@@ -36,6 +36,22 @@ class Detector(Protocol):
         ...
 
 
+class FrameSource(Protocol):
+    """A camera that hands on its frames as they arrive, so that a detector need not wait for the next decision."""
+
+    def subscribe(self, receive: Callable[[Image, float], None]) -> None:
+        """Have a function called with each frame, by a thread of the camera; it must return at once.
+
+        Args:
+            receive: takes the (H, W, 3) RGB frame and its time, s on the robot's clock.
+        """
+        ...
+
+    def unsubscribe(self, receive: Callable[[Image, float], None]) -> None:
+        """Call it no more."""
+        ...
+
+
 @dataclass(frozen=True)
 class TargetContext:
     """What a target's perception is opened with."""
@@ -46,6 +62,12 @@ class TargetContext:
     """The robot, connected."""
     beside_loop: bool
     """Whether time passes while the detector works, so that it needs a thread; not in simulated time."""
+
+    @property
+    def frames(self) -> FrameSource | None:
+        """The robot's own camera; None where frames come with the observations alone, as a simulated camera's do."""
+        frames: FrameSource | None = getattr(self.robot, "frame_source", None)
+        return frames
 
 
 @dataclass(frozen=True)

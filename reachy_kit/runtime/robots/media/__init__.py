@@ -1,0 +1,1 @@
+"""The SDK's client, and the robot's camera and microphone through it."""

@@ -1,0 +1,135 @@
+"""The SDK's client, with the robot's camera and microphone or without. The only module that imports reachy_mini."""
+
+from typing import Any
+
+from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
+from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status
+from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
+
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
+_REMOTE_FIRST_FRAME = 8.0
+"""Longest wait for the first frame over WebRTC, s: the peers negotiate first, and a key frame is awaited."""
+
+
+def require_media(status: dict[str, Any], address: DaemonAddress, *, microphone: bool) -> None:
+    """Refuse a daemon that gives neither camera nor microphone.
+
+    Args:
+        status: of the daemon.
+        address: of the daemon.
+        microphone: whether that is wanted.
+
+    Raises:
+        KitError: it runs without them, or another program has taken them.
+    """
+    advice = ". --microphone default listens through this computer" if microphone else ""
+    if status.get("no_media"):
+        raise KitError(f"the daemon at {address} runs with --no-media: it has neither camera nor microphone{advice}")
+    if status.get("media_released"):
+        raise KitError(f"another program has taken camera and microphone from the daemon at {address}: end it{advice}")
+
+
+def open_client(address: DaemonAddress, *, media: bool) -> Any:
+    """Connect to a daemon that answers: a ``reachy_mini.ReachyMini`` that does not turn the body by itself.
+
+    Args:
+        address: of the daemon.
+        media: whether camera or microphone are wanted. Without them the client opens nothing of either, whatever
+            GStreamer there is here, and takes them from no other program.
+
+    Raises:
+        MissingPackageError: the SDK is not installed here.
+        NoRobotError: it does not load, or does not connect.
+        KitError: it cannot open camera and microphone.
+    """
+    try:
+        from reachy_mini import ReachyMini
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"the robot's SDK is not installed here ({error})", "robot") from error
+    except ImportError as error:
+        raise NoRobotError(f"the robot's SDK does not load ({error}). Without a robot: --robot sim") from error
+
+    class WithoutMedia(ReachyMini):  # type: ignore[misc]
+        """The SDK's own no_media has the daemon release camera and microphone, for every other program too."""
+
+        def release_media(self) -> None:
+            """Leave them with the daemon."""
+
+    client, backend = (ReachyMini, "default") if media else (WithoutMedia, "no_media")
+    try:
+        return client(
+            host=address.host,
+            port=address.port,
+            connection_mode="localhost_only" if address.host in LOCALHOST else "network",
+            automatic_body_yaw=False,
+            log_level="WARNING",
+            media_backend=backend,
+        )
+    except Exception as error:  # GStreamer raises bare RuntimeErrors and GLib errors for whatever it lacks.
+        # Connections are refused by a daemon that has ended, or by the media server that one without WebRTC lacks.
+        if isinstance(error, ConnectionError | TimeoutError) and not (media and daemon_status(address)):
+            raise lost_robot(address, str(error)) from error
+        raise _without_gstreamer(address, str(error)) from error
+
+
+def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
+    """Read the robot's camera from now on.
+
+    Args:
+        client: of ``open_client``, with media.
+        address: of its daemon.
+
+    Raises:
+        KitError: it delivers nothing.
+    """
+    if client.media.camera is None:
+        raise _without_gstreamer(address, "the SDK has no camera")
+    frames = FrameReader(client.media.get_frame)
+    if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
+        return frames
+    frames.stop()
+    columns, rows = client.media.camera.resolution
+    raise KitError(
+        f"the camera of {address} {frames.fault or 'has delivered no frame'}: the SDK waits for {columns} × {rows} px. "
+        "Is it plugged in, and of that size? Look at the daemon's log"
+    )
+
+
+def expected_camera_shape(address: DaemonAddress) -> tuple[int, int, int]:
+    """(height, width, 3) px in which the SDK reads the camera that a daemon has; it takes no other size.
+
+    Raises:
+        NoRobotError: no daemon answers.
+        MissingPackageError: the SDK is not installed here.
+    """
+    status = daemon_status(address)
+    if status is None:
+        raise no_daemon(address)
+    try:
+        from reachy_mini.media.camera_constants import ReachyMiniLiteCamSpecs, get_camera_specs_by_name
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"the robot's SDK is not installed here ({error})", "robot") from error
+    name = status.get("camera_specs_name")
+    specs = get_camera_specs_by_name(name) if name else ReachyMiniLiteCamSpecs()
+    columns, rows = specs.default_resolution.value[:2]
+    return int(rows), int(columns), 3
+
+
+def no_daemon(address: DaemonAddress) -> NoRobotError:
+    """The error of an address at which nothing answers."""
+    return NoRobotError(
+        f"no Reachy Mini daemon answers at {address}. Is the robot switched on and in this network? "
+        "Without a robot: --robot daemon or --robot sim"
+    )
+
+
+def lost_robot(address: DaemonAddress, why: str) -> NoRobotError:
+    """The error of a connection that has ended."""
+    return NoRobotError(f"lost the robot at {address}: {why}. What was saved before is kept; look at the daemon's log")
+
+
+def _without_gstreamer(address: DaemonAddress, why: str) -> KitError:
+    return KitError(
+        f"the SDK cannot open the camera and the microphone of {address} ({why}). It needs GStreamer ≥ 1.24 with "
+        "unixfdsrc on the robot, or webrtcsrc elsewhere; Debian 12 has neither. Run on the robot, or on Debian 13"
+    )

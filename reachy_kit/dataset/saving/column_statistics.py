@@ -61,8 +61,8 @@ def compute_statistics(dataset: StoredDataset) -> dict[str, dict[str, list[Any]]
     for key in wanted:
         shape = tuple(dataset.index.features[key].get("shape") or (1,))
         values = np.concatenate(parts.pop(key)).reshape(-1, *shape).astype(np.float64)
-        if of_column := _statistics(values):
-            statistics[key] = of_column
+        if of_column := exact_statistics(values):
+            statistics[key] = {name: value.tolist() for name, value in of_column.items()}
     return statistics
 
 
@@ -120,7 +120,8 @@ def _of_episodes(dataset: StoredDataset, key: str) -> dict[str, Any] | None:
     return {**{name: value.tolist() for name, value in numbers.items()}, "count": [int(count.sum())]}
 
 
-def _statistics(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
+def exact_statistics(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[Any]]:
+    """Statistics of the finite values of (frames, ...) numbers, per number; empty if one has none."""
     finite = np.isfinite(values)
     if not len(values) or not finite.any(axis=0).all():
         return {}
@@ -136,7 +137,7 @@ def _statistics(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
         "std": std(values, axis=0),
         **dict(zip(QUANTILES, quantile(values, list(QUANTILES.values()), axis=0), strict=True)),
     }
-    return {**{name: value.tolist() for name, value in numbers.items()}, "count": [len(values)]}
+    return {**numbers, "count": np.array([len(values)])}
 
 
 def _is_numeric(key: str, feature: Any) -> bool:

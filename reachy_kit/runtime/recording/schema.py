@@ -26,6 +26,8 @@ REWARD = "next.reward"
 """The world's reward; without a world, 1 in the last frame of an episode that the operator marked as a success."""
 SUCCESS = "next.success"
 """The world's success; without a world, the operator's mark, in the last frame."""
+OUR_COLUMNS = "kit."
+"""What the names of our own columns begin with."""
 CAPTURE_TIME = "kit.capture_time"
 """Time at which the state was measured, s since the episode's first measurement: LeRobot reads 32-bit floats.
 

@@ -3,11 +3,13 @@
 Try it: reachy-kit eval expert random --task look_at --episodes 20
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.seeds import evaluation_seeds
@@ -133,11 +135,15 @@ def evaluate_policy(
     if loaded.task not in (None, task.name):
         raise WrongUseError(f"{argument} was trained for {loaded.task}, not for {task.name}")
     assert session.world is not None, "a policy is evaluated where there is ground truth"
-    with reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance:
+    with (
+        contextlib.ExitStack() as at_end,
+        reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance,
+    ):
+        policy = infer_beside(loaded.policy, loaded.policy_hz, at_end) if session.wall_clock else loaded.policy
         evaluation = policy_evaluation.evaluate_policy(
             label or loaded.label,
             session.robot,
-            loaded.policy,
+            policy,
             seeds=seeds,
             seconds=task.seconds,
             policy_hz=loaded.policy_hz,

@@ -3,10 +3,12 @@
 Try it: reachy-kit run look_at.bundle --robot sim
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.inference.background_policy import BackgroundPolicy, InferenceSummary
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import Episode, TaskError
@@ -35,6 +37,8 @@ class BundleRun:
     """Speed of the head while the target stands still; None where it never does."""
     detection: DetectionSummary | None = None
     """How the detector kept up with the loop; None where no detector runs beside it."""
+    inference: InferenceSummary | None = None
+    """How inference kept up with the loop; None in simulated time, which waits for it."""
 
 
 def run_bundle(
@@ -87,17 +91,20 @@ def run_bundle(
     wanted = camera and (takes_images or needs_camera(robot, features))
     listening = Listening(microphone)
     done, meter = list[Episode](), CalmnessMeter()
-    with open_session(
+    with contextlib.ExitStack() as when_at_rest, open_session(
         robot, variant, perception, camera=wanted, features=features, limits=limits, target=target,
         listening=listening, reporter=reporter,
     ) as session:  # fmt: skip
-        policy = load_policy(opened, session.perception.names)
+        planner, beside = load_policy(opened, session.perception.names), None
+        if session.wall_clock:
+            beside = BackgroundPolicy(planner, manifest.graphs[0].hz)
+            when_at_rest.callback(beside.close)
         with reporter.progress(f"{bundle.name} on {session.robot.name}", total=episodes) as advance:
             for episode_seed in range(seed, seed + episodes):
                 done.append(
                     rollout(
                         session.robot,
-                        policy,
+                        beside or planner,
                         seconds=length,
                         policy_hz=manifest.graphs[0].hz,
                         seed=episode_seed,
@@ -108,10 +115,13 @@ def run_bundle(
                 )
                 advance()
         detection = summarize_detection(session.perception)
+    inference = beside.summary() if beside else None
+    if inference and inference.is_slow:
+        reporter.note(f"warning: {inference.warning()}")
     if detection and detection.frozen:
         reporter.note(f"warning: {FROZEN}")
     if warning := late_warning(done):
         reporter.note(f"warning: {warning}")
     error = variant.task.spec.error if variant else None
     rate = measure_rate(done) if session.wall_clock else None
-    return BundleRun(bundle, robot, tuple(done), error, rate, meter.calmness, detection)
+    return BundleRun(bundle, robot, tuple(done), error, rate, meter.calmness, detection, inference)

@@ -3,13 +3,15 @@
 Try it: reachy-kit view --task track --policy expert
 """
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy, takes_images
@@ -70,10 +72,11 @@ def film(
     check_format(out)
     config, variant = FilmConfig(width), simulated_variant(shown.robot, shown.task, shown.variant)
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
-    with open_session(
-        shown.robot, variant, shown.perception, camera=_has_camera(shown), target=shown.target
-    ) as session:
-        loaded = _load(shown, session, variant)
+    with (
+        contextlib.ExitStack() as when_at_rest,
+        open_session(shown.robot, variant, shown.perception, camera=_has_camera(shown), target=shown.target) as session,
+    ):
+        loaded = _load(shown, session, variant, when_at_rest)
         recorder = FilmRecorder(session.world, config.fps)
         with reporter.working(f"{loaded.label} on {session.robot.name} for {length:g} s"):
             rollout(
@@ -123,10 +126,13 @@ def watch(
             name = live.variant
             variant = simulated_variant(shown.robot, shown.task, name)
             camera = _has_camera(shown)
-            with open_session(
-                shown.robot, variant, shown.perception, camera=camera, realtime=True, target=shown.target
-            ) as session:
-                loaded = _load(shown, session, variant)
+            with (
+                contextlib.ExitStack() as when_at_rest,
+                open_session(
+                    shown.robot, variant, shown.perception, camera=camera, realtime=True, target=shown.target
+                ) as session,
+            ):
+                loaded = _load(shown, session, variant, when_at_rest)
                 live.run(
                     session.robot,
                     None if shown.policy == NO_POLICY else loaded.policy,
@@ -147,11 +153,15 @@ def _has_camera(shown: ViewedRobot) -> bool:
     return shown.policy != NO_POLICY and takes_images(shown.policy)
 
 
-def _load(shown: ViewedRobot, session: Session, variant: "Variant | None") -> LoadedPolicy:
+def _load(
+    shown: ViewedRobot, session: Session, variant: "Variant | None", when_at_rest: contextlib.ExitStack
+) -> LoadedPolicy:
     if shown.policy == NO_POLICY:
         return LoadedPolicy(NO_POLICY, HoldPolicy(), SCRIPTED_HZ, None)
     task = variant.task.name if variant else shown.task
     loaded = load_policy(shown.policy, session.perception.names, task)
     if variant is not None and loaded.task not in (None, task):
         raise WrongUseError(f"{shown.policy} was trained for {loaded.task}, not for {task}")
+    if session.wall_clock:
+        return replace(loaded, policy=infer_beside(loaded.policy, loaded.policy_hz, when_at_rest))
     return loaded

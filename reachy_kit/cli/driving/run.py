@@ -132,6 +132,7 @@ def _show(run: "BundleRun", *, json: bool) -> None:
                 },
                 "calmness": run.calmness and run.calmness.summary(),
                 "detection": run.detection and run.detection.summary(),
+                "inference": run.inference and run.inference.summary(),
                 "rate": rate and rate.summary(),
             }
         )
@@ -141,7 +142,7 @@ def _show(run: "BundleRun", *, json: bool) -> None:
         if error and episode.task_error is not None:
             outcome += f", {error.name} {error.text(episode.task_error)}"
         show.result(f"episode {episode.seed}{outcome}")
-    for line in (run.calmness, run.detection):
+    for line in (run.calmness, run.detection, run.inference):
         if line:
             show.result(line.text())
     if rate:

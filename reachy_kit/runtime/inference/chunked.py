@@ -4,13 +4,14 @@ The same code runs a trained network on the desktop and a bundle on the robot.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.inference.history import Floats, ObservationHistory, robot_inputs
-from reachy_kit.runtime.interface import Action, Observation
+from reachy_kit.runtime.interface import Action, Array, Observation
 
 
 class Predictor(Protocol):
@@ -18,6 +19,23 @@ class Predictor(Protocol):
 
     def __call__(self, state: Floats, sensed: Floats, last_action: Floats) -> Floats:
         """(1, T, 9), (1, T, K) features or (1, 2, C, H, W) images, (1, 9) → (1, chunk, 9) absolute actions."""
+        ...
+
+
+class Planner(Protocol):
+    """A policy that says at a decision what it wants then and in the decisions after."""
+
+    n_obs_steps: int
+    """Observations that a plan is made from."""
+    replan_after: int
+    """Decisions of a plan that are carried out before the next one."""
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        ...
+
+    def plan(self, observations: Sequence[Observation], step: int) -> Array:
+        """Observations since the last plan, and the number of the decision on the last → (K, 9) from it on."""
         ...
 
 
@@ -41,18 +59,28 @@ class TemporalEnsembler:
 
     def __init__(self, coefficient: float, chunk_size: int) -> None:
         self._coefficient = coefficient
-        self._plans: deque[npt.NDArray[np.floating]] = deque(maxlen=chunk_size)
+        self._plans: deque[tuple[int, npt.NDArray[np.floating]]] = deque(maxlen=chunk_size)
 
     def reset(self) -> None:
         """Forget the episode before."""
         self._plans.clear()
 
     def update(self, plan: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """(…, chunk, A) the plan made now → (…, A) the action now."""
-        self._plans.append(plan)
-        wanted = [plan[..., age, :] for age, plan in zip(range(len(self._plans) - 1, -1, -1), self._plans, strict=True)]
+        """(…, chunk, A) the plan made now, one step after the last → (…, A) the action now."""
+        step = self._plans[-1][0] + 1 if self._plans else 0
+        self.add(plan, step)
+        return self.average(step)
+
+    def add(self, plan: npt.NDArray[np.floating], step: int) -> None:
+        """Add the (…, chunk, A) plan that was made at a step."""
+        self._plans.append((step, plan))
+
+    def average(self, step: int) -> npt.NDArray[np.floating]:
+        """(…, A) the action of a step, which the last plan covers."""
+        covering = [(made, plan) for made, plan in self._plans if step - made < plan.shape[-2]]
+        wanted = [plan[..., step - made, :] for made, plan in covering]
         weights = np.exp(-self._coefficient * np.arange(len(wanted)))
-        return np.asarray(np.average(wanted, axis=0, weights=weights), dtype=plan.dtype)
+        return np.asarray(np.average(wanted, axis=0, weights=weights), dtype=covering[-1][1].dtype)
 
 
 class ChunkedPolicy:
@@ -81,6 +109,8 @@ class ChunkedPolicy:
         self._history = ObservationHistory(n_obs_steps, images=image_size is not None)
         self._image_size = image_size
         self._plan: deque[Action] = deque()
+        self.n_obs_steps = n_obs_steps
+        self.replan_after = n_action_steps if temporal_ensemble_coeff is None else 1
 
     def reset(self) -> None:
         """Forget the episode before."""
@@ -100,6 +130,29 @@ class ChunkedPolicy:
             self._plan.extend(np.asarray(chunk[: self._n_action_steps], dtype=np.float64))
         return self._plan.popleft()
 
+    def plan(self, observations: Sequence[Observation], step: int) -> Array:
+        """The whole plan from the last of some observations; the ensemble of plans where plans are averaged.
+
+        Args:
+            observations: those since the last plan, oldest first; more than ``n_obs_steps`` are not needed.
+            step: number of the decision on the last of them.
+
+        Returns:
+            (chunk, 9) actions from that decision on.
+        """
+        self.observe(observations)
+        chunk = self._predictor(*self._history.inputs())[0]
+        if self._coefficient is not None:
+            self._ensembler = self._ensembler or TemporalEnsembler(self._coefficient, len(chunk))
+            self._ensembler.add(chunk, step)
+            chunk = np.stack([self._ensembler.average(step + ahead) for ahead in range(len(chunk))])
+        return np.asarray(chunk, dtype=np.float64)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Add observations, oldest first, without a plan from them."""
+        for observation in observations:
+            self._history.append(*robot_inputs(observation, self._image_size))
+
 
 class ResidualPolicy:
     """A policy whose every action is corrected by a residual network.
@@ -112,14 +165,38 @@ class ResidualPolicy:
 
     def __init__(self, base: ChunkedPolicy, network: ActionCorrection, n_obs_steps: int) -> None:
         self._base, self._network, self._history = base, network, ObservationHistory(n_obs_steps)
+        self._base_plan: tuple[int, Array] | None = None
+        self.n_obs_steps, self.replan_after = max(n_obs_steps, base.n_obs_steps), 1
 
     def reset(self) -> None:
         """Forget the episode before."""
         self._base.reset()
         self._history.reset()
+        self._base_plan = None
 
     def act(self, observation: Observation) -> Action:
         """The base's next action, corrected."""
         self._history.append(*robot_inputs(observation, None))
         base_action = self._base.act(observation)[None].astype(np.float32)
         return np.asarray(self._network(*self._history.inputs(), base_action)[0], dtype=np.float64)
+
+    def plan(self, observations: Sequence[Observation], step: int) -> Array:
+        """The rest of the base's plan, corrected: the network's correction of this decision holds for those after.
+
+        Args:
+            observations: those since the last plan, oldest first; more than ``n_obs_steps`` are not needed.
+            step: number of the decision on the last of them.
+
+        Returns:
+            (K, 9) actions from that decision on.
+        """
+        for observation in observations:
+            self._history.append(*robot_inputs(observation, None))
+        if self._base_plan is None or step - self._base_plan[0] >= self._base.replan_after:
+            self._base_plan = step, self._base.plan(observations, step)
+        else:
+            self._base.observe(observations)
+        made, chunk = self._base_plan
+        rest = chunk[step - made :]
+        corrected = self._network(*self._history.inputs(), rest[:1].astype(np.float32)).astype(np.float64)
+        return np.concatenate([corrected, rest[1:] + (corrected - rest[:1])])

@@ -13,11 +13,13 @@ from reachy_kit.runtime.inference.bundle import Bundle
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy, ResidualPolicy
 from reachy_kit.runtime.inference.history import Floats
 from reachy_kit.runtime.inference.manifest import IMAGES, Graph
-from reachy_kit.runtime.interface import ACTION_NAMES, Policy
+from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.runtime.perception.features import require_features
 
+type BundlePolicy = ChunkedPolicy | ResidualPolicy
 
-def load_policy(bundle: Bundle, features: tuple[str, ...]) -> Policy:
+
+def load_policy(bundle: Bundle, features: tuple[str, ...]) -> BundlePolicy:
     """The bundle's policy, ready to act.
 
     Args:

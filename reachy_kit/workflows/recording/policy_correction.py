@@ -3,6 +3,7 @@
 Try it: reachy-kit run track.bundle --robot sim --teleop keyboard --out data/corrections
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.recording_folder import check_recordable
 from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.perception.targets.target_registry import BALL
@@ -83,11 +85,14 @@ def correct_bundle(
         raise WrongUseError(f"the bundle was made for {manifest.task}, not for {variant.task.name}")
     check_recordable(out)
     check_folder(out)
-    stored = record_by_hand(
-        out, variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception, target=target,
-        camera=image_size(opened) is not None, hz=manifest.graphs[0].hz, seed=seed, seconds=seconds,
-        operator=operator, policy=lambda names: load_policy(opened, names), screen=screen, reporter=reporter,
-    )  # fmt: skip
+    hz = manifest.graphs[0].hz
+    with contextlib.ExitStack() as when_at_rest:
+        stored = record_by_hand(
+            out, variant, robot=robot, teleop=teleop, episodes=episodes, perception=perception, target=target,
+            camera=image_size(opened) is not None, hz=hz, seed=seed, seconds=seconds, operator=operator,
+            policy=lambda names: infer_beside(load_policy(opened, names), hz, when_at_rest),
+            screen=screen, reporter=reporter,
+        )  # fmt: skip
     if not stored:
         return Corrections(out, 0, 0)
     return Corrections(out, stored, int(np.count_nonzero(open_for_reading(out).column(INTERVENTION))))

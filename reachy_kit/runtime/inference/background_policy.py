@@ -76,6 +76,18 @@ class InferenceSummary:
         return {"plans": self.plans, "median_ms": median, "p99_ms": slowest, "held": round(self.held, 4)}
 
 
+class _Request(NamedTuple):
+    """What the thread is to plan."""
+
+    observations: tuple[Observation, ...]
+    """Those since the request before, oldest first."""
+    step: int
+    """Number of the decision on the last of them."""
+    episode: int
+    round: int
+    """Counts episodes, and pauses within them."""
+
+
 class _Plan(NamedTuple):
     """What the thread has planned."""
 
@@ -99,8 +111,9 @@ class BackgroundPolicy:
         self._planner, self._hz, self._patience = planner, hz, patience
         self._clock, self._handover = DecisionClock(hz), ChunkHandover(hz)
         self._changed = threading.Condition()
-        self._unplanned: deque[tuple[int, Observation]] = deque(maxlen=planner.n_obs_steps)
-        self._wanted = self._working = self._stopped = False
+        self._unplanned: deque[Observation] = deque(maxlen=planner.n_obs_steps)
+        self._request: _Request | None = None
+        self._working = self._stopped = False
         self._episode = self._round = 0
         self._finished: _Plan | None = None
         self._error: BaseException | None = None
@@ -133,7 +146,7 @@ class BackgroundPolicy:
         self.decision_age = 0.0
         with self._changed:
             self._episode += 1
-            self._wanted = False
+            self._request = None
             self._unplanned.clear()
 
     def act(self, observation: Observation) -> Action:
@@ -149,13 +162,14 @@ class BackgroundPolicy:
         self._since = captured if self._since is None else self._since
         step = self._clock.count(captured)
         with self._changed:
-            self._unplanned.append((step, observation))
+            self._unplanned.append(observation)
             self._follow_finished(step, observation)
-            if step >= self._replan_at() and not (self._wanted or self._working):
-                self._wanted = True
+            if step >= self._replan_at() and not (self._request or self._working):
+                self._request = _Request(tuple(self._unplanned), step, self._episode, self._round)
+                self._unplanned.clear()
                 self._changed.notify_all()
                 if self._usual < self._patience:
-                    self._changed.wait_for(lambda: not (self._wanted or self._working), self._patience)
+                    self._changed.wait_for(lambda: not (self._request or self._working), self._patience)
                     self._follow_finished(step, observation)
         target = self._handover.target(step)
         if target is None:
@@ -208,19 +222,16 @@ class BackgroundPolicy:
         episode = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._wanted or self._stopped)
-                if self._stopped:
+                self._changed.wait_for(lambda: self._request or self._stopped)
+                if self._stopped or self._request is None:
                     return
-                self._wanted, self._working = False, True
-                given = list(self._unplanned)
-                self._unplanned.clear()
-                begins, episode, current = episode != self._episode, self._episode, self._round
+                request, self._request, self._working = self._request, None, True
             started = time.perf_counter()
             try:
-                if begins:
+                if request.episode != episode:
                     self._planner.reset()
-                step, newest = given[-1]
-                chunk = self._planner.plan([observation for _, observation in given], step)
+                    episode = request.episode
+                chunk = self._planner.plan(request.observations, request.step)
             except BaseException as error:  # raised again in the control loop
                 with self._changed:
                     self._error, self._working = error, False
@@ -228,8 +239,8 @@ class BackgroundPolicy:
                 return
             with self._changed:
                 self._note(time.perf_counter() - started)
-                if current == self._round:
-                    self._finished = _Plan(step, newest.capture_time, chunk)
+                if request.round == self._round:
+                    self._finished = _Plan(request.step, request.observations[-1].capture_time, chunk)
                 self._working = False
                 self._changed.notify_all()
 

@@ -40,7 +40,7 @@ def with_large_matrices(bundle):
     model = onnx.load_from_string(zipfile.ZipFile(bundle).read("policy.onnx"))
     [answer] = model.graph.node
     answer.output[0] = "constant"
-    size = numpy_helper.from_array(np.array([1600, 1600]), "size")
+    size = numpy_helper.from_array(np.array([1200, 1200]), "size")
     model.graph.initializer.append(size)
     nodes = [
         helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
@@ -57,10 +57,10 @@ def with_large_matrices(bundle):
 
 def test_a_policy_that_is_too_heavy_for_the_computer_is_named_and_the_loop_keeps_its_rate(kit, daemon, make_bundle):
     heavy = make_bundle(LOOKING_LEFT, with_large_matrices(make_bundle(LOOKING_LEFT)))
-    result = kit.run("run", heavy, "--robot", daemon.address, "--no-camera", "--seconds", 2)
+    result = kit.run("run", heavy, "--robot", daemon.address, "--no-camera", "--seconds", 1)
     assert result.code == 0, result
     said = re.search(r"inference: (\d+\.\d) ms per plan .* waited for a plan in (\d+) % of the decisions", result.out)
-    assert said and float(said[1]) > 1000 / 25 and int(said[2]) > 10, result
+    assert said and float(said[1]) > 1000 / 25 and int(said[2]) > 5, result
     assert "warning: the policy is too slow for this computer" in result.err
     late = re.search(r"(\d+\.\d) % of the ticks late", result.out)
     assert late and float(late[1]) < 50, result  # in the loop, inference would make every second tick late

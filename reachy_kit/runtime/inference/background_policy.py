@@ -33,7 +33,7 @@ _REMEMBERED = 1000
 _GAP = 0.3
 """Time between two decisions from which on they do not follow on each other, s: the robot was paused, lost, or driven
 by something else, and what was planned before is out of date."""
-_SLOW = 0.1
+_SLOW = 0.05
 """Share of the decisions without a plan for their time above which people are warned."""
 _CLOSING = 10.0
 """Longest wait for the inference in progress when the policy is closed, s."""

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import pi
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -278,6 +278,17 @@ class Tick:
     """(9,) the action in force."""
 
 
+class TickTiming(NamedTuple):
+    """How long a control tick took, on this computer's clock; known once the tick has commanded the robot."""
+
+    period: float | None
+    """s since the tick before began; None for the first one of an episode and after a pause."""
+    work: float
+    """s from its beginning until the robot was commanded."""
+    decision: float | None
+    """s that the policy took to decide; None where no decision was due."""
+
+
 class EndReason(StrEnum):
     """Reason for which an episode ended; it decides whether the episode is kept."""
 
@@ -305,9 +316,9 @@ class Episode:
     reward: float | None
     """Mean reward over the episode."""
     periods: Array
-    """(ticks - 1,) s of wall time between the starts of successive ticks."""
+    """(ticks - 1,) s of wall time between the starts of successive ticks, without pauses; at least the last hour's."""
     work: Array
-    """(ticks,) s of wall time that each tick took before it waited."""
+    """(ticks,) s of wall time that each tick took before it waited; at least the last hour's."""
     end_reason: EndReason = EndReason.COMPLETED
     seconds: float = 0.0
     """Length on the robot's own clock, from the first observation to the last, s."""

@@ -15,6 +15,7 @@ import numpy as np
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
+    CONTROL_HZ,
     NEUTRAL,
     Action,
     Array,
@@ -27,6 +28,7 @@ from reachy_kit.runtime.interface import (
     Step,
     Subscriber,
     Tick,
+    TickTiming,
     Truth,
     World,
 )
@@ -34,6 +36,8 @@ from reachy_kit.runtime.interpolation import interpolate
 
 _PAUSED_AFTER = 0.1
 """Time in ``on_tick`` from which on it was a pause, s: five ticks. What is shorter is a tick that was late."""
+_KEPT_TICKS = 3600 * CONTROL_HZ
+"""Ticks whose times an episode keeps at least; it drops older ones when it has twice as many."""
 
 
 def rollout(
@@ -49,6 +53,7 @@ def rollout(
     subscribers: Sequence[Subscriber] = (),
     stop: Callable[[], EndReason | None] = lambda: None,
     on_tick: Callable[[Tick], None] = lambda tick: None,
+    on_timing: Callable[[TickTiming], None] = lambda timing: None,
 ) -> Episode:
     """Run one episode.
 
@@ -69,6 +74,7 @@ def rollout(
             progress is then cut short: it is not a step, and the robot stays at the action in force.
         on_tick: called at the start of each tick. It may block, which pauses the robot where it is; the pause is not
             part of the episode's length.
+        on_timing: called in each tick once the robot is commanded, before the wait for the next one; it must not block.
 
     Raises:
         WrongUseError: the rates do not fit.
@@ -93,10 +99,11 @@ def rollout(
             record.leave_out_pause(now.capture_time - observation.capture_time - (tick - 1) / robot.control_hz)
             if tick == 1:  # the policy decides on what is there now
                 observation = _perceived(now, perception, applied)
+        decision = None
         if tick == 1:
-            previous, target = applied, _checked(policy.act(observation))
+            previous, (target, decision) = applied, _decide(policy, observation)
         applied = robot.send_action(interpolate(previous, target, tick, ticks))
-        record.end_work()
+        on_timing(record.end_work(decision))
         robot.wait_next_tick()
         record.start_tick()
         if tick == ticks:
@@ -150,6 +157,13 @@ def _perceived(observation: Observation, perception: Perception | None, applied:
     return replace(observation, environment_state=features, last_action=applied)
 
 
+def _decide(policy: Policy, observation: Observation) -> tuple[Action, float]:
+    """The policy's target, and the s that it took."""
+    asked = time.perf_counter()
+    action = policy.act(observation)
+    return _checked(action), time.perf_counter() - asked
+
+
 def _checked(action: Action) -> Action:
     """Refuse an action that is not nine finite numbers, before it reaches the motors."""
     values = np.asarray(action, dtype=np.float64)  # None, from a policy that forgot to return, has the shape ()
@@ -176,7 +190,9 @@ class _Record:
         self._policy_hz, self._first_capture, self._last_capture = policy_hz, first_capture, first_capture
         self._steps = 0
         self._last_second: deque[Truth] = deque(maxlen=policy_hz)
-        self._rewards, self._starts, self._work = array("d"), array("d"), array("d")
+        self._rewards, self._periods, self._work = array("d"), array("d"), array("d")
+        self._tick_start = 0.0
+        self._start_before: float | None = None
 
     def start_tick(self) -> None:
         """Note the start of a tick."""
@@ -189,12 +205,27 @@ class _Record:
             pause: its length on the robot's clock, s; 0 where that stood still.
         """
         self._first_capture += max(pause, 0.0)
+        self._start_before = None
         self.start_tick()
 
-    def end_work(self) -> None:
-        """Note that the tick has commanded the robot."""
-        self._starts.append(self._tick_start)
-        self._work.append(time.perf_counter() - self._tick_start)
+    def end_work(self, decision: float | None) -> TickTiming:
+        """Note that the tick has commanded the robot.
+
+        Args:
+            decision: s that a decision took; None without one.
+
+        Returns:
+            How long the tick took.
+        """
+        work = time.perf_counter() - self._tick_start
+        period = None if self._start_before is None else self._tick_start - self._start_before
+        self._start_before = self._tick_start
+        self._work.append(work)
+        if period is not None:
+            self._periods.append(period)
+        if len(self._work) >= 2 * _KEPT_TICKS:
+            del self._work[:_KEPT_TICKS], self._periods[:_KEPT_TICKS]
+        return TickTiming(period, work, decision)
 
     def add(self, truth: Truth | None, capture_time: float) -> None:
         """Add a step that was carried out, and the time of the observation after it."""
@@ -213,7 +244,7 @@ class _Record:
             success=last[-1].success if last else None,
             task_error=float(np.mean([truth.task_error for truth in last])) if last else None,
             reward=float(np.mean(self._rewards)) if last else None,
-            periods=np.diff(self._starts),
+            periods=np.array(self._periods),
             work=np.array(self._work),
             end_reason=end_reason,
             seconds=self._last_capture - self._first_capture,

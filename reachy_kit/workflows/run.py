@@ -17,9 +17,11 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.telemetry.publishing import publishing
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, needs_camera, open_session, simulated_variant
 from reachy_kit.workflows.inputs.session_hearing import Listening
+from reachy_kit.workflows.top import watching_command
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def run_bundle(
     camera: bool = True,
     microphone: str = "",
     seed: int = 0,
+    telemetry: Path | None = None,
+    metrics: str = "",
     reporter: Reporter = SILENT,
 ) -> BundleRun:
     """Run a bundle on a robot; it goes to neutral first and lies down at the end.
@@ -68,6 +72,8 @@ def run_bundle(
         camera: whether to open the camera; without it the policy receives no target.
         microphone: of this computer, by name or index; empty for the robot's own.
         seed: of the first initial state in a simulation.
+        telemetry: file to which a line of telemetry is appended each second.
+        metrics: ``PORT`` or ``HOST:PORT`` at which the run answers Prometheus and ``reachy-kit top``.
         reporter: shows the progress.
 
     Returns:
@@ -90,15 +96,22 @@ def run_bundle(
     features, limits = manifest.environment_state or None, manifest.limits_profile
     wanted = camera and (takes_images or needs_camera(robot, features))
     listening = Listening(microphone)
-    done, meter = list[Episode](), CalmnessMeter()
-    with contextlib.ExitStack() as when_at_rest, open_session(
-        robot, variant, perception, camera=wanted, features=features, limits=limits, target=target,
-        listening=listening, reporter=reporter,
-    ) as session:  # fmt: skip
+    done, calmness = list[Episode](), CalmnessMeter()
+    with (
+        publishing(f"run {bundle.name}", telemetry, metrics, reporter.note) as meter,
+        contextlib.ExitStack() as when_at_rest,
+        open_session(
+            robot, variant, perception, camera=wanted, features=features, limits=limits, target=target,
+            listening=listening, reporter=reporter,
+        ) as session,
+    ):  # fmt: skip
         planner, beside = load_policy(opened, session.perception.names), None
         if session.wall_clock:
             beside = BackgroundPolicy(planner, manifest.graphs[0].hz)
             when_at_rest.callback(beside.close)
+        meter.follow(session.robot, beside or planner, session.hearing, wall_clock=session.wall_clock)
+        if meter.published_at:
+            reporter.note(f"to watch it: {watching_command(session.robot.name, meter.published_at)}")
         with reporter.progress(f"{bundle.name} on {session.robot.name}", total=episodes) as advance:
             for episode_seed in range(seed, seed + episodes):
                 done.append(
@@ -110,7 +123,8 @@ def run_bundle(
                         seed=episode_seed,
                         perception=session.perception,
                         world=session.world,
-                        subscribers=[meter],
+                        subscribers=[calmness, meter],
+                        on_timing=meter.tick,
                     )
                 )
                 advance()
@@ -124,4 +138,4 @@ def run_bundle(
         reporter.note(f"warning: {warning}")
     error = variant.task.spec.error if variant else None
     rate = measure_rate(done) if session.wall_clock else None
-    return BundleRun(bundle, robot, tuple(done), error, rate, meter.calmness, detection, inference)
+    return BundleRun(bundle, robot, tuple(done), error, rate, calmness.calmness, detection, inference)

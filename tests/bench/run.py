@@ -23,6 +23,7 @@ import learning
 import numpy as np
 import recording
 import simulation
+import telemetry
 from rich.console import Console
 from rich.table import Table
 
@@ -156,6 +157,8 @@ BENCHMARKS = (
     recording.save_with_images,
     recording.whole_recording,
     camera_recording.loop_lateness,
+    telemetry.tick,
+    telemetry.lateness,
     dataset_care.thousand_episodes,
     learning.imitation_plateau,
     learning.throughput,

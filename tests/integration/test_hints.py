@@ -27,7 +27,7 @@ from .older_format import write_v21
 from .saved_episodes import STATE, episode
 
 ROOT = Path(__file__).parents[2]
-VERBS = "demo|record|teleop|replay|dataset [a-z-]+|train (?:imitation|rl)|eval|export|run|sysid|view"
+VERBS = "demo|record|teleop|replay|dataset [a-z-]+|train (?:imitation|rl)|eval|export|run|sysid|top|view"
 SHORT_FIT = ("--set", "max_steps=50", "--set", "eval_every=50")
 SHORT_RL = ("--set", "num_envs=4", "--set", "eval_episodes=4", "--set", "batch_size=16")
 
@@ -39,6 +39,7 @@ COVERED_ELSEWHERE = {
     "remedies.label_command": "test_dataset_check.py::test_what_has_no_words_gets_them",
     "remedies.trim_command": "test_dataset_check.py::test_the_command_that_trims_is_pasted",
     "sysid.measure_motors": "test_sysid.py::test_the_simulator_is_identified_as_it_is",
+    "top.watching_command": "test_top.py::test_a_run_publishes_and_top_shows_it",
 }
 """Functions that compose a command, by the test that pastes it or looks at it word by word."""
 

@@ -61,11 +61,29 @@ def run(
         path_option("--out", help="For --teleop: dataset of the corrected episodes; an existing one is continued."),
     ] = None,
     operator: OperatorOption = "",
+    telemetry: Annotated[
+        Path | None,
+        path_option(
+            "--telemetry",
+            metavar="FILE.jsonl",
+            help="Append a line of JSON to this file each second: the loop's times, ages, the limiter's interventions.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics",
+            metavar="[HOST:]PORT",
+            help="Publish the same at this port, for Prometheus and for top; on this computer alone without HOST.",
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Run a bundle on a robot; it goes to neutral first and lies down at the end.
 
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
+
+    Example: reachy-kit run look_at.bundle --telemetry run.jsonl --metrics 9100
 
     Example: reachy-kit run track.bundle --robot sim --teleop keyboard --out data/corrections --episodes 10
     """
@@ -74,8 +92,9 @@ def run(
     if bool(teleop) != bool(out):
         raise WrongUseError("--teleop and --out belong together: what a person corrects is recorded")
     if out:
-        if not camera or microphone:
-            raise WrongUseError("--no-camera and --microphone do not work with --teleop: leave them out")
+        if not camera or microphone or telemetry or metrics:
+            unusable = "--no-camera, --microphone, --telemetry and --metrics"
+            raise WrongUseError(f"{unusable} do not work with --teleop: leave them out")
         _correct(
             bundle, out, teleop=teleop, robot=robot, task=task, episodes=episodes, seconds=seconds,
             perception=perception, target=target, seed=seed, operator=operator, json=json,
@@ -84,7 +103,7 @@ def run(
 
     result = run_bundle(
         bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, target=target,
-        camera=camera, microphone=microphone, seed=seed, reporter=show.TERMINAL,
+        camera=camera, microphone=microphone, seed=seed, telemetry=telemetry, metrics=metrics, reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
 

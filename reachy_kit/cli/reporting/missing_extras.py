@@ -28,6 +28,7 @@ EXTRAS = {
     "replay": ("train",),
     "run": (),
     "sysid": ("sim",),
+    "top": (),
     "view": ("sim", "view"),
 }
 """The extras without which a command does nothing; others it needs for some of its options."""

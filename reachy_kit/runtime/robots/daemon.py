@@ -47,15 +47,19 @@ class DaemonAddress:
         return f"{self.host}:{self.port}"
 
 
-def parse_address(robot: str) -> DaemonAddress:
+def parse_address(robot: str, option: str = "--robot") -> DaemonAddress:
     """Host and port in ``HOST[:PORT]``.
+
+    Args:
+        robot: the text.
+        option: that gives it, for messages.
 
     Raises:
         WrongUseError: the port is not a number.
     """
     host, colon, port = robot.partition(":")
     if colon and not (port.isdecimal() and int(port) < 2**16):
-        raise WrongUseError(f"--robot {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
+        raise WrongUseError(f"{option} {robot}: the port must be a number, as in reachy-mini.local:{DEFAULT_PORT}")
     return DaemonAddress(host, int(port) if colon else DEFAULT_PORT)
 
 

@@ -63,11 +63,32 @@ class DriverLock:
             self._handle = None
 
 
+def driving_process(address: DaemonAddress) -> int | None:
+    """Process of this computer that drives the robot behind a daemon, and holds its lock; None where it is not known.
+
+    The lock is not touched, so that a program that starts meanwhile gets it.
+    """
+    try:
+        inode = _path(address).stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:  # no lock, or not Linux
+        return None
+    for line in lines:  # such as "1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF"
+        words = line.split()
+        if len(words) > 5 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
+            return int(words[4]) or None
+    return None
+
+
+def _path(address: DaemonAddress) -> Path:
+    name = f"reachy-kit-{_host(address)}-{address.port}.lock".replace(":", "-")
+    return Path(tempfile.gettempdir()) / name
+
+
 def _open(address: DaemonAddress) -> int | None:
     """Open the lock's file, which all users of this computer share; None where that is impossible."""
-    name = f"reachy-kit-{_host(address)}-{address.port}.lock".replace(":", "-")
     with contextlib.suppress(OSError):  # no temporary folder
-        path = Path(tempfile.gettempdir()) / name
+        path = _path(address)
         # Without O_CREAT first: Linux refuses it for another user's file in a folder such as /tmp.
         for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):
             with contextlib.suppress(OSError):
@@ -78,14 +99,25 @@ def _open(address: DaemonAddress) -> int | None:
     return None
 
 
+def numeric_host(host: str) -> str:
+    """A computer as an IP address, of version 4 where it has one; its name where it cannot be resolved."""
+    try:
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # a name that cannot be resolved, or that cannot be a name
+        return host
+    return str(min(entries, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
+
+
+def is_this_computer(host: str) -> bool:
+    """Whether a name or an address is this computer's."""
+    return _host(DaemonAddress(host)) == LOOPBACK
+
+
 def _host(address: DaemonAddress) -> str:
     """The daemon's computer as an IP address, this one always as the same; its name where it cannot be resolved."""
-    try:
-        entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # a name that cannot be resolved, or that cannot be a name
-        return address.host
-    family, *_, (host, *_) = min(entries, key=lambda entry: entry[0] != socket.AF_INET)
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+    host = numeric_host(address.host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.suppress(OSError, UnicodeError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))  # only this computer's own addresses can be bound
         return LOOPBACK
-    return str(host)
+    return host

@@ -22,8 +22,8 @@ REFUSED = 1.2
 Beyond it every speed in the data is more than a fifth too high. A stall of 0.7 s in an episode of 3.5 s reaches it."""
 _MEASURABLE = 0.1
 """Delay below which nothing is concluded, s: the first and the last measurement may be one period of the daemon old."""
-_LATE_TICK = 1.5
-"""Periods after which a tick counts as late."""
+LATE_PERIOD = 1.5 / CONTROL_HZ
+"""Period above which a tick counts as late, s: one and a half nominal ones. The one place where this bound stands."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class LoopRate:
     """Median period of a tick, ms."""
     p99: float
     """99th percentile of the period, ms."""
+    longest: float
+    """Longest period, ms."""
     late: float
     """Share of the ticks that took more than one and a half periods."""
     slowdown: float
@@ -42,9 +44,9 @@ class LoopRate:
     def text(self) -> str:
         """Write it as people read it."""
         return (
-            f"control loop: period p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms (nominal {NOMINAL_MS:.0f} ms); "
-            f"{100 * self.late:.1f} % of the ticks late; the slowest episode took {self.slowdown:.2f} times its "
-            "nominal length"
+            f"control loop: period p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, max {self.longest:.1f} ms "
+            f"(nominal {NOMINAL_MS:.0f} ms); {100 * self.late:.1f} % of the ticks late; the slowest episode took "
+            f"{self.slowdown:.2f} times its nominal length"
         )
 
     def summary(self) -> dict[str, float]:
@@ -53,6 +55,7 @@ class LoopRate:
             "nominal_ms": NOMINAL_MS,
             "p50_ms": round(self.p50, 3),
             "p99_ms": round(self.p99, 3),
+            "max_ms": round(self.longest, 3),
             "late_ticks": round(self.late, 4),
             "slowdown": round(self.slowdown, 4),
         }
@@ -67,12 +70,12 @@ def measure_rate(episodes: Sequence[Episode]) -> LoopRate:
     Returns:
         The rate; NaN where there were fewer than two ticks.
     """
-    periods = np.concatenate([episode.periods for episode in episodes]) * 1e3
+    periods = np.concatenate([episode.periods for episode in episodes])
     slowdown = max(episode.slowdown for episode in episodes)
     if not len(periods):
-        return LoopRate(np.nan, np.nan, np.nan, slowdown)
-    p50, p99 = np.percentile(periods, [50, 99])
-    return LoopRate(float(p50), float(p99), float(np.mean(periods > _LATE_TICK * NOMINAL_MS)), slowdown)
+        return LoopRate(np.nan, np.nan, np.nan, np.nan, slowdown)
+    p50, p99, longest = np.percentile(1e3 * periods, [50, 99, 100])
+    return LoopRate(float(p50), float(p99), float(longest), float(np.mean(periods > LATE_PERIOD)), slowdown)
 
 
 def is_late(episode: Episode, bound: float = MARKED) -> bool:

@@ -148,11 +148,16 @@ class Hearing:
         return replace(observation, sound=features, audio=audio, audio_time=audio_time + robot_minus_microphone)
 
     @property
+    def age(self) -> float:
+        """Time since the microphone's latest sound arrived, s."""
+        return self._clock() - self._buffer.last_write
+
+    @property
     def lost(self) -> str | None:
         """Why nothing can be heard any more; None while it can."""
         if self._error:
             return self._error
-        if self._clock() - self._buffer.last_write > SILENT_AFTER:
+        if self.age > SILENT_AFTER:
             return f"the microphone {self.source.name} has stopped sending sound: look at its plug"
         if self._buffer.repeated_for > SILENT_AFTER:
             return f"the microphone {self.source.name} repeats the same sound: its driver has stopped. Plug it in again"

@@ -1,0 +1,1 @@
+"""Telemetry of a run: measured in the control loop, written and published beside it."""

@@ -1,0 +1,41 @@
+"""A picture of `reachy-kit top`: a simulated robot behind its daemon, driven by a bundle that publishes.
+
+.venv/bin/python tests/browser/top_screen.py look_at.bundle reachy_kit/runtime/images/top.svg
+"""
+
+import io
+import sys
+import threading
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from reachy_kit.cli.reporting.top_screen import draw
+from reachy_kit.runtime.robots.daemon import simulated_daemon
+from reachy_kit.workflows.run import run_bundle
+from reachy_kit.workflows.top import RobotWatch
+
+COLUMNS, PORT = 88, 9109
+SECONDS = 20.0
+"""Length of the run, s; the picture is taken before its end."""
+
+
+def main(bundle: Path, out: Path) -> None:
+    """Draw the screen into an SVG."""
+    with simulated_daemon() as address:
+        options = {"robot": str(address), "camera": False, "seconds": SECONDS, "metrics": str(PORT)}
+        run = threading.Thread(target=run_bundle, args=(bundle,), kwargs=options)
+        run.start()
+        watch = RobotWatch(address, str(PORT))
+        while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS):
+            time.sleep(1.0)
+        run.join()
+    console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True, markup=False)
+    console.print(draw(view, COLUMNS))
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(console.export_svg(title=f"reachy-kit top {view.address}"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

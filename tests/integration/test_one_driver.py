@@ -14,8 +14,8 @@ import pytest
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
-from reachy_kit.runtime.robots.driver_lock import DriverLock
 from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.link.driver_lock import DriverLock
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)

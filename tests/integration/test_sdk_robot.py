@@ -11,6 +11,7 @@ from reachy_kit.runtime.errors import NoRobotError
 from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, YAW
 from reachy_kit.runtime.robots.daemon import simulated_daemon
 from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.link import sdk_link
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.safety import CLASSROOM
 
@@ -94,12 +95,13 @@ class TestConnected:
         assert 0.3 < times[-1] - times[0] < 3
 
     def test_a_frozen_daemon_is_noticed_instead_of_its_last_measurement_being_repeated(
-        self, robot, shared_daemon, until
+        self, robot, shared_daemon, until, monkeypatch
     ):
+        monkeypatch.setattr(sdk_link, "GIVE_UP", 2.0)
         shared_daemon.process.send_signal(signal.SIGSTOP)
         try:
-            with pytest.raises(NoRobotError, match="stopped sending measurements"):
-                until(lambda: robot.get_observation() is None, within=5)
+            with pytest.raises(NoRobotError, match="has sent no measurement for 2 s"):
+                until(lambda: robot.get_observation() is None, within=20)
         finally:
             shared_daemon.process.send_signal(signal.SIGCONT)
         until(lambda: shared_daemon.is_up)
@@ -124,12 +126,13 @@ def test_the_robot_lies_down_after_an_exception_and_the_daemon_turns_the_body_by
     assert glance(daemon, until) == pytest.approx(15 * DEGREE, abs=3 * DEGREE)
 
 
-def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other_daemon, until):
+def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other_daemon, until, monkeypatch):
+    monkeypatch.setattr(sdk_link, "GIVE_UP", 2.0)
     with simulated_daemon() as address:
         robot = sdk_robot(address)
         robot.connect()
         [process] = [child for child in psutil.Process().children() if str(address.port) in child.cmdline()]
         process.kill()
         with pytest.raises(NoRobotError, match="lost the robot"):
-            until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None, within=5)
+            until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None, within=20)
         robot.disconnect()

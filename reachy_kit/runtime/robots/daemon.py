@@ -5,6 +5,7 @@ Uses the daemon's command and its REST status only, so nothing here imports the 
 
 import contextlib
 import ctypes
+import functools
 import http.client
 import importlib.util
 import json
@@ -28,6 +29,11 @@ from reachy_kit.runtime.messages.installation import is_complete
 DEFAULT_PORT = 8000
 START_TIMEOUT = 60.0
 """Longest wait for a daemon to start, s; about 10 s is usual, most of it for imports."""
+RUNNING = "running"
+"""State of a daemon that drives its robot, as ``daemon_status`` gives it."""
+_STARTING = "starting"
+_STARTS_WITHIN = 15.0
+"""Longest wait for a robot that its daemon is starting, s; waking up is part of it."""
 _STOP_TIMEOUT = 10.0
 _NO_TELEMETRY = {"REACHY_MINI_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
 """Environment in which the daemon, from 1.13 on, tells its maker nothing. Source: reachy_mini/daemon/telemetry.py."""
@@ -45,6 +51,33 @@ class DaemonAddress:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def reachable_host(self) -> str:
+        """The host as a daemon wants to be called: by an IP address, or a name that only a local network knows.
+
+        It refuses requests to any other name, as protection from foreign web pages (LocalNetworkGuardMiddleware of
+        reachy_mini 1.12). A name that cannot be looked up stays as it is.
+        """
+        return _reachable(self.host)
+
+    @property
+    def netloc(self) -> str:
+        """Host and port, for a URL."""
+        return f"{self.reachable_host}:{self.port}"
+
+
+@functools.lru_cache
+def _reachable(host: str) -> str:
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".local"):
+        return host
+    with contextlib.suppress(OSError, UnicodeError):
+        family, *_, (address, *_) = min(
+            socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), key=lambda entry: entry[0] != socket.AF_INET
+        )
+        return str(address) if family == socket.AF_INET else f"[{address}]"
+    return host
 
 
 def parse_address(robot: str, option: str = "--robot") -> DaemonAddress:
@@ -65,13 +98,49 @@ def parse_address(robot: str, option: str = "--robot") -> DaemonAddress:
 
 def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:
     """Status that a daemon reports, or None where none answers."""
-    url = f"http://{address}/api/daemon/status"
+    url = f"http://{address.netloc}/api/daemon/status"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             status = json.load(answer)
     except (OSError, http.client.HTTPException, ValueError):
         return None
     return status if isinstance(status, dict) else None
+
+
+def running_status(address: DaemonAddress) -> dict[str, Any]:
+    """Status of a daemon that drives its robot; one that starts is waited for.
+
+    Raises:
+        NoRobotError: none answers, or it does not drive its robot.
+    """
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while True:
+        status = daemon_status(address)
+        if status is None:
+            raise no_daemon(address)
+        state = status.get("state")
+        if state == RUNNING:
+            return status
+        if state != _STARTING or time.monotonic() > deadline:
+            reason = f" ({status['error']})" if status.get("error") else ""
+            raise NoRobotError(
+                f"the daemon at {address} answers, but does not drive its robot: its state is {state}{reason}. Start "
+                f"the robot in its dashboard: http://{address}"
+            )
+        time.sleep(0.1)
+
+
+def no_daemon(address: DaemonAddress) -> NoRobotError:
+    """The error of an address at which nothing answers."""
+    return NoRobotError(
+        f"no Reachy Mini daemon answers at {address}. Is the robot switched on and in this network? "
+        "Without a robot: --robot daemon or --robot sim"
+    )
+
+
+def lost_robot(address: DaemonAddress, why: str) -> NoRobotError:
+    """The error of a connection that has ended."""
+    return NoRobotError(f"lost the robot at {address}: {why}. What was saved before is kept; look at the daemon's log")
 
 
 def is_simulated(status: dict[str, Any]) -> bool:
@@ -91,7 +160,7 @@ def simulated_daemon() -> Iterator[DaemonAddress]:
     """
     default = DaemonAddress("127.0.0.1", DEFAULT_PORT)
     status = daemon_status(default, timeout=0.5)
-    if status and is_simulated(status) and status.get("state") == "running":
+    if status and is_simulated(status) and status.get("state") == RUNNING:
         yield default
         return
     with tempfile.TemporaryFile() as log:
@@ -151,7 +220,7 @@ def _wait_until_running(process: subprocess.Popen[bytes], address: DaemonAddress
             lines = log.read().decode(errors="replace").strip().splitlines() or ["without output"]
             raise NoRobotError(f"the simulated daemon ended at once: {lines[-1]}")
         status = daemon_status(address, timeout=0.5)
-        if status and status.get("state") == "running":
+        if status and status.get("state") == RUNNING:
             return
         time.sleep(0.1)
     raise NoRobotError(f"the simulated daemon did not come up at {address} within {START_TIMEOUT:.0f} s")

@@ -27,7 +27,7 @@ class DaemonDirections:
     """
 
     def __init__(self, address: DaemonAddress) -> None:
-        self._url = f"http://{address}/api/state/doa"
+        self._url = f"http://{address.netloc}/api/state/doa"
         self.latest: Bearing | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)

@@ -57,7 +57,7 @@ class DaemonFaceTracking:
         self._ask("disable", {})
 
     def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        url = f"http://{self._address}/api/media/tracking/{what}"
+        url = f"http://{self._address.netloc}/api/media/tracking/{what}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         try:

@@ -1,4 +1,4 @@
-"""A connected robot that comes to rest however the work ends: regular end, exception, Ctrl-C or SIGTERM."""
+"""A connected robot that comes to rest however the work ends: regular end, exception, Ctrl-C, SIGTERM or SIGHUP."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,11 +11,15 @@ from reachy_kit.runtime.interrupts import interrupts_held_back
 def connected[R: Robot](robot: R) -> Iterator[R]:
     """Connect, and put the robot to rest at the end of the block.
 
-    While it lies down, Ctrl-C waits: a second one must not let the head fall.
+    While it lies down, signals wait: a second one must not let the head fall.
     """
     try:
-        robot.connect()
-        yield robot
-    finally:
+        try:
+            robot.connect()
+            yield robot
+        finally:
+            with interrupts_held_back():
+                robot.disconnect()
+    finally:  # a signal may have arrived before the block above held it back; twice is harmless
         with interrupts_held_back():
             robot.disconnect()

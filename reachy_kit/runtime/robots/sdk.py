@@ -7,22 +7,17 @@ automatic body yaw on, the other two off.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.errors import KitError, NoRobotError
-from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
+from reachy_kit.runtime.errors import KitError, NoRobotError, RefusedError
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
-    ANTENNAS,
-    BODY_YAW,
     CAMERA,
     CONTROL_HZ,
-    NEUTRAL,
     Action,
     Array,
     Image,
@@ -30,40 +25,34 @@ from reachy_kit.runtime.interface import (
 )
 from reachy_kit.runtime.interrupts import interrupts_held_back
 from reachy_kit.runtime.perception.hearing.listening import Hearing
-from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, daemon_status
-from reachy_kit.runtime.robots.driver_lock import DriverLock
+from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, DaemonAddress, running_status
 from reachy_kit.runtime.robots.face_tracking import DaemonFaceTracking
 from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
 from reachy_kit.runtime.robots.guiding.sdk_guiding import SdkGuiding
+from reachy_kit.runtime.robots.link.driver_lock import DriverLock
+from reachy_kit.runtime.robots.link.other_drivers import OtherDrivers
+from reachy_kit.runtime.robots.link.resting_ways import Ways, get_up, lower
+from reachy_kit.runtime.robots.link.sdk_link import SdkLink
 from reachy_kit.runtime.robots.media.frame_reader import FrameReader
-from reachy_kit.runtime.robots.media.sdk_client import (
-    expected_camera_shape,
-    lost_robot,
-    no_daemon,
-    open_camera,
-    open_client,
-    require_media,
-)
+from reachy_kit.runtime.robots.media.sdk_client import expected_camera_shape, open_camera, open_client, require_media
 from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
-from reachy_kit.runtime.robots.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.pacer import TickPacer
-from reachy_kit.runtime.robots.state_clock import StateClock
-from reachy_kit.runtime.safety import CLASSROOM, Limited, LimitsProfile, Motion, limit
+from reachy_kit.runtime.safety import CLASSROOM, RESTING, Limited, LimitsProfile
 
-STALE_AFTER = 1.0
-"""Time without a measurement after which the robot counts as lost, s; the daemon publishes at 50 Hz."""
 SETTLE = 0.3
 """Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
 _AT_REST_AFTER = 0.1
 """Time without a command after which the robot stands where it was commanded, s: five ticks, as a paused take."""
-_NEUTRAL_SECONDS, _SLEEP_SECONDS = 1.0, 1.5
+_STALE_AFTER = 1.0
+"""Age of a measurement from which on it is waited for instead of being returned, s."""
+_REACHED = 1e-3
+"""m and rad: deviation from a pose with which the command has arrived there."""
+_LATE_TICKS = 500
+"""Ticks after which a start pose that is not reached is given up; 10 s."""
 _OTHERS_END = 6.0
 """Longest wait for a move that is not ours, s; longer ones are recorded dances."""
-_SLEEP_HEAD: Array = np.array(
-    [[0.911, 0.004, 0.413, -0.021], [-0.004, 1.0, -0.001, 0.001], [-0.413, -0.001, 0.911, -0.044], [0.0, 0.0, 0.0, 1.0]]
-)
-_SLEEP_ANTENNAS = [-3.05, 3.05]
-"""Source of both: SLEEP_HEAD_POSE and SLEEP_ANTENNAS_JOINT_POSITIONS in reachy_mini 1.12."""
+_TRIES = 2
+"""Tries to lie down while something else begins to command the robot."""
 
 type Camera = Callable[[Array, float], tuple[Image, float]]
 
@@ -83,24 +72,6 @@ class SdkRobotConfig:
     """Use the microphone. Off by default, for the privacy of a classroom."""
     profile: LimitsProfile = CLASSROOM
     """Limits of every command."""
-
-
-@dataclass(frozen=True)
-class _Link:
-    """What goes to the robot and comes from it, unlimited."""
-
-    sdk: Any
-
-    def measured(self) -> Array:
-        """(9,) now."""
-        head_joints, antennas = self.sdk.get_current_joint_positions()
-        return np.concatenate([vector_from_pose(self.sdk.get_current_head_pose()), head_joints[:1], antennas])
-
-    def command(self, pose: Action) -> None:
-        """Send a (9,) target as one message."""
-        self.sdk.set_target(
-            head=pose_from_vector(pose), antennas=pose[ANTENNAS].tolist(), body_yaw=float(pose[BODY_YAW])
-        )
 
 
 class SdkRobot:
@@ -126,16 +97,13 @@ class SdkRobot:
         self.name = str(self.address)
         self._camera = camera
         self._image_shape = image_shape
-        self._sdk: Any = None
-        self._clock: StateClock | None = None
+        self._link: SdkLink | None = None
         self._frames: FrameReader | None = None
         self._rendered_at = -math.inf
         self._hearing: Hearing | None = None
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
-        self._motion, self._sent_at = Motion.at_rest(NEUTRAL), -math.inf
-        self.limited = Limited(0)
-        """Limits that changed the last action that was sent."""
+        self._sent_at = -math.inf
         self._pacer = TickPacer(CONTROL_HZ)
         self.guidance: GuidanceMode | None = None
         self._guiding = SdkGuiding(self.address)
@@ -162,8 +130,13 @@ class SdkRobot:
 
     @property
     def state_age(self) -> float:
-        """Time since the latest measurement arrived, s; infinite before connecting."""
-        return time.monotonic() - self._clock.last_arrival if self._clock else math.inf
+        """Time since the latest measurement arrived, s; infinite while it is not connected."""
+        return self._link.age if self._link else math.inf
+
+    @property
+    def limited(self) -> Limited:
+        """Limits that changed the last action that was sent."""
+        return self._link.limited if self._link else Limited(0)
 
     @property
     def camera_age(self) -> float | None:
@@ -183,36 +156,25 @@ class SdkRobot:
         return DaemonFaceTracking(self.address)
 
     def connect(self) -> None:
-        """Connect, enable the motors and go to neutral.
+        """Connect, enable the motors and go to neutral, from where the robot is.
 
         Raises:
             NoRobotError: nothing answers there, or it is another robot.
             RefusedError: something else drives it: another process, an app, a move.
-            KitError: the camera or the microphone was asked for and is not available.
+            KitError: the camera or the microphone was asked for and is not available; the robot does not get up.
         """
         self._lock.acquire()
         try:
-            self._sdk = self._open()
-            if self.config.camera and self._camera is None:
-                self._frames = open_camera(self._sdk, self.address)
+            link = self._link = self._open()
         except BaseException:
-            sdk, self._sdk = self._sdk, None
-            if sdk is not None:
-                sdk.__exit__(None, None, None)
             self._lock.close()
             raise
-        with self._alive():
-            self._sdk.set_automatic_body_yaw(False)
-            self._sdk.stop_head_tracking()
-            self._sdk.disable_wobbling()
-        self._clock = StateClock(self._sdk.client.joint_position_received)
-        with self._alive():
-            self._guiding.hold_again(_Link(self._sdk))
-            self._sdk.enable_motors()
-            self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS)
-        self._motion = Motion.at_rest(NEUTRAL)
+        self._take_over(link)
+        link.rest_at(link.measured())
         self._others.watch()
         self._pacer.restart()
+        if not get_up(self._ways(link)):
+            raise KitError(f"{self.name} does not get up: is something in its way?")
 
     def open_microphone(self) -> SdkMicrophone:
         """The robot's own microphone, not yet started; the connected robot was configured with it.
@@ -220,49 +182,54 @@ class SdkRobot:
         Raises:
             KitError: the SDK has no sound here.
         """
-        return SdkMicrophone(self._sdk.media, self.name)
+        return SdkMicrophone(self._connected.sdk.media, self.name)
 
     def listen_with(self, hearing: Hearing) -> None:
         """Add what is heard to every observation from now on."""
         self._hearing = hearing
 
     def disconnect(self) -> None:
-        """Lie down, switch the motors off, give the daemon its defaults back; an app that took the robot keeps it.
+        """Lie down, give the daemon its defaults back, switch the motors off; an app that took the robot keeps it.
 
         Raises:
             RefusedError: the motors stay as a hand has left them, since the daemon refuses to hold the head.
         """
-        if self._sdk is None:
+        if self._link is None:
             return
-        sdk, self._sdk = self._sdk, None
-        for part in (self._clock, self._frames, self._others):
-            if part:
-                part.stop()
+        link = self._link
         try:
             # A lost robot cannot be brought to rest; the caller reports the lost connection.
-            with closing(self._lock), suppress(NoRobotError), self._alive():
+            with closing(self._lock), suppress(NoRobotError), link.alive():
+                lies = False
                 try:
-                    if self._others.are_gone(_OTHERS_END):
-                        self._lie_down(sdk)
+                    lies = self._lie_down(link)
                 finally:
-                    sdk.set_automatic_body_yaw(True)
+                    link.sdk.set_automatic_body_yaw(True)
+                if lies:
+                    link.sdk.disable_motors()
         finally:
             self.guidance = None
-            sdk.__exit__(None, None, None)
+            self._others.stop()
+            if self._frames:
+                self._frames.stop()
+            self._link = None
+            link.close()
 
     def reset(self, pose: Array) -> None:
         """Move to a (9,) pose through the limiter, and stand still there."""
         self.end_guiding()
-        self._motion = Motion.at_rest(self._motion.position)
-        deadline = time.monotonic() + 10.0
-        while np.abs(self.send_action(pose) - pose).max() > 1e-3:
-            if time.monotonic() > deadline:
-                raise KitError(f"{self.name} does not reach its start pose: is something in its way?")
+        link = self._connected
+        link.rest()
+        for _ in range(_LATE_TICKS):
+            if np.abs(self.send_action(pose) - pose).max() <= _REACHED:
+                break
             self.wait_next_tick()
+        else:
+            raise KitError(f"{self.name} does not reach its start pose: is something in its way?")
         for _ in range(round(SETTLE * CONTROL_HZ)):
             self.send_action(pose)
             self.wait_next_tick()
-        self._motion = Motion.at_rest(pose)
+        link.rest_at(link.motion.position)
 
     def get_observation(self) -> Observation:
         """The latest measurement with the time of its arrival, and the camera's and microphone's latest.
@@ -271,11 +238,10 @@ class SdkRobot:
             NoRobotError: the daemon has stopped publishing.
             KitError: the microphone has stopped.
         """
-        assert self._clock is not None, "connect first"
-        captured = self._clock.last_arrival
-        if time.monotonic() - captured > STALE_AFTER:
-            raise self._lost("it has stopped sending measurements")
-        state = self._state()
+        link = self._connected
+        if link.age > _STALE_AFTER:
+            self._wait_through_stall(link)
+        captured, state = link.last_arrival, link.measured()
         images, image_times = self._read_frame(state, captured)
         observation = Observation(state, captured, images=images, image_times=image_times)
         return self._hearing.add_to(observation, time.monotonic()) if self._hearing else observation
@@ -283,29 +249,32 @@ class SdkRobot:
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and send it as one batched message; returns what was applied.
 
+        Nothing is sent, and the motion stays where it is, while measurements are missing: that waits for the next tick.
         While a hand guides the head, nothing is sent, and what is applied is the measured pose. After a pause the robot
         starts from rest.
 
         Raises:
-            NoRobotError: the connection is gone.
             RefusedError: something else commands the robot.
         """
-        assert self._clock is not None, "connect first"
-        state = self._state()
-        self._others.check(state, self._clock.arrivals)
-        if self.guidance:
-            self._motion, self.limited = Motion.at_rest(state), Limited(0)
+        return self._send(action, self.config.profile)
+
+    def _send(self, action: Action, profile: LimitsProfile) -> Action:
+        link = self._connected
+        state = link.measured()
+        self._others.observe(state, link.arrivals)
+        self._others.refuse()
+        if self.guidance or self._others.in_doubt:
+            link.rest_at(state)
             return state
+        if not link.is_sure:
+            link.limited = Limited(0)
+            return link.motion.position
         now = time.monotonic()
         if now - self._sent_at > _AT_REST_AFTER:
-            self._motion = Motion.at_rest(self._motion.position)
+            link.rest()
         self._sent_at = now
-        self._motion, flags = limit(state, self._motion, action, self.config.profile)
-        self.limited = Limited(int(flags))
-        applied = self._motion.position
-        self._others.sent(applied)
-        with self._alive():
-            _Link(self._sdk).command(applied)
+        applied = link.command(action, state, profile)
+        self._others.sent(applied, state)
         return applied
 
     def prepare_guiding(self) -> GuidanceMode:
@@ -315,9 +284,11 @@ class SdkRobot:
             RefusedError: its motors do not go off.
             NoRobotError: the connection is gone.
         """
-        with self._alive():
-            self._guided_as = self._guiding.prepare(_Link(self._sdk))
-            self._motion = Motion.at_rest(_Link(self._sdk).measured())
+        link = self._connected
+        with link.alive():
+            self._guided_as = self._guiding.prepare(link)
+            link.rest_at(link.measured())
+        self._others.forget()
         self._pacer.restart()
         return self._guided_as
 
@@ -344,17 +315,43 @@ class SdkRobot:
         """
         if self.guidance and not self._others.noticed:
             self._others.expect_motors(None)
-            with interrupts_held_back(), self._alive():
-                self._motion = Motion.at_rest(self._guiding.hold(_Link(self._sdk)))
+            link = self._connected
+            with interrupts_held_back(), link.alive():
+                link.rest_at(self._guiding.hold(link))
                 self.guidance = None
             self._pacer.restart()
 
     def wait_next_tick(self) -> None:
-        """Sleep to the next tick of an absolute schedule; after a stall it starts again, it never catches up."""
-        self._pacer.wait()
+        """Sleep to the next tick of an absolute schedule; after a stall it starts again, it never catches up.
 
-    def _state(self) -> Array:
-        return _Link(self._sdk).measured()
+        While no measurements arrive this is one long tick.
+
+        Raises:
+            NoRobotError: none have arrived for too long.
+        """
+        self._pacer.wait()
+        if self._connected.has_stalled:
+            self._wait_through_stall(self._connected)
+
+    @property
+    def _connected(self) -> SdkLink:
+        assert self._link is not None, "connect first"
+        return self._link
+
+    def _wait_through_stall(self, link: SdkLink) -> None:
+        """Wait for measurements; then the robot is at rest where it is, behind a daemon that may be a new one."""
+        if link.wait_for_measurements():
+            self._take_over(link)
+        self._others.forget()
+        self._pacer.restart()
+
+    def _take_over(self, link: SdkLink) -> None:
+        """Let the daemon carry out our targets as they are; motors that are off hold the robot where it is."""
+        with link.alive():
+            link.keep_targets_as_sent()
+            if self.guidance is None:
+                self._guiding.hold_again(link)
+                link.sdk.enable_motors()
 
     def _read_frame(self, state: Array, now: float) -> tuple[dict[str, Image], dict[str, float]]:
         if self._camera:
@@ -366,25 +363,35 @@ class SdkRobot:
             return {}, {}
         return {CAMERA: image}, {CAMERA: captured}
 
-    def _go(self, head: Array, antennas: list[float], seconds: float, sdk: Any = None) -> None:
-        """The daemon's own smooth move, body straight ahead; blocks until it is done."""
-        (sdk or self._sdk).goto_target(head=head, antennas=antennas, duration=seconds, body_yaw=0.0)
+    def _lie_down(self, link: SdkLink) -> bool:
+        """Go to sleep; returns whether the motors may go off.
 
-    def _lie_down(self, sdk: Any) -> None:
-        """Go to sleep; a head that was guided is held first, at the second try if the first one fails."""
-        if self.guidance:
-            try:
-                self._guiding.hold(_Link(sdk))
-            except KitError:
-                self._guiding.hold(_Link(sdk))
-        self._go(pose_from_vector(NEUTRAL), NEUTRAL[ANTENNAS].tolist(), _NEUTRAL_SECONDS, sdk)
-        self._go(_SLEEP_HEAD, _SLEEP_ANTENNAS, _SLEEP_SECONDS, sdk)
-        sdk.disable_motors()
+        A head that was guided is held first, at the second try if the first one fails. An app that has taken the robot
+        keeps it, as does whatever else does not stop commanding it.
+        """
+        for _ in range(_TRIES):
+            if not self._others.are_gone(_OTHERS_END):
+                break
+            if link.has_stalled:
+                self._wait_through_stall(link)
+            self._others.watch()
+            if self.guidance:
+                try:
+                    self._guiding.hold(link)
+                except KitError:
+                    self._guiding.hold(link)
+                self.guidance = None
+            link.rest()
+            with suppress(RefusedError):
+                lower(self._ways(link))
+                return True
+        return False
 
-    def _open(self) -> Any:
-        status = daemon_status(self.address)
-        if status is None:
-            raise no_daemon(self.address)
+    def _ways(self, link: SdkLink) -> Ways:
+        return Ways(link, lambda target: self._send(target, RESTING), self.wait_next_tick)
+
+    def _open(self) -> SdkLink:
+        status = running_status(self.address)
         if self.config.robot_name and status.get("robot_name") != self.config.robot_name:
             raise NoRobotError(
                 f"the robot at {self.address} is called {status.get('robot_name')!r}, not {self.config.robot_name!r}"
@@ -393,17 +400,11 @@ class SdkRobot:
         if wants_media:
             require_media(status, self.address, microphone=self.config.microphone)
         self._others.require_none(_OTHERS_END)
-        return open_client(self.address, media=wants_media)
-
-    @contextmanager
-    def _alive(self) -> Iterator[None]:
-        """Turn the exceptions of a lost connection into ``NoRobotError``."""
-        from websockets.exceptions import WebSocketException
-
+        sdk = open_client(self.address, media=wants_media)
         try:
-            yield
-        except (WebSocketException, OSError, TimeoutError) as error:
-            raise self._lost(str(error)) from error
-
-    def _lost(self, why: str) -> NoRobotError:
-        return lost_robot(self.address, why)
+            if self.config.camera and self._camera is None:
+                self._frames = open_camera(sdk, self.address)
+        except BaseException:
+            sdk.__exit__(None, None, None)
+            raise
+        return SdkLink(sdk, self.address)

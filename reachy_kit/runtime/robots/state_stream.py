@@ -57,7 +57,7 @@ class StateStream:
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
 
-        url = f"ws://{self._address}/api/state/ws/full?{_QUERY}"
+        url = f"ws://{self._address.netloc}/api/state/ws/full?{_QUERY}"
         while not self._stopped.is_set():
             try:
                 with connect(url, open_timeout=2.0, close_timeout=0.5) as stream:

@@ -70,7 +70,7 @@ class MotorModes:
             )
 
     def _ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection(self._address.host, self._address.port, timeout=2.0)
+        connection = http.client.HTTPConnection(self._address.reachable_host, self._address.port, timeout=2.0)
         try:
             connection.request(method, path)
             response = connection.getresponse()

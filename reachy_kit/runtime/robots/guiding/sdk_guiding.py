@@ -33,8 +33,12 @@ class _Link(Protocol):
         """(9,) now."""
         ...
 
-    def command(self, pose: Action) -> None:
-        """Send a (9,) target as it is."""
+    def rest_at(self, pose: Array) -> None:
+        """Take a (9,) pose as the command in force, at rest, without sending it."""
+        ...
+
+    def command(self, target: Action) -> Action:
+        """Limit a (9,) target and send it; returns what was sent."""
         ...
 
 
@@ -80,13 +84,11 @@ class SdkGuiding:
             RefusedError: the daemon refuses.
             NoRobotError: it does not answer.
         """
-        link.command(link.measured())
+        _hold_target(link)
         time.sleep(_TICK)  # the daemon takes a target at its next tick
-        link.command(link.measured())
+        _hold_target(link)
         self._modes.set(MotorMode.ENABLED)
-        pose = link.measured()
-        link.command(pose)
-        return pose
+        return _hold_target(link)
 
     def hold_again(self, link: _Link) -> None:
         """Hold the robot where it is if its motors are off, as after a program that was killed while it was guided."""
@@ -96,6 +98,7 @@ class SdkGuiding:
     def _require_motors_that_go_off(self, link: _Link) -> None:
         """Switch one antenna's motor off and ask it to move: a simulated daemon agrees, and moves it."""
         before = link.measured()
+        link.rest_at(before)
         nudged = before.copy()
         nudged[_ANTENNA_AXIS] += _NUDGE
         link.sdk.disable_motors(ids=[_ANTENNA])
@@ -105,6 +108,7 @@ class SdkGuiding:
         after = link.measured()
         held = before.copy()
         held[_ANTENNA_AXIS] = after[_ANTENNA_AXIS]
+        link.rest_at(held)
         link.command(held)
         time.sleep(_TICK)
         link.sdk.enable_motors(ids=[_ANTENNA])
@@ -113,3 +117,10 @@ class SdkGuiding:
                 f"the daemon at {self._address} does not switch its motors off: it agrees, and they still move, as in "
                 "a simulation. Guide a real robot, or --robot sim"
             )
+
+
+def _hold_target(link: _Link) -> Array:
+    """Take the measured pose as the target; returns what was sent, which differs where it is out of reach."""
+    pose = link.measured()
+    link.rest_at(pose)
+    return link.command(pose)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
-from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status
+from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, lost_robot, no_daemon
 from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -58,9 +58,9 @@ def open_client(address: DaemonAddress, *, media: bool) -> Any:
     client, backend = (ReachyMini, "default") if media else (WithoutMedia, "no_media")
     try:
         return client(
-            host=address.host,
+            host=address.reachable_host,
             port=address.port,
-            connection_mode="localhost_only" if address.host in LOCALHOST else "network",
+            connection_mode="localhost_only" if address.reachable_host in LOCALHOST else "network",
             automatic_body_yaw=False,
             log_level="WARNING",
             media_backend=backend,
@@ -113,19 +113,6 @@ def expected_camera_shape(address: DaemonAddress) -> tuple[int, int, int]:
     specs = get_camera_specs_by_name(name) if name else ReachyMiniLiteCamSpecs()
     columns, rows = specs.default_resolution.value[:2]
     return int(rows), int(columns), 3
-
-
-def no_daemon(address: DaemonAddress) -> NoRobotError:
-    """The error of an address at which nothing answers."""
-    return NoRobotError(
-        f"no Reachy Mini daemon answers at {address}. Is the robot switched on and in this network? "
-        "Without a robot: --robot daemon or --robot sim"
-    )
-
-
-def lost_robot(address: DaemonAddress, why: str) -> NoRobotError:
-    """The error of a connection that has ended."""
-    return NoRobotError(f"lost the robot at {address}: {why}. What was saved before is kept; look at the daemon's log")
 
 
 def _without_gstreamer(address: DaemonAddress, why: str) -> KitError:

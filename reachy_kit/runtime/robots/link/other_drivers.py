@@ -3,7 +3,8 @@
 The daemon takes commands from every client and tells none about the others, nor what its target is. What it does say,
 in 1.12 as in 1.13: which app or remote session it has given the robot to, and, to a target that sets nothing, whether
 it would be ignored because a move is playing. A stream of targets from elsewhere shows only in the robot: it is not
-where we commanded it.
+where we commanded it. A robot that something has moved is in doubt until the daemon has answered: a move that is
+shorter than the time between two questions would otherwise end in a jump back to our target.
 """
 
 import contextlib
@@ -25,10 +26,15 @@ POLL = 0.5
 ASTRAY = 0.3
 """Deviation of head or body that counts as commanded by something else, rad. The largest of our own making was 0.25,
 with jumps to poses at the edge of the legs' reach."""
+DISPLACED = 0.18
+"""Deviation of a head or a body that has moved by itself from which on it is in doubt what drives it, rad. In the
+physics of the daemon's simulation a jump back over it is as fast as 1.6 rad/s."""
 ENVELOPE = 25
 """Measurements within which the robot reaches what it was commanded; half a second, ten times its lag."""
 PATIENCE = 50
 """Measurements that have to be astray, net of those that are not; one second."""
+DOUBTS, DOUBTED_WITHIN = 3, 250
+"""Displacements that no move explains, and the measurements within which that many are another program's; five s."""
 _WHAT_TO_DO = "This command has stopped. End the other program, then give the same command again"
 _IN_CHARGE = {"local_app": "the app", "remote_session": "the remote session of"}
 _HEAD_AND_BODY = slice(ROLL, BODY_YAW + 1)
@@ -48,9 +54,14 @@ class OtherDrivers:
         self.noticed: str | None = None
         """What has been noticed, in words; None while nothing else drives."""
         self._motors: str | None = None
-        self._sent: deque[tuple[int, Action]] = deque()
+        self._sent: deque[tuple[int, Action, Array]] = deque()
         self._count, self._astray = 0, 0
-        self._stopped = threading.Event()
+        self._stopped, self._ask_now = threading.Event(), threading.Event()
+        self._doubts: deque[int] = deque(maxlen=DOUBTS)
+        self._dispelled = False
+        self.in_doubt = False
+        """Whether something else has moved the robot and the daemon has not yet said whether it plays a move; nothing
+        is to be sent meanwhile."""
         self._thread: threading.Thread | None = None
 
     def require_none(self, within: float) -> None:
@@ -73,33 +84,54 @@ class OtherDrivers:
 
     def watch(self) -> None:
         """Watch for them from now on, while we drive."""
+        self.stop()
         self._app = self.noticed = self._motors = None
-        self._sent.clear()
         self._count, self._astray = 0, 0
+        self._doubts.clear()
+        self.forget()
         self._stopped.clear()
+        self._ask_now.clear()
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
 
-    def check(self, state: Array, measurements: int) -> None:
+    def observe(self, state: Array, measurements: int) -> None:
         """Compare the robot with what it was commanded.
 
         Args:
             state: (9,) measured.
             measurements: received since connecting; the robot's own time, also where its daemon is slow.
+        """
+        fresh, self._count = measurements - self._count, measurements
+        if self._dispelled:
+            self.forget()
+        outside = self._outside(state)
+        deviation = float(outside.max())
+        self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
+        if deviation > DISPLACED and not self.in_doubt and self._has_moved(state, outside):
+            self.in_doubt = True
+            self._ask_now.set()
+            self._doubts.append(measurements)
+        doubted_often = len(self._doubts) == DOUBTS and self._doubts[0] > measurements - DOUBTED_WITHIN
+        if (self._astray >= PATIENCE or doubted_often) and not self.noticed:
+            how_long = "again and again" if doubted_often else "for a second"
+            self.noticed = (
+                f"the robot at {self._address} was {np.rad2deg(deviation):.0f}° away from where it was commanded, "
+                f"{how_long}: another program commands it, something holds it, or its motors are off. {_WHAT_TO_DO}"
+            )
+
+    def refuse(self) -> None:
+        """Refuse to command a robot that something else commands.
 
         Raises:
-            RefusedError: something else commands the robot.
+            RefusedError: it has been noticed.
         """
         if self.noticed:
             raise RefusedError(self.noticed)
-        fresh, self._count = measurements - self._count, measurements
-        deviation = self._deviation(state)
-        self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
-        if self._astray >= PATIENCE:
-            raise RefusedError(
-                f"the robot at {self._address} was {np.rad2deg(deviation):.0f}° away from where it was commanded, for "
-                f"a second: another program commands it, something holds it, or its motors are off. {_WHAT_TO_DO}"
-            )
+
+    def forget(self) -> None:
+        """Expect nothing of the robot before it has been commanded for a while again."""
+        self._sent.clear()
+        self.in_doubt = self._dispelled = False
 
     def expect_motors(self, mode: str | None) -> None:
         """Expect the motors in a mode, and no pose, while a hand guides the robot.
@@ -107,19 +139,20 @@ class OtherDrivers:
         Args:
             mode: as the daemon names it, already in use; None once the robot follows its targets again, said before.
         """
-        self._sent.clear()
+        self.forget()
         self._astray = 0
         self._motors = mode
 
-    def sent(self, action: Action) -> None:
-        """Note a (9,) action that was sent."""
-        self._sent.append((self._count, action))
+    def sent(self, action: Action, state: Array) -> None:
+        """Note a (9,) action that was sent, and the (9,) state that was measured before."""
+        self._sent.append((self._count, action, state))
         while len(self._sent) > 1 and self._sent[1][0] <= self._count - ENVELOPE:  # the first was in force until then
             self._sent.popleft()
 
     def stop(self) -> None:
         """Watch no longer. Safe to call twice, and before watching."""
         self._stopped.set()
+        self._ask_now.set()
         if self._thread:
             self._thread.join()
 
@@ -134,13 +167,20 @@ class OtherDrivers:
         with _questions(self._address) as questions:
             return questions.wait_for_moves(within)
 
-    def _deviation(self, state: Array) -> float:
-        """Largest angle of head and body outside what was commanded lately, rad; 0 before there is enough of that."""
-        if not self._sent or self._sent[0][0] > self._count - ENVELOPE:
-            return 0.0
-        actions = np.array([action[_HEAD_AND_BODY] for _, action in self._sent])
+    def _outside(self, state: Array) -> Array:
+        """(4,) rad by which head and body are outside what was commanded lately; 0 before there is enough of that."""
         measured = state[_HEAD_AND_BODY]
-        return float(np.maximum(actions.min(axis=0) - measured, measured - actions.max(axis=0)).max())
+        if not self._sent or self._sent[0][0] > self._count - ENVELOPE:
+            return np.zeros_like(measured)
+        actions = np.array([action[_HEAD_AND_BODY] for _, action, _ in self._sent])
+        below, above = actions.min(axis=0) - measured, measured - actions.max(axis=0)
+        return np.asarray(np.maximum(np.maximum(below, above), 0.0))
+
+    def _has_moved(self, state: Array, outside: Array) -> bool:
+        """Whether the robot has left its command: not its command it, as where a hand holds the head."""
+        _, _, before = self._sent[0]
+        way = np.abs(state - before)[_HEAD_AND_BODY]
+        return bool((way[outside > DISPLACED] > DISPLACED / 2).any())
 
     def _motors_set_by_another(self, questions: "_Questions") -> str | None:
         """The motors' mode where it is not what is expected; None where it is, or nothing is."""
@@ -151,7 +191,12 @@ class OtherDrivers:
 
     def _poll(self) -> None:
         with _questions(self._address) as questions:
-            while not self.noticed and not self._stopped.wait(POLL):
+            while not self.noticed and not self._stopped.is_set():
+                if self._ask_now.wait(POLL):
+                    self._ask_now.clear()
+                if self._stopped.is_set():
+                    return
+                doubted = self.in_doubt
                 self._app = questions.app_in_charge()
                 if self._app:
                     self.noticed = (
@@ -168,13 +213,15 @@ class OtherDrivers:
                         f"the robot at {self._address} plays a move that is not ours: another program or its "
                         f"dashboard commands it. {_WHAT_TO_DO}"
                     )
+                elif doubted:
+                    self._dispelled = True
 
 
 class _Questions:
     """What a daemon says about other drivers; one connection for all questions."""
 
     def __init__(self, address: DaemonAddress) -> None:
-        self._connection = http.client.HTTPConnection(address.host, address.port, timeout=2.0)
+        self._connection = http.client.HTTPConnection(address.reachable_host, address.port, timeout=2.0)
 
     def app_in_charge(self) -> str | None:
         """The app or the remote session that the daemon has given the robot to; None without one."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from reachy_kit.runtime.json_record import finite_json
-from reachy_kit.runtime.robots.daemon import DaemonAddress, is_simulated
-from reachy_kit.runtime.robots.driver_lock import driving_process, is_this_computer, numeric_host
+from reachy_kit.runtime.robots.daemon import DaemonAddress, is_simulated, numeric_host
+from reachy_kit.runtime.robots.link.driver_lock import driving_process, is_this_computer
 from reachy_kit.runtime.shell_command import compose_command
 from reachy_kit.runtime.telemetry.machine_health import MachineHealth, read_machine_health
 from reachy_kit.runtime.telemetry.metrics_server import DEFAULT_PORT, JSON_PATH, MetricsAddress, parse_metrics_address

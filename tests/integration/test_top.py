@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reachy_kit.runtime.interface import NEUTRAL, YAW
-from reachy_kit.runtime.robots.driver_lock import DriverLock
+from reachy_kit.runtime.robots.link.driver_lock import DriverLock
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 ON_TERMINAL = "import os; os.dup2(2, 1)"

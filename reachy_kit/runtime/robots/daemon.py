@@ -72,12 +72,17 @@ def _reachable(host: str) -> str:
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".local"):
         return host
-    with contextlib.suppress(OSError, UnicodeError):
-        family, *_, (address, *_) = min(
-            socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), key=lambda entry: entry[0] != socket.AF_INET
-        )
-        return str(address) if family == socket.AF_INET else f"[{address}]"
-    return host
+    numeric = numeric_host(host)
+    return f"[{numeric}]" if ":" in numeric else numeric
+
+
+def numeric_host(host: str) -> str:
+    """A computer as an IP address, of version 4 where it has one; its name where it cannot be resolved."""
+    try:
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # a name that cannot be resolved, or that cannot be a name
+        return host
+    return str(min(entries, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
 
 
 def parse_address(robot: str, option: str = "--robot") -> DaemonAddress:

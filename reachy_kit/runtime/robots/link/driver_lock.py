@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon import DaemonAddress, numeric_host
 
 LOOPBACK = "127.0.0.1"
 
@@ -97,15 +97,6 @@ def _open(address: DaemonAddress) -> int | None:
                     os.fchmod(handle, 0o666)  # whatever the umask: another user writes its process there
                 return handle
     return None
-
-
-def numeric_host(host: str) -> str:
-    """A computer as an IP address, of version 4 where it has one; its name where it cannot be resolved."""
-    try:
-        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # a name that cannot be resolved, or that cannot be a name
-        return host
-    return str(min(entries, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
 
 
 def is_this_computer(host: str) -> bool:

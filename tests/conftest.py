@@ -4,6 +4,7 @@ They are made by the functions behind the commands. A test that damages one copi
 computer: loopback/sitecustomize.py ends the attempt, and the test fails.
 """
 
+import contextlib
 import os
 import runpy
 import shutil
@@ -11,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before anything imports LeRobot: no test asks the Hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -19,11 +21,14 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from .commands.command import Kit, Warm, until
+from .commands.terminal import Terminal
 from .virtual_pad import VirtualPad
 
 # Before anything connects: no test reaches beyond this computer, and neither does a Python that it starts.
 LOOPBACK = Path(__file__).with_name("loopback")
-if "OUTSIDE_FOLDER" not in os.environ:  # not a worker, which has all of this from its parent
+IS_OUTERMOST = "OUTSIDE_FOLDER" not in os.environ
+if IS_OUTERMOST:  # a worker has all of this from its parent
     os.environ["OUTSIDE_FOLDER"] = tempfile.mkdtemp(prefix="outside-")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(LOOPBACK), os.environ.get("PYTHONPATH"))))
     runpy.run_path(str(LOOPBACK / "sitecustomize.py"))
@@ -43,7 +48,12 @@ RECORDED_EPISODES = 8
 
 type Write = Callable[[Path], object]
 
-SHARING = {"shared_daemon": "daemon", "two_episodes": "two_episodes"}
+SHARING = {
+    "shared_daemon": "daemon",
+    "two_episodes": "two_episodes",
+    "browsers": "browsers",
+    "damage_results": "damages",
+}
 """Fixture → the group of tests that share it: with several workers they run on one."""
 
 
@@ -73,7 +83,7 @@ def stays_on_this_computer() -> Iterator[None]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something tried, be it between two tests."""
-    if hasattr(session.config, "workerinput"):
+    if not IS_OUTERMOST:
         return
     if tried := [attempts(file) for file in sorted(OUTSIDE.iterdir())]:
         print(f"\nThese reached beyond this computer:\n{''.join(tried)}")
@@ -87,6 +97,36 @@ def virtual_pad() -> Iterator[VirtualPad]:
     pad = VirtualPad()
     yield pad
     pad.unplug()
+
+
+@pytest.fixture(name="until", scope="session")
+def until_fixture() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """One for each worker that runs commands."""
+    process = Warm()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def open_terminal() -> Iterator[Callable[..., Terminal]]:
+    """Opens pseudo-terminals of a given size."""
+    with contextlib.ExitStack() as stack:
+        yield lambda rows=40, columns=110: stack.enter_context(contextlib.closing(Terminal(rows, columns)))
+
+
+@pytest.fixture
+def kit(tmp_path: Path, warm: Warm) -> Iterator[Kit]:
+    """`reachy-kit`, run in the test's own folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    commands = Kit(folder, warm)
+    yield commands
+    commands.end()
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,15 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
+from ..commands.command import Command, Kit, until
+
 CHROMIUM = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -24,43 +21,19 @@ WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshad
 NO_WEBGL = ["--disable-3d-apis"]
 
 
-def until(condition: Callable[[], Any], within: float = 40.0) -> Any:
-    """Wait for a condition, and return its result."""
-    deadline = time.monotonic() + within
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"{condition} did not come true within {within} s"
-        time.sleep(0.05)
-    return result
-
-
-@pytest.fixture(name="until", scope="session")
-def until_fixture() -> Callable[..., Any]:
-    return until
-
-
 class Viewer:
-    """A running viewer from outside: its process, its output, and its page.
+    """A running viewer from outside: its process, its output, and its page."""
 
-    Args:
-        folder: where it writes what it prints.
-        arguments: of the command.
-    """
-
-    def __init__(self, folder: Path, *arguments: object) -> None:
-        self._printed = folder / "printed"
-        command = [REACHY_KIT, "view", "--no-browser", "--port", 0, *arguments]
-        with self._printed.open("wb") as printed:
-            self.process = subprocess.Popen(
-                [str(one) for one in command], stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT
-            )
+    def __init__(self, command: Command) -> None:
+        self.command = command
         self.url = until(self._address)
 
     @property
     def printed(self) -> str:
-        return self._printed.read_text()
+        return self.command.out + self.command.err
 
     def _address(self) -> str | None:
-        assert self.process.poll() is None, self.printed
+        assert self.command.poll() is None, self.printed
         found = re.search(r"http://\S+", self.printed)
         return found.group() if found else None
 
@@ -74,24 +47,11 @@ class Viewer:
         """Degrees or millimetres, by the label of the axis."""
         return next(one["measured"] for one in self.state["axes"] if one["label"].startswith(axis))
 
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
 
 @pytest.fixture
-def start_viewer(tmp_path: Path) -> Iterator[Callable[..., Viewer]]:
-    """Starts viewers, and ends what a failed test has left running."""
-    started: list[Viewer] = []
-
-    def start(*arguments: object) -> Viewer:
-        started.append(Viewer(tmp_path, *arguments))
-        return started[-1]
-
-    yield start
-    for viewer in started:
-        viewer.end()
+def start_viewer(kit: Kit) -> Callable[..., Viewer]:
+    """Starts viewers."""
+    return lambda *arguments: Viewer(kit.start("view", "--no-browser", "--port", 0, *arguments))
 
 
 @pytest.fixture(scope="session")
@@ -102,20 +62,34 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
-def open_page(chromium: str) -> Iterator[Callable[..., Page]]:
-    """Opens a page in a browser with or without WebGL."""
-    browsers: list[Browser] = []
+@pytest.fixture(scope="module")  # a longer one would leave an event loop running under other tests
+def browsers(chromium: str) -> Iterator[dict[bool, Browser]]:
+    """A browser with WebGL and one without, each started when it is first needed."""
     with sync_playwright() as playwright:
 
-        def open_one(url: str, *, webgl: bool, width: int = 760, height: int = 480) -> Page:
-            flags = CHROMIUM + (WEBGL if webgl else NO_WEBGL)
-            browsers.append(playwright.chromium.launch(executable_path=chromium, args=flags))
-            page = browsers[-1].new_page(viewport={"width": width, "height": height})
-            page.set_default_timeout(40_000)
-            page.goto(url)
-            return page
+        class Browsers(dict[bool, Browser]):
+            def __missing__(self, webgl: bool) -> Browser:
+                flags = CHROMIUM + (WEBGL if webgl else NO_WEBGL)
+                self[webgl] = playwright.chromium.launch(executable_path=chromium, args=flags)
+                return self[webgl]
 
-        yield open_one
-        for browser in browsers:
+        started = Browsers()
+        yield started
+        for browser in started.values():
             browser.close()
+
+
+@pytest.fixture
+def open_page(browsers: dict[bool, Browser]) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a browser with or without WebGL."""
+    pages: list[Page] = []
+
+    def open_one(url: str, *, webgl: bool, width: int = 760, height: int = 480) -> Page:
+        pages.append(browsers[webgl].new_page(viewport={"width": width, "height": height}))
+        pages[-1].set_default_timeout(40_000)
+        pages[-1].goto(url)
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        page.close()

@@ -2,18 +2,14 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import cv2
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 HEAD_ROLL, SHOWN_ROLL = 3, "[data-axis='head_roll.pos']"
 
 
@@ -96,14 +92,14 @@ def test_another_variant_starts_another_episode(start_viewer, open_page, until):
     chosen.click()
     page.get_by_role("option", name="training").click()
     until(lambda: viewer.state["variant"] == "training" and viewer.state["time"] == 0.0)
-    assert viewer.process.poll() is None
+    assert viewer.command.poll() is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_it_ends_cleanly(number, start_viewer):
     viewer = start_viewer("--paused", "--policy", "none")
-    viewer.process.send_signal(number)
-    assert viewer.process.wait(timeout=15) == 128 + number
+    viewer.command.send(number)
+    assert viewer.command.wait(15).code == 128 + number
     assert "Traceback" not in viewer.printed
 
 
@@ -115,24 +111,11 @@ def test_a_page_from_elsewhere_may_not_press_buttons(start_viewer):
     assert viewer.state["paused"]
 
 
-def view(*arguments):
-    return subprocess.run(
-        [REACHY_KIT, "view", "--no-browser", *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_a_port_in_use_is_reported_in_one_line():
+def test_a_port_in_use_is_reported_in_one_line(kit):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = view("--port", port)
-    assert ended.returncode == 1
-    assert f"127.0.0.1:{port}" in ended.stderr
-    assert "--port" in ended.stderr
-    assert "Traceback" not in ended.stderr
+        ended = kit.run("view", "--no-browser", "--port", port)
+    ended.says(1, f"127.0.0.1:{port}", "--port")
 
 
 @pytest.mark.parametrize(
@@ -146,20 +129,22 @@ def test_a_port_in_use_is_reported_in_one_line():
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
-def test_what_does_not_exist_is_wrong_use(arguments, words):
-    ended = view(*arguments, *(() if "--out" in arguments else ("--port", 0)))
-    assert ended.returncode == 2
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_what_does_not_exist_is_wrong_use(arguments, words, kit):
+    ended = kit.run("view", "--no-browser", *arguments, *(() if "--out" in arguments else ("--port", 0)))
+    assert ended.code == 2
+    assert words in ended.err
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("name", [pytest.param("film.gif", marks=pytest.mark.long), "film.mp4"])
-def test_a_film_shows_the_robot_move(name, tmp_path):
-    out = tmp_path / name
-    ended = view("--out", out, "--seconds", 0.8, "--width", 240, "--task", "look_at", "--seed", 1)
-    assert ended.returncode == 0, ended.stderr
-    assert str(out) in ended.stdout
+def test_a_film_shows_the_robot_move(name, kit, tmp_path):
+    out = tmp_path / "films" / name
+    out.parent.mkdir()
+    size = ("--seconds", 0.8, "--width", 240)
+    ended = kit.run("view", "--no-browser", "--out", out, *size, "--task", "look_at", "--seed", 1)
+    assert ended.code == 0, ended.err
+    assert str(out) in ended.out
     film = iio.imread(out, plugin="pillow" if name.endswith("gif") else "pyav")
     assert film.shape == (10, 180, 240, 3)
     assert differs(film[0].astype(np.int16), film[-1].astype(np.int16)) > 0.005
-    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert [path.name for path in out.parent.iterdir()] == [name]

@@ -1,15 +1,10 @@
-"""The command line as a user meets it: arguments, streams, signals and exit codes of processes; one daemon for all."""
+"""What tests of whole commands share: bundles, one simulated daemon for all, and environments of their own."""
 
-import contextlib
-import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import sysconfig
-import threading
-import time
 import urllib.request
 import venv
 import zipfile
@@ -32,198 +27,9 @@ from reachy_kit.runtime.perception.target import TARGET_FEATURES
 from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 
-from .terminal import Terminal
+from ..commands.command import Kit, Result, child_daemon, until
 
 ROOT = Path(__file__).parents[2]
-REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
-
-
-def until(condition: Callable[[], Any], within: float = 60.0) -> Any:
-    """Wait for a condition, and return its result."""
-    deadline = time.monotonic() + within
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"{condition} did not come true within {within} s"
-        time.sleep(0.02)
-    return result
-
-
-@pytest.fixture(name="until", scope="session")
-def until_fixture() -> Callable[..., Any]:
-    return until
-
-
-# --- commands ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Result:
-    """Result of a command."""
-
-    code: int
-    """Negative for a signal that killed it."""
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    def says(self, code: int, *words: str) -> None:
-        """Assert that it ended with a message of one or two lines that hold the words, without a traceback."""
-        assert self.code == code, self
-        assert "Traceback" not in self.err, self.err
-        lines = self.err.splitlines(keepends=True)
-        message = "".join(itertools.dropwhile(lambda line: not line.startswith(("error: ", "stopped by ")), lines))
-        assert len(message.strip().splitlines()) <= 2, message
-        for word in words:
-            assert word in message, f"{word!r} is not in: {message}"
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that was started."""
-
-    pid: int
-    poll: Callable[[], int | None]
-    folder: Path
-
-    @property
-    def err(self) -> str:
-        return (self.folder / "err").read_text()
-
-    def send(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    @property
-    def daemon(self) -> psutil.Process | None:
-        """The daemon that it has started, once there is one."""
-        return child_daemon(self.pid)
-
-    def wait(self, within: float = 90.0) -> Result:
-        until(lambda: self.poll() is not None, within)
-        code = self.poll()
-        assert code is not None
-        return Result(code, (self.folder / "out").read_text(), self.err)
-
-
-class Kit:
-    """`reachy-kit`, in a folder of the test's own.
-
-    Args:
-        folder: where it runs.
-        warm: forks the commands from a process that has loaded LeRobot.
-    """
-
-    def __init__(self, folder: Path, warm: "Warm") -> None:
-        self.folder = folder
-        self._warm = warm
-        self._started: list[Command] = []
-
-    def start(self, *arguments: object, before: str = "", terminal: "Terminal | None" = None) -> Command:
-        """Start a command; ``before`` is Python run in its process first. A terminal is its keyboard and its screen."""
-        streams = self._streams()
-        arguments = tuple(str(argument) for argument in arguments)
-        command = self._warm.start(list(arguments), self.folder, streams, before, terminal)
-        self._started.append(command)
-        return command
-
-    def run(self, *arguments: object, before: str = "") -> Result:
-        return self.start(*arguments, before=before).wait()
-
-    def start_script(self, *arguments: object) -> Command:
-        """Start the installed script, nothing loaded beforehand."""
-        streams = self._streams()
-        with (streams / "out").open("wb") as out, (streams / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [str(REACHY_KIT), *map(str, arguments)],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-        command = Command(process.pid, process.poll, streams)
-        self._started.append(command)
-        return command
-
-    def run_script(self, *arguments: object) -> Result:
-        return self.start_script(*arguments).wait()
-
-    def _streams(self) -> Path:
-        streams = self.folder / f".streams-{len(self._started)}"
-        streams.mkdir()
-        (streams / "err").touch()
-        return streams
-
-    def end(self) -> None:
-        """End what a failed test has left running."""
-        for command in self._started:
-            if command.poll() is None:
-                command.send(signal.SIGKILL)
-
-
-class Warm:
-    """The process of warm.py."""
-
-    def __init__(self) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a pytest worker's own
-        self._process = subprocess.Popen(
-            # It has threads, of OpenBLAS and pyarrow, and forks all the same: they see to it themselves.
-            [sys.executable, "-W", "ignore::DeprecationWarning", str(Path(__file__).with_name("warm.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
-        self._lock = threading.Lock()
-        self._codes: dict[int, int] = {}
-
-    def _ask(self, request: dict[str, Any]) -> Any:
-        assert self._process.stdin and self._process.stdout
-        with self._lock:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            return json.loads(self._process.stdout.readline())
-
-    def start(
-        self, arguments: list[str], folder: Path, streams: Path, before: str, terminal: "Terminal | None" = None
-    ) -> Command:
-        request: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "before": before}
-        request["terminal"] = terminal and terminal.open(streams / "err")
-        pid = self._ask(request | {name: str(streams / name) for name in ("out", "err")})
-        return Command(pid, lambda: self._poll(pid), streams)
-
-    def _poll(self, pid: int) -> int | None:
-        if pid not in self._codes and (code := self._ask({"poll": pid})) is not None:
-            self._codes[pid] = code
-        return self._codes.get(pid)
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    """One for each worker that runs commands."""
-    process = Warm()
-    yield process
-    process.end()
-
-
-@pytest.fixture
-def open_terminal() -> Iterator[Callable[..., Terminal]]:
-    """Opens pseudo-terminals of a given size."""
-    with contextlib.ExitStack() as stack:
-        yield lambda rows=40, columns=110: stack.enter_context(contextlib.closing(Terminal(rows, columns)))
-
-
-@pytest.fixture
-def kit(tmp_path: Path, warm: Warm) -> Iterator[Kit]:
-    """`reachy-kit`, run in the test's own folder."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    commands = Kit(folder, warm)
-    yield commands
-    commands.end()
 
 
 # --- bundles -----------------------------------------------------------------------------------------------------
@@ -327,15 +133,6 @@ class Daemon:
         return bool(self.state[2] > -0.01)
 
 
-def child_daemon(pid: int, port: int | None = None) -> psutil.Process | None:
-    """The daemon that a process has started, once there is one; the one of a port, if others run beside it."""
-    for child in psutil.Process(pid).children(recursive=True):
-        line = child.cmdline()
-        if any("reachy-mini-daemon" in part for part in line) and (port is None or str(port) in line):
-            return child
-    return None
-
-
 @pytest.fixture(scope="session")
 def no_other_daemon() -> Iterator[None]:
     """Whatever listens on this machine's default port is left alone."""
@@ -393,6 +190,10 @@ class Environment:
         (site,) = self.folder.glob("lib/python*/site-packages")
         return site
 
+    def keep_on_this_computer(self) -> None:
+        """Let its Python refuse to reach another one, whatever its environment variables are."""
+        (self.site / "sitecustomize.py").symlink_to(ROOT / "tests/loopback/sitecustomize.py")
+
     def link(self, requirement: Requirement, *, alone: bool = False) -> None:
         """Make an installed distribution visible there; with what it needs in turn, unless ``alone``."""
         installed = distribution(requirement.name)
@@ -417,7 +218,8 @@ class Environment:
     def run(self, *arguments: object, **variables: str) -> Result:
         """Run a script of it, in its own folder."""
         script, *rest = map(str, arguments)
-        inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "UV")}
+        inherited = {name: value for name, value in os.environ.items() if name != "UV"}
+        inherited["PYTHONPATH"] = str(ROOT / "tests/loopback")  # nothing else of this environment
         ended = subprocess.run(
             [str(self.folder / "bin" / script), *rest], cwd=self.folder, env=inherited | variables, text=True,
             stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,

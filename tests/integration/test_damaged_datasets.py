@@ -238,7 +238,7 @@ def cases(tmp_path_factory, recorded_dataset, image_dataset) -> dict[str, Case]:
 
 
 @pytest.fixture(scope="module")
-def results(cases, tmp_path_factory) -> dict[str, tuple[int, str]]:
+def damage_results(cases, tmp_path_factory) -> dict[str, tuple[int, str]]:
     """Exit code and message of a training on each."""
     caches = tmp_path_factory.mktemp("caches")
     names = {"HF_HOME": "hf", "HF_DATASETS_CACHE": "datasets", "XDG_CACHE_HOME": "xdg"}
@@ -253,8 +253,8 @@ def results(cases, tmp_path_factory) -> dict[str, tuple[int, str]]:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_the_message_names_the_file_the_episode_and_a_remedy(name, cases, results):
-    code, message = results[name]
+def test_the_message_names_the_file_the_episode_and_a_remedy(name, cases, damage_results):
+    code, message = damage_results[name]
     assert code == 4, message
     assert re.search(".*".join(map(re.escape, cases[name].message.split("…"))), message), message
     assert len(message.replace(str(cases[name].root.parent), "")) < 320, message
@@ -263,13 +263,13 @@ def test_the_message_names_the_file_the_episode_and_a_remedy(name, cases, result
 
 
 @pytest.mark.parametrize("name", ["state-without-videos", "sound"])
-def test_what_a_training_does_not_need_may_be_missing(name, results):
-    assert results[name] == [0, ""]
+def test_what_a_training_does_not_need_may_be_missing(name, damage_results):
+    assert damage_results[name] == [0, ""]
 
 
-def test_reading_leaves_nothing_in_a_cache(results):
-    assert [path for path in results["caches"] if path.endswith((".arrow", ".lock"))] == []
-    assert [path for path in results["caches"] if path.startswith("datasets")] == []
+def test_reading_leaves_nothing_in_a_cache(damage_results):
+    assert [path for path in damage_results["caches"] if path.endswith((".arrow", ".lock"))] == []
+    assert [path for path in damage_results["caches"] if path.startswith("datasets")] == []
 
 
 @pytest.mark.parametrize("name", ["no-table", "cut-after-header", "degrees"])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from .conftest import REACHY_KIT
+from ..commands.command import REACHY_KIT
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 

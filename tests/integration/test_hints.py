@@ -22,7 +22,7 @@ from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.schema import OPERATOR
 from reachy_sim.sysid.motor_recording import MotorRecording
 
-from .conftest import Kit
+from ..commands.command import Kit
 from .older_format import write_v21
 from .saved_episodes import STATE, episode
 
@@ -34,10 +34,10 @@ SHORT_RL = ("--set", "num_envs=4", "--set", "eval_episodes=4", "--set", "batch_s
 COVERED: set[str] = set()
 COVERED_ELSEWHERE = {
     "pull.pull": "test_dataset_sharing.py::test_a_dataset_is_pulled_and_shown",
-    "remedies.drop_command": "test_dataset_check.py::test_the_command_shows_findings_and_ends_with_a_code",
-    "remedies.fix_command": "test_dataset_check.py::test_the_command_that_mends_is_pasted",
-    "remedies.label_command": "test_dataset_check.py::test_what_has_no_words_gets_them",
-    "remedies.trim_command": "test_dataset_check.py::test_the_command_that_trims_is_pasted",
+    "remedies.drop_command": "dataset_check/test_command.py::test_the_command_shows_findings_and_ends_with_a_code",
+    "remedies.fix_command": "dataset_check/test_fixes.py::test_the_command_that_mends_is_pasted",
+    "remedies.label_command": "dataset_check/test_fixes.py::test_what_has_no_words_gets_them",
+    "remedies.trim_command": "dataset_check/test_fixes.py::test_the_command_that_trims_is_pasted",
     "sysid.measure_motors": "test_sysid.py::test_the_simulator_is_identified_as_it_is",
     "top.watching_command": "test_top.py::test_a_run_publishes_and_top_shows_it",
 }
@@ -365,7 +365,7 @@ def test_every_function_that_composes_a_command_has_a_case():
     assert used == COVERED | COVERED_ELSEWHERE.keys()
     for test in COVERED_ELSEWHERE.values():
         file, name = test.split("::")
-        assert f"def {name}(" in Path(__file__).with_name(file).read_text()
+        assert f"def {name}(" in (Path(__file__).parent / file).read_text()
 
 
 def texts(tree):

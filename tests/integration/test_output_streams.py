@@ -9,7 +9,7 @@ import pytest
 from reachy_kit.cli import show
 from reachy_policies.evaluation.report.tables import Table
 
-from .conftest import REACHY_KIT
+from ..commands.command import REACHY_KIT
 
 EVAL = f"'{REACHY_KIT}' eval expert random --episodes 2"
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .conftest import REACHY_KIT
+from ..commands.command import REACHY_KIT
 
 SMALL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))"
 """Python that lets a command write files of 64 KiB at most: a disk that is full, wherever the test runs."""

@@ -97,16 +97,29 @@ class Kit:
         self._warm = warm
         self._started: list[Command] = []
 
-    def start(self, *arguments: object, before: str = "", terminal: Terminal | None = None) -> Command:
-        """Start a command; ``before`` is Python run in its process first. A terminal is its keyboard and its screen."""
+    def start(
+        self,
+        *arguments: object,
+        before: str = "",
+        terminal: Terminal | None = None,
+        whole_shutdown: bool = False,
+    ) -> Command:
+        """Start a command.
+
+        Args:
+            arguments: of the command.
+            before: Python run in its process first.
+            terminal: its keyboard and its screen.
+            whole_shutdown: take its modules apart at its end too, as the interpreter does.
+        """
         streams = self._streams()
         arguments = tuple(str(argument) for argument in arguments)
-        command = self._warm.start(list(arguments), self.folder, streams, before, terminal)
+        command = self._warm.start(list(arguments), self.folder, streams, before, terminal, whole_shutdown)
         self._started.append(command)
         return command
 
-    def run(self, *arguments: object, before: str = "") -> Result:
-        return self.start(*arguments, before=before).wait()
+    def run(self, *arguments: object, before: str = "", whole_shutdown: bool = False) -> Result:
+        return self.start(*arguments, before=before, whole_shutdown=whole_shutdown).wait()
 
     def start_script(self, *arguments: object) -> Command:
         """Start the installed script, nothing loaded beforehand."""
@@ -162,9 +175,16 @@ class Warm:
             return json.loads(self._process.stdout.readline())
 
     def start(
-        self, arguments: list[str], folder: Path, streams: Path, before: str, terminal: Terminal | None = None
+        self,
+        arguments: list[str],
+        folder: Path,
+        streams: Path,
+        before: str,
+        terminal: Terminal | None,
+        whole_shutdown: bool,
     ) -> Command:
         request: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "before": before}
+        request["whole_shutdown"] = whole_shutdown
         request["terminal"] = terminal and terminal.open(streams / "err")
         pid = self._ask(request | {name: str(streams / name) for name in ("out", "err")})
         return Command(pid, lambda: self._poll(pid), streams)

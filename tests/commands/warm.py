@@ -1,19 +1,24 @@
 """Runs `reachy-kit` commands in processes of their own, forked from one that has loaded LeRobot already.
 
-Loading it takes some twenty seconds; a test that starts ten commands would wait for little else. Each command is a real
-process with its own arguments, standard streams, signals and exit code; only what it would have imported is there.
+Loading it takes some twenty seconds; a test that starts ten commands would wait for little else. Each command is a
+real process with its own arguments, standard streams, signals and exit code; only what it would have imported is
+there. At its end its threads are awaited, exit handlers run and streams are flushed; its modules are taken apart only
+if that is asked for, because it takes longer than the work of most commands.
 
 Lines of JSON come in on standard input, one answer each goes out:
-    {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE, "terminal": FILE or null}   →  its pid
-    {"poll": pid}                                                               →  its exit code, or null while it runs
+    {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE, "terminal": FILE or null,
+     "whole_shutdown": …}  →  its pid
+    {"poll": pid}          →  its exit code, or null while it runs
 """
 
+import atexit
 import fcntl
 import gc
 import json
 import os
 import sys
 import termios
+import threading
 
 import cv2  # noqa: F401
 import onnxruntime  # noqa: F401
@@ -54,6 +59,19 @@ def become(command: dict) -> None:
     exec(command["before"], {})
 
 
+def end(code: int) -> None:
+    """End this process as the interpreter would, up to its modules."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream and not stream.closed:
+                stream.flush()
+    except OSError:
+        code = 120
+    os._exit(code)
+
+
 gc.freeze()  # what is loaded is never garbage: a forked process that does not count it ends two seconds sooner
 
 for line in iter(sys.stdin.readline, ""):
@@ -69,5 +87,10 @@ for line in iter(sys.stdin.readline, ""):
 else:
     sys.exit()
 
-# Only a forked process gets here; it ends as the command does, with the interpreter's own shutdown.
-reachy_kit.cli.main.run_cli()
+# Only a forked process gets here.
+try:
+    reachy_kit.cli.main.run_cli()
+except SystemExit as ended:
+    if request["whole_shutdown"] or not isinstance(ended.code, int | None):
+        raise
+    end(ended.code or 0)

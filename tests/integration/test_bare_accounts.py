@@ -27,7 +27,26 @@ def test_the_number_has_no_account(tmp_path):
     assert "getpwuid(): uid not found: 12345" in result.stderr
 
 
-@pytest.mark.parametrize("home", [None, pytest.param(NO_FOLDER, marks=pytest.mark.long)])
+IN_A_FORK = f"""
+import os
+number = os.getuid()
+os.unshare(os.CLONE_NEWUSER)
+with open("/proc/self/uid_map", "w") as numbers:
+    numbers.write(f"12345 {{number}} 1")
+for name in {NAMES}:
+    os.environ.pop(name, None)
+"""
+"""Python that takes the account and the home of a process."""
+
+
+def test_a_process_that_has_loaded_everything_records_without_an_account(kit):
+    result = kit.run("record", "--episodes", 1, "--hz", 10, "--out", "data", before=IN_A_FORK)
+    assert result.code == 0, result
+    assert sorted(path.name for path in kit.folder.iterdir() if not path.name.startswith(".streams")) == ["data"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("home", [None, NO_FOLDER])
 def test_recording_without_an_account(home, tmp_path):
     result = run_bare(tmp_path, REACHY_KIT, "record", "--episodes", 1, "--hz", 10, "--out", "data", home=home)
     assert result.returncode == 0, result

@@ -28,6 +28,23 @@ def test_what_does_not_exist_is_wrong_use(arguments, kit):
     assert "Traceback" not in result.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("record", "--episodes", 1, "--hz", 10, "--camera", "--out", "data"),
+        ("eval", "expert", "--episodes", 1),
+        ("view", "--seconds", 0.2, "--out", "film.mp4"),
+        ("run", "no.bundle"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_the_interpreter_shuts_down_without_a_word(arguments, kit):
+    result = kit.run(*arguments, whole_shutdown=True)
+    assert result.code == (2 if "no.bundle" in arguments else 0), result
+    for word in ("Exception ignored", "Fatal", "Traceback"):
+        assert word not in result.err
+
+
 def test_version(kit):
     assert kit.run("--version").out.startswith("reachy-kit 0.")
 

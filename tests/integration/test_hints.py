@@ -237,10 +237,12 @@ def test_a_person_whose_episodes_are_all_there_is(kit, paste):
 @pytest.mark.parametrize(
     "command",
     [
-        ("eval", "Anna's run"),
+        pytest.param(("eval", "Anna's run"), marks=pytest.mark.long),
         ("eval", "A=Anna's run"),
-        ("export", "Anna's run", "--out", "x.bundle"),
-        ("train", "rl", "--init", "Anna's run", "--task", "look_at", "--out", "rl"),
+        pytest.param(("export", "Anna's run", "--out", "x.bundle"), marks=pytest.mark.long),
+        pytest.param(
+            ("train", "rl", "--init", "Anna's run", "--task", "look_at", "--out", "rl"), marks=pytest.mark.long
+        ),
     ],
     ids=lambda command: "-".join(command[:2]).replace("Anna's ", ""),
 )
@@ -264,7 +266,7 @@ def test_a_folder_without_runs_and_a_dataset_where_a_run_is_wanted(kit, paste, r
 
 
 @pastes("bundle.read_bundle", "bundle._again")
-@pytest.mark.parametrize("there", ["nothing", "a file", "a folder"])
+@pytest.mark.parametrize("there", ["nothing", "a file", pytest.param("a folder", marks=pytest.mark.long)])
 def test_a_bundle_that_cannot_be_run(there, kit, paste, trained_run):
     if there == "a file":
         (kit.folder / "it's.bundle").write_bytes(b"\x89PNG")
@@ -278,7 +280,14 @@ def test_a_bundle_that_cannot_be_run(there, kit, paste, trained_run):
 
 
 @pastes("layout.record_command")
-@pytest.mark.parametrize("there", ["nothing", "an empty folder", "something else"])
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param("nothing", marks=pytest.mark.long),
+        pytest.param("an empty folder", marks=pytest.mark.long),
+        "something else",
+    ],
+)
 def test_a_dataset_that_does_not_exist(there, kit, paste):
     if there != "nothing":
         (kit.folder / "Anna's data").mkdir()

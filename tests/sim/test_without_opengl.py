@@ -18,18 +18,16 @@ from reachy_kit.runtime.robots.daemon import daemon_installed
 
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 VARIABLES = ("MUJOCO_GL", "PYOPENGL_PLATFORM")
-VALUES = [
-    {},
+NONE, DISABLED, GLFW = {}, {"MUJOCO_GL": "disable"}, {"MUJOCO_GL": "glfw"}
+NONSENSE, TWO = {"MUJOCO_GL": "nonsense"}, {"MUJOCO_GL": "egl", "PYOPENGL_PLATFORM": "osmesa"}
+MORE = [
     {"MUJOCO_GL": ""},
-    {"MUJOCO_GL": "disable"},
     {"MUJOCO_GL": "off"},
-    {"MUJOCO_GL": "nonsense"},
-    {"MUJOCO_GL": "glfw"},
-    {"MUJOCO_GL": "egl", "PYOPENGL_PLATFORM": "osmesa"},
     {"PYOPENGL_PLATFORM": "osmesa"},
     {"PYOPENGL_PLATFORM": "nonsense"},
 ]
-DRAWN = VALUES[0], VALUES[2], VALUES[5], VALUES[6], VALUES[7]
+VALUES = [DISABLED, NONSENSE, TWO, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, GLFW, *MORE))]
+DRAWN = [DISABLED, TWO, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, GLFW, MORE[2]))]
 STATE_ONLY = """
 import gymnasium, reachy_sim
 for tier in ("kinematic", "physics"):
@@ -142,7 +140,9 @@ with mujoco.Renderer(model, 48, 64) as renderer:
     "arguments",
     [
         ["eval", "expert", "--task", "look_at", "--episodes", "1"],
-        ["eval", "expert", "--task", "look_at", "--episodes", "1", "--tier", "kinematic"],
+        pytest.param(
+            ["eval", "expert", "--task", "look_at", "--episodes", "1", "--tier", "kinematic"], marks=pytest.mark.long
+        ),
         ["view", "--task", "look_at", "--seconds", "0.2", "--out", "film.mp4"],
         pytest.param(["record", "--task", "look_at", "--episodes", "1", "--out", "data"], marks=pytest.mark.long),
         pytest.param(["sysid", "--robot", "sim", "--out", "motors"], marks=pytest.mark.long),

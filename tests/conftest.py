@@ -105,11 +105,17 @@ def until_fixture() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    """One for each worker that runs commands."""
-    process = Warm()
-    yield process
-    process.end()
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def warm(shared_folder: Path) -> Iterator[Warm]:
+    """Starts commands; its process is the same for all workers."""
+    with contextlib.closing(Warm(shared_folder / "warm")) as warm:
+        yield warm
 
 
 @pytest.fixture
@@ -130,13 +136,11 @@ def kit(tmp_path: Path, warm: Warm) -> Iterator[Kit]:
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Write], Path]:
+def make_once(shared_folder: Path) -> Callable[[str, Write], Path]:
     """Makes a file or a folder in the worker that first asks for it; the others take that one."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
 
     def make(name: str, write: Write) -> Path:
-        path = shared / "made_once" / name
+        path = shared_folder / "made_once" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         done = path.with_name(f"{path.name}.done")
         with FileLock(f"{path}.lock"):

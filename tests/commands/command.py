@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock
 
 from .terminal import Terminal
 
@@ -142,7 +144,8 @@ class Kit:
     def _streams(self) -> Path:
         streams = self.folder / f".streams-{len(self._started)}"
         streams.mkdir()
-        (streams / "err").touch()
+        for name in ("out", "err"):
+            (streams / name).touch()
         return streams
 
     def end(self) -> None:
@@ -153,26 +156,46 @@ class Kit:
 
 
 class Warm:
-    """The process of warm.py."""
+    """The process of warm.py, started by whichever worker needs it first.
 
-    def __init__(self) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a pytest worker's own
-        self._process = subprocess.Popen(
-            # It has threads, of OpenBLAS and pyarrow, and forks all the same: they see to it themselves.
-            [sys.executable, "-W", "ignore::DeprecationWarning", str(Path(__file__).with_name("warm.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
+    Args:
+        address: the Unix socket that it listens on.
+    """
+
+    def __init__(self, address: Path) -> None:
+        self._connection = socket.socket(socket.AF_UNIX)
+        with FileLock(f"{address}.lock"):
+            try:
+                self._connection.connect(str(address))
+            except OSError:
+                self._start(address)
+        self._stream = self._connection.makefile("rw")
         self._lock = threading.Lock()
         self._codes: dict[int, int] = {}
 
+    def _start(self, address: Path) -> None:
+        address.unlink(missing_ok=True)
+        inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a pytest worker's own
+        # It has threads, of OpenBLAS and pyarrow, and forks all the same: they see to it themselves.
+        program = ["-W", "ignore::DeprecationWarning", Path(__file__).with_name("warm.py")]
+        process = subprocess.Popen(
+            [sys.executable, *program, address],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C ends the tests, and their end ends it
+            env=inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+
+        def answers() -> bool:
+            assert process.poll() is None, "warm.py ended"
+            return self._connection.connect_ex(str(address)) == 0
+
+        until(answers, 240)
+
     def _ask(self, request: dict[str, Any]) -> Any:
-        assert self._process.stdin and self._process.stdout
         with self._lock:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            return json.loads(self._process.stdout.readline())
+            print(json.dumps(request), file=self._stream, flush=True)
+            return json.loads(self._stream.readline())
 
     def start(
         self,
@@ -185,6 +208,7 @@ class Warm:
     ) -> Command:
         request: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "before": before}
         request["whole_shutdown"] = whole_shutdown
+        request["environment"] = {"OUTSIDE_LOOPBACK": os.environ["OUTSIDE_LOOPBACK"]}  # this worker's
         request["terminal"] = terminal and terminal.open(streams / "err")
         pid = self._ask(request | {name: str(streams / name) for name in ("out", "err")})
         return Command(pid, lambda: self._poll(pid), streams)
@@ -194,9 +218,9 @@ class Warm:
             self._codes[pid] = code
         return self._codes.get(pid)
 
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def close(self) -> None:
+        self._stream.close()
+        self._connection.close()
 
 
 def child_daemon(pid: int, port: int | None = None) -> psutil.Process | None:

@@ -5,10 +5,11 @@ real process with its own arguments, standard streams, signals and exit code; on
 there. At its end its threads are awaited, exit handlers run and streams are flushed; its modules are taken apart only
 if that is asked for, because it takes longer than the work of most commands.
 
-Lines of JSON come in on standard input, one answer each goes out:
+It listens on the Unix socket that is its argument, and ends when nobody is connected any more. Lines of JSON come in,
+one answer each goes out:
     {"arguments": […], "folder": …, "out": FILE, "err": FILE, "before": CODE, "terminal": FILE or null,
-     "whole_shutdown": …}  →  its pid
-    {"poll": pid}          →  its exit code, or null while it runs
+     "whole_shutdown": …, "environment": {…}}  →  its pid
+    {"poll": pid}                              →  its exit code, or null while it runs
 """
 
 import atexit
@@ -16,9 +17,12 @@ import fcntl
 import gc
 import json
 import os
+import selectors
+import socket
 import sys
 import termios
 import threading
+from typing import IO
 
 import cv2  # noqa: F401
 import onnxruntime  # noqa: F401
@@ -54,6 +58,7 @@ def become(command: dict) -> None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  (they stay open)
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         os.environ["TERM"] = "xterm-256color"
+    os.environ |= command["environment"]
     os.chdir(command["folder"])
     sys.argv = ["reachy-kit", *command["arguments"]]
     exec(command["before"], {})
@@ -74,20 +79,41 @@ def end(code: int) -> None:
 
 gc.freeze()  # what is loaded is never garbage: a forked process that does not count it ends two seconds sooner
 
-for line in iter(sys.stdin.readline, ""):
-    request = json.loads(line)
-    if "poll" in request:
-        print(json.dumps(poll(request["poll"])), flush=True)
-        continue
-    pid = os.fork()
-    if pid == 0:
-        become(request)
-        break
-    print(pid, flush=True)
-else:
-    sys.exit()
 
-# Only a forked process gets here.
+def serve() -> dict:
+    """Answer until a command is to run: that is returned, in its own process."""
+    selector, listener = selectors.DefaultSelector(), socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen()
+    selector.register(listener, selectors.EVENT_READ)
+    streams: dict[socket.socket, IO[str]] = {}
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is listener:
+                connection, _ = listener.accept()
+                streams[connection] = connection.makefile("rw")
+                selector.register(connection, selectors.EVENT_READ)
+                continue
+            connection = key.fileobj
+            line = streams[connection].readline()
+            if not line:
+                selector.unregister(connection)
+                streams.pop(connection).close()
+                connection.close()
+                if not streams:
+                    sys.exit()
+                continue
+            request = json.loads(line)
+            answer = poll(request["poll"]) if "poll" in request else os.fork()
+            if answer == 0 and "poll" not in request:
+                for ours in (*streams.values(), *streams, listener, selector):
+                    ours.close()
+                return request
+            print(json.dumps(answer), file=streams[connection], flush=True)
+
+
+request = serve()
+become(request)
 try:
     reachy_kit.cli.main.run_cli()
 except SystemExit as ended:

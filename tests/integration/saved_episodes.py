@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import traceback
 
 import numpy as np
 
@@ -26,6 +25,8 @@ from reachy_kit.runtime.recording.schema import (
     SUCCESS,
     SUCCESS_MARK,
 )
+
+from ..forked import in_a_child
 
 HEIGHT, WIDTH = 48, 64
 STATE = DatasetLayout("look_at", "Look.", ("right", "below"), ("rad", "rad"), 25)
@@ -92,22 +93,6 @@ def files(root):
 
 def numbered(root, folder):
     return sorted(path.name for path in (root / folder).rglob("file-*"))
-
-
-def in_a_child(work):
-    """Do some work in a forked process; returns its exit code, negative for a signal."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def killed_at(number, work):

@@ -53,7 +53,8 @@ def test_recording_without_an_account(home, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-@pytest.mark.parametrize("home", [pytest.param(None, marks=pytest.mark.long), NO_FOLDER])
+@pytest.mark.long  # test_damaged_datasets.py trains so in each run
+@pytest.mark.parametrize("home", [None, NO_FOLDER])
 def test_training_without_an_account(home, recorded_dataset, tmp_path):
     arguments = ("--dataset", recorded_dataset, "--out", "run", "--set", "max_steps=10", "--set", "eval_every=10")
     result = run_bare(tmp_path, REACHY_KIT, "train", "imitation", *arguments, home=home)

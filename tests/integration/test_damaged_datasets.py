@@ -194,9 +194,11 @@ def refuse(*arguments):
     raise AssertionError("the network was asked for something")
 
 socket.socket.connect = socket.getaddrinfo = refuse
+from reachy_kit.cli.user_account import complete_user_account
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
+complete_user_account()
 results = {}
 for name, root, given in json.loads(sys.argv[1]):
     try:
@@ -239,14 +241,16 @@ def cases(tmp_path_factory, recorded_dataset, image_dataset) -> dict[str, Case]:
 
 @pytest.fixture(scope="module")
 def damage_results(cases, tmp_path_factory) -> dict[str, tuple[int, str]]:
-    """Exit code and message of a training on each."""
+    """Exit code and message of a training on each, by a user without an account and a home."""
     caches = tmp_path_factory.mktemp("caches")
     names = {"HF_HOME": "hf", "HF_DATASETS_CACHE": "datasets", "XDG_CACHE_HOME": "xdg"}
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     environment |= {name: str(caches / folder) for name, folder in names.items()} | {"HOME": "/proc"}
     listed = json.dumps([(name, str(case.root), case.settings) for name, case in cases.items()])
     answer = tmp_path_factory.mktemp("results") / "results.json"
-    subprocess.run([sys.executable, "-c", TRY_THEM_ALL, listed, answer], env=environment, check=True, timeout=240)
+    bare = ("unshare", "--user", "--map-user=12345", "--map-group=12345")
+    command = [*bare, sys.executable, "-c", TRY_THEM_ALL, listed, answer]
+    subprocess.run(command, env=environment, check=True, timeout=240)
     results = json.loads(answer.read_text())
     results["caches"] = sorted(str(path.relative_to(caches)) for path in caches.rglob("*") if path.is_file())
     return results

@@ -18,7 +18,19 @@ import pytest
 from reachy_kit.runtime.inference.bundle import read_bundle
 
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
-SECONDS, FPS, PANELS = 6, 12.5, 3
+SECONDS, FPS, PANELS = 6, 2.5, 3
+SMALLER = """
+from functools import partial
+from reachy_kit.workflows import demo, demo_film
+
+def train_rl(*arguments, settings, train=demo.train_rl, **options):
+    return train(*arguments, settings=settings | {"num_envs": 4, "eval_episodes": 4, "batch_size": 16}, **options)
+
+demo.train_imitation = partial(demo.train_imitation, settings={"max_steps": 300, "eval_every": 300})
+demo.train_rl = train_rl
+demo_film.EVERY = 10
+"""
+"""Python that shortens what the demo has no options for."""
 
 
 def frames_of(film: bytes) -> list[np.ndarray]:
@@ -60,7 +72,7 @@ def test_without_opengl_the_demo_ends_with_a_report_that_says_why_it_has_no_film
 @pytest.mark.timeout(300)
 def test_a_miniature_demo(kit):
     command = kit.start("demo", "--episodes", 4, "--sim-episodes", 2, "--daemon-episodes", 1,
-                        "--iterations", 2, "--json", "--out", "demo")  # fmt: skip
+                        "--iterations", 2, "--json", "--out", "demo", before=SMALLER)  # fmt: skip
     result = command.wait(240)
     assert result.code == 0, result
     folder = kit.folder / "demo"

@@ -130,7 +130,11 @@ BUNDLES = (
 )
 
 
-@pytest.mark.parametrize(("task", "units", "error"), BUNDLES, ids=[task for task, *_ in BUNDLES])
+@pytest.mark.parametrize(
+    ("task", "units", "error"),
+    [BUNDLES[0], pytest.param(*BUNDLES[1], marks=pytest.mark.long)],
+    ids=[task for task, *_ in BUNDLES],
+)
 def test_what_is_heard_is_exported_and_runs_in_the_simulator(kit, heard_bundle, task, units, error):
     bundle = heard_bundle(task)
     assert manifest_of(bundle)["environment_state_units"] == units

@@ -97,7 +97,7 @@ def test_limp_motors_let_go_only_once_a_hand_is_felt_and_hold_again_without_a_ju
     assert daemon.lies_down
 
 
-@pytest.mark.parametrize("fault", ["mute", "stubborn"])
+@pytest.mark.parametrize("fault", ["mute", pytest.param("stubborn", marks=pytest.mark.long)])
 def test_a_head_that_was_let_go_is_held_at_the_end_whatever_the_daemon_answered(fault, limp_daemon):
     daemon, hand = limp_daemon
     file = hand.file.with_suffix(f".{fault}")

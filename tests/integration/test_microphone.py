@@ -287,6 +287,7 @@ def test_what_cannot_be_heard_is_refused_before_the_robot_moves(kit, make_microp
     assert not (kit.folder / "none").exists()
 
 
+@pytest.mark.long
 def test_a_microphone_with_one_channel_cannot_tell_a_direction(kit, daemon, turning_bundle, make_microphone):
     microphone = make_microphone(channels=1)
     microphone.play(speech(0))

@@ -132,6 +132,17 @@ def test_a_dataset_is_recorded_into_the_folder_that_the_command_runs_in(kit):
     assert "--dataset . --out runs/empty" in result.out
 
 
+PLAIN = "import io; io.text_encoding = lambda encoding, stacklevel=2: encoding or 'ascii'"
+"""Python that gives files the encoding of a locale without letters beyond English."""
+
+
+def test_a_page_is_written_where_files_are_in_plain_letters(kit, outputs):
+    arguments, name = outputs["page"]
+    assert kit.run(*arguments, name, before=PLAIN).code == 0
+    assert "°" in (kit.folder / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.long
 def test_a_page_is_written_whatever_the_encoding_of_the_locale(kit, outputs):
     arguments, name = outputs["page"]
     plain = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

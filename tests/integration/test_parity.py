@@ -7,7 +7,7 @@ from reachy_sim.sysid.fidelity import compare
 
 
 def test_the_daemon_and_the_simulator_do_the_same_within_a_degree_and_two_millimetres():
-    sequence = action_sequence(8.0, seed=3)
+    sequence = action_sequence(5.0, seed=3)
     with daemon_robot() as robot:
         real = replay_actions(robot, sequence)
     apart = compare(replay_simulated("physics", sequence), real)

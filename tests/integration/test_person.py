@@ -87,7 +87,7 @@ def test_a_session_keeps_redoes_discards_and_marks(kit, terminal, data):
     assert sorted(set(np.ravel(dataset.hf_dataset["kit.seed"][:]).tolist())) == [1000001, 1000002, 1000003]
 
 
-@pytest.mark.parametrize("end", ["ctrl-c", "hang-up", signal.SIGTERM], ids=str)
+@pytest.mark.parametrize("end", ["ctrl-c", "hang-up", pytest.param(signal.SIGTERM, marks=pytest.mark.long)], ids=str)
 def test_what_stops_a_take_keeps_the_takes_before_it_and_restores_the_terminal(end, kit, terminal, data):
     command = kit.start("record", "--teleop", "keyboard", "--episodes", 5, "--out", data, terminal=terminal)
     terminal.wait("READY")

@@ -12,12 +12,12 @@ from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.runtime.recording.schema import IMAGE, OPERATOR, REQUESTED_ACTION
 
+from ..forked import in_a_child
 from .saved_episodes import (
     CAMERA,
     LABELS,
     episode,
     files,
-    in_a_child,
     lerobot_dataset,
     numbered,
     require_episodes,

@@ -18,6 +18,7 @@ from reachy_kit.runtime.recording.schema import (
 from reachy_kit.runtime.seeds import recording_seeds
 from reachy_policies.data.demonstrations import load_demonstrations
 
+from ..forked import in_a_child
 from .saved_episodes import (
     CAMERA,
     HEIGHT,
@@ -26,7 +27,6 @@ from .saved_episodes import (
     WIDTH,
     episode,
     files,
-    in_a_child,
     killed_at,
     lerobot_dataset,
     numbered,

@@ -20,6 +20,8 @@ from reachy_kit.runtime.recording.layout import LAYOUT_FILE, DatasetLayout, read
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.schema import ACTION, IMAGE, SEED
 
+from ..forked import in_a_child
+
 LAYOUT = DatasetLayout(
     "look_at", "Look at the ball.", ("right", "below"), ("rad", "rad"), 25, (12, 16, 3), provenance={"robot": "toy"}
 )
@@ -144,24 +146,6 @@ def test_the_camera_gives_no_image(root):
         recorder.on_step(Step(0, blind, NEUTRAL, Truth(np.zeros(3), 0.0, 0.0, False), blind, NEUTRAL))
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
-import test_episode_files as here
-from pathlib import Path
-real, calls = os.{function}, []
-def killed(*arguments, **options):
-    calls.append(arguments)
-    if len(calls) == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*arguments, **options)
-files = here.EpisodeFiles(Path({root!r}), here.LAYOUT)
-here.record(files, seed=0)
-os.{function} = killed
-here.record(files, seed=1)
-"""
-
-
 @pytest.mark.parametrize(
     "function, call, saved",
     [
@@ -177,9 +161,21 @@ here.record(files, seed=1)
     ],
 )
 def test_a_recording_killed_while_it_saves_keeps_what_was_saved_and_is_resumed(root, function, call, saved):
-    program = KILLED.format(tests=str(Path(__file__).parent), function=function, call=call, root=str(root))
-    ended = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
-    assert ended.returncode == -signal.SIGKILL
+    real, calls = getattr(os, function), []
+
+    def killed(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+
+    def record_until_killed():
+        files = EpisodeFiles(root, LAYOUT)
+        record(files, seed=0)
+        setattr(os, function, killed)
+        record(files, seed=1)
+
+    assert in_a_child(record_until_killed) == -signal.SIGKILL
     files = EpisodeFiles(root, LAYOUT)
     assert files.episodes == saved
     for seed in range(saved, 3):

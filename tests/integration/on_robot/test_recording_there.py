@@ -49,7 +49,9 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
     assert str(robots_computer.base / "wheels") in alone.stdout
 
 
-@pytest.mark.parametrize("device, words", [("keyboard", "needs a terminal"), ("gamepad", "gamepad")])
+@pytest.mark.parametrize(
+    "device, words", [("keyboard", "needs a terminal"), pytest.param("gamepad", "gamepad", marks=pytest.mark.long)]
+)
 def test_a_desktop_without_its_device_does_not_start_the_robot(robots_computer, desktop, daemon, kit, device, words):
     place = "--on-robot", robots_computer.host, "--robot", daemon.address
     ended = kit.start("record", *place, "--teleop", device, "--out", "data", before=desktop).wait(180)

@@ -87,15 +87,15 @@ def original(recorded_dataset):
     return LeRobotDataset("local/original", root=recorded_dataset)
 
 
-def goes_on(root, episodes, tmp_path, settings=BRIEF, **record):
+def goes_on(root, episodes, tmp_path, settings=BRIEF, *, camera=False, hz=25):
     """A dataset is checked, trained on and recorded into: one episode more."""
     report = check_dataset(root)
     assert not report.spoilt, [finding.message for finding in report.findings]
     run = train_imitation(root, tmp_path / "run", settings=settings)
     assert (run.card.task, run.card.episodes) == ("look_at", episodes)
     look_at = variant_by_name("look_at")
-    with open_session("sim", look_at, camera=False) as session:
-        total = record_episodes(session, look_at, root, episodes=episodes + 1, **{"hz": 25, "seed": 0, **record})
+    with open_session("sim", look_at, camera=camera) as session:
+        total = record_episodes(session, look_at, root, episodes=episodes + 1, hz=hz, seed=0, camera=camera)
     assert total == episodes + 1 == len(open_for_reading(root).episodes)
     assert read_layout(root).task == "look_at", "the layout's file is there again"
     return run
@@ -106,7 +106,7 @@ def test_a_dataset_goes_on_after_an_edit_of_lerobots(name, original, tmp_path):
     edit, episodes = EDITS[name]
     root = tmp_path / name
     edit(original, root)
-    run = goes_on(root, episodes, tmp_path, camera=False)
+    run = goes_on(root, episodes, tmp_path)
     seeds = open_for_reading(root).column("kit.seed")
     assert seeds[-1] > max(seeds[:-100]), "the seed of a new episode was in no other"
     if name == "new_task":
@@ -119,7 +119,7 @@ def test_what_lost_a_column_is_trained_on_but_not_recorded_into(original, tmp_pa
     root = tmp_path / "removed"
     remove_feature(original, ["observation.last_action", "kit.seed"], output_dir=root, repo_id="local/edited")
     with pytest.raises(RefusedError, match=r"differ in kit\.seed, observation\.last_action"):
-        goes_on(root, 8, tmp_path, camera=False)
+        goes_on(root, 8, tmp_path)
     assert not (root / LAYOUT_FILE).exists()
 
 

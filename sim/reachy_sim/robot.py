@@ -22,7 +22,7 @@ from reachy_kit.runtime.interface import (
 from reachy_kit.runtime.perception.hearing.listening import Hearing
 from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
 from reachy_kit.runtime.robots.pacer import TickPacer
-from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
+from reachy_kit.runtime.safety import CLASSROOM, Limited, LimitsProfile, Motion, limit
 from reachy_sim.dynamics.actuators import Actuators
 from reachy_sim.dynamics.hand import Hand
 from reachy_sim.dynamics.joints import commanded_joints
@@ -93,6 +93,9 @@ class SimRobot:
         self._hand = Hand()
         self._pulled_to: Array | None = None
         self._hand_motion = Motion.at_rest(NEUTRAL[None])
+        self._motion = self._last_tick = Motion.at_rest(NEUTRAL[None])
+        self.limited = Limited(0)
+        """The limits that changed the last action."""
         self.reset(NEUTRAL)
 
     @property
@@ -124,7 +127,7 @@ class SimRobot:
         self._dynamics.reset(_FIRST, pose[None], self._actuators())
         self.guidance, self._pulled_to = None, None
         self._hand.let_go()
-        self._motion = Motion.at_rest(pose[None])
+        self._stand(pose[None])
         self._ticks = 0
         if self._pacer:
             self._pacer.restart()
@@ -141,16 +144,25 @@ class SimRobot:
     def send_action(self, action: Action) -> Action:
         """Limit a (9,) target and command it from the next tick on; returns what was applied.
 
-        While a hand guides the head, that is the measured pose, whatever the target.
+        Several targets in one tick replace each other: the robot moves no further in a tick than one target may move
+        it. While a hand guides the head, the measured pose is applied, whatever the target.
+
+        Raises:
+            WrongUseError: the target is not nine numbers.
         """
         if self.guidance:
-            self._motion = Motion.at_rest(self._dynamics.state)
+            self._stand(self._dynamics.state)
             return np.asarray(self._motion.position[0])
-        self._motion, _ = limit(self._dynamics.state, self._motion, np.asarray(action)[None], self.config.profile)
+        request = np.asarray(action)[None]
+        self._motion, flags = limit(self._dynamics.state, self._last_tick, request, self.config.profile)
+        self.limited = Limited(int(flags[0]))
         return np.asarray(self._motion.position[0])
 
     def wait_next_tick(self) -> None:
         """Simulate 20 ms; in real time also wait until they have passed."""
+        if self._motion is self._last_tick:  # nothing was sent: the last command stays, and the robot stops there
+            self._motion = Motion.at_rest(self._motion.position)
+        self._last_tick = self._motion
         joints = commanded_joints(self._motion)
         if self._pulled_to is None:
             self._dynamics.step(joints)
@@ -188,7 +200,7 @@ class SimRobot:
         """Hold the head where it is, without a jump."""
         if self.guidance:
             self.guidance, self._pulled_to = None, None
-            self._motion = Motion.at_rest(self._dynamics.state)
+            self._stand(self._dynamics.state)
             self._hand.let_go()
             self._physics.set_torque(_FIRST, on=True)
 
@@ -205,6 +217,11 @@ class SimRobot:
         if pose is None:
             self._hand.let_go()
             self._physics.pull_head(_FIRST, np.zeros((1, 3)), np.zeros((1, 3)))
+
+    def _stand(self, pose: Array) -> None:
+        """Command a (1, 9) pose at rest."""
+        self._motion = self._last_tick = Motion.at_rest(pose)
+        self.limited = Limited(0)
 
     def _pull(self, seconds: float) -> None:
         physics = self._physics

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
 from reachy_kit.runtime.kinematics.reach import all_true, draw_back, in_reach, neutral_over
@@ -65,8 +66,16 @@ def limit(
         The motion to command now and (...,) ``Limited`` flags, 0 where the request passed unchanged.
         Position always keeps the box, the head–body yaw, the speed and, from a reachable previous command, the reach.
         Acceleration gives way only where the edge of reach demands a harder stop.
+
+    Raises:
+        WrongUseError: the request is not nine numbers for each robot.
     """
-    bounds = _bounds(profile, hz, np.broadcast_shapes(request.shape, previous.position.shape))
+    if request.shape != previous.position.shape or request.dtype.kind not in "fiu":
+        raise WrongUseError(
+            f"a request of shape {request.shape} and type {request.dtype} is not nine numbers for each robot, "
+            f"{previous.position.shape}"
+        )
+    bounds = _bounds(profile, hz, request.shape)
     flags = np.zeros(request.shape[:-1], dtype=np.int64)
     number = np.isfinite(request)
     goal = request

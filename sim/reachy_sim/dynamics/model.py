@@ -47,21 +47,33 @@ def robot_model(*, drawing: bool, timestep: float = TIMESTEP, delay_samples: int
         timestep: physics step, s.
         delay_samples: physics steps for which the actuators remember their commands, for delays.
     """
-    spec = mujoco.MjSpec.from_file(str(mjcf_path()))
-    if not drawing:
-        for geom in list(spec.geoms):
-            if geom.group == _VISUAL_GROUP or geom.classname.name == "visual":
-                spec.delete(geom)
-        needed = {geom.meshname for geom in spec.geoms}
-        for mesh in list(spec.meshes):
-            if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name is named after its file
-                spec.delete(mesh)
+    spec = robot_spec(drawing=drawing)
     for actuator in spec.actuators:
         actuator.nsample = delay_samples
     spec.option.timestep = timestep
     if drawing:
         add_ball(spec)
     return spec.compile()
+
+
+def robot_spec(*, drawing: bool, keep: tuple[str, ...] = ()) -> mujoco.MjSpec:
+    """The daemon's robot before it is compiled, to be changed.
+
+    Args:
+        drawing: as in ``robot_model``.
+        keep: names of meshes that are kept although they are only drawn.
+    """
+    spec = mujoco.MjSpec.from_file(str(mjcf_path()))
+    if not drawing:
+        for geom in list(spec.geoms):
+            drawn = geom.group == _VISUAL_GROUP or geom.classname.name == "visual"
+            if drawn and geom.meshname not in keep:
+                spec.delete(geom)
+        needed = {geom.meshname for geom in spec.geoms}
+        for mesh in list(spec.meshes):
+            if Path(mesh.name or mesh.file).stem not in needed:  # a mesh without a name is named after its file
+                spec.delete(mesh)
+    return spec
 
 
 def add_ball(spec: mujoco.MjSpec) -> None:

@@ -3,15 +3,15 @@
 Try it: .venv/bin/python -m reachy_sim.tabletop.base_reaction --out runs/base
 """
 
+import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
+from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Array
 from reachy_kit.runtime.safety import CLASSROOM, LimitsProfile, Motion, limit
 from reachy_kit.runtime.tasks.task_registry import own_task_names
@@ -172,28 +172,43 @@ def evaluate(family: str, names: list[str], requests: Array, config: TableConfig
     return FamilyResult(family, config.friction, config.real_torque, walking, names[first], tilt)
 
 
-def main(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the table.")] = Path("runs/base"),
-    moves: Annotated[Path | None, typer.Option("--moves", help="A library of recorded moves.")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of a wave.")] = 3.0,
-) -> None:
+def main() -> None:
     """Carry out families of motions on tables of different friction; print who walks and who tips."""
-    ticks = round(seconds * CONTROL_HZ)
-    out.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/base"), help="folder of the JSON")
+    parser.add_argument("--moves", type=Path, help="a library of recorded moves, as another family")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a wave")
+    options = parser.parse_args()
+    if not options.seconds >= 1.0:
+        parser.error("--seconds must be 1 or more")
+    try:
+        write_report(options.out, round(options.seconds * CONTROL_HZ), options.moves)
+    except KitError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def write_report(out: Path, ticks: int, library: Path | None) -> None:
+    """Write the JSON, and print a line for each figure.
+
+    Raises:
+        KitError: the library cannot be read.
+    """
+    families = motions(ticks, library)
     results, loads = [], {}
-    families = motions(ticks, moves)
     for family, (names, requests) in families.items():
         for real_torque in (False, True):
             load = measure_load(requests, real_torque=real_torque)
             friction, tipping = float(load.friction.max()), float(load.tipping.max())
             loads[f"{family}, {'data sheet' if real_torque else 'simulated'}"] = friction, tipping
             worst = names[int(np.argmax(load.friction))]
-            typer.echo(f"{family:>22}  needs friction {friction:.2f} ({worst}); tipping {tipping:.2f}")
-            for friction in TABLE_FRICTION:
-                results.append(evaluate(family, names, requests, TableConfig(friction, real_torque=real_torque)))
-                typer.echo(results[-1].format())
-    (out / "base.json").write_text(json.dumps({"free": [asdict(r) for r in results], "held": loads}, indent=2))
+            print(f"{family:>22}  needs friction {friction:.2f} ({worst}); tipping {tipping:.2f}")
+            for table in TABLE_FRICTION:
+                results.append(evaluate(family, names, requests, TableConfig(table, real_torque=real_torque)))
+                print(results[-1].format())
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "base.json").write_text(json.dumps({"free": [asdict(r) for r in results], "held": loads}, indent=2) + "\n")
+    print(f"written: {out / 'base.json'}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -10,7 +10,6 @@ from itertools import product
 
 import mujoco
 import numpy as np
-import typer
 
 from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, NEUTRAL, SLEEP, YAW, Array
 from reachy_kit.runtime.kinematics.reach import in_reach
@@ -109,12 +108,12 @@ def main() -> None:
     distances = PartDistances()
     for name, pose in {"neutral": NEUTRAL, "sleep": SLEEP}.items():
         for parts in distances.pairs:
-            typer.echo(f"{name:>9}  {Closest(parts, float(distances.distances(pose[None], parts)[0]), pose).format()}")
+            print(f"{name:>9}  {Closest(parts, float(distances.distances(pose[None], parts)[0]), pose).format()}")
     for profile in (CLASSROOM, RESTING):
         for parts in distances.pairs:
             worst = min((closest(distances, parts, profile, seed) for seed in range(3)), key=lambda at: at.distance)
-            typer.echo(f"{profile.name:>9}  {worst.format()}")
+            print(f"{profile.name:>9}  {worst.format()}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

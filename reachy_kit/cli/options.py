@@ -97,6 +97,15 @@ MicrophoneOption = Annotated[
         "if not given.",
     ),
 ]
+SpeakerOption = Annotated[
+    str,
+    typer.Option(
+        "--speaker",
+        metavar="robot|NAME|INDEX|off",
+        help="Where short tones say that something begins, ends or was noticed: a real robot's own speaker if not "
+        "given; a speaker of this computer: default, its index, or a part of its name. Off while a microphone is on.",
+    ),
+]
 TargetOption = Annotated[
     str,
     typer.Option(

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from reachy_kit.dataset.reading import open_for_reading
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, write_move
 from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import ACTION_NAMES
 from reachy_kit.runtime.recording.schema import ACTION, OBS_LAST_ACTION
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
 
 
 def export_moves(dataset: Path, out: Path, episodes: Sequence[int] = ()) -> list[Path]:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from reachy_kit.cli.reporting.top_screen import draw
 from reachy_kit.runtime.robots.daemon import simulated_daemon
-from reachy_kit.workflows.run import run_bundle
+from reachy_kit.workflows.run import run
 from reachy_kit.workflows.top import RobotWatch
 
 COLUMNS, PORT = 88, 9109
@@ -25,12 +25,12 @@ def main(bundle: Path, out: Path) -> None:
     """Draw the screen into an SVG."""
     with simulated_daemon() as address:
         options = {"robot": str(address), "camera": False, "seconds": SECONDS, "metrics": str(PORT)}
-        run = threading.Thread(target=run_bundle, args=(bundle,), kwargs=options)
-        run.start()
+        driving = threading.Thread(target=run, args=([bundle],), kwargs=options)
+        driving.start()
         watch = RobotWatch(address, str(PORT))
         while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS):
             time.sleep(1.0)
-        run.join()
+        driving.join()
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True, markup=False)
     console.print(draw(view, COLUMNS))
     out.parent.mkdir(exist_ok=True)

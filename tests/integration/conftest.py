@@ -128,6 +128,11 @@ class Daemon:
             until(lambda: self.lies_down, 20)
 
     @property
+    def as_default(self) -> str:
+        """Python that makes `--robot daemon` of a command take this one."""
+        return f"import reachy_kit.runtime.robots.daemon as module; module.DEFAULT_PORT = {self.address.port}\n"
+
+    @property
     def is_up(self) -> bool:
         """The head has left the sleep pose for good."""
         return bool(self.state[2] > -0.01)

@@ -188,7 +188,7 @@ def test_the_robot_dances_to_a_beat(kit, daemon, dance_bundle, make_microphone, 
 def test_the_robot_turns_to_a_voice(kit, daemon, turning_bundle, make_microphone, until):
     microphone = make_microphone()
     left = math.radians(40)
-    microphone.play(np.concatenate([from_direction(speech(sentence), -left, 0.1) for sentence in range(4)]))
+    microphone.play(voice_from(left))
     running = kit.start(
         "run", turning_bundle, "--robot", daemon.address, "--microphone", "robotmic@0.1", "--seconds", 6,
         before=microphone.before,
@@ -196,6 +196,53 @@ def test_the_robot_turns_to_a_voice(kit, daemon, turning_bundle, make_microphone
     wait_until_on(running, until)
     until(lambda: abs(daemon.state[YAW] - left) < math.radians(6), 8)
     assert running.wait().code == 0
+
+
+def voice_from(left: float) -> np.ndarray:
+    """Four sentences, spoken in a direction, rad left of straight ahead."""
+    return np.concatenate([from_direction(speech(sentence), -left, 0.1) for sentence in range(4)])
+
+
+@pytest.fixture(scope="module")
+def trained_on_sound(make_once):
+    """A bundle that has learned sound_orient in the simulator, from fifty demonstrations."""
+    from reachy_kit.workflows.export import export_run
+    from reachy_kit.workflows.inputs.session import open_session
+    from reachy_kit.workflows.record import record_episodes
+    from reachy_kit.workflows.training.train_imitation import train_imitation
+    from reachy_sim.tasks import variant_by_name
+
+    def record(path):
+        variant = variant_by_name("sound_orient")
+        with open_session("sim", variant, camera=False) as session:
+            record_episodes(session, variant, path, episodes=50, hz=25, seed=0, camera=False)
+
+    data = make_once("recorded/sound_orient", record)
+    run = make_once(
+        "trained/sound_orient", lambda path: train_imitation(data, path, seed=0, settings={"max_steps": 1500})
+    )
+    return make_once("exported/sound_orient.bundle", lambda path: export_run(run, path))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("beside", [(), ("idle",)], ids=["alone", "with idle"])
+def test_a_policy_trained_in_the_simulator_turns_to_a_voice_in_the_microphone(
+    kit, daemon, trained_on_sound, make_microphone, until, beside
+):
+    microphone = make_microphone()
+    left, right = math.radians(60), math.radians(-45)
+    microphone.play(voice_from(left))
+    running = kit.start(
+        "run", trained_on_sound, *beside, "--robot", daemon.address, "--microphone", "robotmic@0.1", "--seconds", 30,
+        before=microphone.before,
+    )  # fmt: skip
+    wait_until_on(running, until)
+    until(lambda: abs(daemon.state[YAW] - left) < math.radians(10), 12)
+    microphone.play(voice_from(right))
+    until(lambda: abs(daemon.state[YAW] - right) < math.radians(10), 12)
+    assert running.wait().code == 0
+    assert daemon.lies_down
 
 
 def test_a_microphone_that_dies_ends_the_episode_and_the_robot_lies_down(
@@ -229,7 +276,7 @@ def test_raw_sound_and_its_features_are_recorded(kit, daemon, make_microphone):
     microphone.play(sound)
     kit.run(
         "record", "--robot", "daemon", "--task", "dance", "--episodes", 1, "--audio", "raw", "--microphone", "robotmic",
-        "--out", "heard", before=use_daemon(daemon) + microphone.before,
+        "--out", "heard", before=daemon.as_default + microphone.before,
     ).says(0)  # fmt: skip
     table = columns(kit.folder / "heard")
     features, samples = (np.array(table[name].to_pylist()) for name in ("kit.sound", "kit.audio"))
@@ -243,11 +290,6 @@ def test_raw_sound_and_its_features_are_recorded(kit, daemon, make_microphone):
     last_second = heard[-AUDIO_HZ:]
     at = np.argmax(np.correlate(played, last_second, "valid"))
     np.testing.assert_allclose(played[at : at + AUDIO_HZ], last_second, atol=1)
-
-
-def use_daemon(daemon) -> str:
-    """Python that makes `--robot daemon` take the shared one."""
-    return f"import reachy_kit.runtime.robots.daemon as module; module.DEFAULT_PORT = {daemon.address.port}\n"
 
 
 LISTENS = """

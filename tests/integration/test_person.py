@@ -149,7 +149,7 @@ def test_a_corrected_run_needs_a_dataset_and_a_device(kit, bundle_path):
 @pytest.mark.parametrize("option", [("--no-camera",), ("--microphone", "default")], ids=lambda option: option[0])
 def test_a_corrected_run_does_not_open_a_camera_that_was_switched_off(option, kit, bundle_path):
     corrected = kit.run("run", bundle_path, "--robot", "sim", "--teleop", "keyboard", "--out", "data", *option)
-    corrected.says(2, "--no-camera, --microphone, --telemetry and --metrics do not work with --teleop")
+    corrected.says(2, "--no-camera, --microphone, --speaker, --telemetry and --metrics do not work with --teleop")
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
 from reachy_kit.workflows.group_comparison import compare_policies
-from reachy_kit.workflows.run import run_bundle
+from reachy_kit.workflows.run import run
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
 from reachy_policies.data.demonstrations import load_demonstrations, load_images
@@ -245,6 +245,6 @@ def test_scratch_takes_images_too_and_eval_renders_them(scratch):
 def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):
     export_bundle(scratch, tmp_path / "scratch.bundle")
     options = {"robot": "sim", "seconds": 0.5}
-    assert len(run_bundle(tmp_path / "scratch.bundle", **options).episodes) == 1
+    assert len(run([tmp_path / "scratch.bundle"], **options).episodes) == 1
     with pytest.raises(WrongUseError, match="--no-camera"):
-        run_bundle(tmp_path / "scratch.bundle", **options, camera=False)
+        run([tmp_path / "scratch.bundle"], **options, camera=False)

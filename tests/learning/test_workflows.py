@@ -8,7 +8,7 @@ from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.group_comparison import compare_policies
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
-from reachy_kit.workflows.run import run_bundle
+from reachy_kit.workflows.run import run
 from reachy_kit.workflows.training.sweep import train_seeds
 
 
@@ -55,9 +55,9 @@ def test_a_comparison_reports_each_training_on_each_variant():
 
 
 def test_a_bundle_runs_without_a_reporter(bundle_path, capfd):
-    run = run_bundle(bundle_path, robot="sim", episodes=2, seconds=0.4, seed=3)
-    assert [episode.seed for episode in run.episodes] == [3, 4]
-    assert run.error is not None and run.error.unit == "degrees"
+    ran = run([bundle_path], robot="sim", episodes=2, seconds=0.4, seed=3)
+    assert [episode.seed for episode in ran.episodes] == [3, 4]
+    assert ran.error is not None and ran.error.unit == "degrees"
     assert capfd.readouterr().out == ""
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove
 from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
@@ -14,7 +15,6 @@ from reachy_kit.runtime.recording.takes.take_keys import TakeKeys
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove
 from reachy_kit.runtime.teleop.move_device import MoveTeleoperator
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent
 from reachy_sim.robot import SimRobot, SimRobotConfig

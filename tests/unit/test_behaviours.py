@@ -1,10 +1,29 @@
-"""Policies that are written: holding still, and a person who intervenes."""
+"""Policies that are written: holding still, a person who intervenes, and behaviours of which one drives."""
+
+import re
+from importlib.metadata import EntryPoint
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reachy_kit.runtime.behaviours.behaviour_kind import BehaviourContext, BehaviourKind
+from reachy_kit.runtime.behaviours.behaviour_registry import (
+    ENTRY_POINTS,
+    behaviour_by_name,
+    is_behaviour,
+    known_behaviours,
+)
+from reachy_kit.runtime.behaviours.dance_behaviour import MAKERS_DANCES
+from reachy_kit.runtime.behaviours.driving.arbiter import HOLDING, Arbiter, RankedBehaviour
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.behaviours.intervention import InterventionPolicy
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.behaviours.trained_policy import TrainedPolicy
+from reachy_kit.runtime.errors import RefusedError, WrongUseError
 from reachy_kit.runtime.interface import NEUTRAL, Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
 STATE, LAST_ACTION, HUMAN = NEUTRAL + 0.01, NEUTRAL + 0.02, NEUTRAL + 0.03
 
@@ -42,3 +61,206 @@ def test_a_new_episode_forgets_an_intervention():
     policy.act(Observation(STATE, 0.0))
     policy.reset()
     assert [policy.act(Observation(STATE, 0.0))[0] for _ in range(2)] == [1, 2]
+
+
+# Several behaviours: one drives
+
+
+class Going:
+    """A behaviour that wants to drive when it is told to, and turns the body to a place of its own."""
+
+    features = ()
+    carries_on = False
+
+    def __init__(self, place, wants=True):
+        self.place, self.wants = place, wants
+        self.asked = self.started = self.wishes = 0
+
+    def reset(self):
+        pass
+
+    def wants_to_drive(self, observation):
+        self.wishes += 1
+        return self.wants
+
+    def start(self, observation, speed):
+        self.started += 1
+
+    def act(self, observation):
+        self.asked += 1
+        return NEUTRAL + self.place * np.eye(9)[6]
+
+
+def arbitrate(*behaviours, on_change=lambda change: None):
+    ranked = [RankedBehaviour(name, behaviour, lambda observation: None) for name, behaviour in behaviours]
+    arbiter = Arbiter(ranked, 50, on_change)
+    arbiter.reset()
+    return arbiter
+
+
+def decide(arbiter, decisions=1, action=NEUTRAL):
+    """The actions of a robot that follows at once."""
+    actions = []
+    for index in range(decisions):
+        action = arbiter.act(Observation(action, index / 50, last_action=action))
+        actions.append(action)
+    return np.array(actions)
+
+
+def test_the_first_behaviour_that_wants_to_drive_is_the_only_one_that_is_asked():
+    first, second = Going(0.0, wants=False), Going(0.0)
+    arbiter = arbitrate(("first", first), ("second", second))
+    for wants in (False, True, True, False):
+        first.wants = wants
+        before = first.asked, second.asked
+        decide(arbiter)
+        assert (first.asked - before[0], second.asked - before[1]) == ((1, 0) if wants else (0, 1))
+    assert (first.wishes, second.wishes) == (4, 4)
+    assert (first.started, second.started) == (1, 2)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from(["", "first", "second"])), max_size=40))
+def test_exactly_one_drives_at_each_decision_whatever_they_want_and_whichever_is_stopped(moments):
+    first, second = Going(0.3), Going(-0.3)
+    changes = []
+    arbiter = arbitrate(("first", first), ("second", second), on_change=changes.append)
+    action = NEUTRAL
+    for index, (first.wants, second.wants, stopped) in enumerate(moments):
+        for name in arbiter.names:
+            (arbiter.stop if name == stopped else arbiter.allow)(name)
+        before = first.asked + second.asked
+        action = arbiter.act(Observation(action, index / 50, last_action=action))
+        expected = [name for name, wants in (("first", first.wants), ("second", second.wants)) if wants]
+        expected = next((name for name in expected if name != stopped), HOLDING)
+        assert arbiter.driving == expected
+        assert first.asked + second.asked - before == (expected != HOLDING)
+    assert sum(arbiter.decisions.values()) == len(moments)
+    assert [change.before for change in changes[1:]] == [change.after for change in changes[:-1]]
+
+
+def test_a_hand_over_is_smooth_and_arrives():
+    near, far = Going(0.0), Going(1.0, wants=False)
+    arbiter = arbitrate(("far", far), ("near", near))
+    decide(arbiter, 5)
+    far.wants = True
+    there = decide(arbiter, 600)[:, 6]
+    speeds = np.diff(there) * 50
+    assert abs(there[-1] - 1.0) < 1e-9
+    assert speeds.max() <= 0.4  # what the limiter lets pass of the body
+    assert np.abs(np.diff(speeds)).max() < 0.02
+    assert np.all(np.diff(there) > -1e-12)
+
+
+def test_a_hand_over_in_the_midst_of_another_keeps_the_speed():
+    here, there = Going(0.0), Going(1.0, wants=False)
+    arbiter = arbitrate(("there", there), ("here", here))
+    actions = [NEUTRAL]
+    for index in range(400):
+        there.wants = index % 60 >= 20
+        actions.append(arbiter.act(Observation(actions[-1], index / 50, last_action=actions[-1])))
+    speeds = np.diff(np.array(actions)[:, 6]) * 50
+    assert np.abs(np.diff(speeds)).max() < 0.05
+    assert np.abs(speeds).max() <= 0.4
+
+
+def test_a_stopped_behaviour_does_not_decide_any_more_from_the_next_tick_on():
+    going = Going(1.0)
+    arbiter = arbitrate(("going", going))
+    decide(arbiter, 100)
+    asked = going.asked
+    arbiter.stop("going")
+    held = decide(arbiter, 50)
+    assert going.asked == asked and arbiter.driving == HOLDING
+    assert np.ptp(held[25:], axis=0).max() == 0.0
+
+
+@pytest.mark.parametrize("action", [None, np.zeros(8), np.full(9, np.nan)])
+def test_a_behaviour_that_returns_nonsense_is_named(action):
+    going = Going(0.0)
+    going.act = lambda observation: action
+    with pytest.raises(RefusedError, match="the behaviour going did not return nine finite numbers"):
+        decide(arbitrate(("going", going)))
+
+
+def test_a_trained_policy_among_behaviours_decides_at_its_own_rate_and_only_while_it_senses():
+    seen = np.zeros(5)
+
+    class Inner:
+        decisions = 0
+
+        def reset(self):
+            self.decisions = 0
+
+        def act(self, observation):
+            self.decisions += 1
+            return NEUTRAL + 0.02 * self.decisions * np.eye(9)[6]
+
+    inner = Inner()
+    trained = TrainedPolicy(inner, TARGET_FEATURES, 10, 50)
+    ranked = [RankedBehaviour("trained", trained, lambda observation: seen)]
+    arbiter = Arbiter(ranked, 50)
+    arbiter.reset()
+    decide(arbiter, 20)
+    assert inner.decisions == 0 and arbiter.driving == HOLDING
+    seen[3] = 1.0
+    actions = decide(arbiter, 3 + 20)
+    assert arbiter.driving == "trained"
+    assert inner.decisions == 5
+    assert np.all(np.diff(actions[3:, 6]) > 0)
+    seen[3] = 0.0
+    decide(arbiter, 49)
+    assert arbiter.driving == "trained"
+    decide(arbiter, 2)
+    assert arbiter.driving == HOLDING
+
+
+# Behaviours by name
+
+
+def test_every_behaviour_has_a_line_of_its_own():
+    known = {named.name: named.kind for named in known_behaviours()}
+    assert list(known) == ["dance", "idle", "look-at", "sound-orient", "track"]
+    assert all(kind.summary and "\n" not in kind.summary and len(kind.summary) < 110 for kind in known.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sing", "no behaviour is called 'sing'; there are dance, idle"),
+        ("look-at:left", "look-at:left is not a direction; give degrees to the left and down"),
+        ("look-at:200,0", "up to 180° to either side"),
+        ("look-at:0,nan", "does not fit"),
+        ("dance:tango", "dance:tango does not exist"),
+        ("dance:none.json", "none.json cannot be read"),
+    ],
+)
+def test_a_behaviour_that_does_not_exist_is_refused_in_words(text, said, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WrongUseError, match=re.escape(said)):
+        named = behaviour_by_name(text)
+        named.kind.open(BehaviourContext(named.argument))
+
+
+def test_one_of_the_makers_dances_is_found_where_the_hub_keeps_it(monkeypatch, tmp_path):
+    library = tmp_path / MAKERS_DANCES / "snapshots/abc"
+    library.mkdir(parents=True)
+    frames = np.array([NEUTRAL, NEUTRAL + 0.01 * np.eye(9)[3]])
+    write_move(library / "tango.json", RecordedMove("tango", "", np.array([0.0, 0.5]), frames))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    dance = behaviour_by_name("dance:tango").kind.open(BehaviourContext("tango"))
+    arbiter = arbitrate(("dance", dance))
+    rolls = decide(arbiter, 200)[:, 3]
+    assert rolls.max() == pytest.approx(0.01, abs=1e-6)
+    assert np.count_nonzero((rolls[1:] < 1e-3) & (rolls[:-1] >= 1e-3)) >= 2, "it is played again and again"
+
+
+def test_a_behaviour_of_another_package(monkeypatch):
+    kind = BehaviourKind("waits", lambda context: Going(0.0))
+    entry = EntryPoint("wait", "somewhere:KIND", ENTRY_POINTS)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: kind)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry] if group == ENTRY_POINTS else [])
+    assert behaviour_by_name("wait:5") == ("wait", "5", kind)
+    assert is_behaviour("wait:5") and not is_behaviour("waits")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: "something else")
+    with pytest.raises(WrongUseError, match="somewhere:KIND is not a BehaviourKind"):
+        behaviour_by_name("wait")

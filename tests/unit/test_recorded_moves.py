@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, read_moves, write_move
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import NEUTRAL, Observation
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, read_moves, write_move
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, TeleopContext, open_teleoperator
 
 NOD = np.array([NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL])

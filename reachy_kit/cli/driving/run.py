@@ -1,4 +1,4 @@
-"""``reachy-kit run``: a bundle on a robot."""
+"""``reachy-kit run``: a bundle or behaviours on a robot."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +12,10 @@ from reachy_kit.cli.options import (
     OperatorOption,
     PerceptionOption,
     RobotOption,
+    SpeakerOption,
     TargetOption,
     TaskOption,
     expand_home,
-    path_argument,
     path_option,
 )
 from reachy_kit.runtime.errors import WrongUseError
@@ -24,17 +24,30 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.shell_command import compose_command
 
 if TYPE_CHECKING:
-    from reachy_kit.workflows.run import BundleRun
+    from reachy_kit.workflows.run import RobotRun
 
 
 def run(
-    bundle: Annotated[Path, path_argument(metavar="FILE.bundle", help="The bundle, or its unpacked folder.")],
+    drivers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            parser=expand_home,
+            metavar="FILE.bundle|BEHAVIOUR...",
+            show_default=False,
+            help="A bundle or its unpacked folder, or behaviours, the highest priority first: --list shows them.",
+        ),
+    ] = None,
     robot: RobotOption = "daemon",
     task: TaskOption = "",
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Number of episodes, one after another.")] = 1,
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0.1, help="Length of an episode; the task's own if not given, 10 on hardware."),
+        typer.Option(
+            "--seconds",
+            min=0.1,
+            help="Length of an episode. If not given: of a bundle the task's own, 10 on hardware; behaviours run until "
+            "Ctrl-C, on sim for 20.",
+        ),
     ] = None,
     perception: PerceptionOption = "auto",
     camera: Annotated[
@@ -46,6 +59,7 @@ def run(
     ] = True,
     target: TargetOption = BALL,
     microphone: MicrophoneOption = "",
+    speaker: SpeakerOption = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
     teleop: Annotated[
         str,
@@ -77,35 +91,64 @@ def run(
             help="Publish the same at this port, for Prometheus and for top; on this computer alone without HOST.",
         ),
     ] = "",
+    listed: Annotated[bool, typer.Option("--list", help="List the behaviours, one line each, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Run a bundle on a robot; it goes to neutral first and lies down at the end.
+    """Run a bundle or behaviours on a robot; it goes to neutral first and lies down at the end.
+
+    Of several behaviours the first that has something to do drives; a bundle may be among them.
 
     Example: reachy-kit run look_at.bundle --robot daemon --episodes 3
+
+    Example: reachy-kit run track idle --robot daemon
 
     Example: reachy-kit run look_at.bundle --telemetry run.jsonl --metrics 9100
 
     Example: reachy-kit run track.bundle --robot sim --teleop keyboard --out data/corrections --episodes 10
     """
-    from reachy_kit.workflows.run import run_bundle
+    if listed:
+        _list(json=json)
+        return
+    from reachy_kit.runtime.behaviours.behaviour_registry import is_behaviour
 
+    given = drivers or []
     if bool(teleop) != bool(out):
         raise WrongUseError("--teleop and --out belong together: what a person corrects is recorded")
     if out:
-        if not camera or microphone or telemetry or metrics:
-            unusable = "--no-camera, --microphone, --telemetry and --metrics"
+        if not camera or microphone or speaker or telemetry or metrics:
+            unusable = "--no-camera, --microphone, --speaker, --telemetry and --metrics"
             raise WrongUseError(f"{unusable} do not work with --teleop: leave them out")
+        if len(given) != 1 or is_behaviour(given[0]):
+            raise WrongUseError("--teleop corrects one bundle: name it, and nothing else")
         _correct(
-            bundle, out, teleop=teleop, robot=robot, task=task, episodes=episodes, seconds=seconds,
+            Path(given[0]), out, teleop=teleop, robot=robot, task=task, episodes=episodes, seconds=seconds,
             perception=perception, target=target, seed=seed, operator=operator, json=json,
         )  # fmt: skip
         return
 
-    result = run_bundle(
-        bundle, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, target=target,
-        camera=camera, microphone=microphone, seed=seed, telemetry=telemetry, metrics=metrics, reporter=show.TERMINAL,
+    from reachy_kit.workflows import run as workflow
+
+    result = workflow.run(
+        given, robot=robot, task=task, episodes=episodes, seconds=seconds, perception=perception, target=target,
+        camera=camera, microphone=microphone, speaker=speaker, seed=seed, telemetry=telemetry, metrics=metrics,
+        reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
+
+
+def _list(*, json: bool) -> None:
+    """Show every behaviour that can be loaded, one line each."""
+    from reachy_kit.runtime.behaviours.behaviour_registry import known_behaviours
+
+    known = list(known_behaviours())
+    if json:
+        show.print_json(
+            {named.name: {"argument": named.kind.argument, "summary": named.kind.summary} for named in known}
+        )
+        return
+    usages = [f"{named.name}[:{named.kind.argument}]" if named.kind.argument else named.name for named in known]
+    for usage, named in zip(usages, known, strict=True):
+        show.result(f"{usage:{max(map(len, usages))}}  {named.kind.summary}")
 
 
 def _correct(bundle: Path, out: Path, *, json: bool, **arguments: Any) -> None:
@@ -132,12 +175,12 @@ def _correct(bundle: Path, out: Path, *, json: bool, **arguments: Any) -> None:
     )
 
 
-def _show(run: "BundleRun", *, json: bool) -> None:
+def _show(run: "RobotRun", *, json: bool) -> None:
     error, rate = run.error, run.rate
     if json:
         show.print_json(
             {
-                "bundle": str(run.bundle),
+                "drivers": list(run.given),
                 "robot": run.robot,
                 "successes": [episode.success for episode in run.episodes],
                 "error": error
@@ -152,6 +195,8 @@ def _show(run: "BundleRun", *, json: bool) -> None:
                 "calmness": run.calmness and run.calmness.summary(),
                 "detection": run.detection and run.detection.summary(),
                 "inference": run.inference and run.inference.summary(),
+                "shares": {name: round(share, 4) for name, share in run.shares.items()},
+                "hand_overs": run.hand_overs,
                 "rate": rate and rate.summary(),
             }
         )
@@ -161,6 +206,9 @@ def _show(run: "BundleRun", *, json: bool) -> None:
         if error and episode.task_error is not None:
             outcome += f", {error.name} {error.text(episode.task_error)}"
         show.result(f"episode {episode.seed}{outcome}")
+    if run.shares:
+        drove = ", ".join(f"{name} {100 * share:.0f} %" for name, share in run.shares.items())
+        show.result(f"who drove: {drove}; hand-overs: {run.hand_overs}")
     for line in (run.calmness, run.detection, run.inference):
         if line:
             show.result(line.text())

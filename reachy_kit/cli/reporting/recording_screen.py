@@ -15,6 +15,7 @@ from rich.text import Text
 
 from reachy_kit.cli.reporting.live_figures import draw_figures, target_text
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase
+from reachy_kit.runtime.robots.speaking.tones import Cue
 
 _SIGNS = {
     Phase.PREPARING: ("  PREPARING ", "black on white"),
@@ -62,7 +63,7 @@ class TerminalScreen:
             for message in view.messages:
                 self._console.print(message)
 
-    def signal(self) -> None:
+    def signal(self, cue: Cue) -> None:
         """Ring the terminal's bell."""
         if self._console.is_terminal:
             self._console.bell()

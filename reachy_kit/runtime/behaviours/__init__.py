@@ -1,1 +1,4 @@
-"""Behaviours: policies that are written, not learned."""
+"""Behaviours: policies that are written, not learned, and the arbiter that lets one of several drive.
+
+A behaviour of this kit is a file ``NAME_behaviour.py``; ``behaviour_kind.py`` says what it holds.
+"""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, read_moves
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANGLE_AXES, POSITION_AXES, Action, Array, Observation, Robot
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, read_moves
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent, TeleopContext
 
 _GLIDE_SPEEDS = 0.05, 0.8

@@ -31,6 +31,8 @@ class Listening:
     """Microphone of this computer; empty for the robot's own."""
     audio: str | None = None
     """What a recording keeps of the sound, one of ``AUDIO_MODES``; None where nothing is recorded."""
+    hears: bool = False
+    """Whether something listens beside a perception that looks."""
 
     def __post_init__(self) -> None:
         if self.audio not in (None, *AUDIO_MODES):
@@ -65,7 +67,7 @@ class Listening:
                 "this task is learned from sound: record it with --audio features, which opens the microphone and "
                 "keeps numbers such as direction and beat, not the sound itself"
             )
-        if perception != "microphone" and not self.records:
+        if perception != "microphone" and not self.records and not self.hears:
             if self.microphone:
                 raise WrongUseError("--microphone has no use here: nothing listens. record keeps sound with --audio")
             return False

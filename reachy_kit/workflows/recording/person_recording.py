@@ -21,8 +21,9 @@ from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import needs_camera, open_session
+from reachy_kit.workflows.inputs.session import SIMULATED, needs_camera, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
+from reachy_kit.workflows.inputs.session_speaker import SpeakingScreen, open_speaker
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.recording_layout import dataset_layout
@@ -102,6 +103,7 @@ def record_by_hand(
             reporter=reporter,
         ) as session,
         connected_device(opened.device, session.robot),
+        open_speaker("", None, session, reporter, simulated=robot in SIMULATED) as speaker,
     ):
         view, device, take_over = opened.view, opened.device, None
         if policy:
@@ -123,7 +125,7 @@ def record_by_hand(
                 check=describe_take,
             )
             takes = TakeSession(
-                session.robot, device, recorder, opened.keys, view, screen, labels, seconds,
+                session.robot, device, recorder, opened.keys, view, SpeakingScreen(screen, speaker), labels, seconds,
                 perception=session.perception, world=session.world, toggle=take_over.toggle if take_over else None,
             )  # fmt: skip
             takes.run(seeds, episodes)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from reachy_kit.deploy.robot_shell import open_shell
 from reachy_kit.deploy.ssh_login import parse_ssh_address
-from reachy_kit.runtime.teleop.inputs.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, write_move
 
 from .robots_computer import NoPerson, RobotsComputer
 

@@ -10,10 +10,10 @@ import pytest
 from reachy_kit.dataset.reading import open_for_reading
 from reachy_kit.dataset.saving.imported_takes import IMPORTED_TAKES
 from reachy_kit.deploy.ssh_login import parse_ssh_address
+from reachy_kit.runtime.behaviours.recorded_move import read_moves
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.recording.episode_files import EpisodeFiles
 from reachy_kit.runtime.recording.schema import ACTION, SEED
-from reachy_kit.runtime.teleop.inputs.recorded_move import read_moves
 from reachy_kit.workflows.datasets.dataset_care import drop_episodes, merge_datasets
 from reachy_kit.workflows.recording.robot_recording import RobotRecording, record_on_robot, send_teleop
 from reachy_sim.tasks import variant_by_name

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from reachy_kit.runtime.interface import NEUTRAL, Action, Array, Episode, Step, TaskError, Tick
+from reachy_kit.runtime.robots.speaking.tones import Cue
 
 
 class Phase(StrEnum):
@@ -112,7 +113,7 @@ class SessionScreen(Protocol):
         """Show a view, as it changes, while the context is open."""
         ...
 
-    def signal(self) -> None:
+    def signal(self, cue: Cue) -> None:
         """Make a sound: a take begins or ends."""
         ...
 
@@ -125,7 +126,7 @@ class NoScreen:
         """Show nothing."""
         yield
 
-    def signal(self) -> None:
+    def signal(self, cue: Cue) -> None:
         """Make no sound."""
 
 

@@ -30,6 +30,7 @@ from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase, SessionScreen
 from reachy_kit.runtime.robots.guiding.guidable import Guidable, describe_guidance
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
+from reachy_kit.runtime.robots.speaking.tones import Cue
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.teleoperator import (
     GuidingTeleoperator,
@@ -203,7 +204,7 @@ class TakeSession:
                 on_tick=self._tick_take,
                 stop=lambda: self._end,
             )
-        self._screen.signal()
+        self._screen.signal(Cue.END)
         self._view.episodes = self._recorder.episodes
         kept = self._recorder.episodes > before
         self._can_redo = self._between.due = kept
@@ -265,7 +266,7 @@ class TakeSession:
     def _tick_take(self, tick: Tick) -> None:
         if tick.index == 0:  # the robot stands at its start pose
             self._view.phase = Phase.RECORDING
-            self._screen.signal()
+            self._screen.signal(Cue.BEGIN)
         self._view.follow(tick)
         self._handle()
         while self._device.lost and self._end is None:

@@ -1,0 +1,1 @@
+"""Driving: which behaviour drives, how one hands over to the next, and how behaviours move."""

@@ -1,0 +1,53 @@
+"""A trained policy as a behaviour among others: it wants to drive while it senses what it was trained on."""
+
+from reachy_kit.runtime.behaviours.driving.presence import Presence
+from reachy_kit.runtime.interface import Action, Array, Observation, Policy
+from reachy_kit.runtime.interpolation import interpolate
+
+PATIENCE = 1.0
+"""Time after the last sensing for which it drives on, s; the oldest age that features report."""
+
+
+class TrainedPolicy:
+    """A policy that decides at a rate of its own.
+
+    Args:
+        policy: the trained one.
+        features: names of its features, the last two of which say whether it senses something now, and the age of that.
+            Without features, as a policy on images, it always wants to drive.
+        policy_hz: its decisions per second.
+        hz: the behaviours' decisions per second, a multiple of its own.
+    """
+
+    carries_on = False
+
+    def __init__(self, policy: Policy, features: tuple[str, ...], policy_hz: int, hz: int) -> None:
+        self.features = features
+        self._policy, self._ticks = policy, hz // policy_hz
+        self._presence = Presence(hz, PATIENCE) if features else None
+
+    def reset(self) -> None:
+        """Forget the episode before."""
+        self._policy.reset()
+        if self._presence:
+            self._presence.forget()
+
+    def wants_to_drive(self, observation: Observation) -> bool:
+        """While it senses something, and ``PATIENCE`` longer."""
+        if self._presence is None:
+            return True
+        assert observation.environment_state is not None, "perception yields the features"
+        return self._presence.update(observation.environment_state)
+
+    def start(self, observation: Observation, speed: Array) -> None:
+        """Begin as in a new episode."""
+        self._policy.reset()
+        self._tick, self._target = 0, observation.action_in_force
+
+    def act(self, observation: Observation) -> Action:
+        """The (9,) target of this tick, on the way to what the policy decided last."""
+        if self._tick % self._ticks == 0:
+            self._previous, self._target = self._target, self._policy.act(observation)
+        tick = self._tick % self._ticks + 1
+        self._tick += 1
+        return interpolate(self._previous, self._target, tick, self._ticks)

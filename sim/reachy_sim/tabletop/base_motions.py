@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from reachy_kit.runtime.behaviours.recorded_move import read_moves
 from reachy_kit.runtime.interface import ACTION_NAMES, ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, YAW, Array
 from reachy_kit.runtime.safety import CLASSROOM
-from reachy_kit.runtime.teleop.inputs.recorded_move import read_moves
 from reachy_sim.envs.vector_env import ReachyMiniVectorEnv
 from reachy_sim.tasks import expert_policy
 

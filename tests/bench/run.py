@@ -22,6 +22,7 @@ import head_camera
 import learning
 import numpy as np
 import recording
+import runner
 import simulation
 import telemetry
 from rich.console import Console
@@ -157,6 +158,7 @@ BENCHMARKS = (
     recording.save_with_images,
     recording.whole_recording,
     camera_recording.loop_lateness,
+    *runner.BENCHMARKS,
     telemetry.tick,
     telemetry.lateness,
     dataset_care.thousand_episodes,

@@ -9,6 +9,7 @@ Run: python tests/bench/runner.py --seconds 600     (a minute per loop in `make 
 import argparse
 import contextlib
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -68,14 +69,20 @@ print(json.dumps({"now": now, "resident": {line.split()[0]: int(line.split()[1])
 
 
 def tick() -> tuple[str, float, str, float]:
-    """A decision of the chunk policy, features in and applied action out, against LeRobot's; 99th percentiles."""
-    ours, theirs = _decisions()
-    return "runner tick, p99", ours, "LeRobot's select_action with its processors, p99", theirs
+    """A decision of the chunk policy in its thread, limiter included, against its limit."""
+    return "runner tick, features to applied action, p99", _decisions()["runner"], "the limit", LIMITS["tick"]
 
 
-def tick_limit() -> tuple[str, float, str, float]:
-    """The same decision against its limit."""
-    return "runner tick, p99", _decisions()[0], "the limit", LIMITS["tick"]
+def tick_against_lerobot() -> tuple[str, float, str, float]:
+    """The same against LeRobot, which has neither thread nor limiter."""
+    times = _decisions()
+    return "the same", times["runner"], "LeRobot's select_action with its processors, p99", times["lerobot"]
+
+
+def policy_against_lerobot() -> tuple[str, float, str, float]:
+    """The policy alone on both sides."""
+    times = _decisions()
+    return "the bundle's policy alone, p99", times["policy"], "LeRobot's, p99", times["lerobot"]
 
 
 def first_action() -> tuple[str, float, str, float]:
@@ -118,7 +125,7 @@ def slow_detector_lateness() -> tuple[str, float, str, float]:
 
 
 BENCHMARKS = (
-    tick, tick_limit, first_action, memory, memory_with_sdk,
+    tick, tick_against_lerobot, policy_against_lerobot, first_action, memory, memory_with_sdk,
     daemon_lateness, slow_policy_lateness, camera_lateness, slow_detector_lateness,
 )  # fmt: skip
 
@@ -141,51 +148,65 @@ def _trained() -> tuple[Path, Path]:
 
 
 @functools.cache
-def _decisions() -> tuple[float, float]:
-    """99th percentile of a decision on one core, s: ours, with the limiter; LeRobot's, with its processors."""
-    with _one_core():
-        ours, theirs = list[float](), list[float]()
-        runner, lerobot = _runner(), _lerobot()
+def _decisions() -> dict[str, float]:
+    """99th percentile of a decision on one core, s: of the runner, of its policy alone, and of LeRobot."""
+    with _one_core(), contextlib.ExitStack() as at_end:
+        deciders = {"runner": _runner(at_end), "policy": _policy(), "lerobot": _lerobot()}
+        times: dict[str, list[float]] = {name: [] for name in deciders}
         for _ in range(DECISIONS // BLOCK):
-            ours += _timed(runner)
-            theirs += _timed(lerobot)
-    return float(np.percentile(ours, 99)), float(np.percentile(theirs, 99))
+            for name, decide in deciders.items():
+                times[name] += _timed(decide)
+    return {name: float(np.percentile(values, 99)) for name, values in times.items()}
 
 
-def _timed(decide: Callable[[int], object]) -> list[float]:
+def _timed(decide: Callable[[], object]) -> list[float]:
     """Durations of the decisions of a block, s; its first ten do not count."""
     times = []
-    for index in range(BLOCK + 10):
+    for _ in range(BLOCK + 10):
         start = time.perf_counter()
-        decide(index)
+        decide()
         times.append(time.perf_counter() - start)
     return times[10:]
 
 
-def _runner() -> Callable[[int], object]:
+def _runner(at_end: contextlib.ExitStack) -> Callable[[], object]:
+    """Features to applied action, as `reachy-kit run` does it on a robot."""
     from reachy_kit.runtime.inference.background_policy import BackgroundPolicy
-    from reachy_kit.runtime.inference.bundle import read_bundle
-    from reachy_kit.runtime.inference.onnx_policy import load_policy
     from reachy_kit.runtime.interface import NEUTRAL, Observation
     from reachy_kit.runtime.interpolation import interpolate
     from reachy_kit.runtime.safety import Motion, limit
 
-    bundle = read_bundle(_trained()[1])
-    hz = bundle.manifest.graphs[0].hz
-    policy = BackgroundPolicy(load_policy(bundle, bundle.manifest.environment_state), hz)
-    features = np.zeros(len(bundle.manifest.environment_state))
-    motion = [Motion.at_rest(NEUTRAL)]
-    decided = iter(range(1 << 60))
+    planner, features, hz = _loaded()
+    policy = BackgroundPolicy(planner, hz)
+    at_end.callback(policy.close)
+    numbers, motion = itertools.count(), [Motion.at_rest(NEUTRAL)]
 
-    def decide(index: int) -> None:
+    def decide() -> None:
         position = motion[0].position
-        observation = Observation(NEUTRAL, next(decided) / hz, environment_state=features, last_action=position)
+        observation = Observation(NEUTRAL, next(numbers) / hz, environment_state=features, last_action=position)
         motion[0], _ = limit(NEUTRAL, motion[0], interpolate(position, policy.act(observation), 1, 2))
 
     return decide
 
 
-def _lerobot() -> Callable[[int], object]:
+def _policy() -> Callable[[], object]:
+    from reachy_kit.runtime.interface import NEUTRAL, Observation
+
+    planner, features, _ = _loaded()
+    return lambda: planner.act(Observation(NEUTRAL, 0.0, environment_state=features, last_action=NEUTRAL))
+
+
+def _loaded() -> tuple[Any, np.ndarray, int]:
+    """The bundle's policy, features for it, and its rate."""
+    from reachy_kit.runtime.inference.bundle import read_bundle
+    from reachy_kit.runtime.inference.onnx_policy import load_policy
+
+    bundle = read_bundle(_trained()[1])
+    names = bundle.manifest.environment_state
+    return load_policy(bundle, names), np.zeros(len(names)), bundle.manifest.graphs[0].hz
+
+
+def _lerobot() -> Callable[[], object]:
     import torch
 
     from reachy_policies.runs.policy_loader import load_policy
@@ -197,7 +218,7 @@ def _lerobot() -> Callable[[int], object]:
     shapes = {name: feature.shape for name, feature in policy.config.input_features.items()}
     inputs = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
 
-    def decide(index: int) -> Any:
+    def decide() -> Any:
         batch = {name: torch.from_numpy(value)[None] for name, value in inputs.items()}
         with torch.inference_mode():
             return after(policy.select_action(before({**batch, "task": [run.card.instruction]}))).numpy()
@@ -324,8 +345,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600.0, help="length of each loop on the daemon")
     seconds = parser.parse_args().seconds
-    ours, theirs = _decisions()
-    print(f"runner tick p99 {1e3 * ours:.3f} ms, LeRobot's {1e3 * theirs:.3f} ms: {theirs / ours:.1f} times")
+    for name, value in _decisions().items():
+        print(f"a decision, {name}: p99 {1e3 * value:.3f} ms, {value / _decisions()['lerobot']:.2f} times LeRobot's")
     for sdk in (False, True):
         start = _start(sdk=sdk)
         print(

@@ -54,6 +54,17 @@ class TestConnected:
         settles(robot, until, slice(None), NEUTRAL, 0.02)
         np.testing.assert_allclose(shared_daemon.state, NEUTRAL, atol=0.03)
 
+    def test_however_often_it_is_asked_it_moves_no_faster(self, robot):
+        far = pose(head_yaw=55 * DEGREE, body_yaw=20 * DEGREE)
+        began, calls = time.monotonic(), 0
+        first = robot.send_action(NEUTRAL)
+        while (elapsed := time.monotonic() - began) < 0.2:
+            applied = robot.send_action(far)
+            calls += 1
+        assert calls > 2 * 0.2 * CONTROL_HZ
+        assert (np.abs(applied - first) <= CLASSROOM.speed * (elapsed + 1 / CONTROL_HZ)).all()
+        go(robot, NEUTRAL)
+
     def test_the_measured_pose_follows_an_action_within_two_degrees(self, robot, until):
         parts = {"head_yaw": 25, "head_pitch": -10, "head_roll": 8, "body_yaw": 10}
         target = pose(**{name: value * DEGREE for name, value in parts.items()})

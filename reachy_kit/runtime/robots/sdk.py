@@ -329,6 +329,7 @@ class SdkRobot:
         Raises:
             NoRobotError: none have arrived for too long.
         """
+        self._connected.end_tick()
         self._pacer.wait()
         if self._connected.has_stalled:
             self._wait_through_stall(self._connected)

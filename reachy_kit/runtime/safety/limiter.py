@@ -70,6 +70,7 @@ def limit(
     Raises:
         WrongUseError: the request is not nine numbers for each robot.
     """
+    request = np.asarray(request)
     if request.shape != previous.position.shape or request.dtype.kind not in "fiu":
         raise WrongUseError(
             f"a request of shape {request.shape} and type {request.dtype} is not nine numbers for each robot, "

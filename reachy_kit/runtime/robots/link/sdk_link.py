@@ -16,7 +16,7 @@ import numpy as np
 
 from reachy_kit.runtime.errors import NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
-from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, Action, Array
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, Action, Array
 from reachy_kit.runtime.robots.daemon import RUNNING, DaemonAddress, daemon_status, lost_robot
 from reachy_kit.runtime.safety import RESTING, Limited, LimitsProfile, Motion, limit
 
@@ -66,6 +66,7 @@ class SdkLink:
         """Measurements that have arrived; several at once count as one."""
         self.motion = Motion.at_rest(NEUTRAL)
         """Motion that is commanded."""
+        self._before, self._tick_ends = self.motion, 0.0
         self.limited = Limited(0)
         """Limits that changed the last target."""
         self._broken = self._was_lost = False
@@ -101,6 +102,8 @@ class SdkLink:
     def command(self, target: Action, state: Array | None = None, profile: LimitsProfile = RESTING) -> Action:
         """Limit a (9,) target and send it as one message; a connection that breaks here shows in ``has_stalled``.
 
+        Several targets in one tick replace each other: however often a program asks, the robot moves no faster.
+
         Args:
             target: (9,) wanted.
             state: (9,) measured; None to take the latest.
@@ -109,7 +112,10 @@ class SdkLink:
         Returns:
             (9,) what was sent.
         """
-        self.motion, flags = limit(self.measured() if state is None else state, self.motion, target, profile)
+        now = time.monotonic()
+        if now >= self._tick_ends:
+            self._before, self._tick_ends = self.motion, now + 1 / CONTROL_HZ
+        self.motion, flags = limit(self.measured() if state is None else state, self._before, target, profile)
         self.limited = Limited(int(flags))
         pose = self.motion.position
         try:
@@ -120,9 +126,14 @@ class SdkLink:
             self._broken = True
         return pose
 
+    def end_tick(self) -> None:
+        """Take the last target as the tick's own; the next one moves on from it."""
+        self._tick_ends = 0.0
+
     def rest_at(self, pose: Array) -> None:
         """Take a (9,) pose as the command in force, at rest, without sending it."""
         self.motion, self.limited = Motion.at_rest(pose), Limited(0)
+        self.end_tick()
 
     def rest(self) -> None:
         """Start from rest: where the robot was commanded to be as far as it is there, elsewhere where it is."""

@@ -75,13 +75,13 @@ def tick() -> tuple[str, float, str, float]:
     meter.follow(robot, policy)
 
     def seconds(**metered: Callable[..., None]) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()  # of the processor, whatever else runs
         rollout(robot, policy, seconds=TICKS / CONTROL_HZ, policy_hz=25, **metered)
-        return (time.perf_counter() - started) / TICKS
+        return (time.thread_time() - started) / TICKS
 
     rounds = [(seconds(on_timing=meter.tick), seconds()) for _ in range(ROUNDS)]
     ours, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
-    return "a tick with telemetry", ours, "without", theirs
+    return "processor time of a tick with telemetry", ours, "without", theirs
 
 
 def lateness() -> tuple[str, float, str, float]:

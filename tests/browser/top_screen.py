@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from reachy_kit.cli.reporting.top_screen import draw
-from reachy_kit.runtime.robots.daemon import simulated_daemon
+from reachy_kit.runtime.robots.daemon import DaemonAddress, parse_address
 from reachy_kit.workflows.run import run
 from reachy_kit.workflows.top import RobotWatch
 
@@ -23,14 +23,15 @@ SECONDS = 20.0
 
 def main(bundle: Path, out: Path) -> None:
     """Draw the screen into an SVG."""
-    with simulated_daemon() as address:
-        options = {"robot": str(address), "camera": False, "seconds": SECONDS, "metrics": str(PORT)}
-        driving = threading.Thread(target=run, args=([bundle],), kwargs=options)
-        driving.start()
-        watch = RobotWatch(address, str(PORT))
-        while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS):
-            time.sleep(1.0)
-        driving.join()
+    options = {"robot": "daemon", "perception": "detector", "seconds": SECONDS, "metrics": str(PORT)}
+    driving = threading.Thread(target=run, args=([bundle],), kwargs=options)
+    driving.start()
+    watch = RobotWatch(DaemonAddress("127.0.0.1"), str(PORT))
+    while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS):
+        if view.run and view.run.robot and not view.is_driven_by_run:
+            watch = RobotWatch(parse_address(view.run.robot), str(PORT))
+        time.sleep(1.0)
+    driving.join()
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True, markup=False)
     console.print(draw(view, COLUMNS))
     out.parent.mkdir(exist_ok=True)

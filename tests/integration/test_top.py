@@ -18,7 +18,7 @@ from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.robots.link.driver_lock import DriverLock
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
-ON_TERMINAL = "import os; os.dup2(2, 1)"
+ON_TERMINAL = "import os, sys; os.dup2(2, 1); sys.stdout = open(1, 'w', closefd=False)"
 """Python for a command's process: standard output is the terminal too."""
 
 

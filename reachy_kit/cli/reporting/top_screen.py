@@ -106,7 +106,7 @@ def _daemon_lines(view: RobotView) -> Iterator[Text]:
             "daemon",
             (daemon.state, _GOOD if daemon.state == "running" else _BAD),
             daemon.name,
-            f"reachy_mini {daemon.version}" if daemon.version else "",
+            f"version {daemon.version}" if daemon.version else "",
             "simulated" if daemon.simulated else "",
             f"motors {daemon.motors.replace('_', ' ')}" if daemon.motors else "",
         )

@@ -64,7 +64,7 @@ class RunMeter:
             values["period"].add(timing.period)
             self._late += timing.period > LATE_PERIOD
         limited = int(getattr(self._robot, "limited", 0))
-        if limited:
+        if limited:  # counted as they are; telling the kinds apart would take longer
             self._limited[limited] = self._limited.get(limited, 0) + 1
         if timing.decision is not None:
             self._decided(timing)
@@ -118,6 +118,8 @@ class RunMeter:
         )
 
     def _limited_by_kind(self) -> dict[str, int]:
+        if not hasattr(self._robot, "limited"):
+            return {}
         together = self._limited.copy()
         return {
             (kind.name or "").lower(): sum(count for flags, count in together.items() if flags & kind)

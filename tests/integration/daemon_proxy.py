@@ -183,7 +183,7 @@ class Measurements:
 
     def __init__(self, daemon: DaemonAddress) -> None:
         self._url = f"ws://{daemon}/ws/sdk"
-        self._stopped = threading.Event()
+        self._stopped, self._renewed = threading.Event(), threading.Event()
         self._times: list[list[float]] = []
         self._runs: list[list[np.ndarray]] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -221,8 +221,13 @@ class Measurements:
                 highest = np.maximum(highest, speed.max(axis=0))
         return highest
 
+    def renew(self) -> None:
+        """Connect again, as to a daemon that was restarted."""
+        self._renewed.set()
+
     def _listen(self) -> None:
         while not self._stopped.is_set():
+            self._renewed.clear()
             try:
                 with connect(self._url, open_timeout=2, close_timeout=0.5, compression=None) as stream:
                     self._times.append([])
@@ -232,13 +237,12 @@ class Measurements:
                 self._stopped.wait(0.05)
 
     def _receive(self, stream: ClientConnection) -> None:
-        joints, silent_since = None, time.monotonic()
-        while not self._stopped.is_set() and time.monotonic() - silent_since < 8:
+        joints = None
+        while not self._stopped.is_set() and not self._renewed.is_set():
             try:
                 message = json.loads(stream.recv(timeout=0.2))
             except TimeoutError:
                 continue
-            silent_since = time.monotonic()
             if message["type"] == "joint_positions":
                 joints = [message["head_joint_positions"][0], *message["antennas_joint_positions"]]
             elif message["type"] == "head_pose" and joints:

@@ -1,10 +1,15 @@
 """The robot lies down at the end of a command, however it ends."""
 
+import random
 import signal
+import threading
 
 import numpy as np
+import pytest
 
 from reachy_kit.runtime.interface import NEUTRAL, YAW
+
+from .daemon_proxy import DaemonProxy
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 RUN = ("--no-camera", "--seconds", 30)
@@ -48,6 +53,52 @@ def test_sigterm(kit, daemon, make_bundle, until):
     command.send(signal.SIGTERM)
     command.wait().says(143)
     assert daemon.lies_down
+
+
+def test_a_window_that_is_closed(kit, daemon, make_bundle, open_terminal, until):
+    terminal = open_terminal()
+    command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *RUN, terminal=terminal)
+    until(lambda: turned(daemon))
+    terminal.hang_up()
+    assert command.wait().code == 129
+    assert daemon.lies_down
+
+
+def torque_goes_off_last(proxy):
+    """What was sent after the last target, if any was: the daemon's defaults, and then the motors off."""
+    sent = [command for command in proxy.log if command.message]
+    targets = [index for index, command in enumerate(sent) if command.type == "set_full_target"]
+    last = [command.type for command in sent[targets[-1] + 1 :]] if targets else []
+    return not targets or last == ["set_automatic_body_yaw", "set_torque"]
+
+
+def send_at(number, moment, kit, daemon, bundle):
+    """Start a run, send a signal after so many s, and look at how the robot is left."""
+    with DaemonProxy(daemon.address) as proxy:
+        command = kit.start("run", bundle, "--robot", proxy.address, "--no-camera", "--seconds", 2)
+        timer = threading.Timer(moment, lambda: command.poll() is None and command.send(number))
+        timer.start()
+        result = command.wait()
+        timer.join()
+        assert result.code in (0, 128 + number, -number), (number, moment, result)
+        assert "Traceback" not in result.err, (number, moment, result)
+        assert daemon.lies_down, (number, moment, result)
+        assert torque_goes_off_last(proxy), (number, moment, result)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_signal_at_any_moment(kit, daemon, make_bundle):
+    bundle, moments = make_bundle(LOOKING_LEFT), random.Random(14)
+    for _ in range(50):
+        send_at(
+            moments.choice([signal.SIGHUP, signal.SIGTERM, signal.SIGINT]), moments.uniform(0, 9), kit, daemon, bundle
+        )
+
+
+@pytest.mark.parametrize("moment", [1.0, 2.5, 4.0])
+def test_a_signal_at_some_moment(moment, kit, daemon, make_bundle):
+    send_at(signal.SIGHUP, moment, kit, daemon, make_bundle(LOOKING_LEFT))
 
 
 def test_a_policy_that_returns_nan(kit, daemon, make_bundle):

@@ -263,9 +263,14 @@ class TestLimiterIsTheOnlyWay:
                         ]
         [(file, function)] = calls
         assert (file, function.name) == ("sdk_link.py", "command")
-        limits, pose, sends = function.body[1], function.body[3], function.body[4]
-        assert ast.unparse(limits).startswith("self.motion, flags = limit(")
-        assert ast.unparse(pose) == "pose = self.motion.position"
+        assigned = {
+            ast.unparse(node.targets[0]): ast.unparse(node.value)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign)
+        }
+        assert assigned["(self.motion, flags)"].startswith("limit(")
+        assert assigned["pose"] == "self.motion.position"
+        [sends] = (node for node in ast.walk(function) if isinstance(node, ast.Try))
         assert {node.id for node in ast.walk(sends.body[0]) if isinstance(node, ast.Name)} <= {
             "self", "pose", "pose_from_vector", "ANTENNAS", "BODY_YAW", "float",
         }  # fmt: skip

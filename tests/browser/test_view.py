@@ -45,6 +45,7 @@ def test_a_person_tilts_the_head_with_a_slider_and_sees_it_tilt(start_viewer, op
     page.wait_for_function("document.querySelector('[data-driver]').textContent == 'none'")
 
 
+@pytest.mark.long
 def test_pause_step_and_reset(start_viewer, open_page):
     viewer = start_viewer("--task", "track", "--seed", 5, "--paused")
     page = open_page(viewer.url, webgl=True)

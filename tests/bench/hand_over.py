@@ -20,7 +20,6 @@ from reachy_kit.runtime.perception.target import VISIBLE
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.workflows.inputs.drivers import read_drivers
 from reachy_kit.workflows.inputs.session import open_session
-from reachy_kit.workflows.run import BETWEEN, HIDDEN
 from reachy_sim.tasks import variant_by_name
 
 COLOURS = {"idle": "#e8eef7", "track": "#fde9cf"}
@@ -48,7 +47,7 @@ def drive(seconds: float, seed: int):
     """The steps of an episode, and the changes of its driver."""
     drivers, trace, changes = read_drivers(["track", "idle"]), Trace(), []
     variant = variant_by_name(drivers.task)
-    variant = replace(variant, task=replace(variant.task, hidden=HIDDEN, between=BETWEEN))
+    variant = replace(variant, task=replace(variant.task, hidden=(5.0, 5.0), between=(9.0, 9.0)))
     with (
         contextlib.ExitStack() as at_rest,
         open_session("sim", variant, "geometry", camera=False, features=drivers.features) as session,
@@ -77,11 +76,11 @@ def draw(steps, changes, out: Path) -> None:
             panel.axvspan(change.time, end, color=COLOURS[change.after], lw=0)
         panel.spines[["top", "right"]].set_visible(False)
     for change, end in zip(changes, ends, strict=True):
-        top.text((change.time + end) / 2, 1.01, change.after, transform=top.get_xaxis_transform(), ha="center")
+        top.text((change.time + end) / 2, 0.02, change.after, transform=top.get_xaxis_transform(), ha="center")
     top.plot(times, bearing, color="#c4451c", lw=2.5, label="target, while it is seen")
     top.plot(times, states[:, YAW], color="#16324f", label="head, measured")
     top.set_ylabel("left of ahead, °")
-    top.legend(loc="lower right", frameon=False)
+    top.legend(loc="upper right", bbox_to_anchor=(1.0, 1.2), frameon=False, ncols=2)
     middle.plot(times, heights, color="#16324f")
     middle.set_ylabel("breath, mm")
     speeds = np.rad2deg(np.diff(commands[:, [PITCH, YAW]], axis=0) * CONTROL_HZ)
@@ -89,7 +88,7 @@ def draw(steps, changes, out: Path) -> None:
     for side in (-1, 1):
         bottom.axhline(side * np.rad2deg(free_speed()[YAW]), color="grey", ls=":")
     bottom.set_ylabel("commanded, °/s")
-    bottom.legend(loc="lower right", frameon=False, ncols=2)
+    bottom.legend(loc="upper right", frameon=False, ncols=2)
     bottom.set_xlabel("s (dotted: the speed up to which the limiter changes nothing)")
     figure.tight_layout()
     figure.savefig(out, dpi=110)
@@ -99,7 +98,7 @@ def main() -> None:
     """Draw it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=26.0)
     parser.add_argument("--seed", type=int, default=3)
     asked = parser.parse_args()
     steps, changes = drive(asked.seconds, asked.seed)

@@ -8,10 +8,12 @@ import pytest
 from reachy_kit.runtime.interface import YAW
 
 
-def test_the_tracker_and_idle_hand_over_to_each_other_on_the_daemon(kit, daemon):
+@pytest.mark.parametrize("perception", ["geometry", pytest.param("detector", marks=pytest.mark.long)])
+def test_the_tracker_and_idle_hand_over_to_each_other_on_the_daemon(kit, daemon, perception):
     run = kit.run(
-        "run", "track", "idle", "--robot", "daemon", "--seconds", 7, "--seed", 3, "--json", before=daemon.as_default
-    )
+        "run", "track", "idle", "--robot", "daemon", "--seconds", 7, "--seed", 3, "--perception", perception, "--json",
+        before=daemon.as_default,
+    )  # fmt: skip
     run.says(0)
     assert run.json["drivers"] == ["track", "idle"]
     assert set(run.json["shares"]) == {"track", "idle"} and sum(run.json["shares"].values()) == pytest.approx(

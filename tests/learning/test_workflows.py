@@ -61,6 +61,13 @@ def test_a_bundle_runs_without_a_reporter(bundle_path, capfd):
     assert capfd.readouterr().out == ""
 
 
+def test_a_bundle_is_a_behaviour_among_others(bundle_path):
+    ran = run([bundle_path, "idle"], robot="sim", seconds=8.0, seed=3)
+    assert set(ran.shares) == {str(bundle_path), "idle"} and min(ran.shares.values()) > 0.1
+    assert ran.hand_overs >= 2
+    assert ran.error is None
+
+
 def test_a_sweep_names_the_seed_that_failed_and_why(tmp_path):
     log = Log()
     with pytest.raises(KitError, match=r"2 of 2 seeds failed \(seed 0: error: .*nothing is not a reachy-kit dataset"):

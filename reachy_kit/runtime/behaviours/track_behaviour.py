@@ -11,6 +11,8 @@ from reachy_kit.runtime.behaviours.driving.seen_target import MOTOR_DELAY, SeenT
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Action, Array, Observation
 from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
+_AVERAGING = 0.06
+"""Time by which the averaged speed of a target lags behind, s. Chosen: beyond it the gaze error hardly falls."""
 _ANTENNAS_UP = (-0.6, 0.6)
 """Antennas spread, [right, left] rad: the robot's way of looking pleased."""
 _ON_TARGET = np.deg2rad(8.0)
@@ -49,7 +51,7 @@ class Track:
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target that looks where the target will be."""
-        aim, speed = self._target.direction.ahead(observation.capture_time + MOTOR_DELAY)
+        aim, speed = self._target.direction.ahead(observation.capture_time + MOTOR_DELAY + _AVERAGING)
         measured = observation.state[[YAW, PITCH]]
         off = self._target.direction.ahead(observation.capture_time)[0] - measured
         on_target = float(np.hypot(*off)) < _ON_TARGET

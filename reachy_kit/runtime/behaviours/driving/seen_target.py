@@ -11,8 +11,8 @@ from reachy_kit.runtime.safety import CLASSROOM
 
 PATIENCE = 1.0
 """Time without a sighting after which a target counts as lost, s."""
-MOTOR_DELAY = 0.09
-"""Time from a command to the motion, s. Source: what the simulated motors' experts lead by (reachy_sim.tasks)."""
+MOTOR_DELAY = 0.12
+"""Time from a command to the motion, s. Source: the simulated motors (reachy_sim.tasks.dancer)."""
 _BODY_SLACK = np.deg2rad(15.0)
 """Angle by which the head turns before the body follows, rad, as for the scripted experts."""
 _POSES = 100

@@ -154,6 +154,19 @@ def shared_daemon(no_other_daemon: None) -> Iterator[Daemon]:
         yield Daemon(address, process)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the shared daemon after the last test of its group: its simulation runs whether or not somebody looks."""
+    in_a_group = "PYTEST_XDIST_WORKER" in os.environ
+    if in_a_group and uses_daemon(item) and not (nextitem and uses_daemon(nextitem)):
+        for definition in item._fixtureinfo.name2fixturedefs["shared_daemon"]:
+            definition.finish(item._request)
+
+
+def uses_daemon(item: pytest.Item) -> bool:
+    return "shared_daemon" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="session")
 def as_daemon() -> type[Daemon]:
     """Makes the same of a daemon that a test starts by itself: its address, and its process."""

@@ -127,7 +127,10 @@ def run(
     ):  # fmt: skip
         tally.on_notice = partial(sounds.play, Cue.NOTICE)
         opened = drivers.open(session, when_at_rest, tally.add_change)
-        meter.follow(session.robot, opened.policy, session.hearing, wall_clock=session.wall_clock)
+        meter.follow(
+            session.robot, opened.policy, session.hearing, planner=next(iter(opened.planners), None),
+            wall_clock=session.wall_clock,
+        )  # fmt: skip
         if meter.published_at:
             reporter.note(f"to watch it: {watching_command(session.robot.name, meter.published_at)}")
         with _progress(reporter, f"{drivers.label} on {session.robot.name}", episodes, length) as advance:

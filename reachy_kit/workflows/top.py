@@ -78,7 +78,8 @@ class RobotView:
         if self.daemon and self.daemon.in_charge:
             return self.daemon.in_charge
         if self.run and self.is_driven_by_run:
-            return f"{self.run.driver} (process {self.run.process})"
+            of = "" if self.run.driver == self.run.command else f", of {self.run.command}"
+            return f"{self.run.driver}{of} (process {self.run.process})"
         if self.local_driver:
             return f"{_command_of(self.local_driver)} (process {self.local_driver} of this computer)"
         if self.daemon and self.daemon.moves:

@@ -1,6 +1,6 @@
 """A picture of `reachy-kit top`: a simulated robot behind its daemon, driven by a bundle that publishes.
 
-.venv/bin/python tests/browser/top_screen.py look_at.bundle reachy_kit/runtime/images/top.svg
+.venv/bin/python tests/browser/top_screen.py look_at.bundle reachy_kit/images/top.svg
 """
 
 import io

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
-from reachy_kit.runtime.interface import NEUTRAL, Observation
+from reachy_kit.runtime.interface import NEUTRAL, Observation, TickTiming
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import Limited
 from reachy_kit.runtime.telemetry import machine_health
@@ -120,6 +120,15 @@ def test_a_policy_in_the_loop_is_timed_by_the_loop():
     assert found.quantities["inference"].count == 10
     assert 0.03 <= found.quantities["inference"].p50 < 0.1
     assert "decision_age" not in found.quantities
+
+
+def test_inference_of_a_planner_that_another_policy_asks_is_measured():
+    planner = Still()
+    meter = RunMeter("run")
+    meter.follow(Robot(), Undecided(), planner=planner)
+    planner.last_inference_seconds = 0.25
+    meter.tick(TickTiming(None, 0.001, 0.002))
+    assert meter.snapshot().quantities["inference"].latest == 0.25
 
 
 def test_simulated_time_is_never_late():

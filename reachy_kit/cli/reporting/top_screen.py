@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reachy_kit.runtime.interrupts import received_signal
+from reachy_kit.runtime.shell_command import PROGRAM
 from reachy_kit.runtime.telemetry.machine_health import MachineHealth
 from reachy_kit.runtime.telemetry.recent_values import Distribution
 from reachy_kit.runtime.telemetry.run_snapshot import RunSnapshot
@@ -69,7 +70,7 @@ def draw(view: RobotView, width: int) -> RenderableType:
     Returns:
         Lines that fit into that width.
     """
-    title = Text.assemble(("reachy-kit top ", "bold"), str(view.address), (f"  {time.strftime('%H:%M:%S')}", "dim"))
+    title = Text.assemble((f"{PROGRAM} top ", "bold"), str(view.address), (f"  {time.strftime('%H:%M:%S')}", "dim"))
     lines = [title, *_daemon_lines(view), *_run_lines(view)]
     times = ({"answered": view.answered} if view.answered else {}) | (view.run.quantities if view.run else {})
     shown: list[RenderableType] = [*lines, Text()]

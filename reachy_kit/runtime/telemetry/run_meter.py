@@ -35,24 +35,30 @@ class RunMeter:
         self._last_inference: float | None = None
         self._robot: Any = None
         self._policy: Any = None
+        self._planner: Any = None
         self._hearing: Any = None
         self._wall_clock = True
         self.published_at: MetricsAddress | None = None
         """Where requests are answered; None for nowhere."""
 
-    def follow(self, robot: Any, policy: Any, hearing: Any = None, *, wall_clock: bool = True) -> None:
+    def follow(
+        self, robot: Any, policy: Any, hearing: Any = None, *, planner: Any = None, wall_clock: bool = True
+    ) -> None:
         """Measure this robot and this policy from now on.
 
         What they say of themselves is read where they have it: ``limited``, ``state_age`` and ``camera_age`` of the
-        robot, ``age`` of the hearing, ``driving``, ``last_inference_seconds`` and ``decision_age`` of the policy.
+        robot, ``age`` of the hearing, ``driving`` and ``decision_age`` of the policy, ``last_inference_seconds`` of
+        the planner. A policy without one is timed by the loop.
 
         Args:
             robot: connected.
             policy: drives it.
             hearing: the open microphone.
+            planner: plans beside the loop, if that is not the policy itself.
             wall_clock: whether a tick lasts 20 ms of real time, so that it can be late.
         """
         self._robot, self._policy, self._hearing, self._wall_clock = robot, policy, hearing, wall_clock
+        self._planner = planner or policy
 
     def tick(self, timing: TickTiming) -> None:
         """Take a tick's timing, in the control loop: ``rollout(on_timing=meter.tick)``."""
@@ -84,7 +90,7 @@ class RunMeter:
         self._add_attribute("camera_age", self._robot, "camera_age")
         self._add_attribute("audio_age", self._hearing, "age")
         self._add_attribute("decision_age", self._policy, "decision_age")
-        beside_loop = getattr(self._policy, "last_inference_seconds", timing.decision)
+        beside_loop = getattr(self._planner, "last_inference_seconds", timing.decision)
         if beside_loop is not None and beside_loop != self._last_inference:  # otherwise it is the one of before
             self._values["inference"].add(beside_loop)
             self._last_inference = beside_loop

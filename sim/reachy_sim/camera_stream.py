@@ -9,9 +9,9 @@ import threading
 from collections import deque
 from queue import Empty, Full, Queue
 
+from reachy_kit.runtime.background_thread import lower_priority
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Array, Image
-from reachy_kit.runtime.recording.video.background_thread import lower_priority
 from reachy_sim.world import Exposure, SimWorld
 
 CAMERA_HZ = 30

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reachy_kit.runtime.background_thread import lower_priority
 from reachy_kit.runtime.inference.chunk_handover import ChunkHandover, DecisionClock
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy, Planner, ResidualPolicy
 from reachy_kit.runtime.interface import Action, Array, Observation, Policy
@@ -219,6 +220,7 @@ class BackgroundPolicy:
         self._thread.join(_CLOSING)
 
     def _run(self) -> None:
+        lower_priority()  # where processors are few, the loop comes first
         episode = 0
         while True:
             with self._changed:

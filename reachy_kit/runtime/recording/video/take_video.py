@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from reachy_kit.runtime.background_thread import lower_priority
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import Image
-from reachy_kit.runtime.recording.video.background_thread import lower_priority
 from reachy_kit.runtime.recording.video.h264 import SOFTWARE, H264Encoder
 
 _QUEUE_BYTES = 48 * 1024**2

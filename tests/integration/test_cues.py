@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 import uvicorn
 
+from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.robots.daemon import DaemonAddress
 from reachy_kit.runtime.robots.speaking.daemon_speaker import DaemonSpeaker
+from reachy_kit.runtime.robots.speaking.local_speaker import LocalSpeaker
 from reachy_kit.runtime.robots.speaking.speaker import opened_speaker
 from reachy_kit.runtime.robots.speaking.tones import Cue
 
@@ -67,3 +69,42 @@ def test_a_robot_without_a_speaker_runs_in_silence(kit, daemon):
     run = kit.run("run", "idle", "--robot", daemon.address, "--seconds", 1, "--speaker", "robot")
     run.says(0)
     assert "this robot has no speaker here: its daemon runs without media" in run.err
+
+
+SPEAKER = """
+</usr/share/alsa/alsa.conf>
+pcm.loudspeaker {{
+    type file
+    slave.pcm {{ type null }}
+    file "{file}"
+    format "raw"
+    hint {{ show on description "virtual speaker" }}
+}}
+pcm.!default {{ type plug slave.pcm "loudspeaker" }}
+"""
+
+
+@pytest.fixture
+def virtual_speaker(tmp_path, monkeypatch):
+    """An ALSA device of this process' PortAudio that writes to a file."""
+    import sounddevice
+
+    config, file = tmp_path / "speaker.conf", tmp_path / "played.raw"
+    config.write_text(SPEAKER.format(file=file))
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+    sounddevice._terminate()
+    sounddevice._initialize()
+    return file
+
+
+def test_a_cue_is_heard_from_a_speaker_of_this_computer(virtual_speaker):
+    with opened_speaker(LocalSpeaker("default")) as speaker:
+        speaker.play(Cue.BEGIN)
+    assert speaker.complaint is None
+    played = virtual_speaker.read_bytes()
+    assert len(played) > 2 * 0.2 * 16_000 and any(played)
+
+
+def test_a_speaker_that_does_not_exist_is_refused_with_those_that_do(virtual_speaker):
+    with pytest.raises(WrongUseError, match=r"--speaker trombone: it does not exist; there are .*loudspeaker"):
+        LocalSpeaker("trombone")

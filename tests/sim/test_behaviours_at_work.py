@@ -24,6 +24,8 @@ class Driven:
     steps: list[Step]
     changes: list[DriverChange]
     arbiter: Arbiter
+    limited: list[int]
+    """What the limiter has said of each tick's request."""
 
     @property
     def start(self):
@@ -61,7 +63,7 @@ def drive():
         drivers = read_drivers(given)
         variant = variant_by_name(task or drivers.task)
         variant = replace(variant, task=replace(variant.task, **changes))
-        steps, driver_changes = [], []
+        steps, driver_changes, limited = [], [], []
         with (
             contextlib.ExitStack() as at_rest,
             open_session("sim", variant, "geometry", camera=False, features=drivers.features) as session,
@@ -78,8 +80,9 @@ def drive():
                 start=start,
                 subscribers=[Recording(steps)],
                 on_tick=lambda tick: on_tick(tick, arbiter),
+                on_timing=lambda timing: limited.append(session.robot.limited),
             )
-        return Driven(steps, driver_changes, arbiter)
+        return Driven(steps, driver_changes, arbiter, limited)
 
     return run
 
@@ -102,6 +105,7 @@ class Recording:
 
 def assert_unlimited(driven):
     """The limiter has let every request pass."""
+    assert not any(driven.limited)
     off = np.abs(driven.actions - driven.requests)
     worst = np.unravel_index(off.argmax(), off.shape)
     assert off.max() < 1e-9, f"step {worst[0]}, axis {worst[1]}, {off.max():.4f}, {driven.drivers[worst[0]]} drives"

@@ -90,7 +90,7 @@ def test_a_miniature_demo(kit):
     on_daemon = evaluations[-1]
     assert on_daemon["seeds"] == [0]
     assert on_daemon["robot"].startswith("127.0.0.1:")
-    assert {"nominal_ms", "p50_ms", "p99_ms", "late_ticks", "slowdown"} == on_daemon["rate"].keys()
+    assert {"nominal_ms", "p50_ms", "p99_ms", "max_ms", "late_ticks", "slowdown"} == on_daemon["rate"].keys()
     assert {pair["pairs"] for pair in result.json["daemon_against_sim"].values()} == {1}
     stages = result.json["stage_seconds"]
     assert list(stages) == ["recording", "imitation", "reinforcement learning", "simulator", "film", "daemon"]

@@ -167,7 +167,7 @@ def _table(times: dict[str, Distribution], width: int) -> Table:
 
 
 def _limiter_lines(run: RunSnapshot | None) -> Iterator[Text]:
-    if run is None:
+    if run is None or not run.limited:  # its robot does not say
         return
     kinds = sorted(((count, kind) for kind, count in run.limited.items() if count), reverse=True)
     text = ", ".join(f"{kind.replace('_', ' ')} {count}" for count, kind in kinds)

@@ -3,7 +3,7 @@
 An empty loop of the same rate stands for what this computer can do; loops are measured in turns, because a computer
 that others use is not equally busy all the time.
 
-Run: python tests/bench/runner.py --seconds 600     (a minute per loop in `make bench`)
+Run: python tests/bench/runner.py --seconds 600     (40 minutes; half a minute for each loop in `make bench`)
 """
 
 import argparse
@@ -26,10 +26,10 @@ import numpy as np
 from reachy_kit.runtime.interface import CONTROL_HZ
 from reachy_kit.runtime.robots.pacer import TickPacer
 
-SECONDS = 60.0
-"""Length of each loop on the daemon in `make bench`, s."""
-TURN = 10.0
-"""Length of a turn, s."""
+SECONDS = 30.0
+"""Length of the loop on the daemon in `make bench`, s."""
+TURN, SHORT_TURN = 10.0, 4.0
+"""Length of a turn of the bundle's loop, and of those that it is compared with, s."""
 DECISIONS, BLOCK = 4000, 100
 """Decisions that are timed, in alternating blocks."""
 SLOW = 0.3
@@ -281,7 +281,7 @@ def daemon_loops(seconds: float, *, camera: bool = False) -> dict[str, float]:
     """Lateness of the ticks of a bundle on a simulated daemon of this computer, in turns with an empty loop.
 
     Args:
-        seconds: length of each kind of loop.
+        seconds: length of the bundle's loop.
         camera: whether a simulated camera and the ball's detector run beside it.
 
     Returns:
@@ -319,13 +319,14 @@ def daemon_loops(seconds: float, *, camera: bool = False) -> dict[str, float]:
                 pacers[name].restart()
                 try:
                     rollout(
-                        session.robot, policy, seconds=TURN, policy_hz=graph.hz, seed=turn,
+                        session.robot, policy, seconds=TURN if name == "bundle" else SHORT_TURN,
+                        policy_hz=graph.hz, seed=turn,
                         perception=session.perception, world=session.world,
                     )  # fmt: skip
                 finally:
                     ball_target.BallDetector.detect = detect
             pacers["empty"].restart()
-            for _ in range(round(TURN * session.robot.control_hz)):
+            for _ in range(round(SHORT_TURN * session.robot.control_hz)):
                 pacers["empty"].wait()
     return {name: float(np.percentile(pacer.late, 99)) for name, pacer in pacers.items()}
 
@@ -343,7 +344,7 @@ def _slowed[**P, R](work: Callable[P, R]) -> Callable[P, R]:
 def main() -> None:
     """Measure, and print each figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=600.0, help="length of each loop on the daemon")
+    parser.add_argument("--seconds", type=float, default=600.0, help="length of the bundle's loop on the daemon")
     seconds = parser.parse_args().seconds
     for name, value in _decisions().items():
         print(f"a decision, {name}: p99 {1e3 * value:.3f} ms, {value / _decisions()['lerobot']:.2f} times LeRobot's")

@@ -241,7 +241,7 @@ def test_a_recording_with_its_camera_killed_again_and_again_loses_no_image(
         killed += kills_until_finished(data, episodes, rng, kit, until, "--camera")
         recordings += 1
         holds(data, episodes)
-        same_episodes(recorded_dataset, data)
+        same_episodes(*sorted((data, recorded_dataset), key=saved))
         dataset = lerobot_dataset(data)
         for episode in dataset.meta.episodes:
             dataset[episode["dataset_to_index"] - 1][IMAGE]

@@ -158,7 +158,7 @@ def test_a_process_that_sleeps_for_a_while_finds_its_robot_again(kit, daemon, ma
 
 
 class TestOtherClients:
-    @pytest.mark.parametrize(("yaw", "seconds"), [(0.1, 0.5), (-0.4, 2.0)])
+    @pytest.mark.parametrize(("yaw", "seconds"), [(0.15, 0.3), (-0.4, 2.0)])
     def test_another_clients_move_does_not_end_in_a_jump(self, yaw, seconds, daemon, proxy, measurements):
         with connected(sdk_robot(proxy.address)) as robot:
             drive(robot, 25)

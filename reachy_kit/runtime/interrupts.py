@@ -23,6 +23,25 @@ def unwind_on_signals() -> None:
     sys.unraisablehook = _send_again
 
 
+@contextlib.contextmanager
+def unwinding_on_signals() -> Iterator[None]:
+    """Let signals that would end the program without a word raise KeyboardInterrupt within the block.
+
+    Handlers that a program has set stay. Outside the main thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    silent = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in silent:
+        signal.signal(number, _unwind)
+    try:
+        yield
+    finally:
+        for number in silent:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def received_signal() -> int | None:
     """Number of the first signal that has unwound the program; None if there was none."""
     return _received[0] if _received else None

@@ -2,6 +2,8 @@
 
 import random
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -64,6 +66,42 @@ def test_a_window_that_is_closed(kit, daemon, make_bundle, open_terminal, until)
     assert daemon.lies_down
 
 
+def test_ctrl_c_while_the_network_stalls(kit, daemon, make_bundle, until):
+    with DaemonProxy(daemon.address) as proxy:
+        command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", proxy.address, *RUN)
+        until(lambda: turned(daemon))
+        proxy.stall()
+        command.send(signal.SIGINT)
+        threading.Timer(1.5, proxy.flow).start()
+        command.wait().says(130, "stopped by Ctrl-C")
+        assert daemon.lies_down
+        assert torque_goes_off_last(proxy)
+
+
+PROGRAM = """
+import sys
+from reachy_kit.runtime.interface import NEUTRAL
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+
+with connected(SdkRobot(SdkRobotConfig("127.0.0.1", int(sys.argv[1])))) as robot:
+    print("up", flush=True)
+    while True:
+        robot.send_action(NEUTRAL)
+        robot.wait_next_tick()
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_program_of_ones_own_that_handles_no_signals(number, daemon):
+    command = [sys.executable, "-c", PROGRAM, str(daemon.address.port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        assert program.stdout and program.stdout.readline() == "up\n"
+        program.send_signal(number)
+    assert daemon.lies_down
+
+
 def torque_goes_off_last(proxy):
     """What was sent after the last target, if any was: the daemon's defaults, and then the motors off."""
     sent = [command for command in proxy.log if command.message]
@@ -96,7 +134,7 @@ def test_a_signal_at_any_moment(kit, daemon, make_bundle):
         )
 
 
-@pytest.mark.parametrize("moment", [1.0, 2.5, 4.0])
+@pytest.mark.parametrize("moment", [1.5, pytest.param(3.0, marks=pytest.mark.long)])
 def test_a_signal_at_some_moment(moment, kit, daemon, make_bundle):
     send_at(signal.SIGHUP, moment, kit, daemon, make_bundle(LOOKING_LEFT))
 

@@ -67,7 +67,7 @@ def test_a_move_of_another_program_is_noticed_and_the_robot_lies_down(kit, daemo
     command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS)
     until(lambda: looks_left(daemon))
     daemon.post("move/goto", {"head_pose": {"yaw": -0.5}, "duration": 2.0})
-    command.wait().says(4, "plays a move that is not ours", "End the other program")
+    command.wait().says(4, "plays another client's move", "End the other program")
     assert daemon.lies_down
 
 
@@ -102,7 +102,9 @@ class streaming:  # noqa: N801  (a context manager)
 
 def test_a_robot_that_plays_a_long_move_is_not_driven(kit, daemon, make_bundle):
     move = daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 300.0})
-    kit.run("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS).says(4, "plays a move")
+    kit.run("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *SECONDS).says(
+        4, "plays another client's move"
+    )
     daemon.post("move/stop", move)
 
 

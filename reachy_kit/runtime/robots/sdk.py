@@ -43,6 +43,8 @@ SETTLE = 0.3
 """Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
 _AT_REST_AFTER = 0.1
 """Time without a command after which the robot stands where it was commanded, s: five ticks, as a paused take."""
+_AWAY_AFTER = 0.5
+"""Time without a command after which it may also be elsewhere, s: by then it has come to rest."""
 _STALE_AFTER = 1.0
 """Age of a measurement from which on it is waited for instead of being returned, s."""
 _REACHED = 1e-3
@@ -270,8 +272,10 @@ class SdkRobot:
             link.limited = Limited(0)
             return link.motion.position
         now = time.monotonic()
-        if now - self._sent_at > _AT_REST_AFTER:
+        if now - self._sent_at > _AWAY_AFTER:
             link.rest()
+        elif now - self._sent_at > _AT_REST_AFTER:
+            link.rest_at(link.motion.position)
         self._sent_at = now
         applied = link.command(action, state, profile)
         self._others.sent(applied, state)

@@ -78,8 +78,8 @@ class OtherDrivers:
                 raise RefusedError(f"{app} drives the robot at {self._address}. Stop it in the robot's dashboard first")
             if not questions.wait_for_moves(within):
                 raise RefusedError(
-                    f"the robot at {self._address} plays a move: another program or its dashboard commands it. Wait "
-                    "for the move to end, or stop it"
+                    f"the robot at {self._address} plays another client's move: a program or its dashboard commands "
+                    "it. Wait for the move to end, or stop it"
                 )
 
     def watch(self) -> None:
@@ -210,8 +210,8 @@ class OtherDrivers:
                     )
                 elif questions.move_is_playing():
                     self.noticed = (
-                        f"the robot at {self._address} plays a move that is not ours: another program or its "
-                        f"dashboard commands it. {_WHAT_TO_DO}"
+                        f"the robot at {self._address} plays another client's move: a program or its dashboard "
+                        f"commands it. {_WHAT_TO_DO}"
                     )
                 elif doubted:
                     self._dispelled = True

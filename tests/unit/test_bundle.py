@@ -1,7 +1,10 @@
 """The deployable policy: it is read as it was written, or refused before the robot moves."""
 
+import contextlib
 import json
 import stat
+import threading
+import time
 import zipfile
 from dataclasses import asdict, replace
 
@@ -12,6 +15,7 @@ from onnx import TensorProto, helper
 
 from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.inference import bundle as bundle_module
+from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.inference.bundle import MANIFEST, read_bundle, sha256, write_bundle
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy
 from reachy_kit.runtime.inference.manifest import Graph, Manifest, Sensed, chunk_inputs, chunk_outputs
@@ -346,6 +350,42 @@ def test_a_graph_that_does_not_run_is_refused_before_the_robot_moves(content, tm
     bundle = read_bundle(written(tmp_path / "x.bundle", content))
     with pytest.raises(RefusedError, match=r"policy\.onnx"):
         load_policy(bundle, TARGET_FEATURES)
+
+
+def failing_graph():
+    """A graph that runs while all that is observed is zero."""
+    nodes = [
+        helper.make_node("ReduceMax", ["state"], ["largest"], keepdims=0),
+        helper.make_node("Ceil", ["largest"], ["above"]),
+        helper.make_node("Cast", ["above"], ["row"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "row"], ["found"], axis=0),
+        helper.make_node("Expand", ["found", "shape"], ["action"]),
+    ]
+    constants = [
+        helper.make_tensor("table", TensorProto.FLOAT, [1, 9], np.zeros(9)),
+        helper.make_tensor("shape", TensorProto.INT64, [3], [1, CHUNK, 9]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "failing",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in INPUTS.items()],
+        [helper.make_tensor_value_info("action", TensorProto.FLOAT, [1, CHUNK, 9])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["in the loop", "beside it"])
+def test_a_graph_that_fails_on_what_is_observed_is_named_and_ends_the_run(beside, tmp_path):
+    policy = load_policy(read_bundle(written(tmp_path / "x.bundle", failing_graph())), TARGET_FEATURES)
+    with contextlib.ExitStack() as at_end:
+        policy = infer_beside(policy, 25, at_end) if beside else policy
+        with pytest.raises(RefusedError, match=r"x\.bundle: policy\.onnx does not run \(.*Export it again"):
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                policy.act(observed(2.0))
+    assert "inference" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_bundle_acts_on_the_latest_state_and_plans_again_when_its_plan_is_used_up(tmp_path):

@@ -34,7 +34,7 @@ def load_policy(bundle: Bundle, features: tuple[str, ...]) -> BundlePolicy:
     size = image_size(bundle)
     if size is None:
         require_features(bundle.path.name, manifest.environment_state, features)
-    predictor = _load_graph(bundle, chunk, lambda model: OnnxPredictor(model, chunk.chunk_size))
+    predictor = _load_graph(bundle, chunk, lambda model, name: OnnxPredictor(model, chunk.chunk_size, name))
     policy = ChunkedPolicy(predictor, chunk.n_obs_steps, chunk.n_action_steps, chunk.temporal_ensemble_coeff, size)
     if not steps:
         return policy
@@ -57,7 +57,7 @@ def image_size(bundle: Bundle) -> tuple[int, int] | None:
 
 
 def _load_graph[Model: (OnnxPredictor, OnnxResidual)](
-    bundle: Bundle, graph: Graph, load: Callable[[bytes], Model]
+    bundle: Bundle, graph: Graph, load: Callable[[bytes, str], Model]
 ) -> Model:
     """Load a graph and try it on zeros, before the robot moves."""
     nine, features = len(ACTION_NAMES), len(bundle.manifest.environment_state)
@@ -68,13 +68,16 @@ def _load_graph[Model: (OnnxPredictor, OnnxResidual)](
     if graph.role == "step":
         shapes.append((1, nine))
         declared = (1, nine)
+    name = f"{bundle.path.name}: {graph.file}"
     try:
-        model = load(bundle.read(graph.file))
+        model = load(bundle.read(graph.file), name)
         output = model(*(np.zeros(shape, np.float32) for shape in shapes)).shape
+    except RefusedError:
+        raise
     except Exception as error:  # onnxruntime raises exceptions of its own, of several kinds
-        raise RefusedError(f"{bundle.path.name}: {graph.file} does not run ({error}). Export it again") from error
+        raise _refusal(name, error) from error
     if output != declared:
-        raise RefusedError(f"{bundle.path.name}: {graph.file} plans {output} instead of the {declared} of its manifest")
+        raise RefusedError(f"{name} plans {output} instead of the {declared} of its manifest")
     return model
 
 
@@ -84,18 +87,23 @@ class OnnxPredictor:
     Args:
         model: the serialised graph.
         chunk_size: actions it plans.
+        name: of the graph, in messages.
     """
 
-    def __init__(self, model: bytes, chunk_size: int) -> None:
-        self._session, self._chunk_size = _session(model), chunk_size
+    def __init__(self, model: bytes, chunk_size: int, name: str = "the graph") -> None:
+        self._session, self._chunk_size, self._name = _session(model), chunk_size, name
         names = {graph_input.name for graph_input in self._session.get_inputs()}
         self._sensed = IMAGES if IMAGES in names else "environment_state"
 
     def __call__(self, state: Floats, sensed: Floats, last_action: Floats) -> Floats:
-        """(1, T, 9), (1, T, K) or (1, 2, C, H, W), (1, 9) → (1, chunk, 9)."""
+        """(1, T, 9), (1, T, K) or (1, 2, C, H, W), (1, 9) → (1, chunk, 9).
+
+        Raises:
+            RefusedError: the graph fails on these numbers.
+        """
         noise = np.zeros((len(state), self._chunk_size, last_action.shape[-1]), dtype=np.float32)
         inputs = {"state": state, self._sensed: sensed, "last_action": last_action, "noise": noise}
-        return np.asarray(self._session.run(["action"], inputs)[0], dtype=np.float32)
+        return _run(self._session, inputs, self._name)
 
 
 class OnnxResidual:
@@ -103,20 +111,36 @@ class OnnxResidual:
 
     Args:
         model: the serialised graph.
+        name: of the graph, in messages.
     """
 
-    def __init__(self, model: bytes) -> None:
-        self._session = _session(model)
+    def __init__(self, model: bytes, name: str = "the graph") -> None:
+        self._session, self._name = _session(model), name
 
     def __call__(self, state: Floats, environment_state: Floats, last_action: Floats, base_action: Floats) -> Floats:
-        """(1, T, 9), (1, T, K), (1, 9), (1, 9) → (1, 9)."""
+        """(1, T, 9), (1, T, K), (1, 9), (1, 9) → (1, 9).
+
+        Raises:
+            RefusedError: the graph fails on these numbers.
+        """
         inputs = {
             "state": state,
             "environment_state": environment_state,
             "last_action": last_action,
             "base_action": base_action,
         }
-        return np.asarray(self._session.run(["action"], inputs)[0], dtype=np.float32)
+        return _run(self._session, inputs, self._name)
+
+
+def _run(session: Any, inputs: dict[str, Floats], name: str) -> Floats:
+    try:
+        return np.asarray(session.run(["action"], inputs)[0], dtype=np.float32)
+    except Exception as error:  # onnxruntime raises exceptions of its own, of several kinds
+        raise _refusal(name, error) from error
+
+
+def _refusal(name: str, error: Exception) -> RefusedError:
+    return RefusedError(f"{name} does not run ({error}). Export it again")
 
 
 def _session(model: bytes) -> Any:
@@ -125,4 +149,5 @@ def _session(model: bytes) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised too
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

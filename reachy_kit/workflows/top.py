@@ -15,6 +15,7 @@ from typing import Any
 from reachy_kit.runtime.json_record import finite_json
 from reachy_kit.runtime.robots.daemon import DaemonAddress, is_simulated, numeric_host
 from reachy_kit.runtime.robots.link.driver_lock import driving_process, is_this_computer
+from reachy_kit.runtime.robots.link.other_drivers import DriverQuestions
 from reachy_kit.runtime.shell_command import compose_command
 from reachy_kit.runtime.telemetry.machine_health import MachineHealth, read_machine_health
 from reachy_kit.runtime.telemetry.metrics_server import DEFAULT_PORT, JSON_PATH, MetricsAddress, parse_metrics_address
@@ -25,7 +26,6 @@ _PATIENCE = 1.0
 """Longest wait for an answer, s."""
 _WINDOW = 60
 """Looks over which the daemon's answer times are shown."""
-_IN_CHARGE = {"local_app": "the app", "remote_session": "the remote session of"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class DaemonSnapshot:
     """What has gone wrong in the daemon; empty if nothing has."""
     in_charge: str
     """The app or the remote session that has the robot; empty without one."""
-    moves: int
-    """Moves that play."""
+    move_plays: bool
+    """Whether a move of the daemon's plays, or another client's ``goto``."""
     hertz: float | None
     """Mean rate of the daemon's own loop; None where it does not say so, as in a simulation."""
     longest_interval: float | None
@@ -82,7 +82,7 @@ class RobotView:
             return f"{self.run.driver}{of} (process {self.run.process})"
         if self.local_driver:
             return f"{_command_of(self.local_driver)} (process {self.local_driver} of this computer)"
-        if self.daemon and self.daemon.moves:
+        if self.daemon and self.daemon.move_plays:
             return "a move that the daemon plays"
         return ""
 
@@ -151,9 +151,8 @@ class RobotWatch:
                 return None
             self._answered_at = time.monotonic()
             self._answers.add(self._answered_at - asked)
-            lock = _ask(connection, "/api/daemon/robot-app-lock-status")
-            moves = _ask(connection, "/api/move/running")
-        return _daemon_snapshot(status, lock if isinstance(lock, dict) else {}, moves)
+        with contextlib.closing(DriverQuestions(self._address)) as questions:
+            return _daemon_snapshot(status, questions.app_in_charge() or "", questions.move_is_playing())
 
     def _ask_run(self) -> RunSnapshot | None:
         with _asking(self._metrics.host, self._metrics.port) as connection:
@@ -172,10 +171,9 @@ def watching_command(robot: str, published_at: MetricsAddress) -> str:
     return compose_command("top", robot if colon and host else "127.0.0.1", metrics=metrics)
 
 
-def _daemon_snapshot(status: dict[str, Any], lock: dict[str, Any], moves: Any) -> DaemonSnapshot:
+def _daemon_snapshot(status: dict[str, Any], in_charge: str, move_plays: bool) -> DaemonSnapshot:
     backend = status.get("backend_status") or {}
     loop = backend.get("control_loop_stats") or {}
-    holder = _IN_CHARGE.get(lock.get("state", ""))
     return DaemonSnapshot(
         name=str(status.get("robot_name") or ""),
         state=str(status["state"]),
@@ -183,8 +181,8 @@ def _daemon_snapshot(status: dict[str, Any], lock: dict[str, Any], moves: Any) -
         simulated=is_simulated(status),
         motors=str(backend.get("motor_control_mode") or ""),
         error=str(status.get("error") or backend.get("error") or ""),
-        in_charge=f"{holder} {lock.get('holder_name') or 'without a name'}" if holder else "",
-        moves=len(moves) if isinstance(moves, list) else 0,
+        in_charge=in_charge,
+        move_plays=move_plays,
         hertz=loop.get("mean_control_loop_frequency"),
         longest_interval=loop.get("max_control_loop_interval"),
     )

@@ -146,7 +146,6 @@ def test_a_move_of_the_daemon_is_named_as_the_driver(kit, daemon, until):
     shown = kit.run("top", daemon.address, "--metrics", free_port(), "--json").json
     assert shown["driver"] == "a move that the daemon plays"
     until(lambda: daemon.get("move/running") == [])
-    daemon.lie_down()
 
 
 def test_nothing_there_is_no_robot(kit):

@@ -24,7 +24,7 @@ RUN = RunSnapshot(
 )  # fmt: skip
 DAEMON = DaemonSnapshot(
     name="reachy_mini", state="running", version="1.13.0", simulated=False, motors="gravity_compensation", error="",
-    in_charge="", moves=0, hertz=49.7, longest_interval=0.031,
+    in_charge="", move_plays=False, hertz=49.7, longest_interval=0.031,
 )  # fmt: skip
 VIEW = RobotView(
     address=DaemonAddress("127.0.0.1"), metrics=MetricsAddress(), daemon=DAEMON,
@@ -95,7 +95,7 @@ def test_what_was_held_back_before_is_told_from_what_is_now():
     ("changes", "driver"),
     [
         ({"daemon": replace(DAEMON, in_charge="the app dance")}, "the app dance"),
-        ({"run": None, "daemon": replace(DAEMON, moves=2)}, "a move that the daemon plays"),
+        ({"run": None, "daemon": replace(DAEMON, move_plays=True)}, "a move that the daemon plays"),
         ({"run": None}, "none that the daemon knows of"),
         ({"run": None, "daemon": None}, "not known"),
         ({"run": replace(RUN, robot="127.0.0.1:8001")}, "none that the daemon knows of"),

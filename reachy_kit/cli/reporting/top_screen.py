@@ -155,7 +155,7 @@ def _lateness(run: RunSnapshot) -> Iterator[tuple[str, str]]:
 
 def _table(times: dict[str, Distribution], width: int) -> Table:
     columns = ("now", "p99") if width < _NARROW else ("now", "p50", "p99", "max")
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("ms", style="dim", header_style="dim", no_wrap=True, min_width=14)
     for heading in columns:
         table.add_column(heading, justify="right", header_style="dim", no_wrap=True, min_width=7)

@@ -62,7 +62,8 @@ class MetricsServer:
             self._server = _Server((address.host, address.port), handler)
         except OSError as error:
             raise WrongUseError(
-                f"--metrics {address}: nothing can be published there ({error.strerror}). Choose another port"
+                f"--metrics {address}: nothing can be published there ({error.strerror}). Choose another port, on an "
+                "address of this computer"
             ) from error
         self.address = MetricsAddress(address.host, self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)

@@ -1,4 +1,8 @@
-"""Telemetry beside the control loop: a line per second in a file, and answers to requests."""
+"""Telemetry beside the control loop: a line per second in a file, and answers to requests.
+
+Its threads have the loop's own priority: one that the system set aside while it holds Python's lock would hold up the
+loop. A snapshot takes less than 1 ms of the processor.
+"""
 
 import contextlib
 import threading

@@ -182,7 +182,7 @@ class OtherDrivers:
         way = np.abs(state - before)[_HEAD_AND_BODY]
         return bool((way[outside > DISPLACED] > DISPLACED / 2).any())
 
-    def _motors_set_by_another(self, questions: "_Questions") -> str | None:
+    def _motors_set_by_another(self, questions: "DriverQuestions") -> str | None:
         """The motors' mode where it is not what is expected; None where it is, or nothing is."""
         if (expected := self._motors) is None:
             return None
@@ -217,7 +217,7 @@ class OtherDrivers:
                     self._dispelled = True
 
 
-class _Questions:
+class DriverQuestions:
     """What a daemon says about other drivers; one connection for all questions."""
 
     def __init__(self, address: DaemonAddress) -> None:
@@ -247,6 +247,7 @@ class _Questions:
         return True
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
@@ -260,5 +261,5 @@ class _Questions:
         return answer if isinstance(answer, dict) else {}
 
 
-def _questions(address: DaemonAddress) -> contextlib.closing[_Questions]:
-    return contextlib.closing(_Questions(address))
+def _questions(address: DaemonAddress) -> contextlib.closing[DriverQuestions]:
+    return contextlib.closing(DriverQuestions(address))

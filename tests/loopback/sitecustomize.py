@@ -11,10 +11,11 @@ import sys
 
 FILE = "OUTSIDE_LOOPBACK"
 """Variable with the file that attempts are added to."""
-_HERE = ("", "localhost", "0.0.0.0", "::", "::1")
+_HERE = ("", "localhost", "0.0.0.0", "::", "::1", os.uname().nodename.lower())
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _CONNECTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _DATAGRAM = 2  # socket.SOCK_DGRAM
+_NUMERIC_HOST = 4  # socket.AI_NUMERICHOST: only whether it is an address is asked, of nobody
 
 
 class OutsideError(Exception):
@@ -37,8 +38,8 @@ def _is_here(host: str) -> bool:
 
 def _watch(event: str, arguments: tuple) -> None:
     if event in _LOOKUPS:
-        host = _text(arguments[0])
-        if not _is_here(host) and not _is_number(host):
+        host, flags = _text(arguments[0]), sys._getframe(1).f_locals.get("flags", 0)  # which the event lacks
+        if not _is_here(host) and not _is_number(host) and not flags & _NUMERIC_HOST:
             _refuse(event, host)
     elif event in _CONNECTS:
         connection, address = arguments

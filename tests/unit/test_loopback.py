@@ -1,5 +1,6 @@
 """Tests stay on this computer: looking up ``reachy-mini.local`` fails, here and in every Python that a test starts."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -48,6 +49,14 @@ def test_this_computer_is_reached_by_its_names_and_numbers(attempts):
     with socket.create_server(("127.0.0.1", 0)) as server:
         for host in ("localhost", "127.0.0.1"):
             socket.create_connection((host, server.getsockname()[1])).close()
+    assert not attempts.exists()
+
+
+def test_whether_a_name_is_an_address_and_this_computers_own_name_may_be_asked(attempts):
+    with contextlib.suppress(socket.gaierror):
+        socket.getaddrinfo("reachy-mini.local", 8000, flags=socket.AI_NUMERICHOST)
+    with contextlib.suppress(socket.gaierror):
+        socket.getaddrinfo(socket.gethostname(), 8000)
     assert not attempts.exists()
 
 

@@ -1,12 +1,14 @@
 """A real daemon with media, a camera and a microphone without hardware, in a Debian 13 root: `make test-media`."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, Action, Observation
+from reachy_kit.runtime.interface import ANTENNA_REST, CONTROL_HZ, NEUTRAL, Action, Observation
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status
 from reachy_kit.runtime.robots.pacer import TickPacer
 
@@ -58,6 +60,16 @@ def process(*command: object, ready: str = "") -> Iterator[subprocess.Popen[str]
         started.wait()
 
 
+def get(address: DaemonAddress, path: str) -> Any:
+    with urllib.request.urlopen(f"http://{address}/api/{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def post(address: DaemonAddress, path: str, body: dict[str, Any]) -> None:
+    data, header = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"http://{address}/api/{path}", data, header), timeout=10).close()
+
+
 @contextlib.contextmanager
 def media_daemon(*options: str) -> Iterator[DaemonAddress]:
     """A simulated daemon that has not been told to leave camera and sound alone."""
@@ -73,6 +85,10 @@ def media_daemon(*options: str) -> Iterator[DaemonAddress]:
     started = subprocess.Popen([str(word) for word in command], env=os.environ | QUIET, stdout=log, stderr=log)
     try:
         until(lambda: (daemon_status(address, timeout=0.5) or {}).get("state") == "running", 60)
+        # A robot without physics starts in a pose that its legs do not reach, and follows nothing from there.
+        post(address, "move/goto", {"head_pose": {"z": 0.0}, "antennas": ANTENNA_REST, "duration": 0.2})
+        until(lambda: abs(get(address, "state/full")["head_pose"]["z"]) < 0.01, 20)
+        until(lambda: not get(address, "move/running"), 20)
         yield address
     finally:
         started.terminate()

@@ -2,11 +2,13 @@
 
 Until a line arrives on its input it sends silence, and drops what nobody reads. Then each sample is its number, counted
 from 1, modulo ``WRAP``, on both channels, and none is dropped: a reader that stalls gets them late. It prints the time
-at which number 0 would have been captured, s on the monotonic clock. SIGUSR1 silences it for good: a dead driver.
+at which number 0 would have been captured, s on the monotonic clock. What is played into a second FIFO is taken at the
+pace of a speaker. SIGUSR1 stops both for good: a device whose driver has died.
 
-Run: python tests/media/microphone_sender.py FIFO
+Run: python tests/media/microphone_sender.py MICROPHONE SPEAKER
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -24,19 +26,25 @@ _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 4096
 
 ASOUNDRC = """
-pcm.robot_raw {{ type file slave.pcm {{ type null }} file "/dev/null" infile "{fifo}" format "raw" }}
+pcm.robot_raw {{ type file slave.pcm {{ type null }} file "/dev/null" infile "{microphone}" format "raw" }}
 pcm.reachymini_audio_src {{ type plug slave {{ pcm "robot_raw" format S16_LE rate {rate} channels {channels} }} }}
-pcm.reachymini_audio_sink {{ type null }}
+pcm.robot_played {{ type file slave.pcm {{ type null }} file "{speaker}" format "raw" }}
+pcm.reachymini_audio_sink {{ type plug slave {{ pcm "robot_played" format S16_LE rate {rate} channels {channels} }} }}
 """
 """The names by which the SDK knows the Wireless's devices. Source: has_reachymini_asoundrc in reachy_mini 1.13."""
 
 
-def main() -> None:
-    """Send until the process is ended."""
-    path = sys.argv[1]
+def open_fifo(path: str) -> int:
+    """Make a FIFO of 64 ms of sound, and open it for both ends, so that neither waits for the other."""
     os.mkfifo(path)
     fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     fcntl.fcntl(fifo, _F_SETPIPE_SZ, _PIPE_BYTES)
+    return fifo
+
+
+def main() -> None:
+    """Send until the process is ended."""
+    fifo, speaker = map(open_fifo, sys.argv[1:])
     signal.signal(signal.SIGUSR1, lambda *_: signal.pause())
     print("ready", flush=True)
     due, number, begun = time.monotonic(), 0, 0.0
@@ -47,6 +55,8 @@ def main() -> None:
             begun = due = time.monotonic()
             print(begun, flush=True)
             continue
+        with contextlib.suppress(BlockingIOError):
+            os.read(speaker, BLOCK * CHANNELS * 2)
         numbers = np.arange(number + 1, number + BLOCK + 1) % WRAP if begun else np.zeros(BLOCK)
         number += BLOCK * bool(begun)
         data = np.repeat(numbers.astype("<i2"), CHANNELS).tobytes()

@@ -96,10 +96,11 @@ def test_a_frame_is_handed_over_once_the_newest_first_with_its_time(address, cam
     with connected(sdk_robot(address)) as robot:
         robot.frame_source.subscribe(lambda image, captured: received.append((image, captured)))
         until(lambda: len(received) >= 60, 10)
+        before = len(received)
         observed = robot.get_observation()
     times = np.diff([captured for _, captured in received])
     assert (times > 0).all()
-    assert any(observed.images[CAMERA] is image for image, _ in received[-3:])
+    assert any(observed.images[CAMERA] is image for image, _ in received[before - 2 :])
     columns = [BallDetector().detect(image)[0] for image, _ in received[:40]]
     assert (np.diff(columns) != 0).all()
 
@@ -113,6 +114,7 @@ def test_a_camera_that_stops_is_reported_within_half_a_second(address, camera, u
         camera.send_signal(way)
         stopped = time.monotonic()
         until(lambda: robot.frame_source.fault, 2)
+        stopped = max(stopped, robot.frame_source.latest[1])  # a frame may still have been on its way
         assert time.monotonic() - stopped < CAMERA_SILENT_AFTER + 0.1
         assert robot.camera_age > CAMERA_SILENT_AFTER
         assert "no frame for 0.5 s" in robot.frame_source.fault

@@ -26,10 +26,11 @@ SECONDS = 60 * float(os.environ.get("MEDIA_MINUTES", "5"))
 @pytest.fixture
 def microphone(tmp_path, monkeypatch):
     """The process that the robot's microphone hears."""
-    fifo = tmp_path / "fifo"
-    (tmp_path / ".asoundrc").write_text(ASOUNDRC.format(fifo=fifo, rate=RATE, channels=CHANNELS))
+    fifos = {name: tmp_path / name for name in ("microphone", "speaker")}
+    (tmp_path / ".asoundrc").write_text(ASOUNDRC.format(**fifos, rate=RATE, channels=CHANNELS))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with process(sys.executable, Path(__file__).with_name("microphone_sender.py"), fifo, ready="ready") as sender:
+    script = Path(__file__).with_name("microphone_sender.py")
+    with process(sys.executable, script, *fifos.values(), ready="ready") as sender:
         yield sender
 
 

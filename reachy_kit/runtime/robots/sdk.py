@@ -34,7 +34,13 @@ from reachy_kit.runtime.robots.link.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.link.resting_ways import Ways, get_up, lower
 from reachy_kit.runtime.robots.link.sdk_link import SdkLink
 from reachy_kit.runtime.robots.media.frame_reader import FrameReader
-from reachy_kit.runtime.robots.media.sdk_client import expected_camera_shape, open_camera, open_client, require_media
+from reachy_kit.runtime.robots.media.sdk_client import (
+    close_client,
+    expected_camera_shape,
+    open_camera,
+    open_client,
+    require_media,
+)
 from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, RESTING, Limited, LimitsProfile
@@ -410,6 +416,6 @@ class SdkRobot:
             if self.config.camera and self._camera is None:
                 self._frames = open_camera(sdk, self.address)
         except BaseException:
-            sdk.__exit__(None, None, None)
+            close_client(sdk)
             raise
         return SdkLink(sdk, self.address)

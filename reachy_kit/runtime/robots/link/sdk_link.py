@@ -18,6 +18,7 @@ from reachy_kit.runtime.errors import NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, Action, Array
 from reachy_kit.runtime.robots.daemon import RUNNING, DaemonAddress, daemon_status, lost_robot
+from reachy_kit.runtime.robots.media.sdk_client import close_client
 from reachy_kit.runtime.safety import RESTING, Limited, LimitsProfile, Motion, limit
 
 UNSURE = 0.06
@@ -193,7 +194,7 @@ class SdkLink:
         self._thread.join()
         if self.has_stalled:
             self._abort()
-        self.sdk.__exit__(None, None, None)
+        close_client(self.sdk)
 
     def _listen(self) -> None:
         while not self._closed.is_set():

@@ -4,11 +4,14 @@ from typing import Any
 
 from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, lost_robot, no_daemon
+from reachy_kit.runtime.robots.media.bounded_close import close_within
 from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 _REMOTE_FIRST_FRAME = 8.0
 """Longest wait for the first frame over WebRTC, s: the peers negotiate first, and a key frame is awaited."""
+_CLOSING = 3.0
+"""Longest wait for the SDK to close camera, microphone and connection, s; a tenth of a second is usual."""
 
 
 def require_media(status: dict[str, Any], address: DaemonAddress, *, microphone: bool) -> None:
@@ -93,6 +96,12 @@ def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
         f"the camera of {address} {frames.fault or 'has delivered no frame'}: the SDK waits for {columns} × {rows} px. "
         "Is it plugged in, and of that size? Look at the daemon's log"
     )
+
+
+def close_client(client: Any) -> None:
+    """End the connection, also where camera or microphone do not close."""
+    if not close_within(_CLOSING, lambda: client.__exit__(None, None, None)):
+        client.client.disconnect()
 
 
 def expected_camera_shape(address: DaemonAddress) -> tuple[int, int, int]:

@@ -7,6 +7,10 @@ import numpy as np
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.perception.hearing.sound_source import Receive
+from reachy_kit.runtime.robots.media.bounded_close import close_within
+
+_CLOSING = 2.0
+"""Longest wait for the sound's pipeline to stop, s."""
 
 
 class SdkMicrophone:
@@ -57,4 +61,4 @@ class SdkMicrophone:
         if self._thread:
             self._thread.join()
             self._thread = None
-            self._media.stop_recording()
+            close_within(_CLOSING, self._media.stop_recording)

@@ -3,7 +3,7 @@
 Until a line arrives on its input it sends silence, and drops what nobody reads. Then each sample is its number, counted
 from 1, modulo ``WRAP``, on both channels, and none is dropped: a reader that stalls gets them late. It prints the time
 at which number 0 would have been captured, s on the monotonic clock. What is played into a second FIFO is taken at the
-pace of a speaker. SIGUSR1 stops both for good: a device whose driver has died.
+pace of a speaker. SIGUSR1 stops the microphone for good: a device whose driver has died.
 
 Run: python tests/media/microphone_sender.py MICROPHONE SPEAKER
 """
@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 
 import numpy as np
@@ -42,9 +43,20 @@ def open_fifo(path: str) -> int:
     return fifo
 
 
+def play(speaker: int) -> None:
+    """Take what is played, at the speaker's pace."""
+    due = time.monotonic()
+    while True:
+        due += BLOCK / RATE
+        time.sleep(max(due - time.monotonic(), 0.0))
+        with contextlib.suppress(BlockingIOError):
+            os.read(speaker, BLOCK * CHANNELS * 2)
+
+
 def main() -> None:
     """Send until the process is ended."""
     fifo, speaker = map(open_fifo, sys.argv[1:])
+    threading.Thread(target=play, args=(speaker,), daemon=True).start()
     signal.signal(signal.SIGUSR1, lambda *_: signal.pause())
     print("ready", flush=True)
     due, number, begun = time.monotonic(), 0, 0.0
@@ -55,8 +67,6 @@ def main() -> None:
             begun = due = time.monotonic()
             print(begun, flush=True)
             continue
-        with contextlib.suppress(BlockingIOError):
-            os.read(speaker, BLOCK * CHANNELS * 2)
         numbers = np.arange(number + 1, number + BLOCK + 1) % WRAP if begun else np.zeros(BLOCK)
         number += BLOCK * bool(begun)
         data = np.repeat(numbers.astype("<i2"), CHANNELS).tobytes()

@@ -44,6 +44,7 @@ def hearing_robot(address, open_camera, microphone):
     ):
         robot.listen_with(hearing)
         yield robot
+        microphone.kill()  # ALSA waits for a FIFO that lives, and GStreamer for ALSA
 
 
 class Sounds:
@@ -57,6 +58,10 @@ class Sounds:
 
     def on_step(self, step):
         now = time.monotonic()
+        if step.index == 0:  # what was heard before the first decision
+            self.blocks.append(step.observation.audio)
+            self.times.append(now)
+            self.claimed.append(step.observation.audio_time)
         audio = step.next_observation.audio
         if len(audio):
             self.blocks.append(audio)
@@ -82,7 +87,7 @@ def test_five_minutes_of_sound_are_whole_and_young_and_cost_the_tick_nothing(hea
     wrong = np.flatnonzero(np.diff(numbered) % WRAP != 1)
     # of each observation, its oldest and its newest sample
     ends = np.cumsum([len(block) for block in sounds.blocks]) - first
-    counted = ends > AUDIO_HZ // 10
+    counted = ends > AUDIO_HZ  # without those that waited for the first decision
     captured = begun + ends[counted] / AUDIO_HZ
     lengths = np.array([len(block) for block in sounds.blocks])[counted]
     used = np.array(sounds.times)[counted]

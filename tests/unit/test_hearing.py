@@ -18,6 +18,7 @@ from reachy_kit.runtime.perception.hearing.sound_source import Bearing, SampleBu
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES, HEARING_FEATURES, SOUND_FEATURES
 from reachy_kit.runtime.robots.daemon import DaemonAddress
 from reachy_kit.runtime.robots.daemon_directions import DaemonDirections
+from reachy_kit.runtime.robots.media.bounded_close import close_within
 from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
 from reachy_sim.sensing.hearing_accuracy import SPACING, hear
 from reachy_sim.sensing.synthetic_sound import drums, from_direction, in_a_room, speech
@@ -372,6 +373,18 @@ def test_the_arrays_queue_is_drained_whatever_the_loop_does(rng):
     np.testing.assert_array_equal(np.concatenate(received), np.concatenate(buffers))
     assert not media.recording
     assert microphone.turns_with_head
+
+
+def test_a_device_that_does_not_close_holds_up_nobody(rng):
+    media = Media([rng.normal(size=(160, 2)).astype(np.float32)])
+    forever = media.stop_recording = threading.Event().wait
+    microphone = SdkMicrophone(media, "robot")
+    microphone.start(lambda block: None)
+    began = time.monotonic()
+    microphone.stop()
+    assert time.monotonic() - began < 10
+    assert not close_within(0.01, forever)
+    assert close_within(5, lambda: None)
 
 
 def test_an_sdk_without_sound_is_refused():

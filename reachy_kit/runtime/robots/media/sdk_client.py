@@ -6,6 +6,7 @@ from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotErro
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, lost_robot, no_daemon
 from reachy_kit.runtime.robots.media.bounded_close import close_within
 from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
+from reachy_kit.runtime.robots.media.prompt_delivery import deliver_promptly
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 _REMOTE_FIRST_FRAME = 8.0
@@ -87,6 +88,7 @@ def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
     """
     if client.media.camera is None:
         raise _without_gstreamer(address, "the SDK has no camera")
+    deliver_promptly(client.media.camera, "_appsink_video")
     frames = FrameReader(client.media.get_frame)
     if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
         return frames

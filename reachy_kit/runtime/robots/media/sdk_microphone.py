@@ -8,6 +8,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.perception.hearing.sound_source import Receive
 from reachy_kit.runtime.robots.media.bounded_close import close_within
+from reachy_kit.runtime.robots.media.prompt_delivery import deliver_promptly
 
 _CLOSING = 2.0
 """Longest wait for the sound's pipeline to stop, s."""
@@ -43,6 +44,7 @@ class SdkMicrophone:
 
     def start(self, receive: Receive) -> None:
         """Let the array record, and read it."""
+        deliver_promptly(getattr(self._media, "audio", None), "_appsink_audio")
         self._media.start_recording()
         self._thread = threading.Thread(target=self._read, args=(receive,), daemon=True)
         self._thread.start()

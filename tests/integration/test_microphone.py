@@ -245,23 +245,20 @@ def test_a_policy_trained_in_the_simulator_turns_to_a_voice_in_the_microphone(
     assert daemon.lies_down
 
 
-@pytest.mark.long  # a virtual device keeps time only on a computer that is not busy
-def test_behaviours_turn_to_a_voice_and_dance_to_a_beat(kit, daemon, make_microphone, until):
+@pytest.mark.long
+def test_the_written_behaviour_turns_to_a_voice_too(kit, daemon, make_microphone, until):
     microphone = make_microphone()
     left = math.radians(50)
     microphone.play(voice_from(left))
     running = kit.start(
-        "run", "sound-orient", "dance", "idle", "--robot", daemon.address, "--microphone", "robotmic@0.1",
-        "--seconds", 30, "--json", before=microphone.before,
+        "run", "sound-orient", "idle", "--robot", daemon.address, "--microphone", "robotmic@0.1", "--seconds", 12,
+        "--json", before=microphone.before,
     )  # fmt: skip
     wait_until_on(running, until)
     until(lambda: abs(daemon.state[YAW] - left) < math.radians(10), 12)
-    microphone.play(drums(TEMPO, 8.0, np.random.default_rng(0))[0])
-    pitches = []
-    until(lambda: pitches.append(daemon.state[PITCH]) or np.ptp(pitches[-100:]) > math.radians(6), 20)
     ended = running.wait()
     assert ended.code == 0
-    assert set(ended.json["shares"]) == {"sound-orient", "dance", "idle"}
+    assert ended.json["shares"]["sound-orient"] > 0.5
     assert daemon.lies_down
 
 

@@ -12,7 +12,7 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.background_policy import BackgroundPolicy
 from reachy_kit.runtime.inference.chunk_handover import FADE, ChunkHandover, DecisionClock
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy, ResidualPolicy
-from reachy_kit.runtime.interface import ACTION_NAMES, NEUTRAL, Observation
+from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, NEUTRAL, Observation
 from reachy_kit.runtime.rollout import rollout
 
 HZ, CHUNK = 25, 8
@@ -88,7 +88,9 @@ class ToyRobot:
         self.state = pose.copy()
 
     def get_observation(self):
-        return Observation(self.state.copy(), self.time, environment_state=np.array([self.time, 1.0]))
+        image = np.full((8, 12, 3), 20 * self.ticks % 256, np.uint8)
+        features = np.array([self.time, 1.0])
+        return Observation(self.state.copy(), self.time, features, images={CAMERA: image})
 
     def send_action(self, action):
         self.state = 0.5 * self.state + 0.5 * action
@@ -147,10 +149,11 @@ def residual(n_action_steps):
         lambda: ChunkedPolicy(network(0), 4, 3),
         lambda: ChunkedPolicy(network(0), 2, CHUNK),
         lambda: ChunkedPolicy(network(0), 2, 1, temporal_ensemble_coeff=0.1),
+        lambda: ChunkedPolicy(network(0), 3, 2, image_size=(4, 6)),
         lambda: residual(1),
         lambda: residual(3),
     ],
-    ids=["each decision", "every third", "whole chunks", "ensemble", "residual", "residual, every third"],
+    ids=["each decision", "every third", "whole chunks", "ensemble", "images", "residual", "residual, every third"],
 )
 def test_a_policy_that_answers_at_once_acts_exactly_as_in_the_loop(make):
     beside = BackgroundPolicy(make(), HZ, patience=WAIT)
@@ -344,6 +347,20 @@ def test_after_a_pause_the_robot_stays_until_there_is_a_plan_for_what_is_observe
     let_through(gate, policy)
     policy.act(observed(102))
     for step in range(103, 103 + FADING):
+        target = policy.act(observed(step))
+    np.testing.assert_allclose(target, step)
+
+
+def test_a_clock_that_begins_again_begins_an_episode(background):
+    gate = Gate()
+    policy = background(gate)
+    policy.act(observed(50))
+    let_through(gate, policy)
+    assert policy.act(observed(51))[0] > 0
+    let_through(gate, policy)
+    np.testing.assert_array_equal(policy.act(observed(0)), NEUTRAL)
+    let_through(gate, policy)
+    for step in range(1, FADING + 2):
         target = policy.act(observed(step))
     np.testing.assert_allclose(target, step)
 

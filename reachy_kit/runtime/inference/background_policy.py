@@ -157,7 +157,9 @@ class BackgroundPolicy:
             BaseException: whatever the policy raised in its thread.
         """
         captured = observation.capture_time
-        if self._last_captured is not None and captured - self._last_captured > _GAP:
+        if self._last_captured is not None and captured < self._last_captured:
+            self.reset()  # a robot whose clock began again
+        elif self._last_captured is not None and captured - self._last_captured > _GAP:
             self._begin()
         self._last_captured = captured
         self._since = captured if self._since is None else self._since

@@ -80,6 +80,17 @@ def test_a_speaker_that_fails_falls_silent_and_says_so(error):
     assert speaker.name is None and player.played == []
 
 
+def test_ctrl_c_does_not_wait_for_a_tone():
+    player, began = Player(), time.monotonic()
+    with pytest.raises(KeyboardInterrupt), opened_speaker(player) as speaker:
+        speaker.play(Cue.BEGIN)
+        assert player.begun.wait(10)
+        speaker.play(Cue.END)
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 0.9
+    player.may_play.set()
+
+
 def test_without_a_speaker_nothing_happens():
     with opened_speaker(None) as speaker:
         speaker.play(Cue.BEGIN)

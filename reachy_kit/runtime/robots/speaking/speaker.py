@@ -89,9 +89,11 @@ class Speaker:
 
 @contextlib.contextmanager
 def opened_speaker(player: Player | None) -> Iterator[Speaker]:
-    """A speaker for as long as the block lasts."""
+    """A speaker for as long as the block lasts; after an error or Ctrl-C a tone is not waited for."""
     speaker = Speaker(player)
     try:
         yield speaker
-    finally:
-        speaker.close()
+    except BaseException:
+        speaker.close(patience=0.0)
+        raise
+    speaker.close()

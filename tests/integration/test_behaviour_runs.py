@@ -41,6 +41,11 @@ def test_it_looks_in_a_direction_on_the_daemon(kit, daemon, until):
     assert running.wait().code == 0
 
 
+def test_a_simulated_run_says_who_drove_and_claims_no_success(kit):
+    ran = kit.run("run", "idle", "--robot", "sim", "--seconds", 1)
+    assert (ran.code, ran.out) == (0, "who drove: idle 100 %; hand-overs: 0\n")
+
+
 def test_the_behaviours_are_listed(kit):
     listed = kit.run("run", "--list")
     assert listed.code == 0

@@ -182,7 +182,7 @@ def _show(run: "RobotRun", *, json: bool) -> None:
             {
                 "drivers": list(run.given),
                 "robot": run.robot,
-                "successes": [episode.success for episode in run.episodes],
+                "successes": [None if run.shares else episode.success for episode in run.episodes],
                 "error": error
                 and {
                     "name": error.name,
@@ -201,7 +201,7 @@ def _show(run: "RobotRun", *, json: bool) -> None:
             }
         )
         return
-    for episode in run.episodes:
+    for episode in run.episodes if not run.shares else ():  # behaviours have no task to succeed in
         outcome = "" if episode.success is None else f": {'success' if episode.success else 'no success'}"
         if error and episode.task_error is not None:
             outcome += f", {error.name} {error.text(episode.task_error)}"

@@ -10,7 +10,7 @@ import typer
 from reachy_kit import __version__
 from reachy_kit.cli import demo, evaluate, export, sysid, top, view
 from reachy_kit.cli.datasets.dataset_commands import dataset_app
-from reachy_kit.cli.driving import record, replay, run, teleop
+from reachy_kit.cli.driving import record, replay, run, stop, teleop
 from reachy_kit.cli.training import train_imitation, train_rl
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("replay")(replay.replay)
 app.command("run")(run.run)
+app.command("stop")(stop.stop)
 app.command("sysid")(sysid.sysid)
 app.command("top")(top.top)
 app.command("view")(view.view)

@@ -12,13 +12,17 @@ if sys.platform == "win32":
     print("reachy-kit runs on Linux and macOS; on Windows use WSL 2", file=sys.stderr)
     sys.exit(2)
 try:
-    from reachy_kit.runtime.interrupts import end_at_once, received_signal, unwind_on_signals
+    from reachy_kit.runtime.interrupts import STOP, end_at_once, received_signal, unwind_on_signals
 except KeyboardInterrupt:
     os._exit(130)
 if os.path.basename(sys.argv[0]).startswith("reachy-kit"):  # noqa: PTH119 - pathlib takes a while to load
     end_at_once()  # the console script still has a few lines to run before it calls us
 
 _ABORTED, _INTERRUPTED = 1, 130
+_STOPPED = (
+    "stopped by a key, by reachy-kit stop or by its signal; what was saved before is kept. To drive again, start the "
+    "command again"
+)
 _OUT_OF_REACH = errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP
 """Reasons for which a path that was given cannot even be looked up."""
 
@@ -52,6 +56,8 @@ def run_cli() -> None:
         code = 128 + number
     if code == _INTERRUPTED:
         print("stopped by Ctrl-C; what was saved before is kept", file=sys.stderr)
+    elif code == 128 + STOP:
+        print(_STOPPED, file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: when they end the program, and work that must not be cut in half."""
+"""Ctrl-C, SIGTERM, SIGHUP and the stop signal: when they end the program, and work that must not be cut in half."""
 
 import contextlib
 import os
@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP = signal.SIGUSR1
+"""Signal of `reachy-kit stop` and of the stop key: the robot lies down, and the program ends."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, STOP)
 _received: list[int] = []
 
 
@@ -49,7 +51,7 @@ def received_signal() -> int | None:
 
 @contextlib.contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Delay Ctrl-C, SIGTERM and SIGHUP until the end of the block, where the first of them takes effect.
+    """Delay Ctrl-C, SIGTERM, SIGHUP and the stop signal to the end of the block, where the first of them takes effect.
 
     Outside the main thread, where Python delivers no signals, this does nothing.
     """

@@ -20,11 +20,13 @@ from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_
 from reachy_kit.runtime.robots.speaking.tones import Cue
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.telemetry.publishing import publishing
+from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, stop_keys
 from reachy_kit.workflows.inputs.drivers import Drivers, DriverTally, read_drivers
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, needs_camera, open_session, simulated_variant
 from reachy_kit.workflows.inputs.session_hearing import Listening
 from reachy_kit.workflows.inputs.session_speaker import find_speaker, open_speaker
+from reachy_kit.workflows.inputs.session_watchdogs import guard
 from reachy_kit.workflows.top import watching_command
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ def run(
     done, calmness, tally = list[Episode](), CalmnessMeter(), DriverTally(drivers.names)
     with (
         publishing(f"run {drivers.label}", telemetry, metrics, reporter.note) as meter,
+        stop_keys() as by_key,
         contextlib.ExitStack() as when_at_rest,
         open_session(
             robot, variant, perception if senses or variant is None else "geometry", camera=wanted,
@@ -127,6 +130,9 @@ def run(
     ):  # fmt: skip
         tally.on_notice = partial(sounds.play, Cue.NOTICE)
         opened = drivers.open(session, when_at_rest, tally.add_change)
+        guarded = guard(opened.policy, session, robot, camera=wanted, reporter=reporter)
+        if by_key:
+            reporter.note(HOW_TO_STOP)
         meter.follow(
             session.robot, opened.policy, session.hearing, planner=next(iter(opened.planners), None),
             wall_clock=session.wall_clock,
@@ -139,16 +145,19 @@ def run(
                 done.append(
                     rollout(
                         session.robot,
-                        opened.policy,
+                        guarded,
                         seconds=length,
                         policy_hz=drivers.hz,
                         seed=episode_seed,
                         perception=session.perception,
                         world=session.world,
                         subscribers=[calmness, meter],
+                        on_tick=guarded.on_tick,
+                        stop=guarded.stop,
                         on_timing=meter.tick,
                     )
                 )
+                guarded.raise_trouble()
                 sounds.play(Cue.END)
                 tally.add_episode(opened.policy)
                 advance()

@@ -1,5 +1,6 @@
 """What tests of whole commands share: bundles, one simulated daemon for all, and environments of their own."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -178,6 +179,57 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """A simulated daemon that all tests share; each finds the robot lying down, and leaves it so."""
     shared_daemon.lie_down()
     yield shared_daemon
+
+
+class Hand:
+    """The hand of limp_daemon.py, and its motors' faults."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def turn_to(self, yaw: float) -> None:
+        self._write(self.file, str(yaw))
+
+    def let_go(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+    def make_limp(self, *motors: str) -> None:
+        """Make motors limp, by name, and all others not."""
+        self._write(self.file.with_suffix(".limp"), " ".join(motors))
+
+    def _write(self, file: Path, text: str) -> None:
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(text)
+        partial.replace(file)
+
+
+@pytest.fixture(scope="session")
+def shared_limp_daemon(
+    no_other_daemon: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Daemon, Hand]]:
+    folder = tmp_path_factory.mktemp("limp")
+    script = folder / "reachy-mini-daemon"
+    script.write_text(f"#!{sys.executable}\n" + Path(__file__).with_name("limp_daemon.py").read_text())
+    script.chmod(0o755)
+    hand = Hand(folder / "hand")
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(daemon_module, "_command", lambda: script)
+            patch.setenv("HAND", str(hand.file))
+            address = stack.enter_context(simulated_daemon())
+        process = child_daemon(os.getpid(), address.port)
+        assert process
+        yield Daemon(address, process), hand
+
+
+@pytest.fixture
+def limp_daemon(shared_limp_daemon: tuple[Daemon, Hand]) -> Iterator[tuple[Daemon, Hand]]:
+    """A daemon whose motors go limp, and the hand on its head; each test finds the robot lying down."""
+    daemon, hand = shared_limp_daemon
+    daemon.lie_down()
+    yield daemon, hand
+    hand.let_go()
+    hand.make_limp()
 
 
 # --- environments of their own -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Its simulation answers every motor mode and changes nothing. Here MuJoCo's motor
 it otherwise; like daemon 1.12, this one remembers old targets. The hand is a spring: it turns the head towards the
 angle that stands in the file named by ``HAND``, in radians; without the file it is away. While a file of that name
 with ``.mute`` behind it exists, the daemon fails to say its motors' mode; ``.stubborn`` makes it refuse once to switch
-them on.
+them on. Motors whose names stand in the file with ``.limp`` are limp though switched on, as after an error of a servo.
 """
 
 import os
@@ -17,7 +17,7 @@ from reachy_mini.daemon.backend.mujoco.backend import MujocoBackend
 from reachy_mini.io.protocol import MotorControlMode
 
 HAND = Path(os.environ["HAND"])
-MUTE, STUBBORN = HAND.with_suffix(".mute"), HAND.with_suffix(".stubborn")
+MUTE, STUBBORN, LIMP = (HAND.with_suffix(suffix) for suffix in (".mute", ".stubborn", ".limp"))
 NAMES = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
 STIFFNESS, DAMPING, STRENGTH = 12.0, 0.4, 1.5
 present = MujocoBackend.get_present_head_joint_positions
@@ -27,6 +27,7 @@ def motors(backend):
     if not hasattr(backend, "servos"):
         backend.mode = MotorControlMode.Enabled
         backend.servos = backend.model.actuator_gainprm.copy(), backend.model.actuator_biasprm.copy()
+        backend.limp = []
     return backend.servos
 
 
@@ -45,6 +46,16 @@ def set_mode(backend, mode):
         raise ValueError("The motors do not answer.")
     backend.mode = mode
     switch(backend, slice(None), mode == MotorControlMode.Enabled)
+    backend.limp = []
+
+
+def fail(backend):
+    motors(backend)
+    limp = LIMP.read_text().split() if LIMP.exists() else []
+    if limp != backend.limp:
+        switch(backend, slice(None), backend.mode == MotorControlMode.Enabled)
+        switch(backend, [NAMES.index(name) for name in limp], False)
+        backend.limp = limp
 
 
 def set_torque(backend, ids, on):
@@ -59,7 +70,8 @@ def get_mode(backend):
 
 
 def positions(backend):
-    """Called at each tick of the daemon: here the hand pulls."""
+    """Called at each tick of the daemon: here motors fail, and the hand pulls."""
+    fail(backend)
     body = backend.model.site_bodyid[backend.head_site_id]
     backend.data.xfrc_applied[body] = 0.0
     try:

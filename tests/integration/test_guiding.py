@@ -1,18 +1,12 @@
 """Guiding by hand on the robot's own daemon, whose simulated motors are made limp, with a spring as the hand."""
 
-import contextlib
 import signal
-import sys
-from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import ANTENNAS, NEUTRAL, YAW
-from reachy_kit.runtime.robots import daemon as daemon_module
-from reachy_kit.runtime.robots.daemon import simulated_daemon
 from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
@@ -27,38 +21,6 @@ GUIDED_TO = 0.5
 
 def sdk_robot(daemon):
     return SdkRobot(SdkRobotConfig(daemon.address.host, daemon.address.port))
-
-
-class Hand:
-    """The hand of limp_daemon.py."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def turn_to(self, yaw: float) -> None:
-        partial = self.file.with_suffix(".partial")
-        partial.write_text(str(yaw))
-        partial.replace(self.file)
-
-    def let_go(self) -> None:
-        self.file.unlink(missing_ok=True)
-
-
-@pytest.fixture(scope="module")
-def limp_daemon(no_other_daemon, as_daemon, tmp_path_factory):
-    """A daemon whose motors go limp, and the hand on its head."""
-    folder = tmp_path_factory.mktemp("limp")
-    script = folder / "reachy-mini-daemon"
-    script.write_text(f"#!{sys.executable}\n" + Path(__file__).with_name("limp_daemon.py").read_text())
-    script.chmod(0o755)
-    hand = Hand(folder / "hand")
-    with contextlib.ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(daemon_module, "_command", lambda: script)
-            patch.setenv("HAND", str(hand.file))
-            address = stack.enter_context(simulated_daemon())
-        [process] = [child for child in psutil.Process().children() if str(address.port) in child.cmdline()]
-        yield as_daemon(address, process), hand
 
 
 class Motion:

@@ -27,6 +27,7 @@ EXTRAS = {
     "dataset forget": ("train",),
     "replay": ("train",),
     "run": (),
+    "stop": (),
     "sysid": ("sim",),
     "top": (),
     "view": ("sim", "view"),

@@ -125,6 +125,8 @@ class BackgroundPolicy:
         """Time that the last plan took, s; None before the first."""
         self.decision_age = 0.0
         """Age of the observation that the target in force answers, s; before the first plan, time without one."""
+        self.overdue = 0.0
+        """Time for which the robot has held its last target because no plan has come, s."""
         self._begin()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
@@ -144,7 +146,7 @@ class BackgroundPolicy:
         """Forget the episode before."""
         self._begin()
         self._clock.reset()
-        self.decision_age = 0.0
+        self.decision_age = self.overdue = 0.0
         with self._changed:
             self._episode += 1
             self._request = None
@@ -178,6 +180,8 @@ class BackgroundPolicy:
         if target is None:
             target = self._waited_at = self._waiting_pose(observation)
         self.decision_age = captured - (self._in_force.captured if self._in_force else self._since)
+        planned = len(self._in_force.chunk) / self._hz if self._in_force else 0.0
+        self.overdue = max(self.decision_age - planned, 0.0)
         self._decisions += 1
         self._decisions_held += self._in_force is None or step - self._in_force.step >= len(self._in_force.chunk)
         return target

@@ -44,6 +44,7 @@ from reachy_kit.runtime.robots.media.sdk_client import (
 from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
 from reachy_kit.runtime.robots.pacer import TickPacer
 from reachy_kit.runtime.safety import CLASSROOM, RESTING, Limited, LimitsProfile
+from reachy_kit.runtime.watchdogs.motor_following import MotorFollowing
 
 SETTLE = 0.3
 """Rest at the start pose before an episode, s; five times the time in which a body-yaw step settles there."""
@@ -111,6 +112,7 @@ class SdkRobot:
         self._hearing: Hearing | None = None
         self._lock = DriverLock(self.address)
         self._others = OtherDrivers(self.address)
+        self._following: MotorFollowing | None = None
         self._sent_at = -math.inf
         self._pacer = TickPacer(CONTROL_HZ)
         self.guidance: GuidanceMode | None = None
@@ -180,6 +182,7 @@ class SdkRobot:
         self._take_over(link)
         link.rest_at(link.measured())
         self._others.watch()
+        self._following = MotorFollowing(self.name)
         self._pacer.restart()
         if not get_up(self._ways(link)):
             raise KitError(f"{self.name} does not get up: is something in its way?")
@@ -205,6 +208,7 @@ class SdkRobot:
         if self._link is None:
             return
         link = self._link
+        self._following = None  # a robot with a limp motor lies down all the same
         try:
             # A lost robot cannot be brought to rest; the caller reports the lost connection.
             with closing(self._lock), suppress(NoRobotError), link.alive():
@@ -262,7 +266,7 @@ class SdkRobot:
         starts from rest.
 
         Raises:
-            RefusedError: something else commands the robot.
+            RefusedError: something else commands the robot, or a motor does not follow.
         """
         return self._send(action, self.config.profile)
 
@@ -277,6 +281,8 @@ class SdkRobot:
         if not link.is_sure:
             link.limited = Limited(0)
             return link.motion.position
+        if self._following:
+            self._following.check(link.motion, link.joints(), link.arrivals)
         now = time.monotonic()
         if now - self._sent_at > _AWAY_AFTER:
             link.rest()
@@ -354,6 +360,8 @@ class SdkRobot:
         if link.wait_for_measurements():
             self._take_over(link)
         self._others.forget()
+        if self._following:
+            self._following.restart()
         self._pacer.restart()
 
     def _take_over(self, link: SdkLink) -> None:

@@ -6,6 +6,7 @@ is, and a terminal that hangs up is the signal for that. The terminal is restore
 
 import codecs
 import contextlib
+import importlib.util
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import MissingPackageError, WrongUseError
+from reachy_kit.runtime.interrupts import STOP
 
 if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyPress
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 _NAMES = {"c-m": "enter", "c-j": "enter", "c-i": "tab", "c-h": "backspace", " ": "space"}
 _ESCAPE_AFTER = 0.3
 """Time without a byte after which a lone ESC is the key, s: the rest of an arrow key may be late over SSH."""
-_STOP = "c-c"
+_CTRL_C = "c-c"
+STOP_KEYS = ("space", "escape", "q")
+"""Keys that stop a run in which keys mean nothing else."""
+HOW_TO_STOP = "the space bar, Esc or q stops the robot"
 NO_TERMINAL = "the keyboard needs a terminal: start the command in one, over SSH with ssh -t. Standard input is not one"
 
 
@@ -32,12 +37,13 @@ class TerminalKeys:
 
     Args:
         number: the terminal's file descriptor.
+        stop: keys that send this process the stop signal.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, stop: Sequence[str] = ()) -> None:
         from prompt_toolkit.input.vt100_parser import Vt100Parser
 
-        self._number = number
+        self._number, self._stop = number, stop
         self._pressed: deque[str] = deque()
         self._parser = Vt100Parser(self._add)
         self._wake, self._end = os.pipe()
@@ -76,16 +82,22 @@ class TerminalKeys:
             waiting = True
 
     def _add(self, press: "KeyPress") -> None:
-        name = str(getattr(press.key, "value", press.key))
-        if name == _STOP:
+        key = str(getattr(press.key, "value", press.key))
+        name = _NAMES.get(key, key)
+        if name == _CTRL_C:
             os.kill(os.getpid(), signal.SIGINT)
+        elif name in self._stop:
+            os.kill(os.getpid(), STOP)
         else:
-            self._pressed.append(_NAMES.get(name, name))
+            self._pressed.append(name)
 
 
 @contextlib.contextmanager
-def terminal_keys() -> Iterator[TerminalKeys]:
+def terminal_keys(stop: Sequence[str] = ()) -> Iterator[TerminalKeys]:
     """Put the terminal of standard input into raw mode, and read its keys.
+
+    Args:
+        stop: keys that send this process the stop signal.
 
     Yields:
         The keys.
@@ -102,13 +114,39 @@ def terminal_keys() -> Iterator[TerminalKeys]:
         raise MissingPackageError("prompt_toolkit, which reads the terminal's keys, is missing", "teleop") from error
     number = sys.stdin.fileno()
     with raw_mode(number):
-        keys = TerminalKeys(number)
+        keys = TerminalKeys(number, stop)
         try:
             yield keys
         finally:
             keys.close()
 
 
+@contextlib.contextmanager
+def stop_keys() -> Iterator[bool]:
+    """Let ``STOP_KEYS`` stop the run in the block.
+
+    They do where standard input is the terminal that this process has in the foreground, where the stop signal unwinds
+    the program, as in every command, and where prompt_toolkit is installed, which comes with the SDK.
+
+    Yields:
+        Whether they do.
+    """
+    unwinds = callable(signal.getsignal(STOP))
+    if not (unwinds and _is_in_foreground() and importlib.util.find_spec("prompt_toolkit")):
+        yield False
+        return
+    with terminal_keys(STOP_KEYS):
+        yield True
+
+
 def has_terminal() -> bool:
     """Whether standard input is a terminal."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def _is_in_foreground() -> bool:
+    """Whether the terminal's keys are for this process: one in the background that touches it is suspended."""
+    try:
+        return has_terminal() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that controls other processes
+        return False

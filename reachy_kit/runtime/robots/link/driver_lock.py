@@ -7,14 +7,40 @@ this computer's own are kept apart here; `other_drivers` notices the rest.
 import contextlib
 import fcntl
 import os
+import signal
 import socket
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interrupts import STOP
 from reachy_kit.runtime.robots.daemon import DaemonAddress, numeric_host
 
 LOOPBACK = "127.0.0.1"
+_PREFIX, _SUFFIX = "reachy-kit-", ".lock"
+_LONGEST = 300
+"""Bytes of the text in a lock's file, at most: process, signal, robot."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A process of this computer that drives a robot."""
+
+    robot: str
+    """Host and port of the daemon, as the process was given them."""
+    pid: int
+    stop: int
+    """Number of the signal after which it brings the robot to rest and ends."""
+    file: Path
+    """Of the lock that it holds."""
+
+    @property
+    def is_driving(self) -> bool:
+        """Whether it still holds the lock."""
+        holder = _read_file(self.file) if _is_held(self.file) else None
+        return holder is not None and holder.pid == self.pid
 
 
 class DriverLock:
@@ -42,9 +68,9 @@ class DriverLock:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            driver = os.pread(handle, 20, 0).decode(errors="replace")
+            driver = _read(handle, Path())
             os.close(handle)
-            by, end = (f"process {driver}", f", or end it: kill {driver}") if driver.isdecimal() else ("a process", "")
+            by, end = (f"process {driver.pid}", f", or end it: kill {driver.pid}") if driver else ("a process", "")
             raise RefusedError(
                 f"the robot at {self._address} is already driven by {by} on this computer. Wait for it to end{end}"
             ) from error
@@ -53,7 +79,9 @@ class DriverLock:
             return
         with contextlib.suppress(OSError):  # another user's file: it can be locked, though not written
             os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            # A program that does not unwind at the stop signal would die of it, with the head up. All know Ctrl-C.
+            stop = STOP if callable(signal.getsignal(STOP)) else signal.SIGINT
+            os.pwrite(handle, f"{os.getpid()} {int(stop)} {self._address}".encode()[:_LONGEST], 0)
         self._handle = handle
 
     def close(self) -> None:
@@ -81,8 +109,78 @@ def driving_process(address: DaemonAddress) -> int | None:
 
 
 def _path(address: DaemonAddress) -> Path:
-    name = f"reachy-kit-{_host(address)}-{address.port}.lock".replace(":", "-")
+    name = f"{_PREFIX}{_host(address)}-{address.port}{_SUFFIX}".replace(":", "-")
     return Path(tempfile.gettempdir()) / name
+
+
+def find_drivers(address: DaemonAddress | None = None) -> list[Driver]:
+    """Every process of this computer that drives a robot now, whichever user started it.
+
+    Args:
+        address: of the robot's daemon; None for all robots.
+    """
+    drivers = list[Driver]()
+    with contextlib.suppress(OSError):  # no temporary folder
+        files = [_path(address)] if address else sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_SUFFIX}"))
+        for file in files:
+            if _is_held(file) and (driver := _read_file(file)):
+                drivers.append(driver)
+    return drivers
+
+
+def _is_held(file: Path) -> bool:
+    """Whether a process holds the lock."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a disk without locks
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def _read_file(file: Path) -> Driver | None:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return _read(handle, file)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, file: Path) -> Driver | None:
+    """What a lock's holder has written; None where it could not, as in another user's file."""
+    pid, number, robot = (*os.pread(handle, _LONGEST, 0).decode(errors="replace").split(maxsplit=2), "", "", "")[:3]
+    if not (pid.isdecimal() and number.isdecimal() and _has_open(int(pid), handle)):
+        return None
+    return Driver(robot, int(pid), int(number), file)
+
+
+def _has_open(pid: int, handle: int) -> bool:
+    """Whether a process has a file open, as far as this system says: the text may be of an earlier holder."""
+    folder, wanted = Path(f"/proc/{pid}/fd"), os.fstat(handle)
+    if sys.platform != "linux":
+        return True
+    try:
+        numbers = list(folder.iterdir())
+    except PermissionError:  # another user's process
+        return True
+    except OSError:
+        return False
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            entry = number.stat()
+            if (entry.st_dev, entry.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+    return False
 
 
 def _open(address: DaemonAddress) -> int | None:

@@ -100,6 +100,10 @@ class SdkLink:
         head_joints, antennas = self.sdk.get_current_joint_positions()
         return np.concatenate([vector_from_pose(self.sdk.get_current_head_pose()), head_joints[:1], antennas])
 
+    def joints(self) -> Array:
+        """(9,) rad of the motors, measured last: body, legs, antennas."""
+        return np.concatenate(self.sdk.get_current_joint_positions())
+
     def command(self, target: Action, state: Array | None = None, profile: LimitsProfile = RESTING) -> Action:
         """Limit a (9,) target and send it as one message; a connection that breaks here shows in ``has_stalled``.
 

@@ -1,0 +1,1 @@
+"""Watchdogs: faults that a control loop does not notice by itself, and what the robot then does."""

@@ -1,0 +1,64 @@
+"""A camera that has stopped, never starts, or repeats itself."""
+
+import math
+
+import numpy as np
+
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interface import ANGLE_AXES, CAMERA, Array, Image, Observation, Tick
+
+STALE = 0.35
+"""Age of the latest image from which the camera is reported, s: ten times the period of a real one."""
+_THINNED = 16
+"""Every so many pixels of a row and of a column are compared."""
+_TURNED = math.radians(5.0)
+"""Angle by which the head or the body turns while the image stays the same, until the camera counts as frozen."""
+_ADVICE = "Is another program using the camera? Restart the robot's daemon"
+
+
+class CameraWatchdog:
+    """Reports a camera whose latest image is old.
+
+    Args:
+        real: whether it is a real camera: two of its images are never the same where the head has turned. In a
+            simulation, where the target is out of view, they are.
+    """
+
+    patience = 3.0
+    error = KitError
+
+    def __init__(self, *, real: bool) -> None:
+        self._real = real
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the episode before."""
+        self._began: float | None = None
+        self._captured = -math.inf
+        self._image: Image | None = None
+        self._pose: Array | None = None
+
+    def trouble(self, tick: Tick) -> str | None:
+        """What is wrong with the camera."""
+        observation = tick.observation
+        now = observation.capture_time
+        self._began = now if self._began is None else self._began
+        captured = observation.image_times.get(CAMERA)
+        if captured is None:
+            silent = now - self._began
+            return f"the camera has not delivered an image for {silent:.1f} s. {_ADVICE}" if silent > STALE else None
+        if now - captured > STALE:
+            return f"the camera has delivered no new image for {now - captured:.1f} s. {_ADVICE}"
+        if self._real and captured > self._captured and self._repeats(observation):
+            return f"the camera delivers the same image again and again, though the head has turned. {_ADVICE}"
+        self._captured = captured
+        return None
+
+    def _repeats(self, observation: Observation) -> bool:
+        """Whether the image is the one from before the head has turned."""
+        thinned = observation.images[CAMERA][::_THINNED, ::_THINNED]
+        angles = observation.state[ANGLE_AXES]
+        if self._image is None or self._pose is None or not np.array_equal(thinned, self._image):
+            self._image, self._pose = thinned.copy(), angles
+            return False
+        return bool(np.abs(angles - self._pose)[:4].max() > _TURNED)

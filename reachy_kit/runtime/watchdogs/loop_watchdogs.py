@@ -1,0 +1,99 @@
+"""A control loop that misses its ticks, measurements that stay away, and a policy that cannot keep up."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+
+from reachy_kit.runtime.errors import KitError, NoRobotError
+from reachy_kit.runtime.interface import CONTROL_HZ, Policy, Robot, Tick
+
+WINDOW = 50
+"""Ticks over which missed ones are counted: a second."""
+MISSED = 0.5
+"""Share of them that may be missed. At more the robot moves in jumps of 40 ms and longer."""
+STALE = 0.3
+"""Age of a measurement from which the robot holds still, s; fifteen times the period of the daemon's."""
+OVERDUE = 0.5
+"""Time without a decision from which the robot holds still for good, s; its last target holds until then too."""
+_PERIOD = 1 / CONTROL_HZ
+_BUSY = "Close other programs, or run on the robot's own computer"
+
+
+class TickWatchdog:
+    """Reports a loop of which most ticks come more than a period late. One long stall is one late tick.
+
+    Args:
+        now: a clock, s.
+    """
+
+    patience = 2.0
+    error = KitError
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the episode before."""
+        self._before: float | None = None
+        self._late: deque[bool] = deque(maxlen=WINDOW)
+
+    def trouble(self, tick: Tick) -> str | None:
+        """How many ticks were missed."""
+        now = self._now()
+        if self._before is not None:
+            self._late.append(now - self._before > 2 * _PERIOD)
+        self._before = now
+        late = sum(self._late)
+        if len(self._late) < WINDOW or late <= MISSED * WINDOW:
+            return None
+        return f"{late} of the last {WINDOW} ticks were missed: this computer is too busy. {_BUSY}"
+
+
+class StateWatchdog:
+    """Reports a robot whose latest measurement is old.
+
+    Args:
+        robot: says it by ``state_age``, s, if it can.
+    """
+
+    patience = 3.0
+    error = NoRobotError
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+
+    def begin(self) -> None:
+        """Do nothing: it has no memory."""
+
+    def trouble(self, tick: Tick) -> str | None:
+        """How old the measurement is."""
+        age = getattr(self._robot, "state_age", 0.0)
+        if age <= STALE:
+            return None
+        return f"{self._robot.name} has sent no measurement for {age:.1f} s. Look at its daemon and at the network"
+
+
+class DecisionWatchdog:
+    """Reports a policy that is computed beside the loop and whose plan has run out.
+
+    Args:
+        policy: says by ``overdue`` for how long the loop has waited for its next decision, s, if it can.
+    """
+
+    patience = 2.0
+    error = KitError
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def begin(self) -> None:
+        """Do nothing: it has no memory."""
+
+    def trouble(self, tick: Tick) -> str | None:
+        """How long the policy has been away."""
+        overdue = getattr(self._policy, "overdue", 0.0)
+        if not math.isfinite(overdue) or overdue <= OVERDUE:
+            return None
+        return f"the policy has not decided for {overdue:.1f} s: it is too slow for this computer. {_BUSY}"

@@ -1,0 +1,127 @@
+"""A motor that does not follow: limp after an error of its servo, unplugged, or held.
+
+The daemon says nothing of it: it publishes where the joints are, not whether they carry torque. A motor follows its
+commands within a delay, give or take the sag under the head's weight. So between any two instants it has moved at least
+as far as the commands around the one are from the commands around the other, less that sag; one that has not moved
+then does not follow.
+"""
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, Array
+from reachy_kit.runtime.kinematics import inverse_of_vector
+from reachy_kit.runtime.safety import Motion
+
+MOTORS = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_antenna", "left_antenna")
+"""Names as in the SDK, in the order of its joint positions."""
+COMMANDED = np.deg2rad(3.0)
+"""Motion that a motor must have been commanded, rad, before it is looked at."""
+MOVED = 0.2
+"""Share of it below which a motor counts as not moved."""
+SHORTFALL = np.deg2rad(10.0)
+"""What may be missing of a long motion, and how far from its commands a motor may stand, rad."""
+DELAY = 12
+"""Measurements within which a motor answers, 0.24 s: five times the simulated motors' delay."""
+PATIENCE = 6
+"""Measurements that say the same before a motor is named, 0.12 s."""
+MEMORY = 150
+"""Measurements that are compared with the present, 3 s: a slow motion takes a while to cover 3°."""
+AWAY = np.deg2rad(2.0)
+"""How far outside its commands a motor that does not follow stands at least, rad."""
+_HEAD = slice(0, 7)
+_ALONE, _OTHERS = 4.0, np.deg2rad(3.0)
+"""A motor of the head fails alone: it is so many times further from its commands than each of the others, and those are
+within so many rad. If it is not, the head is held by a hand, touches the body, has all its motors off, or is driven by
+something else; ``OtherDrivers`` reports what lasts."""
+
+
+class MotorFollowing:
+    """Compares commanded and measured joints.
+
+    Args:
+        robot: named in messages.
+    """
+
+    def __init__(self, robot: str) -> None:
+        self._robot = robot
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was before."""
+        self._commands: deque[Array] = deque(maxlen=DELAY)
+        self._lows, self._highs, self._measured = (np.full((MEMORY, len(MOTORS)), np.nan) for _ in range(3))
+        self._count: int | None = None
+        self._failing: npt.NDArray[np.int64] = np.zeros(len(MOTORS), dtype=np.int64)
+
+    def check(self, commanded: Motion, measured: Array, measurements: int) -> None:
+        """Compare the motors with what they were commanded.
+
+        Args:
+            commanded: the motion that was sent last.
+            measured: (9,) rad, in the order of ``MOTORS``.
+            measurements: received since connecting; the robot's own time, also where its daemon is slow.
+
+        Raises:
+            RefusedError: a motor does not follow; it names the motor.
+        """
+        fresh = 1 if self._count is None else measurements - self._count
+        if fresh <= 0:
+            return
+        self._count = measurements
+        command = commanded_joints(commanded)
+        for _ in range(min(fresh, DELAY)):
+            self._commands.append(command)
+        if len(self._commands) < DELAY:
+            return
+        commands = np.array(self._commands)
+        low, high = commands.min(axis=0), commands.max(axis=0)
+        away = np.maximum(low - measured, measured - high)
+        fails = (self._stands(low, high, measured, COMMANDED) & (away > AWAY)) | (away > SHORTFALL)
+        fails[_HEAD] &= _is_alone(away[_HEAD]) & (
+            np.count_nonzero(self._stands(low, high, measured, COMMANDED / 2)[_HEAD]) < 2
+        )
+        self._failing = np.where(fails, self._failing + fresh, 0)
+        self._remember(min(fresh, MEMORY), low, high, measured)
+        named = np.flatnonzero(self._failing >= PATIENCE)
+        if named.size:
+            raise RefusedError(self._report(named, float(away[named].max())))
+
+    def _stands(self, low: Array, high: Array, measured: Array, commanded: float) -> npt.NDArray[np.bool_]:
+        """(9,) whether each motor was commanded to move since some instant, and has moved too little."""
+        moved = measured - self._measured
+        # (MEMORY, 9) rad, motion that was commanded since each remembered instant, at least.
+        ways = (low - self._highs, moved), (self._lows - high, -moved)
+        with np.errstate(invalid="ignore"):
+            stands = [
+                (way > commanded) & ((covered < MOVED * way) | (way - covered > SHORTFALL)) for way, covered in ways
+            ]
+        return np.asarray((stands[0] | stands[1]).any(axis=0))
+
+    def _report(self, named: npt.NDArray[np.int64], away: float) -> str:
+        names = " and ".join(MOTORS[motor] for motor in named)
+        return (
+            f"{names} of {self._robot} does not follow: it is {np.rad2deg(away):.0f}° away from where it was "
+            "commanded. Is it held or blocked? Otherwise its motor is limp: switch the robot off and on again, and "
+            "look at its cable"
+        )
+
+    def _remember(self, count: int, low: Array, high: Array, measured: Array) -> None:
+        for rows, row in ((self._lows, low), (self._highs, high), (self._measured, measured)):
+            rows[:-count] = rows[count:]
+            rows[-count:] = row
+
+
+def _is_alone(away: Array) -> npt.NDArray[np.bool_]:
+    """Whether each motor is much further from its commands than every other."""
+    first, second = np.sort(away)[:-3:-1]
+    return np.asarray((away >= first) & (first > _ALONE * second) & (second < _OTHERS))
+
+
+def commanded_joints(motion: Motion) -> Array:
+    """(9,) rad that a motion commands, in the order of ``MOTORS``; the limiter has mostly computed the legs."""
+    legs = inverse_of_vector(motion.position) if motion.legs is None else motion.legs
+    return np.concatenate([motion.position[BODY_YAW, None], legs, motion.position[ANTENNAS]])

@@ -1,0 +1,84 @@
+"""A motor that goes limp is named, on the robot's own daemon with its simulated motors made limp."""
+
+import time
+
+import numpy as np
+import pytest
+
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, ROLL, YAW
+from reachy_kit.runtime.robots.lifecycle import connected
+from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+from reachy_kit.runtime.safety import CLASSROOM, Motion
+from reachy_kit.runtime.watchdogs.motor_following import COMMANDED, MOTORS, commanded_joints
+
+SWAYS = np.zeros(9)
+SWAYS[[ROLL, PITCH, YAW, BODY_YAW, 7, 8]] = 0.15, 0.2, 0.5, 0.5, 0.6, -0.6
+USUAL = ("body_rotation", "stewart_1", "left_antenna")
+
+
+def sdk_robot(daemon):
+    return SdkRobot(SdkRobotConfig(daemon.address.host, daemon.address.port))
+
+
+@pytest.mark.parametrize(
+    "motor", [motor if motor in USUAL else pytest.param(motor, marks=pytest.mark.long) for motor in MOTORS]
+)
+def test_a_limp_motor_is_named_within_half_a_second_and_the_robot_lies_down(motor, limp_daemon):
+    daemon, hand = limp_daemon
+    number, commands = MOTORS.index(motor), []
+    with (
+        pytest.raises(RefusedError, match=f"^{motor} of {daemon.address} does not follow"),
+        connected(sdk_robot(daemon)) as robot,
+    ):
+        robot.reset(NEUTRAL)
+        hand.make_limp(motor)
+        for tick in range(4 * CONTROL_HZ):
+            applied = robot.send_action(NEUTRAL + SWAYS * np.sin(2 * tick / CONTROL_HZ))
+            commands.append(commanded_joints(Motion.at_rest(applied))[number])
+            robot.wait_next_tick()
+    away = np.abs(np.array(commands) - commands[0]) > COMMANDED
+    assert np.count_nonzero(away) / CONTROL_HZ <= 0.5
+    hand.make_limp()
+
+
+def test_the_command_line_names_it(limp_daemon, kit, make_bundle, until):
+    daemon, hand = limp_daemon
+    command = kit.start("run", make_bundle(NEUTRAL + SWAYS), "--robot", daemon.address, "--no-camera", "--seconds", 30)
+    until(lambda: daemon.state[YAW] > 0.3)
+    hand.make_limp("right_antenna")
+    command.wait().says(4, "right_antenna of 127.0.0.1", "does not follow", "switch the robot off and on again")
+
+
+def test_jumps_all_over_the_workspace_are_not_reported(limp_daemon):
+    daemon, _ = limp_daemon
+    rng = np.random.default_rng(3)
+    with connected(sdk_robot(daemon)) as robot:
+        for _ in range(8):
+            goal = rng.uniform(CLASSROOM.low, CLASSROOM.high)
+            for _ in range(rng.integers(5, 40)):
+                robot.send_action(goal)
+                robot.wait_next_tick()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_no_report_in_ten_minutes_of_all_tasks(no_other_daemon):
+    from reachy_kit.runtime.tasks.task_registry import own_task_names
+    from reachy_kit.workflows.inputs.session import open_session, run_episode
+    from reachy_sim.tasks import single_expert_policy, variant_by_name
+
+    class Nothing:
+        def on_episode_start(self, seed): ...
+
+        def on_step(self, step): ...
+
+        def on_episode_end(self, episode): ...
+
+    for task in own_task_names():
+        variant, began, seed = variant_by_name(task, "training"), time.monotonic(), 0
+        with open_session("daemon", variant, "geometry") as session:
+            while time.monotonic() - began < 600 / len(own_task_names()):
+                run_episode(session, variant, single_expert_policy(task, 25, seed), seed, 25, Nothing())
+                seed += 1
+        assert seed > 5

@@ -226,7 +226,9 @@ def shared_limp_daemon(
 def limp_daemon(shared_limp_daemon: tuple[Daemon, Hand]) -> Iterator[tuple[Daemon, Hand]]:
     """A daemon whose motors go limp, and the hand on its head; each test finds the robot lying down."""
     daemon, hand = shared_limp_daemon
-    daemon.lie_down()
+    if not daemon.lies_down:
+        daemon.post("motors/set_mode/enabled", {})
+        daemon.lie_down()
     yield daemon, hand
     hand.let_go()
     hand.make_limp()

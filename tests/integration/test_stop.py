@@ -55,7 +55,7 @@ def test_the_stop_command_in_another_terminal_stops_a_run(running, daemon, kit):
 def test_a_run_that_hangs_is_killed_and_the_robot_brought_to_rest(running, daemon, kit):
     command = running()
     command.send(signal.SIGSTOP)
-    hurried = "import reachy_kit.workflows.stop as stop\nstop.PATIENCE = 0.5"
+    hurried = "import reachy_kit.workflows.driving.stop as stop\nstop.PATIENCE = 0.5"
     stop = kit.run("stop", "--robot", daemon.address, before=hurried)
     assert stop.code == 0, stop
     assert f"process {command.pid} does not react" in stop.err

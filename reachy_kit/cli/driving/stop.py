@@ -20,7 +20,7 @@ def stop(
 
     Example: reachy-kit stop
     """
-    from reachy_kit.workflows.stop import stop_robots
+    from reachy_kit.workflows.driving.stop import stop_robots
 
     stopped = stop_robots(robot, show.TERMINAL)
     if json:

@@ -24,10 +24,10 @@ MOVED = 0.2
 """Share of it below which a motor counts as not moved."""
 SHORTFALL = np.deg2rad(10.0)
 """What may be missing of a long motion, and how far from its commands a motor may stand, rad."""
-DELAY = 12
-"""Measurements within which a motor answers, 0.24 s: five times the simulated motors' delay."""
-PATIENCE = 6
-"""Measurements that say the same before a motor is named, 0.12 s."""
+DELAY = 10
+"""Measurements within which a motor answers, 0.2 s: four times the simulated motors' delay."""
+PATIENCE = 4
+"""Measurements that say the same before a motor is named, 0.08 s."""
 MEMORY = 150
 """Measurements that are compared with the present, 3 s: a slow motion takes a while to cover 3°."""
 AWAY = np.deg2rad(2.0)

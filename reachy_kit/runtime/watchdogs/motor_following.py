@@ -6,13 +6,15 @@ as far as the commands around the one are from the commands around the other, le
 then does not follow.
 """
 
+import time
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, Array
+from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, Array
 from reachy_kit.runtime.kinematics import inverse_of_vector
 from reachy_kit.runtime.safety import Motion
 
@@ -20,20 +22,26 @@ MOTORS = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_an
 """Names as in the SDK, in the order of its joint positions."""
 COMMANDED = np.deg2rad(3.0)
 """Motion that a motor must have been commanded, rad, before it is looked at."""
-MOVED = 0.2
-"""Share of it below which a motor counts as not moved."""
-SHORTFALL = np.deg2rad(10.0)
-"""What may be missing of a long motion, and how far from its commands a motor may stand, rad."""
+MOVED, MISSING = 0.4, 0.8
+"""Share of it below which a motor counts as not moved, where so many times ``COMMANDED`` are missing too: a motor that
+sticks a little is not limp, and a limp one is dragged along by the others."""
 DELAY = 10
 """Measurements within which a motor answers, 0.2 s: four times the simulated motors' delay."""
 PATIENCE = 4
 """Measurements that say the same before a motor is named, 0.08 s."""
+_PERIOD = 1 / CONTROL_HZ
+"""Time between two measurements, s. Where they come more slowly, the robot is a simulation on a busy computer, and
+slow; where they come in a burst, they were held up. So that many measurements and their time both have to pass."""
 MEMORY = 150
 """Measurements that are compared with the present, 3 s: a slow motion takes a while to cover 3°."""
-AWAY = np.deg2rad(2.0)
+_LATELY = 12
+"""Measurements of the recent past, 0.24 s."""
+AWAY = np.deg2rad(2.5)
 """How far outside its commands a motor that does not follow stands at least, rad."""
 _HEAD = slice(0, 7)
-_ALONE, _OTHERS = 4.0, np.deg2rad(3.0)
+_HELD = 0.2
+"""The same share for the other motors of the head: those that a hand holds do not move at all."""
+_ALONE, _OTHERS = 1.5, np.deg2rad(2.0)
 """A motor of the head fails alone: it is so many times further from its commands than each of the others, and those are
 within so many rad. If it is not, the head is held by a hand, touches the body, has all its motors off, or is driven by
 something else; ``OtherDrivers`` reports what lasts."""
@@ -44,18 +52,20 @@ class MotorFollowing:
 
     Args:
         robot: named in messages.
+        now: a clock, s.
     """
 
-    def __init__(self, robot: str) -> None:
-        self._robot = robot
+    def __init__(self, robot: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._robot, self._now = robot, now
         self.restart()
 
     def restart(self) -> None:
         """Forget what was before."""
-        self._commands: deque[Array] = deque(maxlen=DELAY)
+        self._commands: deque[tuple[int, float, Array]] = deque()
         self._lows, self._highs, self._measured = (np.full((MEMORY, len(MOTORS)), np.nan) for _ in range(3))
         self._count: int | None = None
         self._failing: npt.NDArray[np.int64] = np.zeros(len(MOTORS), dtype=np.int64)
+        self._since: Array = np.zeros(len(MOTORS))
 
     def check(self, commanded: Motion, measured: Array, measurements: int) -> None:
         """Compare the motors with what they were commanded.
@@ -71,35 +81,52 @@ class MotorFollowing:
         fresh = 1 if self._count is None else measurements - self._count
         if fresh <= 0:
             return
-        self._count = measurements
-        command = commanded_joints(commanded)
-        for _ in range(min(fresh, DELAY)):
-            self._commands.append(command)
-        if len(self._commands) < DELAY:
+        self._count, now = measurements, self._now()
+        self._commands.append((measurements, now, commanded_joints(commanded)))
+        while len(self._commands) > 1 and self._is_over(*self._commands[1][:2]):
+            self._commands.popleft()
+        if not self._is_over(*self._commands[0][:2]):
             return
-        commands = np.array(self._commands)
+        commands = np.array([command for _, _, command in self._commands])
         low, high = commands.min(axis=0), commands.max(axis=0)
         away = np.maximum(low - measured, measured - high)
-        fails = (self._stands(low, high, measured, COMMANDED) & (away > AWAY)) | (away > SHORTFALL)
-        fails[_HEAD] &= _is_alone(away[_HEAD]) & (
-            np.count_nonzero(self._stands(low, high, measured, COMMANDED / 2)[_HEAD]) < 2
+        fails = (
+            self._stands(low, high, measured, COMMANDED, MOVED) & (away > AWAY) & ~self._is_moving(low, high, measured)
         )
+        still = self._stands(low, high, measured, COMMANDED / 2, _HELD)
+        fails[_HEAD] &= _is_alone(away[_HEAD]) & (np.count_nonzero(still[_HEAD]) < 2)
+        self._since = np.where(self._failing > 0, self._since, now)
         self._failing = np.where(fails, self._failing + fresh, 0)
         self._remember(min(fresh, MEMORY), low, high, measured)
-        named = np.flatnonzero(self._failing >= PATIENCE)
+        named = np.flatnonzero((self._failing >= PATIENCE) & (now - self._since >= (PATIENCE - 1) * _PERIOD - 1e-9))
         if named.size:
             raise RefusedError(self._report(named, float(away[named].max())))
 
-    def _stands(self, low: Array, high: Array, measured: Array, commanded: float) -> npt.NDArray[np.bool_]:
-        """(9,) whether each motor was commanded to move since some instant, and has moved too little."""
+    def _is_over(self, count: int, sent: float) -> bool:
+        """Whether a motor has had the time to answer a command."""
+        assert self._count is not None
+        return self._count - count >= DELAY and self._now() - sent >= DELAY * _PERIOD - 1e-9
+
+    def _is_moving(self, low: Array, high: Array, measured: Array) -> npt.NDArray[np.bool_]:
+        """(9,) whether each motor has lately moved half as far as its commands: friction holds it back, or a load."""
+        lows, highs, before = self._lows[-_LATELY:], self._highs[-_LATELY:], self._measured[-_LATELY:]
+        commanded = np.fmax(np.fmax.reduce(highs), high) - np.fmin(np.fmin.reduce(lows), low)
+        covered = np.fmax(np.fmax.reduce(before), measured) - np.fmin(np.fmin.reduce(before), measured)
+        return np.asarray(covered > 0.5 * commanded)
+
+    def _stands(
+        self, low: Array, high: Array, measured: Array, commanded: float, share: float
+    ) -> npt.NDArray[np.bool_]:
+        """(9,) whether each motor was commanded to move since some instant, and has moved less than a share of that."""
         moved = measured - self._measured
         # (MEMORY, 9) rad, motion that was commanded since each remembered instant, at least.
         ways = (low - self._highs, moved), (self._lows - high, -moved)
         with np.errstate(invalid="ignore"):
-            stands = [
-                (way > commanded) & ((covered < MOVED * way) | (way - covered > SHORTFALL)) for way, covered in ways
-            ]
-        return np.asarray((stands[0] | stands[1]).any(axis=0))
+            up, down = (
+                (way > commanded) & (covered < share * way) & (way - covered > MISSING * commanded)
+                for way, covered in ways
+            )
+        return np.asarray((up | down).any(axis=0))
 
     def _report(self, named: npt.NDArray[np.int64], away: float) -> str:
         names = " and ".join(MOTORS[motor] for motor in named)

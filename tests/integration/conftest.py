@@ -228,6 +228,8 @@ def limp_daemon(shared_limp_daemon: tuple[Daemon, Hand]) -> Iterator[tuple[Daemo
     daemon, hand = shared_limp_daemon
     if not daemon.lies_down:
         daemon.post("motors/set_mode/enabled", {})
+        daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 0.5})  # asleep, it would not move an antenna
+        until(lambda: daemon.is_up and not daemon.get("move/running"))
         daemon.lie_down()
     yield daemon, hand
     hand.let_go()

@@ -8,6 +8,10 @@ import errno
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes a while to load
+    from collections.abc import Callable
+
 if sys.platform == "win32":
     print("reachy-kit runs on Linux and macOS; on Windows use WSL 2", file=sys.stderr)
     sys.exit(2)
@@ -40,16 +44,9 @@ def run_cli() -> None:
     open_streams()
     try:
         unwind_on_signals()
-        try:
-            app(arguments, prog_name="reachy-kit")
-        finally:
-            sys.stdout.flush()
-    except SystemExit as ended:
-        code = ended.code
+        code = _run_command(app, arguments)
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except Exception as error:
-        code = _report(error, arguments, debug=len(arguments) < len(sys.argv) - 1)
     end_at_once()
     number = received_signal()
     if number is not None and code in (_ABORTED, _INTERRUPTED):  # typer's codes, whichever signal it was
@@ -59,6 +56,24 @@ def run_cli() -> None:
     elif code == 128 + STOP:
         print(_STOPPED, file=sys.stderr)
     sys.exit(code)
+
+
+def _run_command(app: "Callable[..., object]", arguments: list[str]) -> int | str | None:
+    """Run a command, and return the exit code.
+
+    Raises:
+        KeyboardInterrupt: a signal has unwound it, or has arrived while its error was reported.
+    """
+    try:
+        try:
+            app(arguments, prog_name="reachy-kit")
+        finally:
+            sys.stdout.flush()
+    except SystemExit as ended:
+        return ended.code
+    except Exception as error:
+        return _report(error, arguments, debug=len(arguments) < len(sys.argv) - 1)
+    return 1
 
 
 def _report(error: Exception, arguments: list[str], *, debug: bool) -> int:

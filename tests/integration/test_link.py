@@ -291,6 +291,8 @@ class TestLimiterIsTheOnlyWay:
         assert [command.type for command in sent[last + 1 :]] == ["set_automatic_body_yaw", "set_torque"]
         assert sent[-1].message["on"] is False
         steps = np.abs(np.diff([pose_of(command) for command in proxy.targets], axis=0))
-        assert (steps <= CLASSROOM.speed / CONTROL_HZ + 1e-6).all()
+        pauses = np.diff([command.time for command in proxy.targets])  # of a busy computer: it starts from rest then
+        assert (steps[pauses < NOTICED] <= CLASSROOM.speed / CONTROL_HZ + 1e-6).all()
+        assert (pauses < NOTICED).mean() > 0.9
         asked = {command.request.split()[1] for command in proxy.log if command.request.startswith("POST")}
         assert asked <= {"/api/move/set_target"}, "with nothing in it, to ask whether a move plays"

@@ -268,9 +268,6 @@ class SdkRobot:
         Raises:
             RefusedError: something else commands the robot, or a motor does not follow.
         """
-        return self._send(action, self.config.profile)
-
-    def _send(self, action: Action, profile: LimitsProfile) -> Action:
         link = self._connected
         state = link.measured()
         self._others.observe(state, link.arrivals)
@@ -278,6 +275,11 @@ class SdkRobot:
         if self.guidance or self._others.in_doubt:
             link.rest_at(state)
             return state
+        applied = self._command(link, action, state, self.config.profile)
+        self._others.sent(applied, state)
+        return applied
+
+    def _command(self, link: SdkLink, target: Action, state: Array, profile: LimitsProfile) -> Action:
         if not link.is_sure:
             link.limited = Limited(0)
             return link.motion.position
@@ -289,9 +291,7 @@ class SdkRobot:
         elif now - self._sent_at > _AT_REST_AFTER:
             link.rest_at(link.motion.position)
         self._sent_at = now
-        applied = link.command(action, state, profile)
-        self._others.sent(applied, state)
-        return applied
+        return link.command(target, state, profile)
 
     def prepare_guiding(self) -> GuidanceMode:
         """Find out how it can be guided, without letting the head go; takes half a second.
@@ -393,6 +393,8 @@ class SdkRobot:
                 break
             if link.has_stalled:
                 self._wait_through_stall(link)
+            if self._others.noticed or time.monotonic() - self._sent_at > _AWAY_AFTER:
+                link.rest()  # otherwise it brakes from where it is commanded
             self._others.watch()
             if self.guidance:
                 try:
@@ -400,14 +402,17 @@ class SdkRobot:
                 except KitError:
                     self._guiding.hold(link)
                 self.guidance = None
-            link.rest()
             with suppress(RefusedError):
                 lower(self._ways(link))
                 return True
         return False
 
     def _ways(self, link: SdkLink) -> Ways:
-        return Ways(link, lambda target: self._send(target, RESTING), self.wait_next_tick)
+        def send(target: Action) -> Action:
+            self._others.refuse()  # where the robot is says little meanwhile: a hand may be on it, or its body under it
+            return self._command(link, target, link.measured(), RESTING)
+
+        return Ways(link, send, self.wait_next_tick)
 
     def _open(self) -> SdkLink:
         status = running_status(self.address)

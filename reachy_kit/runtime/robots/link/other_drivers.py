@@ -25,10 +25,8 @@ POLL = 0.5
 """Time between two questions to the daemon, s. It logs each."""
 ASTRAY = 0.3
 """Deviation of head or body that counts as commanded by something else, rad. The largest of our own making was 0.25,
-with jumps to poses at the edge of the legs' reach."""
-DISPLACED = 0.18
-"""Deviation of a head or a body that has moved by itself from which on it is in doubt what drives it, rad. In the
-physics of the daemon's simulation a jump back over it is as fast as 1.6 rad/s."""
+with jumps to poses at the edge of the legs' reach. A jump over it from rest is as fast
+as 3.2 rad/s in the physics of the daemon's simulation."""
 ENVELOPE = 25
 """Measurements within which the robot reaches what it was commanded; half a second, ten times its lag."""
 PATIENCE = 50
@@ -107,7 +105,7 @@ class OtherDrivers:
         outside = self._outside(state)
         deviation = float(outside.max())
         self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
-        if deviation > DISPLACED and not self.in_doubt and self._has_moved(state, outside):
+        if deviation > ASTRAY and not self.in_doubt and self._has_moved(state, outside):
             self.in_doubt = True
             self._ask_now.set()
             self._doubts.append(measurements)
@@ -180,7 +178,7 @@ class OtherDrivers:
         """Whether the robot has left its command: not its command it, as where a hand holds the head."""
         _, _, before = self._sent[0]
         way = np.abs(state - before)[_HEAD_AND_BODY]
-        return bool((way[outside > DISPLACED] > DISPLACED / 2).any())
+        return bool((way[outside > ASTRAY] > ASTRAY / 2).any())
 
     def _motors_set_by_another(self, questions: "DriverQuestions") -> str | None:
         """The motors' mode where it is not what is expected; None where it is, or nothing is."""

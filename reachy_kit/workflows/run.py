@@ -135,7 +135,7 @@ def run(
             reporter.note(HOW_TO_STOP)
         meter.follow(
             session.robot, opened.policy, session.hearing, planner=next(iter(opened.planners), None),
-            wall_clock=session.wall_clock,
+            guard=guarded, wall_clock=session.wall_clock,
         )  # fmt: skip
         if meter.published_at:
             reporter.note(f"to watch it: {watching_command(session.robot.name, meter.published_at)}")

@@ -28,6 +28,7 @@ from reachy_kit.runtime.telemetry.recent_values import WINDOW, RecentValues
 from reachy_kit.runtime.telemetry.run_meter import RunMeter
 from reachy_kit.runtime.telemetry.run_snapshot import read_snapshot
 from reachy_kit.runtime.telemetry.telemetry_log import TelemetryLog
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 
 ODD = 'a "quoted" \\ name\nof two lines'
 
@@ -156,6 +157,25 @@ def test_the_driver_is_what_the_policy_says_that_it_is():
     policy = Still()
     policy.driving = "look_at"
     assert run(RunMeter("run"), Robot(), policy).driver == "look_at"
+
+
+def test_watchdogs_that_have_taken_over_are_the_driver():
+    class Watchdog:
+        patience, error, cause = 2.0, KitError, None
+
+        def begin(self):
+            pass
+
+        def trouble(self, tick):
+            return self.cause
+
+    watchdog, meter = Watchdog(), RunMeter("run")
+    guarded = GuardedPolicy(Still(), [watchdog])
+    meter.follow(Robot(), Still(), guard=guarded)
+    assert meter.snapshot().driver == "run"
+    watchdog.cause = "the camera has stopped"
+    rollout(Robot(), guarded, seconds=0.2, policy_hz=25, on_tick=guarded.on_tick, on_timing=meter.tick)
+    assert meter.snapshot().driver == "the robot holds still: the camera has stopped"
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=60))

@@ -36,29 +36,38 @@ class RunMeter:
         self._robot: Any = None
         self._policy: Any = None
         self._planner: Any = None
+        self._guard: Any = None
         self._hearing: Any = None
         self._wall_clock = True
         self.published_at: MetricsAddress | None = None
         """Where requests are answered; None for nowhere."""
 
     def follow(
-        self, robot: Any, policy: Any, hearing: Any = None, *, planner: Any = None, wall_clock: bool = True
+        self,
+        robot: Any,
+        policy: Any,
+        hearing: Any = None,
+        *,
+        planner: Any = None,
+        guard: Any = None,
+        wall_clock: bool = True,
     ) -> None:
         """Measure this robot and this policy from now on.
 
         What they say of themselves is read where they have it: ``limited``, ``state_age`` and ``camera_age`` of the
         robot, ``age`` of the hearing, ``driving`` and ``decision_age`` of the policy, ``last_inference_seconds`` of
-        the planner. A policy without one is timed by the loop.
+        the planner, ``driving`` of the guard. A policy without a planner is timed by the loop.
 
         Args:
             robot: connected.
             policy: drives it.
             hearing: the open microphone.
             planner: plans beside the loop, if that is not the policy itself.
+            guard: may take the robot over from the policy.
             wall_clock: whether a tick lasts 20 ms of real time, so that it can be late.
         """
         self._robot, self._policy, self._hearing, self._wall_clock = robot, policy, hearing, wall_clock
-        self._planner = planner or policy
+        self._planner, self._guard = planner or policy, guard
 
     def tick(self, timing: TickTiming) -> None:
         """Take a tick's timing, in the control loop: ``rollout(on_timing=meter.tick)``."""
@@ -111,7 +120,7 @@ class RunMeter:
             process=os.getpid(),
             command=self._command,
             robot=str(getattr(self._robot, "name", "")),
-            driver=str(getattr(self._policy, "driving", "") or self._command),
+            driver=self._driver(),
             episodes=self._episodes,
             ticks=self._ticks,
             late_ticks=self._late if self._wall_clock else None,
@@ -122,6 +131,10 @@ class RunMeter:
             memory=_resident_memory(),
             machine=read_machine_health(),
         )
+
+    def _driver(self) -> str:
+        names = (getattr(part, "driving", "") for part in (self._guard, self._policy))
+        return next((str(name) for name in names if name), self._command)
 
     def _limited_by_kind(self) -> dict[str, int]:
         if not hasattr(self._robot, "limited"):

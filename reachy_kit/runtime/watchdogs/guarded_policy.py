@@ -79,6 +79,11 @@ class GuardedPolicy:
         self._held: Action = NEUTRAL
         self._eased, self._ease = 0, 1
 
+    @property
+    def driving(self) -> str:
+        """What the watchdogs do, and why; empty while the policy drives."""
+        return "" if self.stage is Stage.DRIVING else f"{self.stage.value}: {self._cause}"
+
     def reset(self) -> None:
         """Begin an episode."""
         self._policy.reset()

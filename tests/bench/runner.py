@@ -7,11 +7,13 @@ Run: python tests/bench/runner.py --seconds 600     (40 minutes; half a minute f
 """
 
 import argparse
+import atexit
 import contextlib
 import functools
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -139,6 +141,7 @@ def _trained() -> tuple[Path, Path]:
     from reachy_policies.onnx_export import export_bundle
 
     folder = Path(tempfile.mkdtemp(prefix="bench_runner_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     run = train_imitation(demonstrations("look_at", "training", 8), folder / "run", seed=0, settings={"max_steps": 100})
     export_bundle(run, folder / "look_at.bundle")
     return folder / "run", folder / "look_at.bundle"

@@ -25,10 +25,10 @@ COMMANDED = np.deg2rad(3.0)
 MOVED, MISSING = 0.4, 0.8
 """Share of it below which a motor counts as not moved, where so many times ``COMMANDED`` are missing too: a motor that
 sticks a little is not limp, and a limp one is dragged along by the others."""
-DELAY = 10
-"""Measurements within which a motor answers, 0.2 s: four times the simulated motors' delay."""
-PATIENCE = 4
-"""Measurements that say the same before a motor is named, 0.08 s."""
+DELAY = 12
+"""Measurements within which a motor answers, 0.24 s: five times the simulated motors' delay."""
+PATIENCE = 6
+"""Measurements that say the same before a motor is named, 0.12 s."""
 _PERIOD = 1 / CONTROL_HZ
 """Time between two measurements, s. Where they come more slowly, the robot is a simulation on a busy computer, and
 slow; where they come in a burst, they were held up. So that many measurements and their time both have to pass."""

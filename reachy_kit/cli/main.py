@@ -24,7 +24,7 @@ if os.path.basename(sys.argv[0]).startswith("reachy-kit"):  # noqa: PTH119 - pat
 
 _ABORTED, _INTERRUPTED = 1, 130
 _STOPPED = (
-    "stopped by a key, by reachy-kit stop or by its signal; what was saved before is kept. To drive again, start the "
+    "stopped by a key, reachy-kit stop, its signal or HTTP; what was saved before is kept. To drive again, start the "
     "command again"
 )
 _OUT_OF_REACH = errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP

@@ -44,6 +44,14 @@ def unwinding_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def stop_program() -> bool:
+    """Send this program the stop signal, from any thread; False where it would die of it instead of unwinding."""
+    unwinds = callable(signal.getsignal(STOP))
+    if unwinds:
+        os.kill(os.getpid(), STOP)
+    return unwinds
+
+
 def received_signal() -> int | None:
     """Number of the first signal that has unwound the program; None if there was none."""
     return _received[0] if _received else None

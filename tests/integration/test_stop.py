@@ -1,7 +1,9 @@
-"""The latched stop: by a key, by `reachy-kit stop`, by its signal; the robot lies down and is not driven again."""
+"""The latched stop, by key, command, signal and HTTP: the robot lies down and is not driven again."""
 
 import os
 import signal
+import socket
+import urllib.request
 
 import numpy as np
 import pytest
@@ -47,9 +49,23 @@ def test_the_stop_command_in_another_terminal_stops_a_run(running, daemon, kit):
     stop = kit.run("stop", "--robot", f"localhost:{daemon.address.port}", "--json")
     assert (stop.code, stop.json) == (0, [{"robot": str(daemon.address), "pid": command.pid, "killed": False}])
     assert daemon.lies_down, "it returns once the robot lies"
-    command.wait().says(STOPPED, "by reachy-kit stop")
+    command.wait().says(STOPPED, "reachy-kit stop")
     stop = kit.run("stop", "--robot", daemon.address)
     assert (stop.code, stop.out[:43]) == (0, "no program of this computer drives 127.0.0."), stop
+
+
+def test_a_request_over_http_stops_a_run(daemon, kit, make_bundle, until):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bundle = make_bundle(LOOKING_LEFT)
+    command = kit.start("run", bundle, "--robot", daemon.address, *RUN, "--metrics", port)
+    until(lambda: looks_left(daemon))
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/stop", data=b"", method="POST")
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert (answer.status, answer.read()) == (202, b"the robot lies down\n")
+    command.wait().says(STOPPED, "stopped by")
+    assert daemon.lies_down
 
 
 def test_a_run_that_hangs_is_killed_and_the_robot_brought_to_rest(running, daemon, kit):

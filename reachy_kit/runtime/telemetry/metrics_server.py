@@ -1,4 +1,4 @@
-"""The address of ``--metrics``: Prometheus' text under /metrics, the same as JSON under /telemetry."""
+"""The address of ``--metrics``: Prometheus' text under /metrics, the same as JSON under /telemetry, and a stop under /stop."""
 
 import json
 import threading
@@ -8,12 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, override
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.interrupts import stop_program
 from reachy_kit.runtime.telemetry.exposition import CONTENT_TYPE, write_exposition
 from reachy_kit.runtime.telemetry.run_snapshot import RunSnapshot
 
 DEFAULT_PORT = 9100
 """Port on which ``reachy-kit top`` looks for a run."""
 JSON_PATH = "/telemetry"
+STOP_PATH = "/stop"
 _PATIENCE = 5.0
 """Longest silence of a client, s."""
 
@@ -99,6 +101,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, "application/json", json.dumps(self.snapshot().record()))
         else:
             self._answer(404, "text/plain; charset=utf-8", f"/metrics for Prometheus, {JSON_PATH} as JSON\n")
+
+    def do_POST(self) -> None:
+        """Stop the run: the robot lies down, and the program ends."""
+        self.close_connection = True  # a body is not read
+        if self.path.partition("?")[0] != STOP_PATH:
+            self._answer(404, "text/plain; charset=utf-8", f"{STOP_PATH} stops the run\n")
+        elif stop_program():
+            self._answer(202, "text/plain; charset=utf-8", "the robot lies down\n")
+        else:
+            self._answer(409, "text/plain; charset=utf-8", "this program cannot be stopped so: press Ctrl-C there\n")
 
     def _answer(self, status: int, kind: str, text: str) -> None:
         body = text.encode()

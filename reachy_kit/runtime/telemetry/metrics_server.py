@@ -1,4 +1,4 @@
-"""The address of ``--metrics``: Prometheus' text under /metrics, the same as JSON under /telemetry, and a stop under /stop."""
+"""The address of ``--metrics``: Prometheus' text under /metrics, the same as JSON under /telemetry; /stop stops."""
 
 import json
 import threading

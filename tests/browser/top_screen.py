@@ -27,7 +27,7 @@ def main(bundle: Path, out: Path) -> None:
     driving = threading.Thread(target=run, args=([bundle],), kwargs=options)
     driving.start()
     watch = RobotWatch(DaemonAddress("127.0.0.1"), str(PORT))
-    while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS):
+    while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS) and driving.is_alive():
         if view.run and view.run.robot and not view.is_driven_by_run:
             watch = RobotWatch(parse_address(view.run.robot), str(PORT))
         time.sleep(1.0)

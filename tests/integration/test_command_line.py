@@ -20,7 +20,7 @@ def test_the_help_of_every_verb_shows_an_example(verb, kit):
     assert f"Example: reachy-kit {verb[0]}" in result.out
 
 
-@pytest.mark.parametrize("arguments", [("dance",), ("record", "--dance"), ("run",), ("train", "reinforce")])
+@pytest.mark.parametrize("arguments", [("dance",), ("record", "--dance"), ("replay",), ("train", "reinforce")])
 def test_what_does_not_exist_is_wrong_use(arguments, kit):
     result = kit.run(*arguments)
     assert result.code == 2

@@ -6,11 +6,12 @@ import shutil
 import av
 import numpy as np
 import pytest
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from reachy_kit.dataset.lerobot_features import lerobot_features
 from reachy_kit.dataset.reading import open_for_reading
-from reachy_kit.runtime.recording.schema import IMAGE, OPERATOR, REQUESTED_ACTION
+from reachy_kit.dataset.saving.column_statistics import QUANTILES
+from reachy_kit.runtime.recording.schema import IMAGE, OPERATOR, OUR_COLUMNS, REQUESTED_ACTION
 
 from ..forked import in_a_child
 from .saved_episodes import (
@@ -152,7 +153,24 @@ def test_the_tables_are_what_lerobot_writes(folder, both):
     assert features[0] == features[1]
     for column in mine.column_names:
         values = [table[column].to_pylist() for table in (mine, other)]
-        assert values[0] == pytest.approx(values[1]) if column.endswith("timestamp") else values[0] == values[1], column
+        if column.startswith(f"stats/{OUR_COLUMNS}"):
+            if not column.endswith(tuple(QUANTILES)):  # theirs are those of a histogram
+                np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6, err_msg=column)
+        else:
+            same = values[0] == (pytest.approx(values[1]) if column.endswith("timestamp") else values[1])
+            assert same, column
+
+
+def test_the_quantiles_of_our_own_columns_are_exact(both):
+    root = both[0]
+    frames, episodes = (
+        parquet.read_table(next((root / folder).glob("**/*.parquet"))) for folder in ("data", "meta/episodes")
+    )
+    first = frames.filter(compute.equal(frames["episode_index"], 0))
+    actions = np.array(first[REQUESTED_ACTION].to_pylist(), dtype=np.float64)
+    for name, share in QUANTILES.items():
+        stored = episodes[f"stats/{REQUESTED_ACTION}/{name}"][0].as_py()
+        np.testing.assert_allclose(stored, np.quantile(actions, share, axis=0))
 
 
 def test_the_videos_are_what_lerobot_writes(both):

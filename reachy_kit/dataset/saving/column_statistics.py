@@ -121,7 +121,7 @@ def _of_episodes(dataset: StoredDataset, key: str) -> dict[str, Any] | None:
 
 
 def exact_statistics(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[Any]]:
-    """Statistics of the finite values of (frames, ...) numbers, per number; empty if one has none."""
+    """Statistics of the finite values of (frames, ...) numbers, per number, in LeRobot's order; empty if one has none."""
     finite = np.isfinite(values)
     if not len(values) or not finite.any(axis=0).all():
         return {}
@@ -135,9 +135,10 @@ def exact_statistics(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[A
         "max": most(values, axis=0),
         "mean": mean(values, axis=0),
         "std": std(values, axis=0),
-        **dict(zip(QUANTILES, quantile(values, list(QUANTILES.values()), axis=0), strict=True)),
+        "count": np.array([len(values)]),
     }
-    return {**numbers, "count": np.array([len(values)])}
+    quantiles = quantile(values, list(QUANTILES.values()), axis=0)
+    return numbers | dict(zip(QUANTILES, quantiles, strict=True))
 
 
 def _is_numeric(key: str, feature: Any) -> bool:

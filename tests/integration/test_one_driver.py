@@ -16,6 +16,7 @@ from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.robots.daemon import DaemonAddress, simulated_daemon
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.link.driver_lock import DriverLock
+from reachy_kit.runtime.robots.link.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
@@ -76,6 +77,16 @@ def test_a_stream_of_targets_from_another_program_is_noticed(kit, daemon, make_b
     until(lambda: looks_left(daemon))
     with streaming(daemon, {"target_head_pose": {"yaw": -0.5}}):
         command.wait().says(4, "away from where it was commanded", "another program commands it")
+
+
+def test_a_head_that_a_hand_turned_in_a_pause_is_not_another_program():
+    others = OtherDrivers(DaemonAddress("127.0.0.1", 9))
+    for measurements in range(1, 60):
+        others.observe(NEUTRAL, measurements)
+        others.sent(NEUTRAL, NEUTRAL)
+    others.observe(LOOKING_LEFT, 600)
+    others.refuse()
+    assert not others.in_doubt
 
 
 class streaming:  # noqa: N801  (a context manager)

@@ -8,12 +8,11 @@ import pytest
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CAMERA, CONTROL_HZ
-from reachy_kit.runtime.perception.camera import PinholeCamera
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER, PinholeCamera
 from reachy_kit.runtime.perception.target import RIGHT, VISIBLE
 from reachy_kit.runtime.perception.targets.ball_target import BallDetector
 from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
 from reachy_kit.runtime.robots.lifecycle import connected
-from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.rollout import rollout
 

@@ -41,7 +41,7 @@ class Watched:
 
     def __init__(self, robot):
         self.robot, self.ticks = robot, 0
-        self.following = MotorFollowing("robot", lambda: self.ticks / CONTROL_HZ)
+        self.following = MotorFollowing("robot", refuse, lambda: self.ticks / CONTROL_HZ)
 
     def on_tick(self, tick):
         if tick.index == 0:
@@ -93,10 +93,15 @@ def test_no_motor_is_reported_while_the_head_jumps_about(minutes):
     assert watched.ticks == 60 * minutes * CONTROL_HZ
 
 
+def refuse(note):
+    """What a test does with a note that an antenna does not follow."""
+    raise RefusedError(note.removeprefix("warning: "))
+
+
 @pytest.mark.parametrize("motor", [0, 7, 8], ids=lambda motor: MOTORS[motor])
 def test_a_motor_that_stands_still_is_named_within_half_a_second_of_being_commanded_three_degrees(motor):
     clock, stuck = Clock(), joints(NEUTRAL)[motor]
-    following = MotorFollowing("robot", clock)
+    following = MotorFollowing("robot", refuse, clock)
     since = None
     with pytest.raises(RefusedError, match=f"^{MOTORS[motor]} of robot does not follow"):
         for tick in ticks(clock, 500):
@@ -111,9 +116,21 @@ def test_a_motor_that_stands_still_is_named_within_half_a_second_of_being_comman
     assert tick - since < 0.5 * CONTROL_HZ
 
 
+def test_an_antenna_that_a_hand_holds_is_named_once_and_the_robot_drives_on():
+    clock, notes = Clock(), []
+    following = MotorFollowing("robot", notes.append, clock)
+    for tick in ticks(clock, 500):
+        pose = NEUTRAL + np.sin(2 * tick / CONTROL_HZ) * np.array([0, 0, 0, 0, 0, 0.3, 0.3, 0.3, 0.3])
+        measured = joints(pose)
+        measured[7] = joints(NEUTRAL)[7]
+        following.check(Motion.at_rest(pose), measured, tick)
+    assert len(notes) == 1
+    assert notes[0].startswith("warning: right_antenna of robot does not follow")
+
+
 def test_the_whole_head_held_by_a_hand_is_not_a_limp_motor():
     clock = Clock()
-    following = MotorFollowing("robot", clock)
+    following = MotorFollowing("robot", now=clock)
     for tick in ticks(clock, 200):
         pose = NEUTRAL + 0.3 * np.sin(tick / CONTROL_HZ) * np.array([0, 0, 0, 0, 0.5, 1, 0, 0, 0])
         following.check(Motion.at_rest(pose), joints(NEUTRAL), tick)
@@ -121,7 +138,7 @@ def test_the_whole_head_held_by_a_hand_is_not_a_limp_motor():
 
 def test_a_pause_of_the_measurements_is_not_a_motor_that_does_not_follow():
     clock = Clock()
-    following = MotorFollowing("robot", clock)
+    following = MotorFollowing("robot", now=clock)
     for tick in ticks(clock, 200):
         way = 0.005 * np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])
         following.check(Motion.at_rest(NEUTRAL + tick * way), joints(NEUTRAL + min(tick, 50) * way), min(tick, 50))
@@ -130,7 +147,7 @@ def test_a_pause_of_the_measurements_is_not_a_motor_that_does_not_follow():
 def test_a_joint_sags_under_the_head_without_a_report():
     """A motor holds against the weight only by an error of some degrees; it follows all the same."""
     clock = Clock()
-    following = MotorFollowing("robot", clock)
+    following = MotorFollowing("robot", now=clock)
     for tick in ticks(clock, 2000):
         pose = NEUTRAL + 0.25 * np.sin(3 * tick / CONTROL_HZ) * np.array([0, 0, 0, 0.5, 1, 1, 1, 1, 1])
         sag = np.deg2rad(4.0) * (1 + 0.2 * np.sin(tick / 300)) * np.array([0, 1, -1, 1, -1, 1, -1, 0, 0])

@@ -252,6 +252,15 @@ def settled(perception, observation, expected):
     return features
 
 
+def test_a_detector_that_hangs_does_not_hold_up_the_end(gated):
+    gate, perception = gated
+    perception.perceive(frame(picture(3), captured=10.0))
+    assert gate.began.acquire(timeout=20)
+    began = time.perf_counter()
+    perception.close()
+    assert time.perf_counter() - began < 5  # the detector would hang for 20
+
+
 def test_a_slow_detector_does_not_hold_up_the_loop_and_its_frame_keeps_its_time(gated):
     gate, perception = gated
     began = time.perf_counter()
@@ -371,6 +380,23 @@ def test_a_daemon_that_goes_away_before_its_first_frame_is_a_lost_robot(tracking
     with pytest.raises(NoRobotError, match="does not track faces"):
         TrackedFacePerception(tracking)
     assert answers.asked[-1][0].endswith("disable")
+
+
+def test_a_daemon_that_hangs_does_not_hold_up_the_end(tracking_daemon, monkeypatch):
+    _, tracking = tracking_daemon
+    perception, hangs, answers = TrackedFacePerception(tracking), threading.Event(), threading.Event()
+
+    def latest():
+        hangs.set()
+        answers.wait(20)
+        return None, None
+
+    monkeypatch.setattr(tracking, "latest", latest)
+    assert hangs.wait(20)
+    began = time.perf_counter()
+    perception.close()
+    assert time.perf_counter() - began < 5
+    answers.set()
 
 
 def test_an_interrupt_while_the_first_frame_is_awaited_ends_the_daemons_tracking(tracking_daemon):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Observation
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.perception.target import AGE, RIGHT, VISIBLE
 from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
-from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
+from reachy_kit.runtime.robots.media.frame_reader import FrameReader
 
 
 class Camera:

@@ -7,8 +7,9 @@ import pytest
 
 from reachy_kit.runtime.errors import KitError, NoRobotError
 from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, NEUTRAL, YAW, EndReason, Observation
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.runtime.watchdogs.camera_watchdog import STALE, CameraWatchdog
+from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog, StateWatchdog, TickWatchdog
 
@@ -118,16 +119,16 @@ def make_run():
 def test_a_camera_that_stops_lets_the_robot_hold_then_ease_to_neutral_and_ends_the_episode(make_run):
     run = make_run(CameraWatchdog(real=False))
     seen(run, lambda now: now - 0.05)
-    run.at[0.3] = lambda: stop_camera(run)
+    run.at[0.2] = lambda: stop_camera(run)
     assert run() is EndReason.STOPPED
-    assert "no new image for 0.4 s" in run.notes[0]
+    assert "no new image for 0.5 s" in run.notes[0]
     assert "holds still" in run.notes[0]
     with pytest.raises(KitError, match=r"the camera has delivered no new image for \d+\.\d s\. Is another program"):
         run.guarded.raise_trouble()
     moves = np.abs(np.diff(run.yaw))
     held = np.flatnonzero(moves < 1e-9)
     noticed = held[0] * TICK
-    assert noticed <= 0.3 + 0.5, "it holds within half a second"
+    assert noticed <= 0.2 + 0.5, "it holds within half a second"
     assert run.yaw[held[0]] < 1.9, "it had not arrived"
     assert np.ptp(run.yaw[held[0] : held[0] + round(CameraWatchdog.patience / TICK)]) < 1e-9
     np.testing.assert_allclose(run.robot.state, NEUTRAL, atol=0.01)
@@ -148,20 +149,39 @@ def test_a_camera_that_comes_back_lets_the_policy_drive_again(make_run):
 def test_a_camera_that_comes_and_goes_ends_the_run(make_run):
     run = make_run(CameraWatchdog(real=False), seconds=30.0)
     seen(run, lambda now: now)
-    for stop in range(1, 20, 2):
+    for stop in range(1, 20, 3):
         run.at[stop] = lambda: stop_camera(run)
-        run.at[stop + 1] = lambda: seen(run, lambda now: now)
+        run.at[stop + 2] = lambda: seen(run, lambda now: now)
     assert run() is EndReason.STOPPED
     assert sum(note.startswith("warning") for note in run.notes) == 4
-    assert run.episode.seconds < 11
+    assert run.episode.seconds < 14
+
+
+def test_short_gaps_of_a_camera_do_not_end_the_run(make_run):
+    run = make_run(CameraWatchdog(real=False), seconds=20.0)
+    seen(run, lambda now: now)
+    for stop in range(1, 18, 3):
+        run.at[stop] = lambda: stop_camera(run)
+        run.at[stop + 1] = lambda: seen(run, lambda now: now)
+    assert run() is EndReason.COMPLETED
+    assert sum(note.startswith("warning") for note in run.notes) == 6
+    run.guarded.raise_trouble()
+
+
+def test_a_late_frame_of_a_camera_that_sends_ten_per_second_is_not_noticed(make_run):
+    run = make_run(CameraWatchdog(real=False), seconds=5.0)
+    began = run.robot.time
+    seen(run, lambda now: now - (now - began) % 0.4)  # three of four are lost
+    assert run() is EndReason.COMPLETED
+    assert run.notes == []
 
 
 def test_a_camera_that_never_starts_is_reported_within_half_a_second(make_run):
     run = make_run(CameraWatchdog(real=False))
     assert run() is EndReason.STOPPED
-    assert "has not delivered an image for 0.4 s" in run.notes[0]
-    assert STALE + 2 * TICK < 0.5
-    assert np.abs(run.yaw).max() < 1.2
+    assert "has not delivered an image for 0.5 s" in run.notes[0]
+    assert CAMERA_SILENT_AFTER + 2 * TICK < 0.5
+    assert np.abs(run.yaw).max() < 1.25, "24 ticks of motion"
 
 
 @pytest.mark.parametrize("real", [True, False])
@@ -216,6 +236,58 @@ def test_a_policy_that_does_not_keep_up_ends_the_run(make_run):
     run.at[1.0] = lambda: setattr(run.policy, "overdue", 0.6)
     assert run() is EndReason.STOPPED
     with pytest.raises(KitError, match=r"the policy has not decided for 0\.6 s: it is too slow for this computer"):
+        run.guarded.raise_trouble()
+
+
+def plan(run, comes):
+    """Let a policy's plans be away from a second on, as it is computed beside the loop."""
+
+    def act(observation):
+        run.policy.overdue = max(comes(observation.capture_time - began), 0.0)
+        return LEFT
+
+    began, run.policy.act = run.robot.time, act
+
+
+def slow_run(make_run, seconds=12.0):
+    run = make_run(seconds=seconds)
+    run.guarded = GuardedPolicy(run.policy, [DecisionWatchdog(run.policy)], run.notes.append, lambda: run.robot.time)
+    return run
+
+
+def test_a_first_plan_may_take_seconds(make_run):
+    run = slow_run(make_run)
+    run.policy.is_planned = False
+    plan(run, lambda now: now)
+    run.at[4.0] = lambda: vars(run.policy).update(is_planned=True, overdue=0.0, act=lambda observation: LEFT)
+    assert run() is EndReason.COMPLETED
+    assert run.notes == []
+
+
+def test_a_first_plan_that_never_comes_ends_the_run(make_run):
+    run = slow_run(make_run)
+    run.policy.is_planned = False
+    plan(run, lambda now: now)
+    assert run() is EndReason.STOPPED
+    assert "has not decided for 5.0 s" in run.notes[0]
+
+
+def test_a_plan_that_comes_late_is_carried_out_and_not_thrown_away(make_run):
+    run = slow_run(make_run)
+    plan(run, lambda now: now - 2.0 if now < 3.0 else 0.0)
+    assert run() is EndReason.COMPLETED
+    assert [note.split(":")[0] for note in run.notes] == ["warning", "that has passed"]
+    assert run.policy.resets == 1, "at the start of the episode alone"
+
+
+@pytest.mark.parametrize("stops", [0.7, 3.0], ids=["while it holds", "while it eases"])
+def test_a_fault_that_lasts_at_the_end_of_an_episode_is_raised(stops, make_run):
+    run = make_run(CameraWatchdog(real=False), seconds=stops + 1.0 if stops < 1 else stops + 4.0)
+    seen(run, lambda now: now)
+    run.at[stops] = lambda: stop_camera(run)
+    assert run() is EndReason.COMPLETED
+    assert np.abs(run.yaw[-1]) > 0.1, "it has not come to rest"
+    with pytest.raises(KitError, match="the camera has delivered no new image"):
         run.guarded.raise_trouble()
 
 

@@ -206,6 +206,11 @@ class BackgroundPolicy:
         lead = 0 if self._usual < self._patience else ceil(self._usual * self._hz)
         return self._in_force.step + self._planner.replan_after - lead
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether a plan has come since the episode began, or since a pause in it."""
+        return self._in_force is not None
+
     def summary(self) -> InferenceSummary:
         """How inference kept up, over all decisions."""
         with self._changed:

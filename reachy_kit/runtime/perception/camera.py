@@ -1,4 +1,4 @@
-"""The robot's camera as a pinhole: pixels ↔ bearings.
+"""The robot's camera as a pinhole: pixels ↔ bearings; and when it counts as stopped.
 
 Lens distortion is left out: over the middle of the image, where a target is held, it stays below the detector's noise.
 """
@@ -12,6 +12,11 @@ from reachy_kit.runtime.interface import Array
 FOCAL_OVER_WIDTH = 2001.81 / 3840
 """Focal length in image widths. Source: the IMX708's calibration in reachy_mini.media.camera_constants (1.12),
 fx = 2001.81 px at 3840 × 2592; the pixels are square to 0.1 %."""
+
+CAMERA_SILENT_AFTER = 0.45
+"""Time without a frame after which a camera counts as stopped, s: more than four frames of the 10 per second that the
+daemon of reachy_mini 1.13 sends to programs on its own computer (``IPC_FPS``). The control loop looks at every tick,
+and so reports it within half a second."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ class SdkRobot:
         config: which robot.
         camera: in place of the robot's own, for a headless simulated daemon: state, time → image, its time.
         image_shape: (height, width, 3) of that camera.
+        note: receives a line about what is wrong and does not end a run.
     """
 
     control_hz = CONTROL_HZ
@@ -100,8 +101,10 @@ class SdkRobot:
         config: SdkRobotConfig,
         camera: Camera | None = None,
         image_shape: tuple[int, int, int] | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.config = config
+        self._note = note
         self.address = DaemonAddress(config.host or "localhost", config.port)
         self.name = str(self.address)
         self._camera = camera
@@ -182,7 +185,7 @@ class SdkRobot:
         self._take_over(link)
         link.rest_at(link.measured())
         self._others.watch()
-        self._following = MotorFollowing(self.name)
+        self._following = MotorFollowing(self.name, self._note)
         self._pacer.restart()
         if not get_up(self._ways(link)):
             raise KitError(f"{self.name} does not get up: is something in its way?")
@@ -266,7 +269,7 @@ class SdkRobot:
         starts from rest.
 
         Raises:
-            RefusedError: something else commands the robot, or a motor does not follow.
+            RefusedError: something else commands the robot, or a motor of body or head does not follow.
         """
         link = self._connected
         state = link.measured()

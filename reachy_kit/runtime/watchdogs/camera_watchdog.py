@@ -6,9 +6,8 @@ import numpy as np
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import ANGLE_AXES, CAMERA, Array, Image, Observation, Tick
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 
-STALE = 0.35
-"""Age of the latest image from which the camera is reported, s: ten times the period of a real one."""
 _THINNED = 16
 """Every so many pixels of a row and of a column are compared."""
 _TURNED = math.radians(5.0)
@@ -19,12 +18,15 @@ _ADVICE = "Is another program using the camera? Restart the robot's daemon"
 class CameraWatchdog:
     """Reports a camera whose latest image is old.
 
+    A gap of a second or less, as in a video that comes over the network, is not counted among the faults that end the
+    run by their number.
+
     Args:
         real: whether it is a real camera: two of its images are never the same where the head has turned. In a
             simulation, where the target is out of view, they are.
     """
 
-    patience = 3.0
+    patience, brief, starts_over = 3.0, 1.0, True
     error = KitError
 
     def __init__(self, *, real: bool) -> None:
@@ -46,8 +48,10 @@ class CameraWatchdog:
         captured = observation.image_times.get(CAMERA)
         if captured is None:
             silent = now - self._began
-            return f"the camera has not delivered an image for {silent:.1f} s. {_ADVICE}" if silent > STALE else None
-        if now - captured > STALE:
+            if silent <= CAMERA_SILENT_AFTER:
+                return None
+            return f"the camera has not delivered an image for {silent:.1f} s. {_ADVICE}"
+        if now - captured > CAMERA_SILENT_AFTER:
             return f"the camera has delivered no new image for {now - captured:.1f} s. {_ADVICE}"
         if self._real and captured > self._captured and self._repeats(observation):
             return f"the camera delivers the same image again and again, though the head has turned. {_ADVICE}"

@@ -22,7 +22,8 @@ EASE_SPEED = 1.0
 _WELL_FOR = 0.2
 """Time without trouble after which the policy drives again, s."""
 _HOLDS, _WITHIN = 3, 30.0
-"""Times that the robot holds still within so many s and drives again. The next time it eases to neutral at once."""
+"""Times that the robot holds still within so many s and drives again, without brief faults. The next time it eases to
+neutral at once."""
 
 
 class Watchdog(Protocol):
@@ -30,6 +31,10 @@ class Watchdog(Protocol):
 
     patience: float
     """Time for which the robot holds still and waits for the fault to pass, s."""
+    brief: float
+    """Duration up to which a fault that passes does not count as one of those that end the run by their number, s."""
+    starts_over: bool
+    """Whether the policy starts as in a new episode once the fault has passed."""
 
     @property
     def error(self) -> type[KitError]:
@@ -58,7 +63,7 @@ class GuardedPolicy:
     """Another policy while all is well. Give its ``on_tick`` and ``stop`` to the rollout too.
 
     Args:
-        policy: drives otherwise. It starts as in a new episode once the robot has held still.
+        policy: drives otherwise. After most faults it starts as in a new episode once the robot has held still.
         watchdogs: asked at each tick; the first that reports counts.
         note: receives a line when the robot holds still, and when the policy drives again.
         now: a clock, s.
@@ -117,12 +122,12 @@ class GuardedPolicy:
         return EndReason.STOPPED if self.stage is Stage.RESTED else None
 
     def raise_trouble(self) -> None:
-        """Raise what has ended the episode, if something has.
+        """Raise what has ended the episode, or was wrong when it ended.
 
         Raises:
             KitError: with the cause, in words.
         """
-        if self.stage is Stage.RESTED and self._watchdog:
+        if self.stage is not Stage.DRIVING and self._watchdog:
             raise self._watchdog.error(self._cause)
 
     def _look(self, tick: Tick) -> None:
@@ -140,7 +145,10 @@ class GuardedPolicy:
             return
         if now - self._troubled > _WELL_FOR:
             self.stage = Stage.DRIVING
-            self._policy.reset()
+            if self._troubled - self._holds[-1] <= self._watchdog.brief:
+                self._holds.pop()
+            if self._watchdog.starts_over:
+                self._policy.reset()
             self._note("that has passed: the policy drives again")
         elif now - self._holds[-1] > self._watchdog.patience or self._is_unsteady(now):
             furthest = float(np.abs(self._held - NEUTRAL).max())

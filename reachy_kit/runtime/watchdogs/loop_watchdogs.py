@@ -15,7 +15,9 @@ MISSED = 0.5
 STALE = 0.3
 """Age of a measurement from which the robot holds still, s; fifteen times the period of the daemon's."""
 OVERDUE = 0.5
-"""Time without a decision from which the robot holds still for good, s; its last target holds until then too."""
+"""Time without a plan for now from which the robot counts as holding still, s; its last target holds before too."""
+FIRST_OVERDUE = 5.0
+"""The same before the first plan, s: where a policy starts cold, its first plan may take seconds."""
 _PERIOD = 1 / CONTROL_HZ
 _BUSY = "Close other programs, or run on the robot's own computer"
 
@@ -27,7 +29,7 @@ class TickWatchdog:
         now: a clock, s.
     """
 
-    patience = 2.0
+    patience, brief, starts_over = 2.0, 0.0, True
     error = KitError
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -58,7 +60,7 @@ class StateWatchdog:
         robot: says it by ``state_age``, s, if it can.
     """
 
-    patience = 3.0
+    patience, brief, starts_over = 3.0, 0.0, True
     error = NoRobotError
 
     def __init__(self, robot: Robot) -> None:
@@ -78,11 +80,14 @@ class StateWatchdog:
 class DecisionWatchdog:
     """Reports a policy that is computed beside the loop and whose plan has run out.
 
+    The policy does not start over when its plan comes: that would throw the plan away.
+
     Args:
-        policy: says by ``overdue`` for how long the loop has waited for its next decision, s, if it can.
+        policy: says by ``overdue`` for how long the loop has waited for its next decision, s, if it can; by
+            ``is_planned`` whether it has made a first plan.
     """
 
-    patience = 2.0
+    patience, brief, starts_over = 2.0, 0.0, False
     error = KitError
 
     def __init__(self, policy: Policy) -> None:
@@ -94,6 +99,7 @@ class DecisionWatchdog:
     def trouble(self, tick: Tick) -> str | None:
         """How long the policy has been away."""
         overdue = getattr(self._policy, "overdue", 0.0)
-        if not math.isfinite(overdue) or overdue <= OVERDUE:
+        longest = OVERDUE if getattr(self._policy, "is_planned", True) else FIRST_OVERDUE
+        if not math.isfinite(overdue) or overdue <= longest:
             return None
         return f"the policy has not decided for {overdue:.1f} s: it is too slow for this computer. {_BUSY}"

@@ -39,6 +39,7 @@ _LATELY = 12
 AWAY = np.deg2rad(2.5)
 """How far outside its commands a motor that does not follow stands at least, rad."""
 _HEAD = slice(0, 7)
+"""Motors of body and head; the others are the antennas."""
 _HELD = 0.2
 """The same share for the other motors of the head: those that a hand holds do not move at all."""
 _ALONE, _OTHERS = 1.5, np.deg2rad(2.0)
@@ -52,11 +53,19 @@ class MotorFollowing:
 
     Args:
         robot: named in messages.
+        note: receives a line, once, of an antenna that does not follow: people play with those, so that the robot
+            drives on.
         now: a clock, s.
     """
 
-    def __init__(self, robot: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._robot, self._now = robot, now
+    def __init__(
+        self,
+        robot: str,
+        note: Callable[[str], None] = lambda text: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._robot, self._note, self._now = robot, note, now
+        self._noted: set[np.int64] = set()
         self.restart()
 
     def restart(self) -> None:
@@ -76,7 +85,7 @@ class MotorFollowing:
             measurements: received since connecting; the robot's own time, also where its daemon is slow.
 
         Raises:
-            RefusedError: a motor does not follow; it names the motor.
+            RefusedError: a motor of the body or the head does not follow; it names the motor.
         """
         fresh = 1 if self._count is None else measurements - self._count
         if fresh <= 0:
@@ -98,9 +107,7 @@ class MotorFollowing:
         self._since = np.where(self._failing > 0, self._since, now)
         self._failing = np.where(fails, self._failing + fresh, 0)
         self._remember(min(fresh, MEMORY), low, high, measured)
-        named = np.flatnonzero((self._failing >= PATIENCE) & (now - self._since >= (PATIENCE - 1) * _PERIOD - 1e-9))
-        if named.size:
-            raise RefusedError(self._report(named, float(away[named].max())))
+        self._report_all((self._failing >= PATIENCE) & (now - self._since >= (PATIENCE - 1) * _PERIOD - 1e-9), away)
 
     def _is_over(self, count: int, sent: float) -> bool:
         """Whether a motor has had the time to answer a command."""
@@ -127,6 +134,17 @@ class MotorFollowing:
                 for way, covered in ways
             )
         return np.asarray((up | down).any(axis=0))
+
+    def _report_all(self, named: npt.NDArray[np.bool_], away: Array) -> None:
+        """Refuse to drive on, or say once that an antenna does not follow."""
+        motors = np.flatnonzero(named)
+        vital = motors[motors < _HEAD.stop]
+        if vital.size:
+            raise RefusedError(self._report(vital, float(away[vital].max())))
+        for antenna in motors:
+            if antenna not in self._noted:
+                self._noted.add(antenna)
+                self._note(f"warning: {self._report(motors[motors == antenna], float(away[antenna]))}")
 
     def _report(self, named: npt.NDArray[np.int64], away: float) -> str:
         names = " and ".join(MOTORS[motor] for motor in named)

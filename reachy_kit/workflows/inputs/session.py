@@ -104,14 +104,14 @@ def open_session(
     local = find_microphone(listening.microphone, chosen, needed) if hears and listening.microphone else None
     if kind == "hardware":
         opened = _hardware_session(
-            robot, chosen, looked_at, camera, limits, microphone=hears and not listening.microphone
+            robot, chosen, looked_at, camera, limits, reporter, microphone=hears and not listening.microphone
         )
     else:
         assert variant is not None, "a simulated robot needs a task"
         opened = (
             _sim_session(variant, chosen, looked_at, camera, limits, realtime, camera_beside)
             if kind == "sim"
-            else _daemon_session(variant, chosen, looked_at, camera, limits, camera_beside)
+            else _daemon_session(variant, chosen, looked_at, camera, limits, camera_beside, reporter)
         )
     with opened as session:
         if not hears:
@@ -221,6 +221,7 @@ def _daemon_session(
     camera: bool,
     limits: str,
     camera_beside: bool,
+    reporter: Reporter,
 ) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import simulated_daemon
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
@@ -234,21 +235,28 @@ def _daemon_session(
         config = SdkRobotConfig(address.host, address.port, profile=PROFILES[limits])
         if frames:
             frames(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
-        sdk = SdkRobot(config, camera=frames, image_shape=shape)
+        sdk = SdkRobot(config, camera=frames, image_shape=shape, note=reporter.note)
         with connected(sdk) as robot, _perception(perception, target, robot, world, True) as perceived:
             yield Session(robot, perceived, perception, world, shape, wall_clock=True, target=target.text)
 
 
 @contextlib.contextmanager
 def _hardware_session(
-    robot: str, perception: PerceptionName, target: NamedTarget, camera: bool, limits: str, *, microphone: bool
+    robot: str,
+    perception: PerceptionName,
+    target: NamedTarget,
+    camera: bool,
+    limits: str,
+    reporter: Reporter,
+    *,
+    microphone: bool,
 ) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import parse_address
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
     address = parse_address(robot)
     config = SdkRobotConfig(address.host, address.port, camera=camera, microphone=microphone, profile=PROFILES[limits])
-    with connected(SdkRobot(config)) as hardware:
+    with connected(SdkRobot(config, note=reporter.note)) as hardware:
         shape = hardware.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
         with target.kind.open_perception(TargetContext(target.argument, hardware, beside_loop=True)) as perceived:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reachy_kit.runtime.interface import Array, Image
 from reachy_kit.runtime.perception.images import reduce_width
-from reachy_kit.runtime.perception.targets.target_kind import Detector
+from reachy_kit.runtime.perception.targets.target_kind import CLOSING, Detector
 
 _REMEMBERED = 1000
 """Detections whose duration is remembered."""
@@ -80,11 +80,11 @@ class DetectionThread:
             return np.array(self._durations)
 
     def stop(self) -> None:
-        """End the thread, after the frame that it works on."""
+        """End the thread, after the frame that it works on; a detector that takes long for it is not waited for."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(CLOSING)
 
     def _run(self) -> None:
         episode = 0

@@ -18,7 +18,7 @@ from reachy_kit.runtime.errors import KitError, NoRobotError, WrongUseError
 from reachy_kit.runtime.interface import Array, Observation, Robot
 from reachy_kit.runtime.perception.camera import PinholeCamera
 from reachy_kit.runtime.perception.target import TARGET_FEATURES, TargetMemory, size_at
-from reachy_kit.runtime.perception.targets.target_kind import TargetContext, TargetKind
+from reachy_kit.runtime.perception.targets.target_kind import CLOSING, TargetContext, TargetKind
 
 DISTANCE = 0.8
 """Distance at which a face is taken to be, m: a conversation across a table."""
@@ -66,7 +66,7 @@ class TrackedFacePerception:
         self._error: NoRobotError | None = None
         self._seen, self._stopped = threading.Event(), threading.Event()
         tracking.start()
-        self._thread = threading.Thread(target=self._poll, name="tracked face", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="tracked face", daemon=True)
         self._thread.start()
         try:
             self._wait_for_frame()
@@ -92,11 +92,9 @@ class TrackedFacePerception:
         return self._memory.update(sighting, captured, now)
 
     def close(self) -> None:
-        """End the thread and the daemon's tracking."""
+        """End the thread and the daemon's tracking; a daemon that takes long to answer is not waited for."""
         self._stopped.set()
-        self._thread.join()
-        with contextlib.suppress(NoRobotError):  # a lost robot is reported by the loop that drives it
-            self._tracking.stop()
+        self._thread.join(CLOSING)
 
     def _wait_for_frame(self) -> None:
         seen = self._seen.wait(FIRST_FRAME)
@@ -107,6 +105,11 @@ class TrackedFacePerception:
                 f"the robot's daemon has looked at no frame for faces within {FIRST_FRAME:.0f} s: it has no camera, or "
                 "lacks its model, which it fetches from the Hub at first use. Give it network once, or --target face"
             )
+
+    def _run(self) -> None:
+        self._poll()
+        with contextlib.suppress(NoRobotError):  # a lost robot is reported by the loop that drives it
+            self._tracking.stop()
 
     def _poll(self) -> None:
         while not self._stopped.wait(_POLL):

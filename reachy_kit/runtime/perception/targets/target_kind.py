@@ -15,6 +15,9 @@ from typing import Protocol
 from reachy_kit.runtime.interface import Array, Image, Perception, Robot
 from reachy_kit.runtime.perception.camera import SIM_CAMERA, PinholeCamera
 
+CLOSING = 0.5
+"""Longest wait for a thread that looks for a target when it is closed, s: the robot lies down after that."""
+
 
 class Detector(Protocol):
     """Looks for a target in one frame after another. It need not be safe for threads: one thread calls it."""

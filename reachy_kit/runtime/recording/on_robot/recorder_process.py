@@ -87,7 +87,12 @@ def record(order: RecordingOrder, link: DesktopLink) -> int:
     Raises:
         KitError: the session cannot begin or continue; what was saved is kept.
     """
-    robot = SdkRobot(SdkRobotConfig("127.0.0.1", order.port, camera=order.camera))
+    config = SdkRobotConfig("127.0.0.1", order.port, camera=order.camera)
+
+    def note(text: str) -> None:
+        view.say(text)
+
+    robot = SdkRobot(config, note=note)
     shape: Any = robot.observation_features.get(CAMERA) if order.camera else None
     layout = order.dataset_layout(robot.name, shape)
     warning = check_space(Path(order.folder), layout)

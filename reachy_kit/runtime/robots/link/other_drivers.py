@@ -102,6 +102,9 @@ class OtherDrivers:
         fresh, self._count = measurements - self._count, measurements
         if self._dispelled:
             self.forget()
+        if fresh > ENVELOPE:  # a pause, in which nothing was commanded
+            self._sent.clear()
+            self._astray = 0
         outside = self._outside(state)
         deviation = float(outside.max())
         self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))

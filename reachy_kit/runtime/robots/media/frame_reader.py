@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.interface import Image
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 
-CAMERA_SILENT_AFTER = 0.5
-"""Time without a frame after which a camera counts as stopped, s: five frames of the 10 per second that the daemon of
-reachy_mini 1.13 sends to programs on its own computer (``IPC_FPS``)."""
 _PAUSE = 0.005
 """Pause after a look that brought no frame, s: a stream that has ended answers at once, one that lives waits 20 ms."""
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, lost_robot, no_daemon
 from reachy_kit.runtime.robots.media.bounded_close import close_within
-from reachy_kit.runtime.robots.media.frame_reader import CAMERA_SILENT_AFTER, FrameReader
+from reachy_kit.runtime.robots.media.frame_reader import FrameReader
 from reachy_kit.runtime.robots.media.prompt_delivery import deliver_promptly
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")

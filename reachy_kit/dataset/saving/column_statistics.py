@@ -121,7 +121,7 @@ def _of_episodes(dataset: StoredDataset, key: str) -> dict[str, Any] | None:
 
 
 def exact_statistics(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[Any]]:
-    """Statistics of the finite values of (frames, ...) numbers, per number, in LeRobot's order; empty if one has none."""
+    """Statistics of finite (frames, ...) numbers, per number, in LeRobot's order; empty if one has none."""
     finite = np.isfinite(values)
     if not len(values) or not finite.any(axis=0).all():
         return {}

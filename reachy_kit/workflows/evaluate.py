@@ -13,11 +13,14 @@ from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.seeds import evaluation_seeds
+from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, stop_keys
 from reachy_kit.workflows.inputs.policy_arguments import load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
+from reachy_kit.workflows.inputs.session_watchdogs import guard
 
 if TYPE_CHECKING:
+    from reachy_kit.runtime.interface import Episode
     from reachy_policies.evaluation.policy_evaluation import Evaluation
     from reachy_sim.tasks.variants import Variant
 
@@ -127,6 +130,7 @@ def evaluate_policy(
     Raises:
         WrongUseError: there is no such policy, or it was trained for another task.
         RefusedError: it was trained on other features.
+        KitError: a watchdog has ended an episode.
     """
     from reachy_policies.evaluation import policy_evaluation
 
@@ -140,10 +144,16 @@ def evaluate_policy(
         reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance,
     ):
         policy = infer_beside(loaded.policy, loaded.policy_hz, at_end) if session.wall_clock else loaded.policy
+        guarded = guard(policy, session, SIMULATED[-1], camera=True, reporter=reporter)
+
+        def end_episode(episode: "Episode") -> None:
+            guarded.raise_trouble()
+            advance()
+
         evaluation = policy_evaluation.evaluate_policy(
             label or loaded.label,
             session.robot,
-            policy,
+            guarded,
             seeds=seeds,
             seconds=task.seconds,
             policy_hz=loaded.policy_hz,
@@ -151,7 +161,9 @@ def evaluate_policy(
             world=session.world,
             wall_clock=session.wall_clock,
             error=task.spec.error,
-            on_episode=lambda episode: advance(),
+            on_episode=end_episode,
+            on_tick=guarded.on_tick,
+            stop=guarded.stop,
         )
     if warning := late_warning(evaluation.episodes):
         reporter.note(f"warning: {evaluation.policy}: {warning}")
@@ -169,5 +181,10 @@ def _evaluate_on(
 ) -> "list[Evaluation]":
     """Evaluate all policies on one robot; its camera is on where a policy takes images."""
     camera = any(takes_images(argument) for argument in policies)
-    with open_session(robot, variant, perception, camera=camera, target=target) as session:
+    with (
+        stop_keys() if robot == "daemon" else contextlib.nullcontext(False) as by_key,
+        open_session(robot, variant, perception, camera=camera, target=target) as session,
+    ):
+        if by_key:
+            reporter.note(HOW_TO_STOP)
         return [evaluate_policy(argument, session, variant, seeds, reporter=reporter) for argument in policies]

@@ -4,7 +4,9 @@ import contextlib
 
 import pytest
 
-from reachy_kit.runtime.errors import KitError, WrongUseError
+from reachy_kit.runtime.errors import KitError, NoRobotError, WrongUseError
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.workflows import evaluate
 from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.group_comparison import compare_policies
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
@@ -43,6 +45,32 @@ def test_an_evaluation_reports_to_the_caller_and_prints_nothing(capfd):
     assert [episode.seed for episode in evaluations.results[0].episodes] == [5, 6]
     assert evaluations.elsewhere == []
     assert capfd.readouterr() == ("", "")
+
+
+class Broken:
+    """A watchdog that reports a fault at each tick; the ticks are its clock."""
+
+    patience, brief, starts_over, error, ticks = 0.2, 0.0, True, NoRobotError, 0
+
+    def begin(self):
+        pass
+
+    def now(self):
+        return self.ticks / 50
+
+    def trouble(self, tick):
+        self.ticks += 1
+        return "the robot is broken"
+
+
+def test_a_fault_ends_an_evaluation(monkeypatch):
+    broken, log = Broken(), Log()
+    monkeypatch.setattr(
+        evaluate, "guard", lambda policy, *rest, **options: GuardedPolicy(policy, [broken], log.note, broken.now)
+    )
+    with pytest.raises(NoRobotError, match="the robot is broken"):
+        evaluate_policies(["expert"], task="look_at", episodes=2, seed=5, reporter=log)
+    assert log.done == {"expert on sim": [0, 2]}
 
 
 def test_a_comparison_reports_each_training_on_each_variant():

@@ -3,9 +3,11 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from reachy_kit.runtime.behaviours.recorded_move import RecordedMove
-from reachy_kit.runtime.interface import NEUTRAL, YAW
+from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.interface import CONTROL_HZ, NEUTRAL, YAW
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.layout import DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
@@ -16,7 +18,9 @@ from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.guiding.guidable import GuidanceMode
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
 from reachy_kit.runtime.teleop.move_device import MoveTeleoperator
+from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 from reachy_sim.robot import SimRobot, SimRobotConfig
 
 HZ = 25
@@ -124,6 +128,56 @@ def test_a_library_is_recorded_whole_whatever_is_discarded_or_taken_back():
     session(SimRobot(), MoveTeleoperator([turn(0.2), turn(0.4)]), sink, view, person).run(itertools.count(), 3)
     assert not person.wants
     np.testing.assert_allclose(yaws(sink), [0.2, 0.4, 0.2], atol=0.02)
+
+
+class Broken:
+    """A watchdog that reports a fault from half a second on; its ticks are the clock."""
+
+    patience, brief, starts_over, error = 0.5, 0.0, True, NoRobotError
+
+    def __init__(self):
+        self.ticks = 0
+
+    def begin(self):
+        self.ticks = 0
+
+    def now(self):
+        return self.ticks / CONTROL_HZ
+
+    def trouble(self, tick):
+        self.ticks += 1
+        return "the camera is broken" if self.now() > 0.5 else None
+
+
+class Device(Turning):
+    """A person's device that turns the head."""
+
+    name, controls, lost = "device", (), None
+
+    def events(self):
+        return []
+
+
+def corrected_session(*wants):
+    broken, sink, view = Broken(), Memory(), LiveView("device", "sim", HZ)
+    device = TakeOver(GuardedPolicy(Turning(), [broken], view.say, broken.now), Device())
+    person = Person(view, sink, [(Phase.READY, 0, TakeEvent.START), *wants])
+    return session(SimRobot(), device, sink, view, person, seconds=4.0, take_over=device), sink, view
+
+
+def test_a_fault_while_a_policy_drives_ends_the_take_with_its_cause():
+    takes, sink, view = corrected_session()
+    with pytest.raises(NoRobotError, match="the camera is broken"):
+        takes.run(itertools.count(), 1)
+    assert "holds still" in view.messages[0]
+    assert not sink.stored
+
+
+def test_a_person_who_has_taken_over_drives_without_the_policys_watchdogs():
+    takes, sink, view = corrected_session((Phase.RECORDING, 0, TakeEvent.TAKE_OVER))
+    takes.run(itertools.count(), 1)
+    assert len(sink.stored) == 1
+    assert not any("broken" in message for message in view.messages)
 
 
 def test_moves_that_the_time_limit_cuts_off_follow_each_other():

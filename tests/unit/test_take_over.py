@@ -7,6 +7,7 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import NEUTRAL, Observation
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
 from reachy_kit.runtime.teleop.take_over import TakeOver
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 
 
 class Turning:
@@ -27,7 +28,7 @@ class Turning:
 
 @pytest.fixture
 def take_over():
-    take = TakeOver(Turning(0.1), Turning(-0.01))
+    take = TakeOver(GuardedPolicy(Turning(0.1), []), Turning(-0.01))
     take.reset()
     return take
 
@@ -73,4 +74,4 @@ def test_a_lost_device_does_not_stop_the_policy(take_over):
 
 def test_a_hand_on_the_robot_cannot_correct_a_policy():
     with pytest.raises(WrongUseError, match="another device"):
-        TakeOver(Turning(0.1), HandTeleoperator(25))
+        TakeOver(GuardedPolicy(Turning(0.1), []), HandTeleoperator(25))

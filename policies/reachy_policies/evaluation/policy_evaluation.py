@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.interface import Array, Episode, Perception, Policy, Robot, Step, TaskError, World
+from reachy_kit.runtime.interface import (
+    Array,
+    EndReason,
+    Episode,
+    Perception,
+    Policy,
+    Robot,
+    Step,
+    TaskError,
+    Tick,
+    World,
+)
 from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, measure_rate
 from reachy_kit.runtime.rollout import rollout
@@ -104,6 +115,8 @@ def evaluate_policy(
     wall_clock: bool,
     error: TaskError,
     on_episode: Callable[[Episode], None] = lambda episode: None,
+    on_tick: Callable[[Tick], None] = lambda tick: None,
+    stop: Callable[[], EndReason | None] = lambda: None,
 ) -> Evaluation:
     """Run one episode for each seed. The seeds alone decide the initial states, so two evaluations are paired.
 
@@ -119,6 +132,8 @@ def evaluate_policy(
         wall_clock: whether the robot runs in real time.
         error: name and unit of the task's error.
         on_episode: called after each episode.
+        on_tick: called at the start of each control tick.
+        stop: asked at each control tick; a reason ends the episode.
     """
     trace, meter = _Trace(), CalmnessMeter()
     episodes = []
@@ -132,6 +147,8 @@ def evaluate_policy(
             perception=perception,
             world=world,
             subscribers=[trace, meter],
+            on_tick=on_tick,
+            stop=stop,
         )
         episodes.append(episode)
         on_episode(episode)

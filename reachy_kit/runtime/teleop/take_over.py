@@ -8,22 +8,23 @@ from collections.abc import Sequence
 
 from reachy_kit.runtime.behaviours.intervention import InterventionPolicy
 from reachy_kit.runtime.errors import WrongUseError
-from reachy_kit.runtime.interface import Action, Observation, Policy, Robot
+from reachy_kit.runtime.interface import Action, EndReason, Observation, Robot, Tick
 from reachy_kit.runtime.teleop.teleoperator import GuidingTeleoperator, TakeEvent, Teleoperator
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 
 
 class TakeOver:
     """A device that lets a policy drive until the person takes over.
 
     Args:
-        policy: drives otherwise.
+        policy: drives otherwise, under its watchdogs, which do not look while the person drives.
         device: the person's.
 
     Raises:
         WrongUseError: the device is a hand on the robot itself, whose motors would have to give way in mid-motion.
     """
 
-    def __init__(self, policy: Policy, device: Teleoperator) -> None:
+    def __init__(self, policy: GuardedPolicy, device: Teleoperator) -> None:
         if isinstance(device, GuidingTeleoperator):
             raise WrongUseError(
                 f"--teleop {device.name} cannot correct a policy, whose motors hold against a hand. Take another device"
@@ -34,7 +35,7 @@ class TakeOver:
         """Whether the person drives from the next decision on."""
         self.intervened = False
         """Whether the latest decision was the person's."""
-        self._device = device
+        self._device, self._guarded = device, policy
         self._policy = InterventionPolicy(policy, self._human_action)
         self._observation: Observation | None = None
 
@@ -66,6 +67,24 @@ class TakeOver:
         """The (9,) target of who drives."""
         self._observation, self.intervened = observation, self.driving
         return self._policy.act(observation)
+
+    def on_tick(self, tick: Tick) -> None:
+        """Ask the watchdogs while the policy drives."""
+        if not self.driving:
+            self._guarded.on_tick(tick)
+
+    def stop(self) -> EndReason | None:
+        """The end of a take in which a watchdog has brought the robot to neutral."""
+        return self._guarded.stop()
+
+    def raise_trouble(self) -> None:
+        """Raise what was wrong when a take ended in which the policy drove.
+
+        Raises:
+            KitError: with the cause, in words.
+        """
+        if not self.driving:
+            self._guarded.raise_trouble()
 
     def events(self) -> Sequence[TakeEvent]:
         """Events of the device."""

@@ -24,6 +24,7 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, needs_camera, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.inputs.session_speaker import SpeakingScreen, open_speaker
+from reachy_kit.workflows.inputs.session_watchdogs import guard
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.recording_layout import dataset_layout
@@ -107,7 +108,9 @@ def record_by_hand(
     ):
         view, device, take_over = opened.view, opened.device, None
         if policy:
-            device = take_over = TakeOver(policy(session.perception.names), opened.device)
+            looks = camera or session.perception_name == "detector"
+            guarded = guard(policy(session.perception.names), session, robot, camera=looks, reporter=reporter)
+            device = take_over = TakeOver(guarded, opened.device)
             view.controls = device.controls
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
         view.features, view.reason = session.perception.names, "opening the dataset (LeRobot takes a while to load)"
@@ -126,7 +129,7 @@ def record_by_hand(
             )
             takes = TakeSession(
                 session.robot, device, recorder, opened.keys, view, SpeakingScreen(screen, speaker), labels, seconds,
-                perception=session.perception, world=session.world, toggle=take_over.toggle if take_over else None,
+                perception=session.perception, world=session.world, take_over=take_over,
             )  # fmt: skip
             takes.run(seeds, episodes)
             view.phase, view.reason = Phase.PREPARING, "the dataset is closed, and the robot comes to rest"

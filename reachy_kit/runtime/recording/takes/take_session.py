@@ -6,7 +6,7 @@ they belong to the action.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -32,6 +32,7 @@ from reachy_kit.runtime.robots.guiding.guidable import Guidable, describe_guidan
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.robots.speaking.tones import Cue
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.runtime.teleop.teleoperator import (
     GuidingTeleoperator,
     HoldingAtEnd,
@@ -106,7 +107,7 @@ class TakeSession:
         seconds: length of a take; None = until the person stops it.
         perception: fills ``environment_state``.
         world: ground truth, where there is one.
-        toggle: takes the robot over from a policy, or hands it back; None where only the device drives.
+        take_over: the device, where a policy drives until the person takes over.
     """
 
     def __init__(
@@ -121,10 +122,10 @@ class TakeSession:
         seconds: float | None = None,
         perception: Perception | None = None,
         world: World | None = None,
-        toggle: Callable[[], None] | None = None,
+        take_over: TakeOver | None = None,
     ) -> None:
         self._robot, self._device, self._recorder = robot, device, recorder
-        self._perception, self._world, self._toggle = perception, world, toggle
+        self._perception, self._world, self._take_over = perception, world, take_over
         self._keys, self._view, self._screen = keys, view, screen
         self._labels, self._seconds = labels, seconds
         self._label = 0
@@ -143,7 +144,7 @@ class TakeSession:
 
         Raises:
             RefusedError: the seeds are used up.
-            KitError: the disk cannot be written, or the robot is lost.
+            KitError: the disk cannot be written, the robot is lost, or a watchdog has ended a take.
         """
         self._choose(0)
         seed = next(seeds, None)
@@ -202,8 +203,10 @@ class TakeSession:
                 world=self._world,
                 subscribers=self._subscribers(),
                 on_tick=self._tick_take,
-                stop=lambda: self._end,
+                stop=self._stop,
             )
+        if self._take_over:
+            self._take_over.raise_trouble()
         self._screen.signal(Cue.END)
         self._view.episodes = self._recorder.episodes
         kept = self._recorder.episodes > before
@@ -268,6 +271,8 @@ class TakeSession:
             self._view.phase = Phase.RECORDING
             self._screen.signal(Cue.BEGIN)
         self._view.follow(tick)
+        if self._take_over:
+            self._take_over.on_tick(tick)
         self._handle()
         while self._device.lost and self._end is None:
             self._view.phase, self._view.reason = Phase.PAUSED, self._device.lost
@@ -276,6 +281,9 @@ class TakeSession:
         if self._view.phase is Phase.PAUSED:
             self._view.phase = Phase.RECORDING
         self._show_grip()
+
+    def _stop(self) -> EndReason | None:
+        return self._end or (self._take_over.stop() if self._take_over else None)
 
     def _handle(self) -> None:
         """Take note of how the person ends a take."""
@@ -286,8 +294,8 @@ class TakeSession:
                 self._end = _ENDS[event]
                 if event in _MARKS:
                     self._recorder.labels = replace(self._recorder.labels, success=_MARKS[event])
-            elif event is TakeEvent.TAKE_OVER and self._toggle:
-                self._toggle()
+            elif event is TakeEvent.TAKE_OVER and self._take_over:
+                self._take_over.toggle()
 
     def _events(self) -> Sequence[TakeEvent]:
         return list(itertools.chain(self._keys.events(), self._device.events()))

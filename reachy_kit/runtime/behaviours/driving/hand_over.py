@@ -35,15 +35,18 @@ class HandOver:
         self._previous: Array | None = None
         self._place: Array = NEUTRAL.copy()
         self._speed: Array = np.zeros(len(NEUTRAL))
-        self._seconds, self._since, self._begins = 0.0, 0.0, False
+        self._seconds, self._since, self._begins, self._skips = 0.0, 0.0, False, False
 
     def begin(self) -> None:
         """Ease over to the targets of another behaviour from this decision on."""
-        self._begins = True
+        self._begins, self._skips = True, False
 
     def skip(self) -> None:
-        """Take the targets of another behaviour as they are: it carries the motion on by itself."""
-        self._begins, self._since = False, self._seconds
+        """Take the targets of another behaviour as they are: it carries the motion on by itself.
+
+        A motion above the free speed, as of a recorded dance, it cannot carry on: that fades out as everywhere else.
+        """
+        self._begins, self._skips, self._since = False, True, self._seconds
 
     def speed(self, in_force: Action) -> Array:
         """(9,) per s, at which the robot is commanded to move now.
@@ -60,6 +63,8 @@ class HandOver:
             wanted: (9,) the behaviour's target for this decision.
             in_force: (9,) the action in force, which the target before has led to.
         """
+        if self._skips:
+            self._begins, self._skips = bool((np.abs(self.speed(in_force)) > free_speed()).any()), False
         if self._begins:
             self._begins, self._since = False, 0.0
             self._place, self._speed = in_force.copy(), self.speed(in_force)

@@ -17,13 +17,17 @@ from reachy_kit.runtime.behaviours.behaviour_registry import (
 )
 from reachy_kit.runtime.behaviours.dance_behaviour import MAKERS_DANCES
 from reachy_kit.runtime.behaviours.driving.arbiter import HOLDING, Arbiter, RankedBehaviour
+from reachy_kit.runtime.behaviours.driving.pose_follower import PoseFollower
+from reachy_kit.runtime.behaviours.driving.seen_target import SeenTarget
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.behaviours.intervention import InterventionPolicy
 from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, write_move
+from reachy_kit.runtime.behaviours.sound_orient_behaviour import SoundOrient
+from reachy_kit.runtime.behaviours.track_behaviour import Track
 from reachy_kit.runtime.behaviours.trained_policy import TrainedPolicy
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import NEUTRAL, Observation
-from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.runtime.interface import NEUTRAL, YAW, Observation
+from reachy_kit.runtime.perception.target import TARGET_FEATURES, TargetMemory
 
 STATE, LAST_ACTION, HUMAN = NEUTRAL + 0.01, NEUTRAL + 0.02, NEUTRAL + 0.03
 
@@ -163,6 +167,36 @@ def test_a_hand_over_in_the_midst_of_another_keeps_the_speed():
     assert np.abs(speeds).max() <= 0.4
 
 
+class Following(Going):
+    """Carries the motion on towards the middle, as the tracker does."""
+
+    carries_on = True
+
+    def start(self, observation, speed):
+        self._follower = PoseFollower(50)
+        self._follower.start(observation.action_in_force, speed)
+
+    def act(self, observation):
+        return self._follower.follow(NEUTRAL)
+
+
+@pytest.mark.parametrize(("speed", "carried_on"), [(0.35, True), (3.0, False)])
+def test_a_behaviour_that_carries_the_motion_on_takes_over_a_fast_one_without_a_jump(speed, carried_on):
+    """A recorded dance or a bundle may move as fast as the limiter permits."""
+    quick, calm = Going(0.0), Following(0.0, wants=False)
+    arbiter = arbitrate(("calm", calm), ("quick", quick))
+    actions = [NEUTRAL]
+    for index in range(400):
+        quick.place += speed / 50 * (30 <= index < 50)
+        calm.wants = index >= 50
+        actions.append(arbiter.act(Observation(actions[-1], index / 50, last_action=actions[-1])))
+    body = np.array(actions)[:, 6]
+    speeds = np.diff(body) * 50
+    # The motion fades by a factor of e within 0.12 s; what is carried on slows down by a sixth of the limiter's most.
+    assert np.abs(np.diff(speeds[49:])).max() < (0.1 if carried_on else 0.5)
+    assert body[-1] == pytest.approx(0.0, abs=0.02)
+
+
 def test_a_stopped_behaviour_does_not_decide_any_more_from_the_next_tick_on():
     going = Going(1.0)
     arbiter = arbitrate(("going", going))
@@ -212,6 +246,67 @@ def test_a_trained_policy_among_behaviours_decides_at_its_own_rate_and_only_whil
     assert arbiter.driving == "trained"
     decide(arbiter, 2)
     assert arbiter.driving == HOLDING
+
+
+# What is sensed
+
+MOMENTS = np.arange(1, 101) / 50
+EARLY = 0.012
+"""Age of the measurements of a decision, s: a frame may be newer by that."""
+
+
+def seen_at(moments, frames):
+    """Features of a target straight ahead in each of those frames that have arrived.
+
+    Args:
+        moments: times of the decisions, s.
+        frames: (time of capture, bearing right of the axis in rad or None) of each frame, which arrives at once.
+    """
+    memory = TargetMemory()
+    for moment in moments:
+        captured, right = next(frame for frame in reversed(frames) if frame[0] <= moment + EARLY)
+        yield memory.update(None if right is None else np.array([right, 0.0, 0.05]), captured, moment)
+
+
+def test_a_frame_that_is_newer_than_the_measurements_counts_once_and_at_its_own_time():
+    """Its age is reported as zero until the measurements are as new; the target stands still, and the head turns."""
+    head = 0.5  # rad/s
+    frames = [(-1.0, None), *((k / 30, head * k / 30) for k in range(1, 70))]
+    seen, newer = SeenTarget(50), 0
+    for moment, features in zip(MOMENTS, seen_at(MOMENTS, frames), strict=True):
+        pose = NEUTRAL + head * moment * (np.arange(9) == YAW)
+        seen.update(Observation(pose, moment, environment_state=features, last_action=pose))
+        if any(moment < captured <= moment + EARLY for captured, _ in frames):
+            newer += 1
+        elif seen.direction.is_known:
+            np.testing.assert_allclose([seen.direction.place, seen.direction.speed], 0.0, atol=1e-9)
+    assert newer == 20
+
+
+@pytest.mark.parametrize("detections", [1, 2])
+def test_a_single_false_detection_does_not_draw_the_gaze(detections):
+    """The daemon gives local programs ten frames per second, each of which is seen in five decisions."""
+    frames = [(k / 10, 0.3 if 8 <= k < 8 + detections else None) for k in range(30)]
+    track = Track(50)
+    track.reset()
+    wanted = [
+        track.wants_to_drive(Observation(NEUTRAL, moment, environment_state=features, last_action=NEUTRAL))
+        for moment, features in zip(MOMENTS, seen_at(MOMENTS, frames), strict=True)
+    ]
+    assert any(wanted) == (detections == 2)
+
+
+def test_a_direction_that_is_newer_than_the_measurements_is_averaged_once():
+    """The first few directions weigh the same."""
+    orient, directions = SoundOrient(50), [0.1, 0.1, 0.1, 0.1, 0.1, 0.4]
+    for index, right in enumerate(directions):
+        for moment in 0.1 * index + np.arange(5) / 50:
+            features = np.array([right, 1.0, 1.0, max(moment - (0.1 * index + 0.008), 0.0)])
+            heard = Observation(NEUTRAL, moment, environment_state=features, last_action=NEUTRAL)
+            orient.wants_to_drive(heard)
+    orient.start(heard, np.zeros(9))
+    target = [orient.act(heard) for _ in range(300)][-1]
+    assert target[YAW] == pytest.approx(-np.mean(directions), abs=1e-3)
 
 
 # Behaviours by name

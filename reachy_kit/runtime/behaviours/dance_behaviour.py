@@ -65,8 +65,7 @@ class Dance:
 
     def wants_to_drive(self, observation: Observation) -> bool:
         """While a beat is tracked, and ``_PATIENCE`` longer."""
-        assert observation.environment_state is not None, "a microphone hears the beat"
-        return self._presence.update(observation.environment_state)
+        return self._presence.update(observation)
 
     def start(self, observation: Observation, speed: Array) -> None:
         """Begin where the robot is, on the beat."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from reachy_kit.runtime.behaviours.behaviour_kind import BehaviourContext, BehaviourKind
 from reachy_kit.runtime.behaviours.driving.pose_follower import PoseFollower
-from reachy_kit.runtime.behaviours.driving.presence import Presence
+from reachy_kit.runtime.behaviours.driving.presence import Presence, Sighting
 from reachy_kit.runtime.behaviours.driving.seen_target import HeadPoses, looking
 from reachy_kit.runtime.geometry import wrap_angle
 from reachy_kit.runtime.interface import BODY_YAW, Action, Array, Observation
@@ -19,7 +19,7 @@ _LEAST_SHARE = 0.15
 """Least share of a new direction in the average; the first few weigh the same. One direction is off by some 8°."""
 _ELSEWHERE, _CERTAIN = np.deg2rad(40.0), 3
 """Deviation from the average, rad, and number of such directions in a row, from which on somebody else speaks."""
-_RIGHT, _HEARD, _AGE = 0, 2, 3
+_RIGHT = 0
 
 
 class SoundOrient:
@@ -40,18 +40,17 @@ class SoundOrient:
         """Forget what was heard in the episode before."""
         self._presence.forget()
         self._heads.forget()
-        self._direction, self._heard, self._elsewhere, self._last = 0.0, 0, 0, -np.inf
+        self._direction, self._heard, self._elsewhere = 0.0, 0, 0
 
     def wants_to_drive(self, observation: Observation) -> bool:
         """While somebody is heard, and some seconds longer."""
         features = observation.environment_state
         assert features is not None, "a microphone hears"
         self._heads.add(observation)
-        captured = observation.capture_time - features[_AGE]
-        if features[_HEARD] > 0 and captured > self._last + 1e-3:
-            self._last = captured
-            self._average(float(self._heads.at(captured)[0] - features[_RIGHT]))
-        return self._presence.update(features)
+        present = self._presence.update(observation)
+        if self._presence.sighting is Sighting.NEW:
+            self._average(float(self._heads.at(self._presence.captured)[0] - features[_RIGHT]))
+        return present
 
     def start(self, observation: Observation, speed: Array) -> None:
         """Begin where the robot is, at its speed."""

@@ -34,10 +34,7 @@ class TrainedPolicy:
 
     def wants_to_drive(self, observation: Observation) -> bool:
         """While it senses something, and ``PATIENCE`` longer."""
-        if self._presence is None:
-            return True
-        assert observation.environment_state is not None, "perception yields the features"
-        return self._presence.update(observation.environment_state)
+        return self._presence is None or self._presence.update(observation)
 
     def start(self, observation: Observation, speed: Array) -> None:
         """Begin as in a new episode."""

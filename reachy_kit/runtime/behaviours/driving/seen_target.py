@@ -4,9 +4,9 @@ from collections import deque
 
 import numpy as np
 
-from reachy_kit.runtime.behaviours.driving.presence import Presence
+from reachy_kit.runtime.behaviours.driving.presence import Presence, Sighting
 from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, PITCH, YAW, Array, Observation
-from reachy_kit.runtime.perception.target import AGE, BELOW, RIGHT, VISIBLE
+from reachy_kit.runtime.perception.target import BELOW, RIGHT
 from reachy_kit.runtime.safety import CLASSROOM
 
 PATIENCE = 1.0
@@ -59,20 +59,30 @@ class MovingDirection:
         self.speed: Array = np.zeros(2)
         """(2,) rad/s."""
         self._seen_at: float | None = None
+        self._before: tuple[Array, Array, float | None] = (self.place, self.speed, None)
 
     @property
     def is_known(self) -> bool:
         """Whether there was a sighting."""
         return self._seen_at is not None
 
+    def correct(self, direction: Array, captured: float) -> None:
+        """Take a sighting in place of the last one."""
+        self.place, self.speed, self._seen_at = self._before
+        self.update(direction, captured)
+
     def update(self, direction: Array, captured: float) -> None:
-        """Take a (2,) direction in the base frame, rad, of a frame that was captured at a time in s."""
+        """Take a sighting.
+
+        Args:
+            direction: (2,) rad, in the base frame.
+            captured: time at which its frame was captured, s; later than that of the frame before.
+        """
+        self._before = self.place, self.speed, self._seen_at
         since = 0.0 if self._seen_at is None else captured - self._seen_at
         if self._seen_at is None or since > _PREDICTED:
             self.place, self.speed, self._seen_at = direction.copy(), np.zeros(2), captured
             return
-        if since < 1e-3:
-            return  # the frame of the last decision
         expected = self.place + since * self.speed
         off = direction - expected
         self.place = expected + _NEW * off
@@ -110,11 +120,11 @@ class SeenTarget:
         features = observation.environment_state
         assert features is not None, "perception sees the target"
         self._heads.add(observation)
-        if features[VISIBLE] > 0:
-            captured = observation.capture_time - features[AGE]
-            bearing = np.array([-features[RIGHT], features[BELOW]])
-            self.direction.update(self._heads.at(captured) + bearing, captured)
-        return self._presence.update(features)
+        present, captured = self._presence.update(observation), self._presence.captured
+        if self._presence.sighting is not Sighting.NOTHING:
+            take = self.direction.update if self._presence.sighting is Sighting.NEW else self.direction.correct
+            take(self._heads.at(captured) + np.array([-features[RIGHT], features[BELOW]]), captured)
+        return present
 
 
 def looking(direction: Array, body_yaw: float) -> Array:

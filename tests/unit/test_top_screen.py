@@ -18,7 +18,7 @@ from reachy_kit.workflows.top import DaemonSnapshot, RobotView
 COOL = MachineHealth({"cpu-thermal": 54.2}, {"throttled": False}, {"under-voltage": False})
 RUN = RunSnapshot(
     time=time.time(), started=time.time() - 7500, process=4711, command="run track idle", robot="127.0.0.1:8000",
-    driver="idle", episodes=1, ticks=375_000, late_ticks=12, recent_late_ticks=1, since_tick=0.01,
+    driver="idle", driver_name="idle", episodes=1, ticks=375_000, late_ticks=12, recent_late_ticks=1, since_tick=0.01,
     quantities={name: Distribution(0.0201, 0.02, 0.0254, 0.0312, 375_000, 7500.0) for name in QUANTITIES},
     limited={"speed": 40, "reach": 0, "acceleration": 90}, memory=150_000_000, machine=COOL,
 )  # fmt: skip

@@ -21,7 +21,7 @@ def write_exposition(run: RunSnapshot) -> str:
 
 
 def _run_families(run: RunSnapshot) -> Iterator[list[str]]:
-    about = {"command": run.command, "robot": run.robot, "driver": run.driver}
+    about = {"command": run.command, "robot": run.robot, "driver": run.driver_name}
     yield _family("run_info", "gauge", "What runs, on which robot, and what decides now", [(about, 1)])
     yield _family("start_time_seconds", "gauge", "Unix time at which the run began", [({}, run.started)])
     yield _family("episodes_total", "counter", "Episodes that have begun", [({}, run.episodes)])

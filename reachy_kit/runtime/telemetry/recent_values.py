@@ -1,13 +1,17 @@
-"""The last few thousand values of a quantity: memory stays the same over days."""
+"""The last minute of a quantity: memory stays the same over days."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from reachy_kit.runtime.interface import CONTROL_HZ, Array
 
-WINDOW = 60 * CONTROL_HZ
-"""Values that are kept: those of the last minute of ticks."""
+RECENT = 60.0
+"""Age up to which values count, s."""
+WINDOW = round(RECENT * CONTROL_HZ)
+"""Values that are kept: one per tick."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +32,29 @@ class RecentValues:
     """A ring of values that one thread adds to, and any thread reads.
 
     Args:
-        window: values that are kept.
+        window: values that are kept, however recent the others are.
+        now: a clock, s.
     """
 
-    def __init__(self, window: int = WINDOW) -> None:
-        self._ring, self._window = np.zeros(window), window
+    def __init__(self, window: int = WINDOW, now: Callable[[], float] = time.monotonic) -> None:
+        self._ring, self._times, self._window, self._now = np.zeros(window), np.zeros(window), window, now
         self._count, self._sum, self._latest = 0, 0.0, 0.0
 
     def add(self, value: float) -> None:
         """Add a value; this is all that the control loop pays for."""
-        self._ring[self._count % self._window] = self._latest = value
+        place = self._count % self._window
+        self._ring[place] = self._latest = value
+        self._times[place] = self._now()
         self._sum += value
         self._count += 1
 
     def recent(self) -> Array:
-        """(N,) the kept values, in any order."""
-        return self._ring[: min(self._count, self._window)].copy()
+        """(N,) the kept values of the last minute, in any order."""
+        kept = min(self._count, self._window)
+        return self._ring[:kept][self._times[:kept] >= self._now() - RECENT]
 
     def distribution(self) -> Distribution | None:
-        """Percentiles of the kept values; None before the first."""
+        """Percentiles of the last minute; None without a value in it."""
         values = self.recent()
         if not len(values):
             return None

@@ -56,7 +56,7 @@ class RunMeter:
 
         What they say of themselves is read where they have it: ``limited``, ``state_age`` and ``camera_age`` of the
         robot, ``age`` of the hearing, ``driving`` and ``decision_age`` of the policy, ``last_inference_seconds`` of
-        the planner, ``driving`` of the guard. A policy without a planner is timed by the loop.
+        the planner, ``driving`` and ``stage`` of the guard. A policy without a planner is timed by the loop.
 
         Args:
             robot: connected.
@@ -112,6 +112,8 @@ class RunMeter:
     def snapshot(self) -> RunSnapshot:
         """The run now; for any thread."""
         last = self._last_tick
+        guarding = getattr(self._guard, "driving", "")
+        name = str(getattr(self._policy, "driving", "")) or self._command
         distributions = {name: values.distribution() for name, values in self._values.items()}
         late = int((self._values["period"].recent() > LATE_PERIOD).sum())
         return RunSnapshot(
@@ -120,7 +122,8 @@ class RunMeter:
             process=os.getpid(),
             command=self._command,
             robot=str(getattr(self._robot, "name", "")),
-            driver=self._driver(),
+            driver=guarding or name,
+            driver_name=self._guard.stage.name.lower() if guarding else name,
             episodes=self._episodes,
             ticks=self._ticks,
             late_ticks=self._late if self._wall_clock else None,
@@ -131,10 +134,6 @@ class RunMeter:
             memory=_resident_memory(),
             machine=read_machine_health(),
         )
-
-    def _driver(self) -> str:
-        names = (getattr(part, "driving", "") for part in (self._guard, self._policy))
-        return next((str(name) for name in names if name), self._command)
 
     def _limited_by_kind(self) -> dict[str, int]:
         if not hasattr(self._robot, "limited"):

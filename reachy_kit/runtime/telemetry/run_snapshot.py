@@ -38,7 +38,9 @@ class RunSnapshot:
     robot: str
     """Name of the robot, for a daemon its address."""
     driver: str
-    """What decides now: a policy or a behaviour."""
+    """What decides now, in words: a policy, a behaviour, or the watchdogs and why."""
+    driver_name: str
+    """The same without the why, so that there are few of them over the days; of the watchdogs such as ``holding``."""
     episodes: int
     """Episodes that have begun."""
     ticks: int

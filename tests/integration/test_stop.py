@@ -10,6 +10,7 @@ import pytest
 
 from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.interrupts import STOP
+from reachy_kit.runtime.telemetry.metrics_server import STOP_HEADER
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 RUN = ("--no-camera", "--seconds", 30)
@@ -61,7 +62,7 @@ def test_a_request_over_http_stops_a_run(daemon, kit, make_bundle, until):
     bundle = make_bundle(LOOKING_LEFT)
     command = kit.start("run", bundle, "--robot", daemon.address, *RUN, "--metrics", port)
     until(lambda: looks_left(daemon))
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/stop", data=b"", method="POST")
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/stop", data=b"", headers={STOP_HEADER: "stop"})
     with urllib.request.urlopen(request, timeout=5) as answer:
         assert (answer.status, answer.read()) == (202, b"the robot lies down\n")
     command.wait().says(STOPPED, "stopped by")

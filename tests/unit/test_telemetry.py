@@ -1,5 +1,7 @@
 """Telemetry of a run: what is measured in the loop, and how it is written and published beside it."""
 
+import contextlib
+import http.client
 import json
 import math
 import resource
@@ -22,7 +24,7 @@ from reachy_kit.runtime.safety import Limited
 from reachy_kit.runtime.telemetry import machine_health
 from reachy_kit.runtime.telemetry.exposition import write_exposition
 from reachy_kit.runtime.telemetry.machine_health import MachineHealth, read_machine_health
-from reachy_kit.runtime.telemetry.metrics_server import MetricsServer, parse_metrics_address
+from reachy_kit.runtime.telemetry.metrics_server import STOP_HEADER, MetricsServer, parse_metrics_address
 from reachy_kit.runtime.telemetry.publishing import publishing
 from reachy_kit.runtime.telemetry.recent_values import WINDOW, RecentValues
 from reachy_kit.runtime.telemetry.run_meter import RunMeter
@@ -176,6 +178,18 @@ def test_watchdogs_that_have_taken_over_are_the_driver():
     watchdog.cause = "the camera has stopped"
     rollout(Robot(), guarded, seconds=0.2, policy_hz=25, on_tick=guarded.on_tick, on_timing=meter.tick)
     assert meter.snapshot().driver == "the robot holds still: the camera has stopped"
+    first = run_labels(meter)
+    watchdog.cause = "the camera has stopped again"
+    guarded.reset()
+    rollout(Robot(), guarded, seconds=0.2, policy_hz=25, on_tick=guarded.on_tick, on_timing=meter.tick)
+    assert meter.snapshot().driver.endswith("again")
+    assert run_labels(meter) == first == {"command": "run", "robot": "127.0.0.1:8000", "driver": "holding"}
+
+
+def run_labels(meter):
+    """Labels of what runs, as Prometheus keeps them: each other text is a series of its own."""
+    [sample] = families(write_exposition(meter.snapshot()))["reachy_kit_run_info"].samples
+    return sample.labels
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=60))
@@ -189,6 +203,20 @@ def test_percentiles_are_those_of_the_latest_values(values):
     )
     assert (found.latest, found.count) == (values[-1], len(values))
     assert found.sum == pytest.approx(sum(values))
+
+
+def test_percentiles_are_those_of_the_last_minute_however_rarely_a_value_comes():
+    clock = [0.0]
+    recent = RecentValues(now=lambda: clock[0])
+    for value in range(100):
+        clock[0] = float(value)
+        recent.add(value)
+    found = recent.distribution()
+    assert (found.p50, found.max, found.count) == (69, 99, 100)
+    clock[0] += 61.0
+    assert recent.distribution() is None, "a minute without a value"
+    recent.add(7.0)
+    assert (recent.distribution().max, recent.distribution().count) == (7, 101)
 
 
 def test_memory_does_not_grow_with_the_days():
@@ -258,11 +286,34 @@ def test_requests_are_answered_while_the_run_lasts(snapshot):
         assert answer.read().decode() == write_exposition(snapshot)
     with urllib.request.urlopen(f"{url}/telemetry") as answer:
         assert read_snapshot(json.load(answer)).ticks == snapshot.ticks
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as missing:
         urllib.request.urlopen(f"{url}/")
+    assert b"POST /stop" in missing.value.read()
     server.close()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/metrics")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),  # as a form's, which any web page may send
+        ({"Origin": "http://somewhere.example"}, 403),
+        ({"Origin": "null", STOP_HEADER: "stop"}, 403),
+        ({STOP_HEADER: "stop"}, 202),
+    ],
+)
+def test_a_web_page_that_is_open_on_this_computer_cannot_stop_the_run(headers, status, snapshot, monkeypatch):
+    stops = []
+    monkeypatch.setattr("reachy_kit.runtime.telemetry.metrics_server.stop_program", lambda: stops.append(1) or True)
+    server = MetricsServer(parse_metrics_address("0"), lambda: snapshot)
+    with contextlib.closing(http.client.HTTPConnection(server.address.host, server.address.port)) as connection:
+        connection.request("POST", "/stop", b"", headers)
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert (STOP_HEADER in answer.read().decode()) == (status == 403), "the answer says what is missing"
+    server.close()
+    assert len(stops) == (status == 202)
 
 
 @pytest.mark.parametrize("text", ["http", "99999", ":9100", "127.0.0.1:", "a:b", "-1"])

@@ -88,7 +88,8 @@ def run(
         typer.Option(
             "--metrics",
             metavar="[HOST:]PORT",
-            help="Publish the same at this port, for Prometheus and for top; on this computer alone without HOST.",
+            help="Publish the same at this port, for Prometheus and for top; POST /stop there stops the run. Without "
+            "HOST on this computer alone.",
         ),
     ] = "",
     listed: Annotated[bool, typer.Option("--list", help="List the behaviours, one line each, and end.")] = False,

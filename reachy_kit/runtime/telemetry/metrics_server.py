@@ -16,6 +16,10 @@ DEFAULT_PORT = 9100
 """Port on which ``reachy-kit top`` looks for a run."""
 JSON_PATH = "/telemetry"
 STOP_PATH = "/stop"
+STOP_HEADER = "X-Reachy-Kit"
+"""Header, of any value, without which nothing is stopped. A web page that is open on this computer cannot send it, nor
+hide the ``Origin`` that its requests carry."""
+_STOPPING = f"POST {STOP_PATH} with the header {STOP_HEADER}: stop, not from a web page, stops the run\n"
 _PATIENCE = 5.0
 """Longest silence of a client, s."""
 
@@ -100,13 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == JSON_PATH:
             self._answer(200, "application/json", json.dumps(self.snapshot().record()))
         else:
-            self._answer(404, "text/plain; charset=utf-8", f"/metrics for Prometheus, {JSON_PATH} as JSON\n")
+            self._answer(404, "text/plain; charset=utf-8", f"/metrics for Prometheus, {JSON_PATH} as JSON; {_STOPPING}")
 
     def do_POST(self) -> None:
         """Stop the run: the robot lies down, and the program ends."""
         self.close_connection = True  # a body is not read
         if self.path.partition("?")[0] != STOP_PATH:
-            self._answer(404, "text/plain; charset=utf-8", f"{STOP_PATH} stops the run\n")
+            self._answer(404, "text/plain; charset=utf-8", _STOPPING)
+        elif "Origin" in self.headers or STOP_HEADER not in self.headers:
+            self._answer(403, "text/plain; charset=utf-8", _STOPPING)
         elif stop_program():
             self._answer(202, "text/plain; charset=utf-8", "the robot lies down\n")
         else:

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOP = signal.SIGUSR1
 """Signal of `reachy-kit stop` and of the stop key: the robot lies down, and the program ends."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, STOP)
+_TO_END = 0.5
+"""Time in which work that has been asked to end may do so by itself, s: 25 ticks of the control loop."""
 _received: list[int] = []
 
 
@@ -75,6 +77,47 @@ def interrupts_held_back() -> Iterator[None]:
             signal.signal(number, handler)
         if pending:
             signal.raise_signal(pending[0])
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[Callable[[], int | None]]:
+    """Let work without an end of its own end by itself on a signal, so that its results are kept.
+
+    The work asks again and again whether a signal has come. Until it has asked once, a signal does what it did before.
+    So does a second signal, and the first one again if the work has not ended ``_TO_END`` s later. Outside the main
+    thread, where Python delivers no signals, this does nothing.
+
+    Yields:
+        What the work asks: the signal's number; None while none has come.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+    asked = False
+
+    def ask() -> int | None:
+        nonlocal asked
+        asked = True
+        return came[0] if came else None
+
+    with contextlib.ExitStack() as restore:
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if came or not asked:
+                before[signal.Signals(number)](number, frame)
+                return
+            came.append(number)
+            alarm = signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(came[0]))
+            restore.callback(signal.signal, signal.SIGALRM, alarm)
+            restore.callback(signal.setitimer, signal.ITIMER_REAL, *signal.setitimer(signal.ITIMER_REAL, _TO_END))
+
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: handler for number, handler in handlers.items() if callable(handler)}
+        for number, handler in before.items():
+            restore.callback(signal.signal, number, handler)
+            signal.signal(number, note)
+        yield ask
 
 
 def _handle(handler: "signal._HANDLER") -> None:

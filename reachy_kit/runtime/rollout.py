@@ -190,7 +190,8 @@ class _Record:
         self._policy_hz, self._first_capture, self._last_capture = policy_hz, first_capture, first_capture
         self._steps = 0
         self._last_second: deque[Truth] = deque(maxlen=policy_hz)
-        self._rewards, self._periods, self._work = array("d"), array("d"), array("d")
+        self._reward = 0.0
+        self._periods, self._work = array("d"), array("d")
         self._tick_start = 0.0
         self._start_before: float | None = None
 
@@ -233,7 +234,7 @@ class _Record:
         self._last_capture = capture_time
         if truth:
             self._last_second.append(truth)
-            self._rewards.append(truth.reward)
+            self._reward += truth.reward
 
     def episode(self, seed: int, end_reason: EndReason) -> Episode:
         """Summary of the episode."""
@@ -243,7 +244,7 @@ class _Record:
             steps=self._steps,
             success=last[-1].success if last else None,
             task_error=float(np.mean([truth.task_error for truth in last])) if last else None,
-            reward=float(np.mean(self._rewards)) if last else None,
+            reward=self._reward / self._steps if last else None,
             periods=np.array(self._periods),
             work=np.array(self._work),
             end_reason=end_reason,

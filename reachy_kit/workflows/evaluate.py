@@ -182,7 +182,7 @@ def _evaluate_on(
     """Evaluate all policies on one robot; its camera is on where a policy takes images."""
     camera = any(takes_images(argument) for argument in policies)
     with (
-        stop_keys() if robot == "daemon" else contextlib.nullcontext(False) as by_key,
+        stop_keys() if robot == "daemon" else contextlib.nullcontext() as by_key,
         open_session(robot, variant, perception, camera=camera, target=target) as session,
     ):
         if by_key:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.background_policy import InferenceSummary
-from reachy_kit.runtime.interface import Episode, TaskError
+from reachy_kit.runtime.interface import EndReason, Episode, Subscriber, TaskError, Tick
+from reachy_kit.runtime.interrupts import ending_on_signals
 from reachy_kit.runtime.perception.targets.camera_perception import FROZEN, DetectionSummary, summarize_detection
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
@@ -20,8 +21,9 @@ from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_
 from reachy_kit.runtime.robots.speaking.tones import Cue
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.telemetry.publishing import publishing
-from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, stop_keys
-from reachy_kit.workflows.inputs.drivers import Drivers, DriverTally, read_drivers
+from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, TerminalKeys, stop_keys
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.workflows.inputs.drivers import Drivers, HandOverCount, OpenDrivers, read_drivers
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, needs_camera, open_session, simulated_variant
 from reachy_kit.workflows.inputs.session_hearing import Listening
@@ -60,6 +62,8 @@ class RobotRun:
     """Share of the decisions that each behaviour has taken; empty for a bundle alone."""
     hand_overs: int = 0
     """Number of hand-overs from one behaviour to another."""
+    stopped_by: int | None = None
+    """Number of the signal that has ended a run without an end of its own; None where none has."""
 
 
 def run(
@@ -99,7 +103,7 @@ def run(
         reporter: shows the progress.
 
     Returns:
-        The episodes.
+        The episodes. One without an end of its own is ended by a signal.
 
     Raises:
         WrongUseError: a bundle or a behaviour does not exist, or takes images and the camera is off.
@@ -116,30 +120,34 @@ def run(
     senses = drivers.lone_bundle is not None or drivers.features is not None
     wanted = camera and (drivers.takes_images or (senses and needs_camera(robot, drivers.features)))
     local_speaker = find_speaker(speaker)
-    done, calmness, tally = list[Episode](), CalmnessMeter(), DriverTally(drivers.names)
+    done, hand_overs = list[Episode](), HandOverCount(drivers.names)
     with (
         publishing(f"run {drivers.label}", telemetry, metrics, reporter.note) as meter,
-        stop_keys() as by_key,
+        stop_keys() as keys,
         contextlib.ExitStack() as when_at_rest,
         open_session(
-            robot, variant, perception if senses or variant is None else "geometry", camera=wanted,
-            features=drivers.features, limits=drivers.limits, target=target,
+            robot, variant, _perception(perception, target, senses=senses or variant is None), camera=wanted,
+            features=drivers.features if senses else (), limits=drivers.limits, target=target,
             listening=Listening(microphone, hears=drivers.hears), reporter=reporter,
         ) as session,
         open_speaker(speaker, local_speaker, session, reporter, simulated=variant is not None) as sounds,
     ):  # fmt: skip
-        tally.on_notice = partial(sounds.play, Cue.NOTICE)
-        opened = drivers.open(session, when_at_rest, tally.add_change)
+        hand_overs.on_notice = partial(sounds.play, Cue.NOTICE)
+        opened = drivers.open(session, when_at_rest, hand_overs.add)
         guarded = guard(opened.policy, session, robot, camera=wanted, reporter=reporter)
-        if by_key:
-            reporter.note(HOW_TO_STOP)
         meter.follow(
             session.robot, opened.policy, session.hearing, planner=next(iter(opened.planners), None),
             guard=guarded, wall_clock=session.wall_clock,
         )  # fmt: skip
+        _explain(keys, opened, reporter)
         if meter.published_at:
             reporter.note(f"to watch it: {watching_command(session.robot.name, meter.published_at)}")
-        with _progress(reporter, f"{drivers.label} on {session.robot.name}", episodes, length) as advance:
+        calmness = CalmnessMeter(session.perception.names)
+        subscribers: list[Subscriber] = [meter] if length is None else [meter, calmness]
+        with (
+            _progress(reporter, f"{drivers.label} on {session.robot.name}", episodes, length) as advance,
+            ending_on_signals() if length is None else contextlib.nullcontext(lambda: None) as stopped_by,
+        ):
             for episode_seed in range(seed, seed + episodes):
                 sounds.play(Cue.BEGIN)
                 done.append(
@@ -151,26 +159,52 @@ def run(
                         seed=episode_seed,
                         perception=session.perception,
                         world=session.world,
-                        subscribers=[calmness, meter],
-                        on_tick=guarded.on_tick,
-                        stop=guarded.stop,
+                        subscribers=subscribers,
+                        on_tick=_on_tick(guarded, keys, opened, reporter),
+                        stop=lambda: guarded.stop() if stopped_by() is None else EndReason.STOPPED,
                         on_timing=meter.tick,
                     )
                 )
-                guarded.raise_trouble()
-                sounds.play(Cue.END)
-                tally.add_episode(opened.policy)
+                if stopped_by() is None:
+                    guarded.raise_trouble()
+                    sounds.play(Cue.END)
                 advance()
-        detection = summarize_detection(session.perception)
+        detection = summarize_detection(session.perception) if session.image_shape else None
     inference = opened.summary()
     for warning in _warnings(done, detection, inference):
         reporter.note(f"warning: {warning}")
     error = variant.task.spec.error if variant and drivers.lone_bundle else None
-    rate = measure_rate(done) if session.wall_clock else None
+    rate = measure_rate(done) if session.wall_clock and any(len(episode.periods) for episode in done) else None
     return RobotRun(
         tuple(map(str, given)), robot, tuple(done), error, rate, calmness.calmness, detection, inference,
-        tally.shares, tally.hand_overs,
+        opened.shares(), hand_overs.total, stopped_by(),
     )  # fmt: skip
+
+
+def _perception(asked: str, target: str, *, senses: bool) -> str:
+    """The perception to open: the cheapest where nothing senses and none was asked for."""
+    return asked if senses or asked != "auto" or target != BALL else "geometry"
+
+
+def _explain(keys: TerminalKeys | None, opened: OpenDrivers, reporter: Reporter) -> None:
+    """Say which keys do what."""
+    for line in (HOW_TO_STOP, opened.describe_keys()) if keys else ():
+        if line:
+            reporter.note(line)
+
+
+def _on_tick(
+    guarded: GuardedPolicy, keys: TerminalKeys | None, opened: OpenDrivers, reporter: Reporter
+) -> Callable[[Tick], None]:
+    """What happens at the start of each tick: the watchdogs look, and keys stop single behaviours."""
+
+    def on_tick(tick: Tick) -> None:
+        guarded.on_tick(tick)
+        for key in keys.pressed() if keys else ():
+            if change := opened.press(key):
+                reporter.note(change)
+
+    return on_tick
 
 
 def _warnings(

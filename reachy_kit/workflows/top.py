@@ -24,6 +24,7 @@ from reachy_kit.runtime.telemetry.run_snapshot import RunSnapshot, read_snapshot
 
 _PATIENCE = 1.0
 """Longest wait for an answer, s."""
+_HERE = "127.0.0.1"
 _WINDOW = 60
 """Looks over which the daemon's answer times are shown."""
 
@@ -167,8 +168,16 @@ def watching_command(robot: str, published_at: MetricsAddress) -> str:
         published_at: where it publishes.
     """
     host, colon, _ = robot.partition(":")
-    metrics = "" if published_at.port == DEFAULT_PORT else published_at.port
-    return compose_command("top", robot if colon and host else "127.0.0.1", metrics=metrics)
+    robot, host = (robot, host) if colon and host else (_HERE, _HERE)
+    metrics: object = "" if published_at.port == DEFAULT_PORT else published_at.port
+    if _as_seen_here(published_at.host) != _as_seen_here(host):
+        metrics = MetricsAddress(_as_seen_here(published_at.host), published_at.port)
+    return compose_command("top", robot, metrics=metrics)
+
+
+def _as_seen_here(host: str) -> str:
+    """A host as a program on this computer reaches it; a run may publish at all addresses of the computer."""
+    return _HERE if host in ("localhost", "0.0.0.0", "::") else host
 
 
 def _daemon_snapshot(status: dict[str, Any], in_charge: str, move_plays: bool) -> DaemonSnapshot:

@@ -26,8 +26,10 @@ from reachy_kit.runtime.behaviours.sound_orient_behaviour import SoundOrient
 from reachy_kit.runtime.behaviours.track_behaviour import Track
 from reachy_kit.runtime.behaviours.trained_policy import TrainedPolicy
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import NEUTRAL, YAW, Observation
+from reachy_kit.runtime.interface import NEUTRAL, YAW, Observation, Tick
 from reachy_kit.runtime.perception.target import TARGET_FEATURES, TargetMemory
+from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog
+from reachy_kit.workflows.inputs.drivers import OpenDrivers
 
 STATE, LAST_ACTION, HUMAN = NEUTRAL + 0.01, NEUTRAL + 0.02, NEUTRAL + 0.03
 
@@ -208,6 +210,56 @@ def test_a_stopped_behaviour_does_not_decide_any_more_from_the_next_tick_on():
     assert np.ptp(held[25:], axis=0).max() == 0.0
 
 
+def test_keys_stop_a_behaviour_by_its_rank_and_let_it_drive_again():
+    arbiter = arbitrate(("first", Going(0.1)), ("second", Going(0.2)))
+    opened = OpenDrivers(arbiter, ())
+    assert opened.describe_keys().endswith("1 first, 2 second")
+    drivers = []
+    for key in ("x", "1", "2", "1", "3"):
+        said = opened.press(key)
+        assert bool(said) == (key in "12")
+        decide(arbiter)
+        drivers.append(arbiter.driving)
+    assert drivers == ["first", "second", HOLDING, "first", "first"]
+
+
+def test_a_lone_driver_has_no_key_of_its_own():
+    for alone in (arbitrate(("going", Going(0.0))), HoldPolicy()):
+        opened = OpenDrivers(alone, ())
+        assert (opened.describe_keys(), opened.press("1")) == ("", "")
+
+
+def test_the_shares_count_what_came_before_a_start_in_mid_episode():
+    """As after a watchdog's hold."""
+    first = Going(0.0)
+    arbiter = arbitrate(("first", first), ("second", Going(0.0)))
+    decide(arbiter, 30)
+    arbiter.reset()
+    first.wants = False
+    decide(arbiter, 10)
+    assert OpenDrivers(arbiter, ()).shares() == {"first": 0.75, "second": 0.25}
+
+
+def test_a_bundle_that_hangs_among_behaviours_is_noticed_while_it_drives():
+    class Hanging(HoldPolicy):
+        overdue = decision_age = 0.6
+        is_planned = True
+
+    trained, other = TrainedPolicy(Hanging(), (), 25, 50), Going(0.0, wants=False)
+    arbiter = arbitrate(("other", other), ("trained", trained))
+    watchdog = DecisionWatchdog(arbiter)
+    tick = Tick(0, Observation(NEUTRAL, 0.0), NEUTRAL)
+    assert (watchdog.trouble(tick), arbiter.decision_age) == (None, None)
+    decide(arbiter)
+    assert "has not decided for 0.6 s" in watchdog.trouble(tick)
+    assert arbiter.decision_age == 0.6
+    Hanging.is_planned = False
+    assert watchdog.trouble(tick) is None, "the first plan may take seconds"
+    other.wants = True
+    decide(arbiter)
+    assert (watchdog.trouble(tick), arbiter.decision_age) == (None, None)
+
+
 @pytest.mark.parametrize("action", [None, np.zeros(8), np.full(9, np.nan)])
 def test_a_behaviour_that_returns_nonsense_is_named(action):
     going = Going(0.0)
@@ -325,6 +377,9 @@ def test_every_behaviour_has_a_line_of_its_own():
         ("look-at:left", "look-at:left is not a direction; give degrees to the left and down"),
         ("look-at:200,0", "up to 180° to either side"),
         ("look-at:0,nan", "does not fit"),
+        ("track:face", "track:face: the behaviour track takes no argument. What is looked at is --target face"),
+        ("idle:slowly", "idle:slowly: the behaviour idle takes no argument"),
+        ("sound-orient:", "takes no argument"),
         ("dance:tango", "dance:tango does not exist"),
         ("dance:none.json", "none.json cannot be read"),
     ],
@@ -350,7 +405,7 @@ def test_one_of_the_makers_dances_is_found_where_the_hub_keeps_it(monkeypatch, t
 
 
 def test_a_behaviour_of_another_package(monkeypatch):
-    kind = BehaviourKind("waits", lambda context: Going(0.0))
+    kind = BehaviourKind("waits", lambda context: Going(0.0), argument="SECONDS")
     entry = EntryPoint("wait", "somewhere:KIND", ENTRY_POINTS)
     monkeypatch.setattr(EntryPoint, "load", lambda self: kind)
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry] if group == ENTRY_POINTS else [])

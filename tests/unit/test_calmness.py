@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from reachy_kit.runtime.interface import NEUTRAL, YAW
-from reachy_kit.runtime.robots.calmness import SETTLED, Calmness, measure_calmness
+from reachy_kit.runtime.interface import NEUTRAL, YAW, Observation, Step
+from reachy_kit.runtime.perception.sound import BEAT_FEATURES
+from reachy_kit.runtime.perception.target import TARGET_FEATURES
+from reachy_kit.runtime.robots.calmness import SETTLED, Calmness, CalmnessMeter, measure_calmness
 
 HZ = 25
 TIMES = np.arange(0, 6, 1 / HZ)
@@ -49,3 +51,15 @@ def test_noise_of_a_detector_does_not_count_as_motion_of_the_target():
 def test_episodes_weigh_by_their_time():
     assert Calmness.over([Calmness(1.0, 1.0), None, Calmness(4.0, 2.0)]) == Calmness(3.0, 3.0)
     assert Calmness.over([None]) is None
+
+
+@pytest.mark.parametrize(("features", "measured"), [(TARGET_FEATURES, True), (BEAT_FEATURES, False)])
+def test_what_is_heard_is_not_taken_for_what_is_seen(features, measured):
+    """Both are five numbers."""
+    meter = CalmnessMeter(features)
+    meter.on_episode_start(0)
+    for index, time in enumerate(TIMES):
+        seen = Observation(NEUTRAL, time, environment_state=np.array([0.1, 0.0, 0.02, 1.0, 0.0]))
+        meter.on_step(Step(index, seen, NEUTRAL, None, seen, NEUTRAL))
+    meter.on_episode_end(None)
+    assert (meter.calmness is not None) == measured

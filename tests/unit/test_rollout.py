@@ -1,6 +1,7 @@
 """The one control loop, with the smallest robot, policy and world that can be plugged into it."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -295,6 +296,26 @@ def test_an_episode_without_a_step_is_announced_and_has_no_measures(robot, optio
     assert listener.ended == [episode]
     assert not policy.observations
     assert not robot.commands
+
+
+def test_an_episode_without_an_end_does_not_fill_the_memory(robot, monkeypatch):
+    monkeypatch.setattr("reachy_kit.runtime.rollout._KEPT_TICKS", 100)
+    snapshots = []
+
+    def on_tick(tick):
+        if tick.index in (400, 3600):
+            snapshots.append(tracemalloc.take_snapshot())
+
+    tracemalloc.start()
+    stop = iter(range(3700))
+    rollout(
+        robot, Script(turned()), seconds=None, policy_hz=50, world=Clockwork(), on_tick=on_tick,
+        stop=lambda: EndReason.STOPPED if next(stop) == 3650 else None,
+    )  # fmt: skip
+    tracemalloc.stop()
+    before, after = snapshots
+    changes = after.compare_to(before, "filename")
+    assert sum(change.size_diff for change in changes if "runtime/rollout.py" in str(change)) < 4000
 
 
 def test_each_tick_shows_the_latest_observation_and_the_action_in_force_before_it_can_be_stopped(robot):

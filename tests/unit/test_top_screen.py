@@ -13,7 +13,7 @@ from reachy_kit.runtime.telemetry.machine_health import MachineHealth
 from reachy_kit.runtime.telemetry.metrics_server import MetricsAddress
 from reachy_kit.runtime.telemetry.recent_values import Distribution
 from reachy_kit.runtime.telemetry.run_snapshot import QUANTITIES, RunSnapshot
-from reachy_kit.workflows.top import DaemonSnapshot, RobotView
+from reachy_kit.workflows.top import DaemonSnapshot, RobotView, watching_command
 
 COOL = MachineHealth({"cpu-thermal": 54.2}, {"throttled": False}, {"under-voltage": False})
 RUN = RunSnapshot(
@@ -126,3 +126,20 @@ def test_no_line_is_wider_than_the_terminal(width):
     assert all(len(line) <= width for line in text.splitlines())
     assert ("p50" in text) == (width >= 56)
     assert len(text.splitlines()) <= 24
+
+
+@pytest.mark.parametrize(
+    ("robot", "host", "port", "arguments"),
+    [
+        ("sim", "127.0.0.1", 9100, "127.0.0.1"),
+        ("127.0.0.1:8000", "127.0.0.1", 9200, "127.0.0.1:8000 --metrics 9200"),
+        ("localhost:8000", "0.0.0.0", 9100, "localhost:8000"),
+        ("192.0.2.7:8000", "127.0.0.1", 9100, "192.0.2.7:8000 --metrics 127.0.0.1:9100"),
+        ("192.0.2.7:8000", "0.0.0.0", 9100, "192.0.2.7:8000 --metrics 127.0.0.1:9100"),
+        ("192.0.2.7:8000", "192.0.2.9", 9200, "192.0.2.7:8000 --metrics 192.0.2.9:9200"),
+        ("127.0.0.1:8000", "192.0.2.9", 9100, "127.0.0.1:8000 --metrics 192.0.2.9:9100"),
+        ("192.0.2.7:8000", "192.0.2.7", 9100, "192.0.2.7:8000"),
+    ],
+)
+def test_the_command_that_shows_a_run_looks_where_it_publishes(robot, host, port, arguments):
+    assert watching_command(robot, MetricsAddress(host, port)) == f"reachy-kit top {arguments}"

@@ -135,7 +135,7 @@ def evaluate_policy(
         on_tick: called at the start of each control tick.
         stop: asked at each control tick; a reason ends the episode.
     """
-    trace, meter = _Trace(), CalmnessMeter()
+    trace, meter = _Trace(), CalmnessMeter(perception.names)
     episodes = []
     for seed in seeds:
         episode = rollout(

@@ -135,6 +135,8 @@ def run(
         reporter=show.TERMINAL,
     )  # fmt: skip
     _show(result, json=json)
+    if result.stopped_by is not None:
+        raise typer.Exit(128 + result.stopped_by)
 
 
 def _list(*, json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reachy_kit.runtime import behaviours
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.perception.targets.target_registry import target_names
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -45,11 +46,11 @@ def behaviour_by_name(text: str) -> NamedBehaviour:
     """The behaviour of a text ``NAME`` or ``NAME:ARGUMENT``.
 
     Raises:
-        WrongUseError: it does not exist or cannot be loaded.
+        WrongUseError: it does not exist, cannot be loaded, or takes no argument and got one.
     """
     from reachy_kit.runtime.behaviours.behaviour_kind import BehaviourKind
 
-    name, _, argument = text.partition(":")
+    name, colon, argument = text.partition(":")
     if name in _own_names():
         place = f"{behaviours.__name__}.{name.replace('-', '_')}{_SUFFIX}"
         kind = importlib.import_module(place).BEHAVIOUR
@@ -64,6 +65,9 @@ def behaviour_by_name(text: str) -> NamedBehaviour:
         raise WrongUseError(f"no behaviour is called {name!r}; there are {', '.join(behaviour_names())}")
     if not isinstance(kind, BehaviourKind):
         raise WrongUseError(f"the behaviour {name} cannot be loaded: {place} is not a BehaviourKind")
+    if colon and not kind.argument:
+        looks = f". What is looked at is --target {argument}" if argument.partition(":")[0] in target_names() else ""
+        raise WrongUseError(f"{text}: the behaviour {name} takes no argument{looks}")
     return NamedBehaviour(name, argument, kind)
 
 

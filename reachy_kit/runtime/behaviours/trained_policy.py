@@ -26,6 +26,22 @@ class TrainedPolicy:
         self._policy, self._ticks = policy, hz // policy_hz
         self._presence = Presence(hz, PATIENCE) if features else None
 
+    @property
+    def overdue(self) -> float:
+        """Time for which the loop has waited for the policy's next plan, s; 0 for a policy that decides in the loop."""
+        return float(getattr(self._policy, "overdue", 0.0))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether a plan has come since it began to drive; True for a policy that decides in the loop."""
+        return bool(getattr(self._policy, "is_planned", True))
+
+    @property
+    def decision_age(self) -> float | None:
+        """Age of the observation that the target in force answers, s; None for a policy that decides in the loop."""
+        age: float | None = getattr(self._policy, "decision_age", None)
+        return age
+
     def reset(self) -> None:
         """Forget the episode before."""
         self._policy.reset()

@@ -82,9 +82,16 @@ def measure_calmness(times: Array, states: Array, directions: Array) -> Calmness
 
 
 class CalmnessMeter:
-    """A subscriber that measures each episode's calmness, from the ground truth, or from what perception sees."""
+    """A subscriber that measures each episode's calmness, from the ground truth, or from what perception sees.
 
-    def __init__(self) -> None:
+    It keeps every step of the episode: not for one without an end.
+
+    Args:
+        features: names of what perception yields.
+    """
+
+    def __init__(self, features: Sequence[str]) -> None:
+        self._sees = tuple(features) == TARGET_FEATURES
         self.episodes: list[Calmness | None] = []
         """One for each episode that has ended."""
 
@@ -98,7 +105,7 @@ class CalmnessMeter:
         if step.truth is not None:
             away = step.truth.target - CAMERA_IN_HEAD
             self._rows.append((seen.capture_time, seen.state, away / np.linalg.norm(away)))
-        elif seen.environment_state is not None and len(seen.environment_state) == len(TARGET_FEATURES):
+        elif self._sees and seen.environment_state is not None:
             self._rows.append((seen.capture_time, seen.state, _seen_direction(seen.state, seen.environment_state)))
 
     def on_episode_end(self, episode: Episode) -> None:

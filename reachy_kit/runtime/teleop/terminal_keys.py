@@ -122,21 +122,21 @@ def terminal_keys(stop: Sequence[str] = ()) -> Iterator[TerminalKeys]:
 
 
 @contextlib.contextmanager
-def stop_keys() -> Iterator[bool]:
+def stop_keys() -> Iterator[TerminalKeys | None]:
     """Let ``STOP_KEYS`` stop the run in the block.
 
     They do where standard input is the terminal that this process has in the foreground, where the stop signal unwinds
     the program, as in every command, and where prompt_toolkit is installed, which comes with the SDK.
 
     Yields:
-        Whether they do.
+        The terminal's other keys; None where they do not.
     """
     unwinds = callable(signal.getsignal(STOP))
     if not (unwinds and _is_in_foreground() and importlib.util.find_spec("prompt_toolkit")):
-        yield False
+        yield None
         return
-    with terminal_keys(STOP_KEYS):
-        yield True
+    with terminal_keys(STOP_KEYS) as keys:
+        yield keys
 
 
 def has_terminal() -> bool:

@@ -25,6 +25,8 @@ from reachy_kit.runtime.safety import CLASSROOM
 if TYPE_CHECKING:
     from reachy_kit.workflows.inputs.session import Session
 
+_KEYS = "123456789"
+"""Keys of the behaviours, that of the highest priority first."""
 _ANY_WORLD = "look_at"
 """Task whose simulated world surrounds a robot whose behaviours sense nothing."""
 
@@ -152,9 +154,45 @@ class OpenDrivers:
         """How the first bundle's inference kept up; None where none plans beside the loop."""
         return self.planners[0].summary() if self.planners else None
 
+    @property
+    def arbiter(self) -> Arbiter | None:
+        """Chooses among behaviours; None for a bundle alone."""
+        return self.policy if isinstance(self.policy, Arbiter) else None
 
-class DriverTally:
-    """Who has driven, over all episodes.
+    def shares(self) -> dict[str, float]:
+        """Share of the decisions that each behaviour has taken; empty for a bundle alone."""
+        decisions = self.arbiter.decisions if self.arbiter else {}
+        return {name: count / sum(decisions.values()) for name, count in decisions.items()}
+
+    @property
+    def _by_key(self) -> dict[str, str]:
+        """Names of the behaviours by their keys; of fewer than two there is none to choose."""
+        names = self.arbiter.names if self.arbiter else ()
+        return dict(zip(_KEYS, names, strict=False)) if len(names) > 1 else {}
+
+    def describe_keys(self) -> str:
+        """Say which key stops which behaviour; empty where none does."""
+        keys = ", ".join(f"{key} {name}" for key, name in self._by_key.items())
+        return f"keys that stop one behaviour and let it drive again: {keys}" if keys else ""
+
+    def press(self, key: str) -> str:
+        """Stop the behaviour of a key from the next decision on, or let it drive again.
+
+        Returns:
+            What has changed, in words; empty for any other key.
+        """
+        name = self._by_key.get(key)
+        if name is None or self.arbiter is None:
+            return ""
+        if name in self.arbiter.stopped:
+            self.arbiter.allow(name)
+            return f"{name} may drive again"
+        self.arbiter.stop(name)
+        return f"{name} is stopped; {key} lets it drive again"
+
+
+class HandOverCount:
+    """Number of hand-overs from one behaviour to another, over all episodes.
 
     Args:
         names: of the behaviours, the highest priority first.
@@ -162,30 +200,16 @@ class DriverTally:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._ranks = {name: rank for rank, name in enumerate((*names, HOLDING))}
-        self._decisions: dict[str, int] = {}
-        self.hand_overs = 0
-        """Number of hand-overs from one to another."""
+        self.total = 0
         self.on_notice: Callable[[], None] = lambda: None
         """Called where a behaviour takes over from one of lower priority: it has noticed something."""
 
-    def add_change(self, change: DriverChange) -> None:
+    def add(self, change: DriverChange) -> None:
         """Count a hand-over."""
         if change.before:
-            self.hand_overs += 1
+            self.total += 1
             if self._ranks[change.after] < self._ranks[change.before]:
                 self.on_notice()
-
-    def add_episode(self, policy: Policy) -> None:
-        """Add an episode's decisions; a bundle alone has none to share."""
-        if isinstance(policy, Arbiter):
-            for name, count in policy.decisions.items():
-                self._decisions[name] = self._decisions.get(name, 0) + count
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Share of the decisions that each one has taken; empty for a bundle alone."""
-        total = sum(self._decisions.values())
-        return {name: count / total for name, count in self._decisions.items()}
 
 
 def read_drivers(given: Sequence[str | Path]) -> Drivers:

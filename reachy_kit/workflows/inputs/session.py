@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from reachy_kit.runtime.interface import CAMERA, NEUTRAL
 from reachy_kit.runtime.perception.hearing.heard_features import HeardFeatures
 from reachy_kit.runtime.perception.selection import PerceptionName, RobotKind, select_perception
@@ -21,7 +23,7 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session_hearing import Listening, find_microphone, open_hearing
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Episode, Perception, Policy, Robot, Subscriber, World
+    from reachy_kit.runtime.interface import Array, Episode, Observation, Perception, Policy, Robot, Subscriber, World
     from reachy_kit.runtime.perception.hearing.listening import Hearing
     from reachy_sim.robot import Camera
     from reachy_sim.tasks.variants import Variant
@@ -57,6 +59,19 @@ class Session:
         return {} if self.target == BALL else {"target": self.target}
 
 
+class NoPerception:
+    """A perception where nothing is sensed."""
+
+    names: tuple[str, ...] = ()
+
+    def reset(self, seed: int) -> None:
+        """Do nothing."""
+
+    def perceive(self, observation: "Observation") -> "Array":
+        """(0,) features."""
+        return np.zeros(0)
+
+
 @contextlib.contextmanager
 def open_session(
     robot: str,
@@ -79,7 +94,7 @@ def open_session(
         variant: the task and the conditions of the simulated world; hardware needs none.
         perception: ``auto``, ``geometry``, ``detector`` or ``microphone``.
         camera: whether observations hold the head camera's images; a simulation renders them for the detector too.
-        features: what perception must yield where there is no variant; None where any will do.
+        features: what perception must yield where there is no variant; None where any will do, empty for nothing.
         limits: name of the limiter's profile.
         realtime: whether the simulator keeps the wall clock's pace; the others always do.
         camera_beside: whether a simulated camera runs beside the loop at its own rate, as a real one does; otherwise a
@@ -96,7 +111,7 @@ def open_session(
         NoRobotError: no robot answers.
     """
     looked_at = target_by_name(target)
-    needed = variant.task.features if variant else features
+    needed = variant.task.features if variant else features or None
     listening = listening or Listening()
     kind: RobotKind = "sim" if robot == "sim" else "daemon" if robot == "daemon" else "hardware"
     chosen = select_perception(perception, kind, needed, target, microphone=bool(listening.microphone))
@@ -104,8 +119,9 @@ def open_session(
     local = find_microphone(listening.microphone, chosen, needed) if hears and listening.microphone else None
     if kind == "hardware":
         opened = _hardware_session(
-            robot, chosen, looked_at, camera, limits, reporter, microphone=hears and not listening.microphone
-        )
+            robot, chosen, looked_at, camera, limits, reporter, microphone=hears and not listening.microphone,
+            senses=features != (),
+        )  # fmt: skip
     else:
         assert variant is not None, "a simulated robot needs a task"
         opened = (
@@ -250,6 +266,7 @@ def _hardware_session(
     reporter: Reporter,
     *,
     microphone: bool,
+    senses: bool,
 ) -> Iterator[Session]:
     from reachy_kit.runtime.robots.daemon import parse_address
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
@@ -259,7 +276,8 @@ def _hardware_session(
     with connected(SdkRobot(config, note=reporter.note)) as hardware:
         shape = hardware.observation_features.get(CAMERA)
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
-        with target.kind.open_perception(TargetContext(target.argument, hardware, beside_loop=True)) as perceived:
+        context = TargetContext(target.argument, hardware, beside_loop=True)
+        with target.kind.open_perception(context) if senses else contextlib.nullcontext(NoPerception()) as perceived:
             yield Session(hardware, perceived, perception, None, image_shape, wall_clock=True, target=target.text)
 
 

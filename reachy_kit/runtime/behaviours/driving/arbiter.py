@@ -3,6 +3,7 @@
 Try it: reachy-kit run track idle --robot daemon
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -56,11 +57,13 @@ class Arbiter:
     ) -> None:
         self._behaviours, self._on_change = tuple(behaviours), on_change
         self._stopped: frozenset[str] = frozenset()
+        self._stopping = threading.Lock()
+        self._driver: Behaviour | None = None
         self._hand_over = HandOver(hz)
         self.driving = ""
         """Name of the behaviour that drives, ``HOLDING`` for none; empty before the first decision."""
         self.decisions: dict[str, int] = {}
-        """Decisions that each one has taken in this episode."""
+        """Decisions that each one has taken, over all episodes."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,20 +75,38 @@ class Arbiter:
         """Names of the behaviours that may not drive."""
         return self._stopped
 
+    @property
+    def overdue(self) -> float:
+        """Time for which the loop has waited for a plan of the one that drives, s; 0 for one that decides at once."""
+        return float(getattr(self._driver, "overdue", 0.0))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the one that drives has made its first plan; True for one that decides at once."""
+        return bool(getattr(self._driver, "is_planned", True))
+
+    @property
+    def decision_age(self) -> float | None:
+        """Age of what the one that drives has decided on, s; None for one that decides in the loop."""
+        age: float | None = getattr(self._driver, "decision_age", None)
+        return age
+
     def stop(self, name: str) -> None:
         """Let a behaviour not drive from the next decision on. Any thread may call this."""
-        self._stopped |= {name}
+        with self._stopping:
+            self._stopped |= {name}
 
     def allow(self, name: str) -> None:
-        """Let a stopped behaviour drive again."""
-        self._stopped -= {name}
+        """Let a stopped behaviour drive again. Any thread may call this."""
+        with self._stopping:
+            self._stopped -= {name}
 
     def reset(self) -> None:
-        """Forget the episode before; what is stopped stays stopped."""
+        """Forget the episode before; what is stopped stays stopped, and the decisions are counted on."""
         for entry in self._behaviours:
             entry.behaviour.reset()
         self._hand_over.reset()
-        self.driving, self.decisions = "", {}
+        self.driving, self._driver = "", None
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target of the one that drives.
@@ -111,7 +132,7 @@ class Arbiter:
 
     def _change_to(self, name: str, behaviour: Behaviour | None, observation: Observation) -> None:
         change = DriverChange(observation.capture_time, self.driving, name)
-        self.driving = name
+        self.driving, self._driver = name, behaviour
         self._held = observation.action_in_force.copy()
         if behaviour and behaviour.carries_on:
             self._hand_over.skip()

@@ -93,6 +93,17 @@ def rollout_holding(robot, pose, ticks=50):
     return np.array(states)
 
 
+def test_a_hand_that_pulls_before_the_head_is_let_go_is_not_another_program(limp_daemon):
+    daemon, hand = limp_daemon
+    with connected(sdk_robot(daemon)) as robot:
+        robot.prepare_guiding()
+        hand.turn_to(0.7)
+        pulled = rollout_holding(robot, NEUTRAL, ticks=3 * HZ)[:, YAW]
+        hand.let_go()
+    assert pulled.max() > 0.35, "further than another program's target would be"
+    assert daemon.lies_down
+
+
 def test_a_daemon_that_agrees_and_does_nothing_is_refused_before_the_head_is_let_go(daemon):
     with connected(sdk_robot(daemon)) as robot:
         with pytest.raises(RefusedError, match="does not switch its motors off: it agrees, and they still move"):
@@ -128,7 +139,7 @@ def test_a_signal_while_the_head_is_guided_brings_the_robot_to_rest(number, limp
     daemon, hand = limp_daemon
     assert daemon.lies_down
     command = kit.start("teleop", "hand", "--robot", daemon.address)
-    until(lambda: daemon.is_up)
+    until(lambda: "driving" in command.err)  # the hand is felt by how far it moves the head from here on
     hand.turn_to(0.4)
     until(lambda: daemon.get("motors/status")["mode"] == "disabled")
     command.send(number)

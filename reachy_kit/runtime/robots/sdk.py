@@ -307,7 +307,7 @@ class SdkRobot:
         with link.alive():
             self._guided_as = self._guiding.prepare(link)
             link.rest_at(link.measured())
-        self._others.forget()
+        self._others.expect_hand()
         self._pacer.restart()
         return self._guided_as
 

@@ -56,7 +56,7 @@ class OtherDrivers:
         self._count, self._astray = 0, 0
         self._stopped, self._ask_now = threading.Event(), threading.Event()
         self._doubts: deque[int] = deque(maxlen=DOUBTS)
-        self._dispelled = False
+        self._dispelled = self._hand_expected = False
         self.in_doubt = False
         """Whether something else has moved the robot and the daemon has not yet said whether it plays a move; nothing
         is to be sent meanwhile."""
@@ -84,6 +84,7 @@ class OtherDrivers:
         """Watch for them from now on, while we drive."""
         self.stop()
         self._app = self.noticed = self._motors = None
+        self._hand_expected = False
         self._count, self._astray = 0, 0
         self._doubts.clear()
         self.forget()
@@ -113,7 +114,7 @@ class OtherDrivers:
             self._ask_now.set()
             self._doubts.append(measurements)
         doubted_often = len(self._doubts) == DOUBTS and self._doubts[0] > measurements - DOUBTED_WITHIN
-        if (self._astray >= PATIENCE or doubted_often) and not self.noticed:
+        if (self._astray >= PATIENCE or doubted_often) and not (self.noticed or self._hand_expected):
             how_long = "again and again" if doubted_often else "for a second"
             self.noticed = (
                 f"the robot at {self._address} was {np.rad2deg(deviation):.0f}° away from where it was commanded, "
@@ -133,6 +134,11 @@ class OtherDrivers:
         """Expect nothing of the robot before it has been commanded for a while again."""
         self._sent.clear()
         self.in_doubt = self._dispelled = False
+
+    def expect_hand(self) -> None:
+        """Expect a hand at the head from now on: that the robot is elsewhere is not another program's doing."""
+        self.forget()
+        self._astray, self._hand_expected = 0, True
 
     def expect_motors(self, mode: str | None) -> None:
         """Expect the motors in a mode, and no pose, while a hand guides the robot.

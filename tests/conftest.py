@@ -57,6 +57,7 @@ SHARING = {
 """Fixture → the group of tests that share it: with several workers they run on one."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly; everything else goes to whichever worker is free."""
     for item in items:

@@ -57,6 +57,7 @@ def test_keys_stop_one_behaviour_and_then_the_run_which_says_who_drove(kit, daem
     assert daemon.lies_down
 
 
+@pytest.mark.long
 def test_it_looks_in_a_direction_on_the_daemon(kit, daemon, until):
     running = kit.start("run", "look-at:-40,0", "--robot", daemon.address, "--seconds", 5)
     until(lambda: abs(np.rad2deg(daemon.state[YAW]) + 40) < 4, 60)

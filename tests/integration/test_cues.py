@@ -65,6 +65,7 @@ def test_a_daemon_that_ends_lets_the_speaker_fall_silent(until):
     assert speaker.complaint.startswith("the speaker of 127.0.0.1:9 fell silent")
 
 
+@pytest.mark.long
 def test_a_robot_without_a_speaker_runs_in_silence(kit, daemon):
     run = kit.run("run", "idle", "--robot", daemon.address, "--seconds", 1, "--speaker", "robot")
     run.says(0)

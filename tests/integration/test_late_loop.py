@@ -55,6 +55,7 @@ def with_large_matrices(bundle):
     return bytes(model.SerializeToString())
 
 
+@pytest.mark.long
 def test_a_policy_that_is_too_heavy_for_the_computer_is_named_and_the_loop_keeps_its_rate(kit, daemon, make_bundle):
     heavy = make_bundle(LOOKING_LEFT, with_large_matrices(make_bundle(LOOKING_LEFT)))
     result = kit.run("run", heavy, "--robot", daemon.address, "--no-camera", "--seconds", 1)

@@ -99,7 +99,7 @@ class TestStalls:
             yield measurements
 
     @pytest.mark.parametrize(
-        "seconds", [0.3, 1.5, pytest.param(0.7, marks=pytest.mark.long), pytest.param(5.0, marks=pytest.mark.long)]
+        "seconds", [0.3, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (0.7, 1.5, 5.0))]
     )
     def test_what_is_sent_into_a_stall_is_little_and_the_run_resumes_without_a_jump(
         self, seconds, robot, proxy, measurements

@@ -72,6 +72,7 @@ def test_a_real_robot_is_not_moved_without_confirmation(kit):
     result.says(4, "will move for 35 s; clear the table", "--yes")
 
 
+@pytest.mark.long
 def test_ctrl_c_brings_the_robot_to_rest(kit, daemon, until):
     command = kit.start("sysid", "--robot", daemon.address, "--out", "motors")
     until(lambda: abs(daemon.state[BODY_YAW]) > 0.1)

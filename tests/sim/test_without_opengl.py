@@ -162,6 +162,7 @@ def test_a_command_that_needs_images_says_what_to_install(without_opengl, tmp_pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_without_opengl_an_image_shows_robot_and_ball_in_the_same_places(without_opengl, tmp_path):
     code = """
 import gymnasium, reachy_sim, numpy

@@ -128,6 +128,15 @@ def test_an_antenna_that_a_hand_holds_is_named_once_and_the_robot_drives_on():
     assert notes[0].startswith("warning: right_antenna of robot does not follow")
 
 
+def test_commands_that_reach_the_robot_late_are_not_two_limp_antennas():
+    clock, poses = Clock(), []
+    following = MotorFollowing("robot", refuse, clock)
+    for tick in ticks(clock, 150):
+        way = np.clip(tick / CONTROL_HZ - 1.0, 0.0, 0.7)
+        poses.append(NEUTRAL + 4.0 * way * np.array([0, 0, 0, 0, 0, 0, 0, 1, -1]))
+        following.check(Motion.at_rest(poses[-1]), joints(poses[max(0, tick - 25)]), tick)
+
+
 def test_the_whole_head_held_by_a_hand_is_not_a_limp_motor():
     clock = Clock()
     following = MotorFollowing("robot", now=clock)

@@ -38,8 +38,8 @@ _LATELY = 12
 """Measurements of the recent past, 0.24 s."""
 AWAY = np.deg2rad(2.5)
 """How far outside its commands a motor that does not follow stands at least, rad."""
-_HEAD = slice(0, 7)
-"""Motors of body and head; the others are the antennas."""
+_HEAD, _ANTENNAS = slice(0, 7), slice(7, 9)
+"""Motors of body and head, and of the antennas."""
 _HELD = 0.2
 """The same share for the other motors of the head: those that a hand holds do not move at all."""
 _ALONE, _OTHERS = 1.5, np.deg2rad(2.0)
@@ -104,6 +104,7 @@ class MotorFollowing:
         )
         still = self._stands(low, high, measured, COMMANDED / 2, _HELD)
         fails[_HEAD] &= _is_alone(away[_HEAD]) & (np.count_nonzero(still[_HEAD]) < 2)
+        fails[_ANTENNAS] &= _is_alone(away[_ANTENNAS])  # both together are a robot that is late
         self._since = np.where(self._failing > 0, self._since, now)
         self._failing = np.where(fails, self._failing + fresh, 0)
         self._remember(min(fresh, MEMORY), low, high, measured)

@@ -18,7 +18,7 @@ import pytest
 
 from reachy_kit.runtime.interface import ANTENNA_REST, CONTROL_HZ, NEUTRAL, Action, Observation
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status
-from reachy_kit.runtime.robots.pacer import TickPacer
+from tests.bench.runner import LatenessPacer
 
 from .camera_sender import SOCKET
 
@@ -147,12 +147,11 @@ def hold() -> Hold:
 
 
 def empty_loop(seconds: float) -> np.ndarray:
-    """Periods of a loop that does nothing, s: what this computer can do."""
-    pacer, starts = TickPacer(CONTROL_HZ), []
+    """Lateness of the ticks of a loop that does nothing, s: what this computer can do."""
+    pacer = LatenessPacer()
     for _ in range(round(seconds * CONTROL_HZ)):
-        starts.append(time.perf_counter())
         pacer.wait()
-    return np.diff(starts)
+    return np.array(pacer.late)
 
 
 @pytest.fixture(name="empty_loop", scope="session")

@@ -37,6 +37,13 @@ class Command:
         return str(self.message.get("type", ""))
 
 
+def pose_of(command: Command) -> np.ndarray:
+    """(9,) of a target as it was sent."""
+    message = command.message
+    head = vector_from_pose(np.reshape(message["head"], (4, 4)))
+    return np.array([*head, message["body_yaw"], *message["antennas"]])
+
+
 class DaemonProxy:
     """Forwards connections to a daemon.
 
@@ -49,8 +56,9 @@ class DaemonProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = DaemonAddress("127.0.0.1", self._listener.getsockname()[1])
         self.log: list[Command] = []
-        self._flows = threading.Event()
+        self._flows, self._answers = threading.Event(), threading.Event()
         self._flows.set()
+        self._answers.set()
         self._closed = False
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -61,6 +69,7 @@ class DaemonProxy:
     def __exit__(self, *reason: object) -> None:
         self._closed = True
         self._flows.set()
+        self._answers.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -75,6 +84,14 @@ class DaemonProxy:
         """Deliver what was held up, at once, and everything from now on; returns the time."""
         self._flows.set()
         return time.monotonic()
+
+    def mute(self) -> None:
+        """Hold up the daemon's answers to HTTP requests; what flows over a WebSocket keeps flowing."""
+        self._answers.clear()
+
+    def unmute(self) -> None:
+        """Deliver the answers that were held up."""
+        self._answers.set()
 
     @property
     def targets(self) -> list[Command]:
@@ -98,15 +115,17 @@ class DaemonProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reader = _Reader(self.log, number)
             number += 1
-            threading.Thread(target=self._pump, args=(client, daemon, reader), daemon=True).start()
-            threading.Thread(target=self._pump, args=(daemon, client, None), daemon=True).start()
+            threading.Thread(target=self._pump, args=(client, daemon, reader, True), daemon=True).start()
+            threading.Thread(target=self._pump, args=(daemon, client, reader, False), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, reader: "_Reader | None") -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, reader: "_Reader", upwards: bool) -> None:
         try:
             while data := source.recv(65536):
-                if reader:
+                if upwards:
                     reader.read(data)
                 self._flows.wait()
+                if not upwards and not reader.is_websocket:
+                    self._answers.wait()
                 sink.sendall(data)
         except OSError:
             pass
@@ -121,7 +140,7 @@ class _Reader:
 
     def __init__(self, log: list[Command], connection: int) -> None:
         self._log, self._connection = log, connection
-        self._buffer, self._is_websocket = b"", False
+        self._buffer, self.is_websocket = b"", False
 
     def read(self, data: bytes) -> None:
         self._buffer += data
@@ -129,7 +148,7 @@ class _Reader:
             pass
 
     def _take(self) -> bool:
-        return self._take_frame() if self._is_websocket else self._take_request()
+        return self._take_frame() if self.is_websocket else self._take_request()
 
     def _take_request(self) -> bool:
         header, end, rest = self._buffer.partition(_HEADER_END)
@@ -141,7 +160,7 @@ class _Reader:
         if len(rest) < length:
             return False
         self._buffer = rest[length:]
-        self._is_websocket = fields.get("upgrade", "").lower() == "websocket"
+        self.is_websocket = fields.get("upgrade", "").lower() == "websocket"
         self._log.append(Command(time.monotonic(), self._connection, lines[0], {}))
         return bool(self._buffer)
 

@@ -1,6 +1,7 @@
 """Guiding by hand on the robot's own daemon, whose simulated motors are made limp, with a spring as the hand."""
 
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.hand_device import HandTeleoperator
 from reachy_kit.runtime.teleop.teleoperator import guided_take
+
+from .daemon_proxy import DaemonProxy, pose_of
 
 HZ = 50
 GUIDED_TO = 0.5
@@ -80,6 +83,28 @@ def test_a_head_that_was_let_go_is_held_at_the_end_whatever_the_daemon_answered(
             file.touch()
         hand.let_go()
     assert not file.exists(), "it has refused once"
+    assert daemon.lies_down
+
+
+def test_a_head_is_held_where_it_is_though_the_network_stalled_meanwhile(limp_daemon, until):
+    daemon, hand = limp_daemon
+    with (
+        DaemonProxy(daemon.address) as proxy,
+        connected(SdkRobot(SdkRobotConfig(proxy.address.host, proxy.address.port))) as robot,
+    ):
+        robot.prepare_guiding()
+        hand.turn_to(0.0)
+        robot.begin_guiding()
+        proxy.stall()
+        hand.turn_to(GUIDED_TO)
+        until(lambda: daemon.state[YAW] > GUIDED_TO - 0.15)
+        turned = daemon.state[YAW]
+        threading.Timer(0.3, proxy.flow).start()
+        before = len(proxy.targets)
+        robot.end_guiding()
+        held = [pose_of(command)[YAW] for command in proxy.targets[before:]]
+        assert np.abs(np.array(held) - turned).max() < 0.15, "it held an older pose"
+        hand.let_go()
     assert daemon.lies_down
 
 

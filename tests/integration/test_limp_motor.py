@@ -49,6 +49,7 @@ def test_a_limp_motor_is_named_within_half_a_second_and_the_robot_lies_down(moto
             times.append(robot.get_observation().capture_time)
     assert [note.startswith(f"warning: {names_it}") for note in notes] == [True] * antenna
     away = np.abs(np.array(commands) - commands[0]) > COMMANDED
+    assert daemon.get("motors/status")["mode"] == "disabled", "it lies, give or take a limp motor"
     measurements = len(set(np.array(times)[away]))  # where the computer is busy, the simulated robot is slow
     assert 1 < measurements <= 0.5 * CONTROL_HZ
 

@@ -12,13 +12,12 @@ import pytest
 
 import reachy_kit
 from reachy_kit.runtime.errors import NoRobotError, RefusedError
-from reachy_kit.runtime.geometry import vector_from_pose
 from reachy_kit.runtime.interface import ANGLE_AXES, BODY_YAW, CONTROL_HZ, HEAD, NEUTRAL, SLEEP, YAW
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.safety import CLASSROOM
 
-from .daemon_proxy import DaemonProxy, Measurements
+from .daemon_proxy import DaemonProxy, Measurements, pose_of
 
 HEAD_SPEED = 1.1 * CLASSROOM.speed[HEAD][3:].max()
 """rad/s: what the measured head never exceeds."""
@@ -55,13 +54,6 @@ def drive(robot, ticks, first=0):
 
 def head_speed(measurements):
     return measurements.speeds[HEAD][ANGLE_AXES].max()
-
-
-def pose_of(command):
-    """(9,) of a target as it was sent."""
-    message = command.message
-    head = vector_from_pose(np.reshape(message["head"], (4, 4)))
-    return np.array([*head, message["body_yaw"], *message["antennas"]])
 
 
 @pytest.fixture

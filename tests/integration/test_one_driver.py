@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import threading
+import time
 
 import numpy as np
 import psutil
@@ -18,6 +19,8 @@ from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.link.driver_lock import DriverLock
 from reachy_kit.runtime.robots.link.other_drivers import OtherDrivers
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
+
+from .daemon_proxy import DaemonProxy
 
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 SECONDS = ("--no-camera", "--seconds", 30)
@@ -87,6 +90,46 @@ def test_a_head_that_a_hand_turned_in_a_pause_is_not_another_program():
     others.observe(LOOKING_LEFT, 600)
     others.refuse()
     assert not others.in_doubt
+
+
+def test_a_head_that_does_not_come_down_keeps_its_motors_on_and_is_an_error(daemon):
+    with DaemonProxy(daemon.address) as proxy:
+        robot = SdkRobot(SdkRobotConfig(proxy.address.host, proxy.address.port))
+        robot.connect()
+        with streaming(daemon, {"target_head_pose": {"z": 0.0}}):
+            with pytest.raises(RefusedError, match="did not lie down, its motors stay on"):
+                robot.disconnect()
+            assert not daemon.lies_down
+        assert not [command for command in proxy.log if command.message.get("on") is False], "torque went off"
+    bring = SdkRobot(SdkRobotConfig(daemon.address.host, daemon.address.port))
+    bring.bring_to_rest()
+    assert daemon.lies_down
+
+
+def test_a_daemon_that_does_not_answer_does_not_count_as_one_without_other_drivers(daemon):
+    with DaemonProxy(daemon.address) as proxy:
+        proxy.mute()
+        with pytest.raises(RefusedError, match="does not say whether something else drives"):
+            OtherDrivers(proxy.address).require_none(1.0)
+        others = OtherDrivers(proxy.address)
+        others.watch()
+        try:
+            for count in range(40):
+                others.observe(NEUTRAL, count)
+                others.sent(NEUTRAL, NEUTRAL)
+            others.observe(LOOKING_LEFT, 40)
+            assert others.in_doubt
+            time.sleep(2.5)  # longer than a question waits for its answer
+            others.observe(LOOKING_LEFT, 41)
+            assert others.in_doubt, "no answer is not an answer"
+            proxy.unmute()
+            deadline = time.monotonic() + 10.0
+            while others.in_doubt and time.monotonic() < deadline:
+                others.observe(LOOKING_LEFT, 41)
+                time.sleep(0.05)
+            assert not others.in_doubt
+        finally:
+            others.stop()
 
 
 class streaming:  # noqa: N801  (a context manager)

@@ -12,6 +12,8 @@ from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.interrupts import STOP
 from reachy_kit.runtime.telemetry.metrics_server import STOP_HEADER
 
+from .daemon_proxy import Measurements
+
 LOOKING_LEFT = NEUTRAL + 0.5 * (np.arange(9) == YAW)
 RUN = ("--no-camera", "--seconds", 30)
 STOPPED = 128 + STOP
@@ -73,11 +75,31 @@ def test_a_run_that_hangs_is_killed_and_the_robot_brought_to_rest(running, daemo
     command = running()
     command.send(signal.SIGSTOP)
     hurried = "import reachy_kit.workflows.driving.stop as stop\nstop.PATIENCE = 0.5"
-    stop = kit.run("stop", "--robot", daemon.address, before=hurried)
+    up = daemon.state[2]
+    with Measurements(daemon.address) as measurements:
+        stop = kit.run("stop", "--robot", daemon.address, before=hurried)
+        heights = [state[2] for state in measurements.states]
     assert stop.code == 0, stop
     assert f"process {command.pid} does not react" in stop.err
     assert daemon.lies_down
+    assert max(heights) < up + 0.003, "it was driven up first"
     assert command.wait().code == -signal.SIGKILL
+
+
+def test_a_program_that_leaves_its_robot_standing_is_not_said_to_have_laid_it_down(running, daemon, kit):
+    command = running(
+        before="from reachy_kit.runtime.robots.sdk import SdkRobot\nSdkRobot._lie_down = lambda *_: 1 / 0"
+    )
+    stop = kit.run("stop", "--robot", daemon.address)
+    assert stop.code == 0, stop
+    assert "is brought to rest from here" in stop.err
+    assert daemon.lies_down
+    command.wait()
+
+
+@pytest.mark.parametrize("robot", ["daemon", "sim"])
+def test_the_name_of_a_simulation_is_not_looked_up_as_a_host(robot, kit):
+    kit.run("stop", "--robot", robot).says(2, f"--robot {robot}: name HOST[:PORT]")
 
 
 def test_without_a_robot_every_program_is_stopped_and_strangers_are_left_alone(kit, tmp_path, until):
@@ -99,6 +121,8 @@ time.sleep(60)
     commands = [kit.start("stop", before=drive.replace("PORT", str(port))) for port in (9, 10)]
     until(lambda: all("drives" in (command.folder / "out").read_text() for command in commands))
     stop = kit.run("stop", "--json", before=here)
-    assert stop.code == 0, stop
-    assert sorted(one["pid"] for one in stop.json) == sorted(command.pid for command in commands)
+    assert stop.code == 3, stop
+    for command, port in zip(commands, (9, 10), strict=True):
+        assert f"process {command.pid} has ended, and 127.0.0.1:{port} cannot be reached" in stop.err
+        assert command.wait().code != 0
     assert kit.run("stop", "--json", before=here).json == []

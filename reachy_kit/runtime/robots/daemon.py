@@ -145,7 +145,10 @@ def no_daemon(address: DaemonAddress) -> NoRobotError:
 
 def lost_robot(address: DaemonAddress, why: str) -> NoRobotError:
     """The error of a connection that has ended."""
-    return NoRobotError(f"lost the robot at {address}: {why}. What was saved before is kept; look at the daemon's log")
+    return NoRobotError(
+        f"lost the robot at {address}: {why}. Its head may still be up: hold it, then switch the robot off. What was "
+        "saved before is kept; look at the daemon's log"
+    )
 
 
 def is_simulated(status: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ automatic body yaw on, the other two off.
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -176,19 +177,22 @@ class SdkRobot:
             RefusedError: something else drives it: another process, an app, a move.
             KitError: the camera or the microphone was asked for and is not available; the robot does not get up.
         """
-        self._lock.acquire()
-        try:
-            link = self._link = self._open()
-        except BaseException:
-            self._lock.close()
-            raise
-        self._take_over(link)
-        link.rest_at(link.measured())
-        self._others.watch()
+        link = self._hold()
         self._following = MotorFollowing(self.name, self._note)
-        self._pacer.restart()
         if not get_up(self._ways(link)):
             raise KitError(f"{self.name} does not get up: is something in its way?")
+
+    def bring_to_rest(self) -> None:
+        """Connect, and lie down from where the robot is, as after a program that has left it standing.
+
+        Raises:
+            NoRobotError: nothing answers there, or the robot is lost.
+            RefusedError: something else drives it, or it does not lie down.
+        """
+        try:
+            self._hold()
+        finally:
+            self.disconnect()
 
     def open_microphone(self) -> SdkMicrophone:
         """The robot's own microphone, not yet started; the connected robot was configured with it.
@@ -206,22 +210,24 @@ class SdkRobot:
         """Lie down, give the daemon its defaults back, switch the motors off; an app that took the robot keeps it.
 
         Raises:
-            RefusedError: the motors stay as a hand has left them, since the daemon refuses to hold the head.
+            RefusedError: the head does not lie, as measured: the motors stay as they are.
+            NoRobotError: the robot was lost while it lay down; not where the caller already handles such an error.
         """
         if self._link is None:
             return
         link = self._link
         self._following = None  # a robot with a limp motor lies down all the same
+        reported = sys.exception()  # the caller's, which an error of here replaces
         try:
-            # A lost robot cannot be brought to rest; the caller reports the lost connection.
-            with closing(self._lock), suppress(NoRobotError), link.alive():
+            with closing(self._lock), suppress(*(NoRobotError,) * isinstance(reported, NoRobotError)), link.alive():
                 lies = False
                 try:
                     lies = self._lie_down(link)
                 finally:
                     link.sdk.set_automatic_body_yaw(True)
-                if lies:
-                    link.sdk.disable_motors()
+                if not lies:
+                    raise self._still_up(reported)
+                link.sdk.disable_motors()
         finally:
             self.guidance = None
             self._others.stop()
@@ -336,6 +342,8 @@ class SdkRobot:
             self._others.expect_motors(None)
             link = self._connected
             with interrupts_held_back(), link.alive():
+                if link.has_stalled:
+                    self._wait_through_stall(link)
                 link.rest_at(self._guiding.hold(link))
                 self.guidance = None
             self._pacer.restart()
@@ -360,7 +368,7 @@ class SdkRobot:
 
     def _wait_through_stall(self, link: SdkLink) -> None:
         """Wait for measurements; then the robot is at rest where it is, behind a daemon that may be a new one."""
-        if link.wait_for_measurements():
+        if link.wait_for_measurements(self._note):
             self._take_over(link)
         self._others.forget()
         if self._following:
@@ -406,9 +414,17 @@ class SdkRobot:
                     self._guiding.hold(link)
                 self.guidance = None
             with suppress(RefusedError):
-                lower(self._ways(link))
-                return True
+                return lower(self._ways(link))
         return False
+
+    def _still_up(self, reported: BaseException | None) -> RefusedError:
+        if self._others.app:
+            return RefusedError(self._others.noticed)
+        before = f"{reported}. " if isinstance(reported, KitError) else ""
+        return RefusedError(
+            f"{before}{self.name} did not lie down, its motors stay on: something holds it or commands it. Hold its "
+            "head, then switch it off"
+        )
 
     def _ways(self, link: SdkLink) -> Ways:
         def send(target: Action) -> Action:
@@ -416,6 +432,20 @@ class SdkRobot:
             return self._command(link, target, link.measured(), RESTING)
 
         return Ways(link, send, self.wait_next_tick)
+
+    def _hold(self) -> SdkLink:
+        """Connect, and hold the robot where it is."""
+        self._lock.acquire()
+        try:
+            link = self._link = self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._take_over(link)
+        link.rest_at(link.measured())
+        self._others.watch()
+        self._pacer.restart()
+        return link
 
     def _open(self) -> SdkLink:
         status = running_status(self.address)

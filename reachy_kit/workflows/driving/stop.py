@@ -4,25 +4,42 @@ Try it: reachy-kit stop   (while `reachy-kit run` drives in another terminal)
 """
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import time
+import urllib.request
 from dataclasses import dataclass
+from typing import Any
 
-from reachy_kit.runtime.errors import NoRobotError, RefusedError
+import numpy as np
+
+from reachy_kit.runtime.errors import KitError, NoRobotError, RefusedError, WrongUseError
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.robots.daemon import parse_address
+from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, is_simulated, parse_address
+from reachy_kit.runtime.robots.guiding.motor_modes import MotorMode
 from reachy_kit.runtime.robots.link.driver_lock import Driver, find_drivers
+from reachy_kit.runtime.robots.link.resting_ways import lies
+from reachy_kit.runtime.robots.state_stream import StateStream
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 
 PATIENCE = 15.0
-"""Time in which a program that was stopped brings its robot to rest and ends, s; it usually takes 4."""
+"""Time without a motion of the robot after which the program that was stopped counts as hung, s."""
+LONGEST = 60.0
+"""Time after which it counts as hung though the robot moves, s; a program that works waits up to 12 s for another's
+move, and up to 20 s for a head that something blocks."""
+_MOVED = 0.03
+"""Change of the measured pose that counts as a motion, m and rad."""
 _POLL = 0.05
+_ANSWER_WITHIN = 2.0
+"""Longest wait for a daemon's answer, s."""
+_SIMULATIONS = ("daemon", "sim")
 
 
 @dataclass(frozen=True)
 class StoppedRobot:
-    """A robot that was stopped."""
+    """A robot that was stopped, and lies."""
 
     robot: str
     """Host and port of its daemon."""
@@ -43,53 +60,97 @@ def stop_robots(robot: str = "", reporter: Reporter = SILENT) -> list[StoppedRob
         What was stopped.
 
     Raises:
-        RefusedError: a program belongs to another user.
-        NoRobotError: a program was killed, and its robot cannot be reached.
+        WrongUseError: ``robot`` is the name of a simulation.
+        RefusedError: a program belongs to another user, or a robot does not lie down.
+        NoRobotError: a program has ended, and its robot cannot be reached.
     """
-    signalled, foreign = list[Driver](), list[Driver]()
+    if robot in _SIMULATIONS:
+        raise WrongUseError(f"--robot {robot}: name HOST[:PORT], or leave it out to stop all that this computer drives")
+    signalled, stopped, errors = list[Driver](), list[StoppedRobot](), list[KitError]()
     for driver in find_drivers(parse_address(robot) if robot else None):  # all of them, before one is waited for
         try:
             _send(driver, driver.stop)
             signalled.append(driver)
         except PermissionError:
-            foreign.append(driver)
-    stopped = [_wait(driver, reporter) for driver in signalled]
-    if foreign:
-        which = " and ".join(f"process {driver.pid}, which drives {driver.robot}," for driver in foreign)
-        raise RefusedError(f"{which} belongs to another user. Ask them to stop it, or stop it with sudo")
+            whose = f"process {driver.pid}, which drives {driver.robot}, belongs to another user"
+            errors.append(RefusedError(f"{whose}. Ask them to stop it, or stop it with sudo"))
+    simulated = [is_simulated(daemon_status(parse_address(driver.robot), _ANSWER_WITHIN) or {}) for driver in signalled]
+    for driver, of_simulation in zip(signalled, simulated, strict=True):
+        try:
+            stopped.append(_stop(driver, of_simulation, reporter))
+        except KitError as error:
+            errors.append(error)
+    if errors:
+        for one in stopped:
+            reporter.note(f"{one.robot} was stopped and lies down; process {one.pid} has ended")
+        for other in errors[1:]:
+            reporter.note(str(other))
+        raise errors[0]
     return stopped
 
 
-def _wait(driver: Driver, reporter: Reporter) -> StoppedRobot:
-    """Wait until a robot lies; a program that does not react is killed, and the robot brought to rest from here."""
+def _stop(driver: Driver, of_simulation: bool, reporter: Reporter) -> StoppedRobot:
+    """Wait until a program ends, kill one that does not react, and bring a robot that does not lie to rest from here.
+
+    Args:
+        driver: the program, which was told to stop.
+        of_simulation: its robot is simulated, perhaps by a daemon that ends with it.
+        reporter: shows the progress.
+    """
     with reporter.working(f"{driver.robot} is coming to rest"):
-        deadline = time.monotonic() + PATIENCE
-        while driver.is_driving:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL)
-        else:
-            return StoppedRobot(driver.robot, driver.pid, killed=False)
-    reporter.note(f"process {driver.pid} does not react. It is killed, and {driver.robot} is brought to rest from here")
+        killed = not _wait(driver)
     with interrupts_held_back():
-        _send(driver, signal.SIGKILL)
+        if killed:
+            reporter.note(f"process {driver.pid} does not react. It is killed")
+            _send(driver, signal.SIGKILL)
+            while driver.is_driving:
+                time.sleep(_POLL)
+        rests = _rests(parse_address(driver.robot))
+        if rests is False or (rests is None and not of_simulation):
+            reporter.note(f"{driver.robot} is brought to rest from here")
+            _bring_to_rest(driver)
+    return StoppedRobot(driver.robot, driver.pid, killed)
+
+
+def _wait(driver: Driver) -> bool:
+    """Wait until a program ends; False if it does not, though its robot has come to a standstill."""
+    stream = StateStream(parse_address(driver.robot))
+    try:
+        began = moved = time.monotonic()
+        before = stream.state
         while driver.is_driving:
+            now, state = time.monotonic(), stream.state
+            if state is not None and (before is None or np.abs(state - before).max() > _MOVED):
+                before, moved = state, now
+            if now - moved > PATIENCE or now - began > LONGEST:
+                return False
             time.sleep(_POLL)
-        _bring_to_rest(driver)
-    return StoppedRobot(driver.robot, driver.pid, killed=True)
+    finally:
+        stream.stop()
+    return True
+
+
+def _rests(address: DaemonAddress) -> bool | None:
+    """Whether a robot lies or its motors are off, as its daemon says; None where none answers."""
+    try:
+        with urllib.request.urlopen(f"http://{address.netloc}/api/state/full", timeout=_ANSWER_WITHIN) as answer:
+            full: dict[str, Any] = json.load(answer)
+        head = [full["head_pose"][name] for name in ("x", "y", "z", "roll", "pitch", "yaw")]
+        state = np.array([*head, full["body_yaw"], *full["antennas_position"]])
+        return full["control_mode"] == MotorMode.DISABLED or lies(state)
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
 
 
 def _bring_to_rest(driver: Driver) -> None:
-    from reachy_kit.runtime.robots.lifecycle import connected
     from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 
     address = parse_address(driver.robot)
     try:
-        with connected(SdkRobot(SdkRobotConfig(address.host, address.port))):
-            pass
+        SdkRobot(SdkRobotConfig(address.host, address.port)).bring_to_rest()
     except NoRobotError as error:
         raise NoRobotError(
-            f"process {driver.pid} was killed, and {driver.robot} cannot be reached: {error}. Is its head still up?"
+            f"process {driver.pid} has ended, and {driver.robot} cannot be reached: {error}. Is its head still up?"
         ) from error
 
 

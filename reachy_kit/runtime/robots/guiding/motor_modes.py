@@ -9,8 +9,8 @@ import json
 from enum import StrEnum
 from typing import Any
 
-from reachy_kit.runtime.errors import NoRobotError, RefusedError
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.errors import RefusedError
+from reachy_kit.runtime.robots.daemon import DaemonAddress, lost_robot
 
 _WEIGHT_ENGINE = "Placo"
 """The kinematics engine with which a daemon can compensate gravity."""
@@ -76,7 +76,7 @@ class MotorModes:
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NoRobotError(f"lost the robot at {self._address}: {error or type(error).__name__}") from error
+            raise lost_robot(self._address, str(error) or type(error).__name__) from error
         finally:
             connection.close()
         try:

@@ -33,6 +33,14 @@ class _Link(Protocol):
         """(9,) now."""
         ...
 
+    def wait_for_next(self) -> None:
+        """Wait for a measurement that is yet to arrive."""
+        ...
+
+    def require_alive(self) -> None:
+        """Refuse a connection that has broken."""
+        ...
+
     def rest_at(self, pose: Array) -> None:
         """Take a (9,) pose as the command in force, at rest, without sending it."""
         ...
@@ -78,11 +86,12 @@ class SdkGuiding:
         """Let the motors hold the robot where it is; returns that (9,) pose.
 
         The target is the measured pose before the motors go on, and again afterwards: whatever a daemon remembers, it
-        never drives the head back to an older target.
+        never drives the head back to an older target. Each is measured after the call, and the motors stay as they
+        are where the target was not sent.
 
         Raises:
             RefusedError: the daemon refuses.
-            NoRobotError: it does not answer.
+            NoRobotError: it does not answer, or measurements stay away.
         """
         _hold_target(link)
         time.sleep(_TICK)  # the daemon takes a target at its next tick
@@ -121,6 +130,9 @@ class SdkGuiding:
 
 def _hold_target(link: _Link) -> Array:
     """Take the measured pose as the target; returns what was sent, which differs where it is out of reach."""
+    link.wait_for_next()
     pose = link.measured()
     link.rest_at(pose)
-    return link.command(pose)
+    sent = link.command(pose)
+    link.require_alive()
+    return sent

@@ -33,6 +33,8 @@ PATIENCE = 50
 """Measurements that have to be astray, net of those that are not; one second."""
 DOUBTS, DOUBTED_WITHIN = 3, 250
 """Displacements that no move explains, and the measurements within which that many are another program's; five s."""
+UNANSWERED = 15.0
+"""Time without an answer after which a doubt ends the command, s; a stall is over before, or the robot is lost."""
 _WHAT_TO_DO = "This command has stopped. End the other program, then give the same command again"
 _IN_CHARGE = {"local_app": "the app", "remote_session": "the remote session of"}
 _HEAD_AND_BODY = slice(ROLL, BODY_YAW + 1)
@@ -48,7 +50,8 @@ class OtherDrivers:
 
     def __init__(self, address: DaemonAddress) -> None:
         self._address = address
-        self._app: str | None = None
+        self.app: str | None = None
+        """The app that has taken the robot over, in words; None without one."""
         self.noticed: str | None = None
         """What has been noticed, in words; None while nothing else drives."""
         self._motors: str | None = None
@@ -56,7 +59,9 @@ class OtherDrivers:
         self._count, self._astray = 0, 0
         self._stopped, self._ask_now = threading.Event(), threading.Event()
         self._doubts: deque[int] = deque(maxlen=DOUBTS)
-        self._dispelled = self._hand_expected = False
+        self._hand_expected = False
+        self._doubt, self._dispelled = 0, 0
+        self._doubted_since = 0.0
         self.in_doubt = False
         """Whether something else has moved the robot and the daemon has not yet said whether it plays a move; nothing
         is to be sent meanwhile."""
@@ -69,12 +74,18 @@ class OtherDrivers:
             within: how long a move that plays may still last, s; waking up is one.
 
         Raises:
-            RefusedError: an app has the robot, or a move plays.
+            RefusedError: an app has the robot, or a move plays, or the daemon does not say.
         """
         with _questions(self._address) as questions:
             if app := questions.app_in_charge():
                 raise RefusedError(f"{app} drives the robot at {self._address}. Stop it in the robot's dashboard first")
-            if not questions.wait_for_moves(within):
+            answered, gone = questions.answered, questions.wait_for_moves(within)
+            if not (answered and questions.answered):
+                raise RefusedError(
+                    f"the daemon at {self._address} does not say whether something else drives its robot. Try again, "
+                    "or restart the robot"
+                )
+            if not gone:
                 raise RefusedError(
                     f"the robot at {self._address} plays another client's move: a program or its dashboard commands "
                     "it. Wait for the move to end, or stop it"
@@ -83,7 +94,7 @@ class OtherDrivers:
     def watch(self) -> None:
         """Watch for them from now on, while we drive."""
         self.stop()
-        self._app = self.noticed = self._motors = None
+        self.app = self.noticed = self._motors = None
         self._hand_expected = False
         self._count, self._astray = 0, 0
         self._doubts.clear()
@@ -101,7 +112,7 @@ class OtherDrivers:
             measurements: received since connecting; the robot's own time, also where its daemon is slow.
         """
         fresh, self._count = measurements - self._count, measurements
-        if self._dispelled:
+        if self.in_doubt and self._dispelled == self._doubt:
             self.forget()
         if fresh > ENVELOPE:  # a pause, in which nothing was commanded
             self._sent.clear()
@@ -110,6 +121,8 @@ class OtherDrivers:
         deviation = float(outside.max())
         self._astray = max(0, self._astray + (fresh if deviation > ASTRAY else -fresh))
         if deviation > ASTRAY and not self.in_doubt and self._has_moved(state, outside):
+            self._doubt += 1
+            self._doubted_since = time.monotonic()
             self.in_doubt = True
             self._ask_now.set()
             self._doubts.append(measurements)
@@ -133,7 +146,7 @@ class OtherDrivers:
     def forget(self) -> None:
         """Expect nothing of the robot before it has been commanded for a while again."""
         self._sent.clear()
-        self.in_doubt = self._dispelled = False
+        self.in_doubt = False
 
     def expect_hand(self) -> None:
         """Expect a hand at the head from now on: that the robot is elsewhere is not another program's doing."""
@@ -166,10 +179,12 @@ class OtherDrivers:
     def are_gone(self, within: float) -> bool:
         """Whether nothing else drives the robot. A move that plays is waited for: a second one would mix with it.
 
+        A daemon that does not answer counts as one without: the robot is to lie down, and is looked at afterwards.
+
         Args:
             within: longest wait, s.
         """
-        if self._app:
+        if self.app:
             return False
         with _questions(self._address) as questions:
             return questions.wait_for_moves(within)
@@ -203,11 +218,11 @@ class OtherDrivers:
                     self._ask_now.clear()
                 if self._stopped.is_set():
                     return
-                doubted = self.in_doubt
-                self._app = questions.app_in_charge()
-                if self._app:
+                doubt = self._doubt if self.in_doubt else 0
+                self.app, answered = questions.app_in_charge(), questions.answered
+                if self.app:
                     self.noticed = (
-                        f"{self._app} has taken over the robot at {self._address}, and was left with it. Stop it in "
+                        f"{self.app} has taken over the robot at {self._address}, and was left with it. Stop it in "
                         "the robot's dashboard, then give the same command again"
                     )
                 elif mode := self._motors_set_by_another(questions):
@@ -220,8 +235,13 @@ class OtherDrivers:
                         f"the robot at {self._address} plays another client's move: a program or its dashboard "
                         f"commands it. {_WHAT_TO_DO}"
                     )
-                elif doubted:
-                    self._dispelled = True
+                elif doubt and answered and questions.answered:
+                    self._dispelled = doubt
+                elif doubt == self._doubt and self.in_doubt and time.monotonic() - self._doubted_since > UNANSWERED:
+                    self.noticed = (
+                        f"something has moved the robot at {self._address}, and its daemon does not say whether it "
+                        f"plays a move. {_WHAT_TO_DO}"
+                    )
 
 
 class DriverQuestions:
@@ -229,6 +249,8 @@ class DriverQuestions:
 
     def __init__(self, address: DaemonAddress) -> None:
         self._connection = http.client.HTTPConnection(address.reachable_host, address.port, timeout=2.0)
+        self.answered = True
+        """Whether the daemon has answered the last question; otherwise what was returned says nothing."""
 
     def app_in_charge(self) -> str | None:
         """The app or the remote session that the daemon has given the robot to; None without one."""
@@ -258,14 +280,15 @@ class DriverQuestions:
         self._connection.close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        """The daemon's answer; an empty one where there is none, since a lost daemon is reported elsewhere."""
+        """The daemon's answer; an empty one where there is none."""
         try:
             self._connection.request(method, path, body, {"Content-Type": "application/json"})
             answer = json.load(self._connection.getresponse())
         except (OSError, http.client.HTTPException, ValueError):
             self._connection.close()
-            return {}
-        return answer if isinstance(answer, dict) else {}
+            answer = None
+        self.answered = isinstance(answer, dict)
+        return answer if self.answered else {}
 
 
 def _questions(address: DaemonAddress) -> contextlib.closing[DriverQuestions]:

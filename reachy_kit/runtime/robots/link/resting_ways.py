@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, ROLL, SLEEP, YAW, Action, Array
+from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, ROLL, SLEEP, YAW, Action, Array
 from reachy_kit.runtime.safety import RESTING, Motion
 
 _NEUTRAL_SECONDS, _SLEEP_SECONDS = 0.5, 1.5
@@ -18,10 +18,18 @@ _REACHED = 1e-3
 """m and rad: deviation from a pose with which the command has arrived there."""
 _LATE_TICKS = 500
 """Ticks behind the schedule after which a way is given up; 10 s."""
+_SIDEWAYS = 0.05
+"""rad: a robot that looks further to the side lies down over neutral."""
 _LOWERED_WITHIN = 0.05
-"""m and rad: deviation of the measured pose from the sleep pose with which the robot lies."""
+"""m and rad: deviation of the measured pose from the sleep pose that is waited for."""
 _LOWERED_TICKS = 25
 """Longest wait for that, ticks."""
+_LIES_WITHIN: Array = np.array([0.015, 0.3, 0.3])
+"""Deviation of the measured height, roll and pitch from the sleep pose with which the head still lies, m and rad. A
+limp leg leaves up to 0.010 m and 0.25 rad in the physics of the daemon's simulation; at neutral it is 0.044 m away."""
+_LIES_TICKS = 3
+"""Ticks in a row that show it: a head that is pulled to and fro may pass by."""
+_HEIGHT = 2
 
 
 class _Link(Protocol):
@@ -50,16 +58,26 @@ def get_up(ways: Ways) -> bool:
     return _go(ways, NEUTRAL, _NEUTRAL_SECONDS)
 
 
-def lower(ways: Ways) -> None:
-    """Go to the sleep pose, over neutral if the robot looks sideways, and wait until it lies."""
-    if np.abs(ways.link.motion.position[[ROLL, YAW, BODY_YAW]]).max() > _LOWERED_WITHIN:
+def lower(ways: Ways) -> bool:
+    """Go to the sleep pose, over neutral if the robot looks sideways; returns whether the head lies, as measured."""
+    if np.abs(ways.link.motion.position[[ROLL, YAW, BODY_YAW]]).max() > _SIDEWAYS:
         _go(ways, NEUTRAL, _NEUTRAL_SECONDS)
     _go(ways, SLEEP, _SLEEP_SECONDS)
+    lying = 0
     for _ in range(_LOWERED_TICKS):
-        if np.abs(ways.link.measured() - SLEEP).max() <= _LOWERED_WITHIN:
-            return
+        state = ways.link.measured()
+        if np.abs(state - SLEEP).max() <= _LOWERED_WITHIN:
+            return True
+        lying = lying + 1 if lies(state) else 0
         ways.send(SLEEP)
         ways.wait_next_tick()
+    return lying >= _LIES_TICKS
+
+
+def lies(state: Array) -> bool:
+    """Whether the head of a (9,) measured pose rests low: without its motors it does not drop."""
+    tilt = [_HEIGHT, ROLL, PITCH]
+    return bool((np.abs(state[tilt] - SLEEP[tilt]) <= _LIES_WITHIN).all())
 
 
 def _go(ways: Ways, goal: Array, seconds: float) -> bool:

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -42,6 +42,8 @@ _ASKED_EVERY = 0.2
 _ANSWER_WITHIN = 0.5
 _STATES_WITHIN = 1.0
 """Longest wait for the first measurements over a new connection, s."""
+_NEXT_WITHIN = 0.5
+"""Longest wait for the next measurement while measurements arrive, s."""
 _STILL_FOR, _STILL_WITHIN = 3, 0.4
 """Measurements in a row that show a robot at rest, and the longest wait for them, s: queued targets arrive first."""
 _STILL: Array = np.array([0.002, 0.002, 0.002, *[0.01] * 6])
@@ -153,8 +155,11 @@ class SdkLink:
         self.sdk.stop_head_tracking()
         self.sdk.disable_wobbling()
 
-    def wait_for_measurements(self) -> bool:
+    def wait_for_measurements(self, note: Callable[[str], None]) -> bool:
         """Wait through a stall, then until the robot stands still; over a new connection if the old one is dead.
+
+        Args:
+            note: shows a line for people, if the stall is not over within half a second.
 
         Returns:
             Whether the connection is a new one: its daemon may be another process with settings of its own.
@@ -162,7 +167,7 @@ class SdkLink:
         Raises:
             NoRobotError: nothing has arrived for too long.
         """
-        patience, ask, renewed = _ONCE_LOST if self._was_lost else GIVE_UP, 0.0, False
+        patience, ask, renewed, noted = _ONCE_LOST if self._was_lost else GIVE_UP, 0.0, False, False
         give_up = time.monotonic() + patience
         while self._broken or self.age > _FRESH:
             if time.monotonic() > give_up:
@@ -171,6 +176,9 @@ class SdkLink:
             if (self._broken or self.age > _SILENT) and time.monotonic() > ask:
                 renewed |= self._daemon_runs() and self._renew()
                 ask = time.monotonic() + _ASKED_EVERY
+            if self.age > _SILENT and not noted:
+                noted = True
+                note(f"{self._address} sends no measurements. Nothing is sent to it; it is waited for {patience:.0f} s")
             time.sleep(_POLL)
         self._was_lost = False
         self._wait_until_still()
@@ -179,6 +187,28 @@ class SdkLink:
         else:
             self.rest()
         return renewed
+
+    def wait_for_next(self) -> None:
+        """Wait for a measurement that is yet to arrive.
+
+        Raises:
+            NoRobotError: none does, or the connection has broken.
+        """
+        before, until = self.arrivals, time.monotonic() + _NEXT_WITHIN
+        while self.arrivals == before:
+            self.require_alive()
+            if time.monotonic() > until:
+                raise self.lost("its measurements stay away")
+            time.sleep(_POLL / 10)
+
+    def require_alive(self) -> None:
+        """Refuse a connection that has broken: what was commanded may not have been sent.
+
+        Raises:
+            NoRobotError: it has.
+        """
+        if self._broken:
+            raise self.lost("the connection has broken")
 
     @contextmanager
     def alive(self) -> Iterator[None]:

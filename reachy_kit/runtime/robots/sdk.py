@@ -211,7 +211,7 @@ class SdkRobot:
 
         Raises:
             RefusedError: the head does not lie, as measured: the motors stay as they are.
-            NoRobotError: the robot was lost while it lay down; not where the caller already handles such an error.
+            NoRobotError: the robot was lost while it lay down; not where that was raised before.
         """
         if self._link is None:
             return
@@ -219,7 +219,7 @@ class SdkRobot:
         self._following = None  # a robot with a limp motor lies down all the same
         reported = sys.exception()  # the caller's, which an error of here replaces
         try:
-            with closing(self._lock), suppress(*(NoRobotError,) * isinstance(reported, NoRobotError)), link.alive():
+            with closing(self._lock), suppress(*(NoRobotError,) * link.is_reported_lost), link.alive():
                 lies = False
                 try:
                     lies = self._lie_down(link)

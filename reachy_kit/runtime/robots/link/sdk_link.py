@@ -73,6 +73,8 @@ class SdkLink:
         self.limited = Limited(0)
         """Limits that changed the last target."""
         self._broken = self._was_lost = False
+        self.is_reported_lost = False
+        """Whether an error has said that the robot is lost, since measurements arrived last."""
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -180,7 +182,7 @@ class SdkLink:
                 noted = True
                 note(f"{self._address} sends no measurements. Nothing is sent to it; it is waited for {patience:.0f} s")
             time.sleep(_POLL)
-        self._was_lost = False
+        self._was_lost = self.is_reported_lost = False
         self._wait_until_still()
         if renewed:
             self.rest_at(self.measured())
@@ -220,6 +222,7 @@ class SdkLink:
 
     def lost(self, why: str) -> NoRobotError:
         """The error that says so."""
+        self.is_reported_lost = True
         return lost_robot(self._address, why)
 
     def close(self) -> None:

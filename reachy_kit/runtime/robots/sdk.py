@@ -17,6 +17,7 @@ import numpy as np
 from reachy_kit.runtime.errors import KitError, NoRobotError, RefusedError
 from reachy_kit.runtime.interface import (
     ACTION_NAMES,
+    BODY_YAW,
     CAMERA,
     CONTROL_HZ,
     Action,
@@ -242,10 +243,11 @@ class SdkRobot:
         link = self._connected
         link.rest()
         for _ in range(_LATE_TICKS):
-            if np.abs(self.send_action(pose) - pose).max() <= _REACHED:
+            away = np.abs(self.send_action(pose) - pose)
+            if away.max() <= _REACHED:
                 break
             self.wait_next_tick()
-        else:
+        if away[: BODY_YAW + 1].max() > _REACHED:
             raise KitError(f"{self.name} does not reach its start pose: is something in its way?")
         for _ in range(round(SETTLE * CONTROL_HZ)):
             self.send_action(pose)

@@ -123,10 +123,10 @@ class Daemon:
         )
 
     def lie_down(self) -> None:
-        """Bring the robot to rest, if it is not."""
+        """Bring the robot to rest, if it is not. The daemon's move switches the motors off at its very end."""
         if not self.lies_down:
             self.post("move/play/goto_sleep", {})
-            until(lambda: self.lies_down, 20)
+        until(lambda: self.lies_down and not self.get("move/running"), 20)
 
     @property
     def as_default(self) -> str:

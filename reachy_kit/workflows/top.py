@@ -1,4 +1,4 @@
-"""A robot on one screen: its daemon, whoever drives it, and what a run of ours publishes.
+"""A robot on one screen: its daemon, its driver, and what a run of ours publishes.
 
 Nothing here commands the robot, so that it works beside whatever drives. Try it: reachy-kit top 127.0.0.1:8000
 """

@@ -1,6 +1,6 @@
 """A camera without hardware: frames into the Unix socket from which the SDK reads, from a process of its own.
 
-Each frame shows a green ball whose column follows from the time at which the frame was drawn, so that whoever finds the
+Each frame shows a green ball whose column follows from the time at which the frame was drawn, so that what finds the
 ball knows how old the frame is. SIGUSR1 stops the frames, and the socket stays: a camera that hangs.
 
 Run: python tests/media/camera_sender.py 1920 1080 --hz 30

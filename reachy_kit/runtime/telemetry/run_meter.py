@@ -1,6 +1,6 @@
 """The meter of a run: what each control tick tells it, kept so that another thread can publish it.
 
-In the loop it costs a few µs (tests/bench/telemetry.py); percentiles are computed by whoever asks for them.
+In the loop it costs a few µs (tests/bench/telemetry.py); percentiles are computed when they are asked for.
 """
 
 import os

@@ -50,7 +50,7 @@ class MirrorTeleoperator:
 
     @property
     def lost(self) -> str | None:
-        """Why there is nothing to follow; None while the camera sends frames, whoever is before it."""
+        """Why there is nothing to follow; None while the camera sends frames, also of an empty room."""
         return self._webcam.lost if self._webcam else None
 
     def connect(self, robot: Robot) -> None:

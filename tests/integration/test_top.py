@@ -142,8 +142,11 @@ def test_top_works_with_the_daemon_alone_and_names_a_program_of_this_computer_th
 
 
 def test_a_move_of_the_daemon_is_named_as_the_driver(kit, daemon, until):
-    daemon.post("move/play/wake_up", {})
-    shown = kit.run("top", daemon.address, "--metrics", free_port(), "--json").json
+    move = daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 300.0})
+    try:
+        shown = kit.run("top", daemon.address, "--metrics", free_port(), "--json").json
+    finally:
+        daemon.post("move/stop", move)
     assert shown["driver"] == "a move that the daemon plays"
     until(lambda: daemon.get("move/running") == [])
 

@@ -106,7 +106,7 @@ def test_a_password_is_asked_for_in_the_main_thread_and_once_for_a_command(deskt
     for _ in range(2):
         with open_shell(parse_ssh_address(f"pollen@127.0.0.1:{port}"), person, password):
             pass
-    server.close()
+    loop.call_soon_threadsafe(server.close)  # not from here: the loop closes a server of its own when a client leaves
     loop.call_soon_threadsafe(loop.stop)
     assert threads == [threading.main_thread()] * 2  # a wrong one, the right one, and none after that
     assert "root" not in repr(password)

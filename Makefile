@@ -13,7 +13,7 @@ test test-all soak bench: export HF_HUB_OFFLINE ?= 1
 # One worker per core, each with one thread; WORKERS=0 runs everything in one process.
 WORKERS ?= logical
 test test-all soak: export OMP_NUM_THREADS ?= 1
-PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup
+PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

@@ -24,18 +24,25 @@ from hypothesis import settings
 from .commands.command import Kit, Warm, until
 from .commands.terminal import Terminal
 from .virtual_pad import VirtualPad
+from .work_units import UnitScheduling, start_with_the_longest, write_units
 
 # Before anything connects: no test reaches beyond this computer, and neither does a Python that it starts.
 LOOPBACK = Path(__file__).with_name("loopback")
-IS_OUTERMOST = "OUTSIDE_FOLDER" not in os.environ
+IS_OUTERMOST = "TEST_RUN_FOLDER" not in os.environ
 if IS_OUTERMOST:  # a worker has all of this from its parent
-    os.environ["OUTSIDE_FOLDER"] = tempfile.mkdtemp(prefix="outside-")
+    os.environ["TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="reachy-kit-tests-")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(LOOPBACK), os.environ.get("PYTHONPATH"))))
     runpy.run_path(str(LOOPBACK / "sitecustomize.py"))
-OUTSIDE = Path(os.environ["OUTSIDE_FOLDER"])
+RUN = Path(os.environ["TEST_RUN_FOLDER"])
+"""What all processes of a run share; deleted at its end."""
+UNITS = RUN / "units.json"
+OUTSIDE = RUN / "outside"
 """Where attempts are noted, a file for each worker."""
+OUTSIDE.mkdir(exist_ok=True)
 ATTEMPTS = OUTSIDE / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 os.environ["OUTSIDE_LOOPBACK"] = str(ATTEMPTS)
+# LeRobot copies each table that it reads to a cache. The user's own stays as it is: `dataset forget` removes from it.
+os.environ["HF_DATASETS_CACHE"] = str(RUN / "datasets")
 
 # A shell that starts this in the background has it ignore Ctrl-C, and so would every command that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,25 +55,15 @@ RECORDED_EPISODES = 8
 
 type Write = Callable[[Path], object]
 
-SHARING = {
-    "shared_daemon": "daemon",
-    "two_episodes": "two_episodes",
-    "browsers": "browsers",
-    "damage_results": "damages",
-}
-"""Fixture → the group of tests that share it: with several workers they run on one."""
 
-
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something costly; everything else goes to whichever worker is free."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = next((group for fixture, group in SHARING.items() if fixture in fixtures), None)
-        if group is None and "learning" in item.path.parts:
-            group = item.path.name  # their module's fixtures are trainings
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+    start_with_the_longest(items)
+    write_units(items, UNITS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling:
+    return UnitScheduling(UNITS, config, log)
 
 
 def attempts(file: Path) -> str:
@@ -89,7 +86,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if tried := [attempts(file) for file in sorted(OUTSIDE.iterdir())]:
         print(f"\nThese reached beyond this computer:\n{''.join(tried)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    shutil.rmtree(OUTSIDE)
+    shutil.rmtree(RUN, ignore_errors=True)
 
 
 @pytest.fixture

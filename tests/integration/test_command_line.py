@@ -78,8 +78,11 @@ def test_eval_prints_json_that_pairs_up(kit, bundle_path):
     assert compared["difference"]["value"] == pytest.approx(expert["success"]["value"] - bundle["success"]["value"])
 
 
-def test_eval_pairs_the_daemon_with_the_simulator(kit):
-    result = kit.run("eval", "expert", "--robot", "daemon", "--against", "sim", "--episodes", 1, "--seed", 3, "--json")
+def test_eval_pairs_the_daemon_with_the_simulator(kit, daemon):
+    result = kit.run(
+        "eval", "expert", "--robot", "daemon", "--against", "sim", "--episodes", 1, "--seed", 3, "--json",
+        before=daemon.as_default,
+    )  # fmt: skip
     assert result.code == 0, result
     there, here = result.json["evaluations"]
     assert (there["seeds"], here["seeds"]) == ([3], [3])

@@ -18,7 +18,7 @@ from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("installs")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 FACE = """
 from reachy_kit.runtime.perception.targets.target_registry import target_by_name

@@ -67,7 +67,7 @@ def test_a_connection_that_only_asks_for_this_computers_address_finds_no_network
 
 
 def test_a_run_in_which_a_test_tried_fails_even_if_the_test_handles_it():
-    outer = ("OUTSIDE_FOLDER", "OUTSIDE_LOOPBACK", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS")
+    outer = ("TEST_RUN_FOLDER", "OUTSIDE_LOOPBACK", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS")
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "tests/loopback/one_that_tries.py"]
     ended = subprocess.run(

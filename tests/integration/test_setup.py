@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = Path(".venv", ".reachy-setup")
 FILES = ("Makefile", ".ci/setup", "pyproject.toml", "constraints.txt")
-TOOLS = "basename bash cat comm cp dirname echo env flock grep ln make mkdir mv rm sh sort tail touch xargs"
+TOOLS = "basename bash cat comm cp dirname echo env find flock grep ln make mkdir mv rm sh sort stat tail touch xargs"
 
 RECORDED = '#!/bin/sh\necho "$(basename "$0") $*" >> "$CALLS"\n'
 UV = (
@@ -250,6 +250,34 @@ def test_pyenv_stand_ins_that_refuse_are_passed_over(machine, tmp_path):
     result = run([str(machine.checkout / ".ci/setup"), "--print-python"], machine.checkout, env)
 
     assert result.stdout.strip() == str(python)
+
+
+def test_a_uv_of_its_own_is_installed_and_named_in_a_checkout_that_was_never_set_up(machine):
+    uv = machine.bin / "uv"
+    kept = uv.rename(machine.bin / "another-uv")
+    machine.has(
+        "python3",
+        f"""#!/bin/sh
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  *"pip install"*) cp "{kept}" "$(dirname "$0")/uv" ;;
+  *) exit 1 ;;
+esac
+""",
+    )
+    named = run([str(machine.checkout / ".ci/setup"), "--print-uv"], machine.checkout, machine.env)
+    assert named.returncode == 0, named.stderr
+    assert named.stdout == f"{machine.checkout}/.setup/uv/bin/uv\n"
+
+
+def test_what_root_makes_belongs_to_whom_the_checkout_belongs(machine):
+    machine.user(root=True)
+    machine.has("stat", "#!/bin/sh\necho 12345\n")
+    machine.has("chown", RECORDED)
+    assert machine.make("setup").returncode == 0
+    [given] = machine.calls("chown")
+    assert given.startswith("chown -h --reference=. .venv .venv/.reachy-setup")
+    assert " .setup/log" in given
 
 
 # --- again, and again --------------------------------------------------------------------------------------------

@@ -97,14 +97,14 @@ class Daemon:
     process: psutil.Process
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.address}/api/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.address}/api/{path}", timeout=30) as answer:
             return json.load(answer)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
             f"http://{self.address}/api/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     @property

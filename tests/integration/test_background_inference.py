@@ -10,7 +10,6 @@ from reachy_kit.runtime.inference.background_policy import BackgroundPolicy
 from reachy_kit.runtime.inference.chunked import ChunkedPolicy
 from reachy_kit.runtime.interface import NEUTRAL, YAW
 from reachy_kit.runtime.robots.lifecycle import connected
-from reachy_kit.runtime.robots.loop_rate import measure_rate
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.rollout import rollout
 
@@ -75,5 +74,5 @@ def test_the_loop_ticks_on_while_inference_is_blocked_or_slow(robot):
         time.sleep(SLOW)
         return looking_left()
 
-    fast, slowed = (measure_rate([run(robot, predict, 2.0)]) for predict in (looking_left, slow))
-    assert slowed.p99 < fast.p99 + 1e3 * SLOW / 3  # in the loop, it would be the 300 ms
+    periods = run(robot, slow, 2.0).periods
+    assert np.percentile(periods, 80) < SLOW / 3, "in the loop, a quarter of the ticks would take 300 ms"

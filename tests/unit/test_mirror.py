@@ -72,7 +72,7 @@ STILL = [(320, 180, 80)] * 30
     ("place", "reached"),
     [
         pytest.param((200, 180, 80), lambda pose: pose[YAW] > 0.35, id="to the image's left: the head turns left"),
-        pytest.param((440, 180, 80), lambda pose: pose[YAW] < 0.05, id="to the right"),
+        pytest.param((440, 180, 80), lambda pose: pose[YAW] < 0.05, id="to the right", marks=pytest.mark.long),
         pytest.param((320, 280, 80), lambda pose: pose[PITCH] > 0.1, id="down"),
         pytest.param((320, 180, 140), lambda pose: pose[0] > 0.01, id="nearer: the head comes forward"),
     ],

@@ -87,7 +87,7 @@ def test_ctrl_c_does_not_wait_for_a_tone():
         assert player.begun.wait(10)
         speaker.play(Cue.END)
         raise KeyboardInterrupt
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 1.8, "it waited for the tone: 2 s"
     player.may_play.set()
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import resource
 import stat
-import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -35,6 +34,27 @@ from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 ODD = 'a "quoted" \\ name\nof two lines'
 
 
+class Clock:
+    """The loop's clock, which only the test moves on: a busy computer makes no tick late."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def perf_counter(self):
+        return self.now
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def loop_clock(monkeypatch):
+    monkeypatch.setattr("reachy_kit.runtime.rollout.time", CLOCK)
+
+
 class Robot:
     """Moves at once; its limiter changes what the tick's number says."""
 
@@ -57,7 +77,7 @@ class Robot:
     def wait_next_tick(self):
         self.ticks += 1
         if self.ticks == self._slow_tick:
-            time.sleep(0.05)
+            CLOCK.sleep(0.05)
 
 
 class Still:
@@ -74,13 +94,13 @@ class Still:
 
 
 class Undecided:
-    """Takes 30 ms to decide."""
+    """Takes 30 ms to decide, never exactly as long as before: a time that stays is that of an earlier decision."""
 
     def reset(self):
         pass
 
     def act(self, observation):
-        time.sleep(0.03)
+        CLOCK.sleep(0.03 + observation.capture_time / 1000)
         return NEUTRAL
 
 
@@ -110,18 +130,18 @@ def test_a_run_is_measured_tick_by_tick():
     assert counts == {
         "period": 19, "work": 20, "inference": 10, "decision_age": 10, "camera_age": 10, "state_age": 20,
     }  # fmt: skip
-    assert 0.05 <= found.quantities["period"].max < 0.15
+    assert found.quantities["period"].max == pytest.approx(0.05)
     assert found.quantities["camera_age"].max == pytest.approx(0.04)
     assert found.quantities["state_age"].latest == 0.012
     assert found.quantities["inference"].latest == pytest.approx(0.005 + 0.36 / 1000)
-    assert found.since_tick is not None and 0 <= found.since_tick < 5
+    assert found.since_tick is not None and found.since_tick >= 0
     assert (found.robot, found.driver) == ("127.0.0.1:8000", "run it")
 
 
 def test_a_policy_in_the_loop_is_timed_by_the_loop():
     found = run(RunMeter("run"), Robot(), Undecided())
     assert found.quantities["inference"].count == 10
-    assert 0.03 <= found.quantities["inference"].p50 < 0.1
+    assert found.quantities["inference"].p50 == pytest.approx(0.03, abs=0.001)
     assert "decision_age" not in found.quantities
 
 
@@ -144,7 +164,7 @@ def test_a_pause_is_not_a_late_tick():
 
     def pause(tick):
         if tick.index == 4:
-            time.sleep(0.15)
+            CLOCK.sleep(0.15)
 
     def note(timing):
         periods.append(timing.period)
@@ -152,7 +172,7 @@ def test_a_pause_is_not_a_late_tick():
     episode = rollout(robot, Still(), seconds=0.2, policy_hz=50, on_tick=pause, on_timing=note)
     assert [index for index, period in enumerate(periods) if period is None] == [0, 4]
     assert len(episode.periods) == 8
-    assert episode.periods.max() < 0.1
+    assert episode.periods.max() == 0.0
 
 
 def test_the_driver_is_what_the_policy_says_that_it_is():

@@ -31,7 +31,10 @@ def shell(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+OTHER = pytest.param("cp1252", marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", OTHER])
 def test_every_encoding_shows_the_results(encoding, shell):
     result = shell(EVAL, PYTHONIOENCODING=encoding)
     assert result.returncode == 0, result.stderr
@@ -42,7 +45,7 @@ def test_every_encoding_shows_the_results(encoding, shell):
     assert len({len(line) for line in table}) <= 1, "columns are aligned although signs were replaced"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", OTHER])
 def test_an_error_about_a_path_that_the_encoding_lacks(encoding, shell):
     result = shell(f"'{REACHY_KIT}' run 'Übung – 新.bundle' --robot sim", PYTHONIOENCODING=encoding)
     assert result.returncode == 2
@@ -56,7 +59,7 @@ def test_a_path_that_is_not_text(shell):
     assert b"not\xfftext.bundle does not exist" in result.stderr
 
 
-@pytest.mark.parametrize("columns", [60, 40])
+@pytest.mark.parametrize("columns", [40, pytest.param(60, marks=pytest.mark.long)])
 def test_a_table_fits_the_terminal_and_lacks_nothing(columns, shell):
     result = shell(EVAL, COLUMNS=str(columns))
     table = result.stdout.decode().split("random −")[0]

@@ -23,7 +23,7 @@ def outputs(recorded_dataset, trained_run):
         "sysid": (("sysid", "--out"), ""),
         "export": (("export", trained_run.path, "--out"), "it.bundle"),
         "page": (("eval", "expert", "--tier", "kinematic", "--episodes", 1, "--films", 0, "--html"), "it.html"),
-        "film": (("view", "--seconds", 0.5, "--out"), "it.mp4"),
+        "film": (("view", "--seconds", 0.2, "--width", 160, "--out"), "it.mp4"),
     }
 
 

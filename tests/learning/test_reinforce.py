@@ -213,7 +213,7 @@ class Interrupting(SilentReporter):
 
 def test_fresh_keeps_the_finished_run_until_the_new_one_is_complete(reinforced, trained_run, tmp_path):
     out = shutil.copytree(reinforced.path, tmp_path / "run")
-    again = {"task": "look_at", "init": trained_run.path, "seed": 1, "settings": dict(TINY)}
+    again = {"task": "look_at", "init": trained_run.path, "seed": 1, "settings": {**TINY, "iterations": 2}}
     with pytest.raises(KeyboardInterrupt):
         train_rl(out, **again, fresh=True, reporter=Interrupting())
     assert open_run(out).card == reinforced.card

@@ -47,12 +47,6 @@ def reinforced_run(vision_run, tmp_path_factory):
     return train_rl(out, task="look_at", init=vision_run.path, settings=dict(TINY))
 
 
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory):
-    out, settings = tmp_path_factory.mktemp("untrained") / "scratch", {**TINY, "iterations": 1}
-    return train_rl(out, task="look_at", init=None, method="scratch", obs_type="pixels", settings=settings)
-
-
 def weights(run):
     return load_chunk_policy(open_run(run.path)).state_dict()
 
@@ -235,16 +229,19 @@ def test_its_bundle_acts_on_the_robot_as_the_run_does(vision_run, tmp_path, acti
         robots.act(Observation(np.zeros(9), 0.0, environment_state=np.zeros(5)))
 
 
-def test_scratch_takes_images_too_and_eval_renders_them(scratch):
+@pytest.mark.long
+def test_scratch_takes_images_too_and_eval_renders_them(tmp_path):
+    options = {"init": None, "method": "scratch", "obs_type": "pixels", "settings": {**TINY, "iterations": 1}}
+    scratch = train_rl(tmp_path / "scratch", task="look_at", **options)
     assert load_chunk_policy(scratch).config.image_shape == CHUNK_IMAGE_SHAPE
     policies = [str(scratch.path), "expert"]
     result = compare_policies(policies, task="look_at", tier="kinematic", episodes=3, variants="dim_light")
     assert list(result.comparison.scores["dim_light"]) == ["scratch", "expert"]
 
 
-def test_its_bundle_runs_with_the_camera_on(scratch, tmp_path):
-    export_bundle(scratch, tmp_path / "scratch.bundle")
+def test_its_bundle_runs_with_the_camera_on(vision_run, tmp_path):
+    export_bundle(vision_run, tmp_path / "vision.bundle")
     options = {"robot": "sim", "seconds": 0.5}
-    assert len(run([tmp_path / "scratch.bundle"], **options).episodes) == 1
+    assert len(run([tmp_path / "vision.bundle"], **options).episodes) == 1
     with pytest.raises(WrongUseError, match="--no-camera"):
-        run([tmp_path / "scratch.bundle"], **options, camera=False)
+        run([tmp_path / "vision.bundle"], **options, camera=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import queue
 import socket
 import threading
 import time
@@ -56,9 +57,9 @@ class DaemonProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = DaemonAddress("127.0.0.1", self._listener.getsockname()[1])
         self.log: list[Command] = []
-        self._flows, self._answers = threading.Event(), threading.Event()
-        self._flows.set()
-        self._answers.set()
+        self._up, self._down, self._answers = threading.Event(), threading.Event(), threading.Event()
+        for way in (self._up, self._down, self._answers):
+            way.set()
         self._closed = False
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -68,21 +69,24 @@ class DaemonProxy:
 
     def __exit__(self, *reason: object) -> None:
         self._closed = True
-        self._flows.set()
-        self._answers.set()
+        for way in (self._up, self._down, self._answers):
+            way.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
-    def stall(self) -> float:
-        """Hold everything up, in both directions; returns the time."""
-        self._flows.clear()
+    def stall(self, *, upwards_alone: bool = False) -> float:
+        """Hold everything up, or only what is sent to the daemon; returns the time."""
+        self._up.clear()
+        if not upwards_alone:
+            self._down.clear()
         return time.monotonic()
 
     def flow(self) -> float:
         """Deliver what was held up, at once, and everything from now on; returns the time."""
-        self._flows.set()
+        self._up.set()
+        self._down.set()
         return time.monotonic()
 
     def mute(self) -> None:
@@ -119,20 +123,33 @@ class DaemonProxy:
             threading.Thread(target=self._pump, args=(daemon, client, reader, False), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, reader: "_Reader", upwards: bool) -> None:
-        try:
+        """Take whatever comes at once, also in a stall: what is logged has left its sender then."""
+        taken: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._deliver, args=(taken, source, sink, reader, upwards), daemon=True).start()
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if upwards:
                     reader.read(data)
-                self._flows.wait()
+                taken.put(data)
+        taken.put(b"")
+
+    def _deliver(
+        self,
+        taken: queue.SimpleQueue[bytes],
+        source: socket.socket,
+        sink: socket.socket,
+        reader: "_Reader",
+        upwards: bool,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := taken.get():
+                (self._up if upwards else self._down).wait()
                 if not upwards and not reader.is_websocket:
                     self._answers.wait()
                 sink.sendall(data)
-        except OSError:
-            pass
-        finally:
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 class _Reader:
@@ -198,12 +215,12 @@ class Measurements:
     PERIOD = 0.02
     """Time from one to the next in the daemon's simulation, s: ten steps, however long they take."""
 
-    WINDOW = 3
+    WINDOW = 5
+    """Measurements over which a speed is taken: a target that a busy computer sends late counts little."""
 
     def __init__(self, daemon: DaemonAddress) -> None:
         self._url = f"ws://{daemon}/ws/sdk"
         self._stopped, self._renewed = threading.Event(), threading.Event()
-        self._times: list[list[float]] = []
         self._runs: list[list[np.ndarray]] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
@@ -217,7 +234,7 @@ class Measurements:
 
     def start(self) -> None:
         """Forget what was measured before."""
-        self._times, self._runs = [[]], [[]]
+        self._runs = [[]]
 
     @property
     def states(self) -> list[np.ndarray]:
@@ -226,18 +243,15 @@ class Measurements:
 
     @property
     def speeds(self) -> np.ndarray:
-        """(9,) highest speed of each axis, per s, over ``WINDOW`` measurements.
+        """(9,) highest speed of each axis, per s of the simulation, over ``WINDOW`` measurements.
 
-        As a bystander sees it: where the simulation is slower than time, or paused, in time. Where measurements arrive
-        in a burst, in the simulation's time.
+        When they arrive says little: a busy computer passes them on late, and then in a burst.
         """
         highest = np.zeros(9)
-        for times, states in zip(self._times, self._runs, strict=True):
+        for states in map(np.array, self._runs):
             if len(states) > self.WINDOW:
-                way = np.abs(np.array(states[self.WINDOW :]) - np.array(states[: -self.WINDOW]))
-                took = np.array(times[self.WINDOW :]) - np.array(times[: -self.WINDOW])
-                speed = way / np.maximum(took, self.WINDOW * self.PERIOD)[:, None]
-                highest = np.maximum(highest, speed.max(axis=0))
+                way = np.abs(states[self.WINDOW :] - states[: -self.WINDOW]).max(axis=0)
+                highest = np.maximum(highest, way / (self.WINDOW * self.PERIOD))
         return highest
 
     def renew(self) -> None:
@@ -249,7 +263,6 @@ class Measurements:
             self._renewed.clear()
             try:
                 with connect(self._url, open_timeout=2, close_timeout=0.5, compression=None) as stream:
-                    self._times.append([])
                     self._runs.append([])
                     self._receive(stream)
             except (OSError, TimeoutError, WebSocketException):
@@ -266,5 +279,4 @@ class Measurements:
                 joints = [message["head_joint_positions"][0], *message["antennas_joint_positions"]]
             elif message["type"] == "head_pose" and joints:
                 pose = vector_from_pose(np.array(message["head_pose"]).reshape(4, 4))
-                self._times[-1].append(time.monotonic())
                 self._runs[-1].append(np.array([*pose, *joints]))

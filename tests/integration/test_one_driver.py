@@ -213,6 +213,16 @@ class TestLock:
         second.acquire()
         second.close()
 
+    def test_a_holder_that_was_just_killed_is_waited_for(self, temporary_folder):
+        """Its files are gone from it already, and its lock is not yet free."""
+        holder, second = (DriverLock(DaemonAddress("127.0.0.1", 9)) for _ in range(2))
+        holder.acquire()
+        [file] = temporary_folder.iterdir()
+        file.write_text("1 15 127.0.0.1:9")  # a process that lives, and does not have it open
+        threading.Timer(0.3, holder.close).start()
+        second.acquire()
+        second.close()
+
     @pytest.mark.parametrize("other", [DaemonAddress("127.0.0.1", 10), DaemonAddress("192.0.2.7", 9)])
     def test_another_robot_is_free(self, other):
         for address in (DaemonAddress("127.0.0.1", 9), other):

@@ -2,6 +2,7 @@
 
 import queue
 import re
+import threading
 import time
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_a_camera_that_stops_is_reported_after_half_a_second_and_works_again_whe
     camera.show()
     until(lambda: reader.fault is None)
     assert reader.latest[1] >= shown
+
+
+def test_a_camera_that_falls_silent_is_opened_again(camera):
+    """As after a restart of its daemon, which closes what frames come from."""
+    opened = []
+
+    def reopen():
+        opened.append(time.monotonic())
+        camera.show(red=len(opened))
+
+    reader = FrameReader(camera.get_frame, reopen)
+    camera.show(red=9)
+    assert reader.wait_for_first(30)
+    last = reader.latest[1]
+    until(lambda: opened)
+    assert opened[0] - last > 1.0
+    until(lambda: reader.latest[0][0, 0, 0] == 1)
+    reader.stop()
+
+
+def test_a_camera_that_hangs_does_not_keep_the_robot_from_lying_down():
+    reader = FrameReader(threading.Event().wait)
+    began = time.monotonic()
+    reader.stop()
+    assert time.monotonic() - began < 5.0
 
 
 def test_a_frame_that_cannot_be_read_is_the_cameras_fault(camera, reader):

@@ -395,11 +395,13 @@ def test_an_sdk_without_sound_is_refused():
 @pytest.fixture
 def array_daemon():
     """A daemon that answers for the array; what it says can be changed."""
-    said = {"answer": None, "count": 0}
+    said = {"answer": None, "count": 0, "answers": threading.Event()}
+    said["answers"].set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             said["count"] += 1
+            said["answers"].wait()
             body = json.dumps(said["answer"]).encode()
             self.send_response(200)
             self.end_headers()
@@ -430,3 +432,15 @@ def test_the_daemons_direction_is_right_of_the_front(array_daemon):
     directions.stop()
     assert directions.latest.right == pytest.approx(np.pi / 2)
     assert directions.latest.time == pytest.approx(time.monotonic(), abs=1)
+
+
+def test_a_robot_lies_down_without_an_answer_about_the_direction(array_daemon):
+    address, said = array_daemon
+    said["answers"].clear()
+    directions = DaemonDirections(address)
+    directions.start()
+    wait_for(lambda: said["count"])
+    began = time.monotonic()
+    directions.stop()
+    assert time.monotonic() - began < 0.1
+    said["answers"].set()

@@ -46,10 +46,8 @@ class DaemonDirections:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread. An answer that is still on its way is not waited for: the robot is to lie down."""
         self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def _poll(self) -> None:
         while not self._stopped.wait(DIRECTION_PERIOD):

@@ -33,7 +33,7 @@ from reachy_kit.runtime.robots.guiding.guidable import RESPONSE, GuidanceMode
 from reachy_kit.runtime.robots.guiding.sdk_guiding import SdkGuiding
 from reachy_kit.runtime.robots.link.driver_lock import DriverLock
 from reachy_kit.runtime.robots.link.other_drivers import OtherDrivers
-from reachy_kit.runtime.robots.link.resting_ways import Ways, get_up, lower
+from reachy_kit.runtime.robots.link.resting_ways import Ways, get_up, is_in_reach, lower
 from reachy_kit.runtime.robots.link.sdk_link import SdkLink
 from reachy_kit.runtime.robots.media.frame_reader import FrameReader
 from reachy_kit.runtime.robots.media.sdk_client import (
@@ -175,7 +175,7 @@ class SdkRobot:
 
         Raises:
             NoRobotError: nothing answers there, or it is another robot.
-            RefusedError: something else drives it: another process, an app, a move.
+            RefusedError: something else drives it: another process, an app, a move; or it is where no legs reach.
             KitError: the camera or the microphone was asked for and is not available; the robot does not get up.
         """
         link = self._hold()
@@ -436,13 +436,24 @@ class SdkRobot:
         return Ways(link, send, self.wait_next_tick)
 
     def _hold(self) -> SdkLink:
-        """Connect, and hold the robot where it is."""
+        """Connect, and hold the robot where it is.
+
+        Raises:
+            RefusedError: its legs do not reach where it is measured: a target would not be carried out.
+        """
         self._lock.acquire()
         try:
-            link = self._link = self._open()
+            link = self._open()
+            if not is_in_reach(link.measured()):
+                link.close()
+                raise RefusedError(
+                    f"the head of {self.name} is measured where its legs do not reach, so it cannot be led from there. "
+                    f"Wake the robot up in its dashboard, http://{self.address}, then give the same command again"
+                )
         except BaseException:
             self._lock.close()
             raise
+        self._link = link
         self._take_over(link)
         link.rest_at(link.measured())
         self._others.watch()

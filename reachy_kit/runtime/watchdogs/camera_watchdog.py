@@ -12,7 +12,7 @@ _THINNED = 16
 """Every so many pixels of a row and of a column are compared."""
 _TURNED = math.radians(5.0)
 """Angle by which the head or the body turns while the image stays the same, until the camera counts as frozen."""
-_ADVICE = "Is another program using the camera? Restart the robot's daemon"
+_ADVICE = "Is another program using the camera? Restart the robot's daemon, then start this command again"
 
 
 class CameraWatchdog:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ LOOPBACK = "127.0.0.1"
 _PREFIX, _SUFFIX = "reachy-kit-", ".lock"
 _LONGEST = 300
 """Bytes of the text in a lock's file, at most: process, signal, robot."""
+_ENDS_WITHIN, _POLL = 1.0, 0.02
+"""Longest wait for a holder that is ending, s, and the time between two looks: Linux takes a killed process's files
+from it, and frees their locks a moment later."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class DriverLock:
         if handle is None:
             return
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError as error:
             driver = _read(handle, Path())
             os.close(handle)
@@ -89,6 +93,22 @@ class DriverLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _lock(handle: int) -> None:
+    """Lock a file; a holder that does not have it open any more, as a process that was just killed, is waited for.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _read(handle, Path()) or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL)
 
 
 def driving_process(address: DaemonAddress) -> int | None:

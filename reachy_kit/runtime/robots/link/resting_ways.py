@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, ROLL, SLEEP, YAW, Action, Array
+from reachy_kit.runtime.kinematics.reach import draw_back, in_reach, neutral_over
 from reachy_kit.runtime.safety import RESTING, Motion
 
 _NEUTRAL_SECONDS, _SLEEP_SECONDS = 0.5, 1.5
@@ -51,6 +52,15 @@ class Ways:
     send: Callable[[Action], Action]
     """Limits and commands a (9,) target; returns what was applied."""
     wait_next_tick: Callable[[], None]
+
+
+def is_in_reach(state: Array) -> bool:
+    """Whether the legs hold a (9,) measured pose, or one so near that a command there does not lead too far.
+
+    A command that no legs reach is not carried out, and one that leads too far over the measured pose waits for it.
+    """
+    near = draw_back(state, neutral_over(state), in_reach(state))
+    return bool((np.abs(near - state) <= RESTING.lead).all())
 
 
 def get_up(ways: Ways) -> bool:

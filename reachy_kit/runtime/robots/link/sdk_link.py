@@ -4,12 +4,10 @@
 there (tests/integration/test_link.py). A connection that has died, as after a restart of the daemon, is replaced.
 """
 
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,19 +16,20 @@ from reachy_kit.runtime.errors import NoRobotError
 from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, Action, Array
 from reachy_kit.runtime.robots.daemon import RUNNING, DaemonAddress, daemon_status, lost_robot
+from reachy_kit.runtime.robots.link.sdk_socket import RoundTrips, abort
 from reachy_kit.runtime.robots.media.sdk_client import close_client
 from reachy_kit.runtime.safety import RESTING, Limited, LimitsProfile, Motion, limit
 
 UNSURE = 0.06
-"""Age of the latest measurement from which on nothing is sent, s: two to three measurements are missing.
+"""Age of the latest measurement, and of a ping without an answer, from which on nothing is sent, s.
 
-What is sent while nothing arrives may reach the robot later, all at once: at most four targets, a motion of 0.24 rad.
+What is sent into a stall may reach the robot later, all at once: at most four targets, a motion of 0.24 rad.
 In the physics of the daemon's simulation a head at rest that is commanded 0.3 rad away turns at 3.2 rad/s at most.
 """
 STALLED = 0.1
-"""Age of the latest measurement from which on the robot waits for the next one, s."""
+"""The same age from which on the robot waits until measurements and answers are there again, s."""
 GIVE_UP = 10.0
-"""Longest wait for a measurement, s; then the robot is lost. A restart of the simulated daemon takes about one."""
+"""Longest wait for that, s; then the robot is lost. A restart of the simulated daemon takes about one."""
 _ONCE_LOST = 1.0
 """Longest wait for a robot that has been given up before, s: to lie down it may be back."""
 _FRESH = 0.04
@@ -65,6 +64,7 @@ class SdkLink:
         self.sdk = sdk
         self._address = address
         self._last_arrival = time.monotonic()
+        self._round_trips = RoundTrips(sdk.client)
         self.arrivals = 0
         """Measurements that have arrived; several at once count as one."""
         self.motion = Motion.at_rest(NEUTRAL)
@@ -91,13 +91,23 @@ class SdkLink:
 
     @property
     def is_sure(self) -> bool:
-        """Whether what is sent now arrives now, as far as the measurements tell."""
-        return not self._broken and self.age <= UNSURE
+        """Whether what is sent now arrives now, as far as measurements and answers tell."""
+        return not self._broken and self._silence <= UNSURE
 
     @property
     def has_stalled(self) -> bool:
-        """Whether the robot has sent nothing for too long."""
-        return self._broken or self.age > STALLED
+        """Whether the robot has sent nothing for too long, or has not answered what was sent."""
+        return self._broken or self._silence > STALLED
+
+    @property
+    def _silence(self) -> float:
+        """For how long the robot has been silent, in either way, s."""
+        return max(self.age, self._round_trips.age)
+
+    @property
+    def _flows(self) -> bool:
+        """Whether measurements arrive, and what was sent has arrived."""
+        return not self._broken and self.age <= _FRESH and self._round_trips.age == 0.0
 
     def measured(self) -> Array:
         """(9,) the latest measurement."""
@@ -122,6 +132,8 @@ class SdkLink:
             (9,) what was sent.
         """
         now = time.monotonic()
+        if self.is_sure:
+            self._was_lost = self.is_reported_lost = False
         if now >= self._tick_ends:
             self._before, self._tick_ends = self.motion, now + 1 / CONTROL_HZ
         self.motion, flags = limit(self.measured() if state is None else state, self._before, target, profile)
@@ -131,6 +143,7 @@ class SdkLink:
             self.sdk.set_target(
                 head=pose_from_vector(pose), antennas=pose[ANTENNAS].tolist(), body_yaw=float(pose[BODY_YAW])
             )
+            self._round_trips.ask()
         except _lost_connection():
             self._broken = True
         return pose
@@ -160,6 +173,8 @@ class SdkLink:
     def wait_for_measurements(self, note: Callable[[str], None]) -> bool:
         """Wait through a stall, then until the robot stands still; over a new connection if the old one is dead.
 
+        What was sent before has then arrived, or never will.
+
         Args:
             note: shows a line for people, if the stall is not over within half a second.
 
@@ -167,20 +182,23 @@ class SdkLink:
             Whether the connection is a new one: its daemon may be another process with settings of its own.
 
         Raises:
-            NoRobotError: nothing has arrived for too long.
+            NoRobotError: the stall lasts for too long.
         """
         patience, ask, renewed, noted = _ONCE_LOST if self._was_lost else GIVE_UP, 0.0, False, False
         give_up = time.monotonic() + patience
-        while self._broken or self.age > _FRESH:
+        while not self._flows:
+            one_way = not self._broken and self.age < self._round_trips.age / 2
             if time.monotonic() > give_up:
                 self._was_lost = True
-                raise self.lost(f"it has sent no measurement for {patience:.0f} s")
-            if (self._broken or self.age > _SILENT) and time.monotonic() > ask:
+                what = "measures, but has not answered" if one_way else "has sent no measurement"
+                raise self.lost(f"it {what} for {patience:.0f} s")
+            if (self._broken or self._silence > _SILENT) and time.monotonic() > ask:
                 renewed |= self._daemon_runs() and self._renew()
                 ask = time.monotonic() + _ASKED_EVERY
-            if self.age > _SILENT and not noted:
+            if self._silence > _SILENT and not noted:
                 noted = True
-                note(f"{self._address} sends no measurements. Nothing is sent to it; it is waited for {patience:.0f} s")
+                what = "does not answer what is sent to it" if one_way else "sends no measurements"
+                note(f"{self._address} {what}. Nothing is sent; it is waited for {patience:.0f} s")
             time.sleep(_POLL)
         self._was_lost = self.is_reported_lost = False
         self._wait_until_still()
@@ -230,7 +248,7 @@ class SdkLink:
         self._closed.set()
         self._thread.join()
         if self.has_stalled:
-            self._abort()
+            abort(self.sdk.client)
         close_client(self.sdk)
 
     def _listen(self) -> None:
@@ -242,38 +260,25 @@ class SdkLink:
                 arrived.clear()
 
     def _daemon_runs(self) -> bool:
-        """Whether the daemon answers and drives its robot, while this connection brings nothing."""
+        """Whether the daemon answers and drives its robot, while nothing gets through this connection."""
         status = daemon_status(self._address, timeout=_ANSWER_WITHIN)
         if status is None or status.get("state") != RUNNING:
             return False
         time.sleep(_POLL)  # after a stall, measurements arrive together with this answer
-        return self._broken or self.age > _FRESH
+        return not self._flows
 
     def _renew(self) -> bool:
         """Replace the connection; False if the daemon is not ready for it."""
-        self._abort()
         old = self.sdk.client
+        abort(old)
         try:
             client = type(old)(old.host, old.port)
             client.wait_for_connection(timeout=_STATES_WITHIN)
         except _lost_connection():
             return False
-        self.sdk.client = client
+        self.sdk.client, self._round_trips = client, RoundTrips(client)
         self._broken, self._last_arrival = False, time.monotonic()
         return True
-
-    def _abort(self) -> None:
-        """Drop the old connection with all that is queued in it: a reset instead of the usual end.
-
-        Targets of before the stall would otherwise arrive when the network is back, after newer ones.
-        """
-        client = self.sdk.client
-        connection = getattr(getattr(client, "_ws", None), "socket", None)
-        if connection is not None:
-            with suppress(OSError):
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.shutdown(socket.SHUT_RDWR)
-        client.disconnect()
 
     def _wait_until_still(self) -> None:
         """Wait until what was queued has arrived, in both directions, and has been carried out."""

@@ -11,6 +11,10 @@ import numpy.typing as npt
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 
+_REOPENED_EVERY = 1.0
+"""Time without a frame after which the camera is opened again, and time between two tries, s."""
+_CLOSING = 0.5
+"""Longest wait for the end of the thread, s."""
 _PAUSE = 0.005
 """Pause after a look that brought no frame, s: a stream that has ended answers at once, one that lives waits 20 ms."""
 
@@ -22,12 +26,15 @@ class FrameReader:
 
     Args:
         get_frame: of the SDK: (H, W, 3) BGR, or None where there is nothing new.
+        reopen: opens a camera that has fallen silent again, as after a restart of its daemon; returns at once.
     """
 
-    def __init__(self, get_frame: Callable[[], npt.NDArray[np.uint8] | None]) -> None:
+    def __init__(
+        self, get_frame: Callable[[], npt.NDArray[np.uint8] | None], reopen: Callable[[], object] = lambda: None
+    ) -> None:
         self.latest: tuple[Image, float] | None = None
         """The newest (H, W, 3) RGB frame and the time of its arrival, s on the monotonic clock; None before one."""
-        self._get_frame = get_frame
+        self._get_frame, self._reopen = get_frame, reopen
         self._opened = time.monotonic()
         self._receivers: tuple[Callable[[Image, float], None], ...] = ()
         self._error: Exception | None = None
@@ -72,16 +79,20 @@ class FrameReader:
         self._receivers = tuple(known for known in self._receivers if known != receive)
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread; a camera that does not return is not waited for."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(_CLOSING)
 
     def _read(self) -> None:
+        reopened = self._opened
         while not self._stopped.is_set():
             try:
                 frame = self._get_frame()
                 arrived = time.monotonic()
                 if frame is None:
+                    if min(self.frame_age, arrived - reopened) > _REOPENED_EVERY:
+                        self._reopen()
+                        reopened = arrived
                     self._stopped.wait(_PAUSE)
                     continue
                 image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)

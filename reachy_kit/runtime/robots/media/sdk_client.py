@@ -90,7 +90,7 @@ def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
     if client.media.camera is None:
         raise _without_gstreamer(address, "the SDK has no camera")
     deliver_promptly(client.media.camera, "_appsink_video")
-    frames = FrameReader(client.media.get_frame)
+    frames = FrameReader(client.media.get_frame, lambda: _reopen(client.media.camera))
     if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
         return frames
     frames.stop()
@@ -125,6 +125,18 @@ def expected_camera_shape(address: DaemonAddress) -> tuple[int, int, int]:
     specs = get_camera_specs_by_name(name) if name else ReachyMiniLiteCamSpecs()
     columns, rows = specs.default_resolution.value[:2]
     return int(rows), int(columns), 3
+
+
+def _reopen(camera: Any) -> None:
+    """Connect a local camera's pipeline again, which stays silent once its daemon has ended.
+
+    Over the network the SDK would have to find the daemon's new stream first; nothing happens there.
+    """
+    pipeline = getattr(camera, "pipeline", None)  # as reachy_mini 1.12 and 1.13 name it
+    if pipeline is not None:
+        states = type(pipeline.get_state(0).state)  # Gst.State, without an import of GStreamer
+        pipeline.set_state(states.NULL)
+        pipeline.set_state(states.PLAYING)
 
 
 def _without_gstreamer(address: DaemonAddress, why: str) -> KitError:

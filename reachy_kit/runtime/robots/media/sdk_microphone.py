@@ -10,8 +10,8 @@ from reachy_kit.runtime.perception.hearing.sound_source import Receive
 from reachy_kit.runtime.robots.media.bounded_close import close_within
 from reachy_kit.runtime.robots.media.prompt_delivery import deliver_promptly
 
-_CLOSING = 2.0
-"""Longest wait for the sound's pipeline to stop, s."""
+_CLOSING = 0.5
+"""Longest wait for the sound's pipeline to stop, s: the robot lies down afterwards."""
 
 
 class SdkMicrophone:

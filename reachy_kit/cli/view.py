@@ -62,4 +62,4 @@ def view(
         if browser:
             live.open_browser()
 
-    watch(shown, host=host, port=port, paused=paused, on_open=on_open)
+    watch(shown, host=host, port=port, paused=paused, on_open=on_open, reporter=show.TERMINAL)

@@ -13,11 +13,10 @@ from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.seeds import evaluation_seeds
-from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, stop_keys
+from reachy_kit.workflows.inputs.guarded_session import guard, stoppable_session
 from reachy_kit.workflows.inputs.policy_arguments import load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, Session, open_session
-from reachy_kit.workflows.inputs.session_watchdogs import guard
+from reachy_kit.workflows.inputs.session import SIMULATED, Session
 
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Episode
@@ -144,7 +143,7 @@ def evaluate_policy(
         reporter.progress(f"{label or loaded.label} on {session.robot.name}", total=len(seeds)) as advance,
     ):
         policy = infer_beside(loaded.policy, loaded.policy_hz, at_end) if session.wall_clock else loaded.policy
-        guarded = guard(policy, session, SIMULATED[-1], camera=True, reporter=reporter)
+        guarded = guard(policy, session, reporter.note)
 
         def end_episode(episode: "Episode") -> None:
             guarded.raise_trouble()
@@ -181,10 +180,5 @@ def _evaluate_on(
 ) -> "list[Evaluation]":
     """Evaluate all policies on one robot; its camera is on where a policy takes images."""
     camera = any(takes_images(argument) for argument in policies)
-    with (
-        stop_keys() if robot == "daemon" else contextlib.nullcontext() as by_key,
-        open_session(robot, variant, perception, camera=camera, target=target) as session,
-    ):
-        if by_key:
-            reporter.note(HOW_TO_STOP)
+    with stoppable_session(robot, variant, perception, camera=camera, target=target, reporter=reporter) as session:
         return [evaluate_policy(argument, session, variant, seeds, reporter=reporter) for argument in policies]

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.recording_folder import check_recordable
+from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import POLICY_RATES, Episode
+from reachy_kit.runtime.interface import CONTROL_HZ, POLICY_RATES, EndReason, Episode, Tick
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.robots.daemon import DEFAULT_PORT, parse_address
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late, late_warning
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
+from reachy_kit.workflows.inputs.guarded_session import guard, run_episode, stoppable_session
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, Session, needs_camera, open_session, run_episode
+from reachy_kit.workflows.inputs.session import SIMULATED, Session, needs_camera
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 SCRIPTED = "scripted"
 """The device that needs no person."""
 _LOCAL = "localhost", "127.0.0.1"
+_TO_CONTINUE = "What was saved before is kept; give the same command again to continue"
 TRIES = 3
 """Times that an episode is run before a computer that is too slow is given up: a stall may be over after one."""
 
@@ -138,7 +142,7 @@ def record(
             screen=screen, listening=listening, reporter=reporter,
         )  # fmt: skip
         return RecordedDataset(out, total, chosen.task.name, robot, hz)
-    with open_session(
+    with stoppable_session(
         robot, chosen, perception, camera=camera or needs_camera(robot, chosen.task.features), target=target,
         listening=listening, reporter=reporter,
     ) as session:  # fmt: skip
@@ -181,7 +185,8 @@ def record_episodes(
         WrongUseError: the folder holds something else, or episodes of other seeds.
         RefusedError: the folder holds a dataset of another layout, another process records into it, or the robot or
             this computer is too slow to record.
-        KitError: the disk is full or cannot be written; the episodes that were saved are kept.
+        KitError: the disk is full or cannot be written, or a watchdog reports what does not pass; the episodes that
+            were saved are kept.
     """
     layout = dataset_layout(session, variant, SCRIPTED, hz, camera, listening)
     if warning := check_space(out, layout):
@@ -230,14 +235,14 @@ def _port_on_robot(robot: str, perception: str, audio: str, microphone: str) -> 
 def _record_episode(
     session: Session, variant: "Variant", seed: int, hz: int, recorder: EpisodeRecorder, reporter: Reporter
 ) -> Episode:
-    """Record one episode; one that was too late is not kept, and is run again a few times."""
+    """Record one episode; where it was too late, or a fault has spoilt it, it is run again a few times."""
     from reachy_sim.tasks import single_expert_policy
 
     for tries_left in reversed(range(TRIES)):
         # Each episode's expert has its own seed: a continued recording equals one made in a single call.
         expert = single_expert_policy(variant.task.name, hz, seed)
-        before = recorder.episodes
-        episode = run_episode(session, variant, expert, seed, hz, recorder)
+        before, guarded = recorder.episodes, guard(expert, session, resumes=False)
+        episode = run_episode(session, variant, guarded, seed, hz, recorder)
         if recorder.remark:
             reporter.note(f"episode {seed}: {recorder.remark}")
         if recorder.episodes > before:
@@ -245,10 +250,33 @@ def _record_episode(
         late = is_late(episode, REFUSED)
         if not tries_left:
             why = f"it was too late, at last it {describe_delay(episode)}" if late else recorder.remark
-            raise RefusedError(
-                f"episode {seed} was not kept: {TRIES} times {why}. "
-                "What was saved before is kept; give the same command again to continue"
-            )
-        if late:
+            raise RefusedError(f"episode {seed} was not kept: {TRIES} times {guarded.fault or why}. {_TO_CONTINUE}")
+        if guarded.fault:
+            reporter.note(f"episode {seed}: {guarded.fault}. It was not kept, and is run again")
+            _stand_until_well(session, hz, reporter)
+        elif late:
             reporter.note(f"episode {seed} {describe_delay(episode)}. It was not kept, and is run again")
     return episode
+
+
+def _stand_until_well(session: Session, hz: int, reporter: Reporter) -> None:
+    """Let the robot stand until no watchdog has reported anything for a second.
+
+    Raises:
+        KitError: what one of them reports does not pass.
+    """
+    guarded, well = guard(HoldPolicy(), session, reporter.note), 0
+
+    def count(tick: Tick) -> None:
+        nonlocal well
+        well = 0 if guarded.fault else well + 1
+
+    guarded_rollout(
+        session.robot,
+        guarded,
+        seconds=None,
+        policy_hz=hz,
+        on_tick=count,
+        stop=lambda: EndReason.COMPLETED if well > CONTROL_HZ else None,
+    )
+    guarded.raise_trouble(_TO_CONTINUE)

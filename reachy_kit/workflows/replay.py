@@ -25,10 +25,11 @@ from reachy_kit.runtime.interface import (
 )
 from reachy_kit.runtime.recording.schema import ACTION, OBS_LAST_ACTION, OBS_STATE, REQUESTED_ACTION, SEED
 from reachy_kit.runtime.robots.loop_rate import late_warning
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.shell_command import compose_command
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
+from reachy_kit.workflows.inputs.guarded_session import guard, stoppable_session
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import simulated_variant
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def replay(
         WrongUseError: there is no such episode, or the task of a simulated robot is not known.
         RefusedError: the dataset is damaged, or of another robot.
         NoRobotError: no robot answers.
+        KitError: a watchdog has ended the episode.
     """
     if not 0.1 <= speed <= 2.0:
         raise WrongUseError(f"--speed {speed:g} does not fit; it is a factor from 0.1 to 2")
@@ -74,13 +76,16 @@ def replay(
     policy = ReplayPolicy(recorded.requests if speed == 1.0 else recorded.actions, hz, policy_hz)
     states_replayed = _States()
     with (
-        open_session(robot, variant, "geometry" if variant else "auto", camera=False) as session,
+        stoppable_session(
+            robot, variant, "geometry" if variant else "auto", camera=False, reporter=reporter
+        ) as session,
         reporter.progress(f"episode {episode} on {session.robot.name}", total=policy.steps) as advance,
     ):
         states_replayed.advance = advance
-        result = rollout(
+        guarded = guard(policy, session, reporter.note, resumes=False)
+        result = guarded_rollout(
             session.robot,
-            policy,
+            guarded,
             seconds=policy.steps / policy_hz,
             policy_hz=policy_hz,
             seed=recorded.seed,
@@ -89,6 +94,7 @@ def replay(
             start=recorded.start,
             subscribers=[states_replayed],
         )
+        guarded.raise_trouble("The episode was cut short: replay it again")
     if warning := late_warning([result]):
         reporter.note(f"warning: {warning}")
     difference = np.abs(_resampled(np.array(states_replayed.states), len(recorded.states)) - recorded.states)

@@ -19,16 +19,15 @@ from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.robots.calmness import Calmness, CalmnessMeter
 from reachy_kit.runtime.robots.loop_rate import LoopRate, late_warning, measure_rate
 from reachy_kit.runtime.robots.speaking.tones import Cue
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.telemetry.publishing import publishing
 from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, TerminalKeys, stop_keys
-from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_kit.workflows.inputs.drivers import Drivers, HandOverCount, OpenDrivers, read_drivers
+from reachy_kit.workflows.inputs.guarded_session import guard
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, needs_camera, open_session, simulated_variant
 from reachy_kit.workflows.inputs.session_hearing import Listening
 from reachy_kit.workflows.inputs.session_speaker import find_speaker, open_speaker
-from reachy_kit.workflows.inputs.session_watchdogs import guard
 from reachy_kit.workflows.top import watching_command
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def run(
     ):  # fmt: skip
         hand_overs.on_notice = partial(sounds.play, Cue.NOTICE)
         opened = drivers.open(session, when_at_rest, hand_overs.add)
-        guarded = guard(opened.policy, session, robot, camera=wanted, reporter=reporter)
+        guarded = guard(opened.policy, session, reporter.note)
         meter.follow(
             session.robot, opened.policy, session.hearing, planner=next(iter(opened.planners), None),
             guard=guarded, wall_clock=session.wall_clock,
@@ -151,7 +150,7 @@ def run(
             for episode_seed in range(seed, seed + episodes):
                 sounds.play(Cue.BEGIN)
                 done.append(
-                    rollout(
+                    guarded_rollout(
                         session.robot,
                         guarded,
                         seconds=length,
@@ -160,8 +159,8 @@ def run(
                         perception=session.perception,
                         world=session.world,
                         subscribers=subscribers,
-                        on_tick=_on_tick(guarded, keys, opened, reporter),
-                        stop=lambda: guarded.stop() if stopped_by() is None else EndReason.STOPPED,
+                        on_tick=_on_tick(keys, opened, reporter),
+                        stop=lambda: None if stopped_by() is None else EndReason.STOPPED,
                         on_timing=meter.tick,
                     )
                 )
@@ -193,13 +192,10 @@ def _explain(keys: TerminalKeys | None, opened: OpenDrivers, reporter: Reporter)
             reporter.note(line)
 
 
-def _on_tick(
-    guarded: GuardedPolicy, keys: TerminalKeys | None, opened: OpenDrivers, reporter: Reporter
-) -> Callable[[Tick], None]:
-    """What happens at the start of each tick: the watchdogs look, and keys stop single behaviours."""
+def _on_tick(keys: TerminalKeys | None, opened: OpenDrivers, reporter: Reporter) -> Callable[[Tick], None]:
+    """What happens at the start of each tick: keys stop single behaviours."""
 
     def on_tick(tick: Tick) -> None:
-        guarded.on_tick(tick)
         for key in keys.pressed() if keys else ():
             if change := opened.press(key):
                 reporter.note(change)

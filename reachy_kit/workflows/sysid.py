@@ -13,8 +13,9 @@ from reachy_kit.runtime.durable_files import begins_with, check_file, check_fold
 from reachy_kit.runtime.interface import CONTROL_HZ
 from reachy_kit.runtime.robots.daemon import daemon_status, is_simulated, parse_address
 from reachy_kit.runtime.shell_command import portable_command
+from reachy_kit.workflows.inputs.guarded_session import guard, stoppable_session
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import SIMULATED, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.sysid.identification import IdentifiedMotors
@@ -60,7 +61,7 @@ def measure_motors(
     Raises:
         WrongUseError: the folder cannot be written.
         RefusedError: another file would be overwritten.
-        KitError: the disk is full.
+        KitError: the disk is full, or a watchdog has ended the motion.
         NoRobotError: no robot answers.
     """
     from reachy_sim.sysid import identification
@@ -74,10 +75,17 @@ def measure_motors(
         confirm(f"the head and antennas of {robot} will move for {seconds:.0f} s; clear the table")
     simulated = robot in SIMULATED
     variant = simulated_variant(robot, "look_at")  # a simulated session needs a task, though nothing follows it
-    with open_session(robot, variant, "geometry" if simulated else "auto", camera=False) as session:
+    perception = "geometry" if simulated else "auto"
+    with stoppable_session(robot, variant, perception, camera=False, reporter=reporter) as session:
         name = robot if simulated else session.robot.name
         with reporter.progress(f"moving {session.robot.name}", total=len(targets)) as advance:
-            recording = record_motors(session.robot, targets, wall_clock=session.wall_clock, on_tick=advance)
+            recording = record_motors(
+                session.robot,
+                targets,
+                wall_clock=session.wall_clock,
+                guard=lambda policy: guard(policy, session, resumes=False),
+                on_tick=advance,
+            )
     recording.save(out / RECORDING)
     if recording.stalled > TOO_BUSY:
         reporter.note(

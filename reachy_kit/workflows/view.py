@@ -6,6 +6,7 @@ Try it: reachy-kit view --task track --policy expert
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.perception.targets.target_registry import BALL
-from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
+from reachy_kit.workflows.inputs.guarded_session import guard, stoppable_session
 from reachy_kit.workflows.inputs.policy_arguments import SCRIPTED_HZ, LoadedPolicy, load_policy, takes_images
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, Session, open_session, simulated_variant
+from reachy_kit.workflows.inputs.session import HARDWARE_SECONDS, SIMULATED, Session, simulated_variant
 
 if TYPE_CHECKING:
     from reachy_sim.tasks.variants import Variant
@@ -64,7 +66,7 @@ def film(
     Raises:
         WrongUseError: an argument does not exist or does not fit.
         NoRobotError: no robot answers.
-        KitError: the film cannot be written.
+        KitError: the film cannot be written, or a watchdog has ended the episode.
     """
     from reachy_sim.view.film import FilmConfig, FilmRecorder, check_format, write_film
     from reachy_sim.view.task_info import tolerance_of
@@ -74,14 +76,17 @@ def film(
     length = seconds or (variant.task.seconds if variant else HARDWARE_SECONDS)
     with (
         contextlib.ExitStack() as when_at_rest,
-        open_session(shown.robot, variant, shown.perception, camera=_has_camera(shown), target=shown.target) as session,
+        stoppable_session(
+            shown.robot, variant, shown.perception, camera=_has_camera(shown), target=shown.target, reporter=reporter
+        ) as session,
     ):
         loaded = _load(shown, session, variant, when_at_rest)
         recorder = FilmRecorder(session.world, config.fps)
         with reporter.working(f"{loaded.label} on {session.robot.name} for {length:g} s"):
-            rollout(
+            guarded = guard(loaded.policy, session, reporter.note)
+            guarded_rollout(
                 session.robot,
-                loaded.policy,
+                guarded,
                 seconds=length,
                 policy_hz=loaded.policy_hz,
                 seed=shown.seed,
@@ -89,6 +94,7 @@ def film(
                 world=session.world,
                 subscribers=[recorder],
             )
+            guarded.raise_trouble()
         with reporter.progress(f"drawing {out.name}", total=len(recorder.snapshots)) as advance:
             write_film(out, recorder.snapshots, config, tolerance_of(variant.task if variant else None), advance)
     return out
@@ -101,6 +107,7 @@ def watch(
     port: int = 8080,
     paused: bool = False,
     on_open: "Callable[[LiveView], None]" = lambda live: None,
+    reporter: Reporter = SILENT,
 ) -> None:
     """Show the robot on a page until the process is interrupted.
 
@@ -110,11 +117,12 @@ def watch(
         port: of the page; 0 takes any free one.
         paused: begin with a pause.
         on_open: called once the page is there.
+        reporter: receives what the watchdogs notice.
 
     Raises:
         WrongUseError: an argument does not exist or does not fit.
         NoRobotError: no robot answers.
-        KitError: the port is in use.
+        KitError: the port is in use, or a watchdog has ended an episode.
     """
     from reachy_sim.view.live import LiveView, ViewConfig
 
@@ -128,8 +136,14 @@ def watch(
             camera = _has_camera(shown)
             with (
                 contextlib.ExitStack() as when_at_rest,
-                open_session(
-                    shown.robot, variant, shown.perception, camera=camera, realtime=True, target=shown.target
+                stoppable_session(
+                    shown.robot,
+                    variant,
+                    shown.perception,
+                    camera=camera,
+                    realtime=True,
+                    target=shown.target,
+                    reporter=reporter,
                 ) as session,
             ):
                 loaded = _load(shown, session, variant, when_at_rest)
@@ -141,6 +155,7 @@ def watch(
                     policy_hz=loaded.policy_hz,
                     perception=session.perception,
                     world=session.world,
+                    guard=partial(guard, session=session, note=reporter.note),
                 )
 
 

@@ -79,7 +79,8 @@ def test_jumps_are_not_reported(limp_daemon):
 @pytest.mark.timeout(900)
 def test_no_report_in_ten_minutes_of_all_tasks(no_other_daemon):
     from reachy_kit.runtime.tasks.task_registry import own_task_names
-    from reachy_kit.workflows.inputs.session import open_session, run_episode
+    from reachy_kit.workflows.inputs.guarded_session import guard, run_episode
+    from reachy_kit.workflows.inputs.session import open_session
     from reachy_sim.tasks import single_expert_policy, variant_by_name
 
     class Nothing:
@@ -93,6 +94,8 @@ def test_no_report_in_ten_minutes_of_all_tasks(no_other_daemon):
         variant, began, seed = variant_by_name(task, "training"), time.monotonic(), 0
         with open_session("daemon", variant, "geometry") as session:
             while time.monotonic() - began < 600 / len(own_task_names()):
-                run_episode(session, variant, single_expert_policy(task, 25, seed), seed, 25, Nothing())
+                guarded = guard(single_expert_policy(task, 25, seed), session)
+                run_episode(session, variant, guarded, seed, 25, Nothing())
+                guarded.raise_trouble()
                 seed += 1
         assert seed > 5

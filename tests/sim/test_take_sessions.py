@@ -180,6 +180,76 @@ def test_a_person_who_has_taken_over_drives_without_the_policys_watchdogs():
     assert not any("broken" in message for message in view.messages)
 
 
+class Faulty(Broken):
+    """A watchdog that reports a fault between two of its ticks, counted over all takes."""
+
+    patience = 1e9
+
+    def __init__(self, first, last):
+        self.first, self.last, self.ticks = first, last, 0
+
+    def begin(self):
+        pass
+
+    def trouble(self, tick):
+        self.ticks += 1
+        return "the camera is broken" if self.first <= self.ticks < self.last else None
+
+
+def guarded_session(watchdog, *wants, **options):
+    sink, view = Memory(), LiveView("device", "sim", HZ)
+    person = Person(view, sink, [(Phase.READY, 0, TakeEvent.START), *wants])
+    takes = session(SimRobot(), Device(), sink, view, person, seconds=2.0, watchdogs=[watchdog], **options)
+    return takes, sink, view
+
+
+def test_a_take_in_which_a_fault_arises_is_not_kept_and_its_seed_is_recorded_again():
+    takes, sink, view = guarded_session(Faulty(50, 51), (Phase.READY, 0, TakeEvent.START))
+    takes.run(itertools.count(), 1)
+    assert view.messages[0] == "take 0 was not kept: the camera is broken. Record it again"
+    assert view.messages[-1].startswith("take 0 kept as episode 0")
+    assert len(sink.stored) == 1 and len(sink.stored[0]) == 2 * HZ
+
+
+def test_the_third_take_in_a_row_that_a_fault_spoils_ends_the_session():
+    class EachTime(Faulty):
+        def begin(self):
+            self.ticks = 0
+
+    sink, view = Memory(), LiveView("move", "sim", HZ)
+    device = MoveTeleoperator([turn(0.2)])
+    takes = session(SimRobot(), device, sink, view, seconds=2.0, watchdogs=[EachTime(30, 31)])
+    with pytest.raises(NoRobotError, match=r"the camera is broken\. The takes before are kept"):
+        takes.run(itertools.count(), 1)
+    assert len(view.messages) == 3
+
+
+def test_no_take_starts_while_a_fault_lasts_and_the_screen_names_it():
+    watchdog = Faulty(1, 30)
+    takes, sink, view = guarded_session(watchdog)
+    asked, shown = [], set()
+    events = takes._keys.events
+
+    def impatient():
+        asked.append(view.phase)
+        shown.add(view.reason)
+        return [*events(), *([TakeEvent.START] if len(asked) % 5 == 0 and view.phase is Phase.READY else [])]
+
+    takes._keys.events = impatient
+    takes.run(itertools.count(), 1)
+    assert "the camera is broken" in shown
+    assert asked.index(Phase.RECORDING) > 30
+    assert len(sink.stored) == 1
+
+
+def test_a_fault_that_does_not_pass_between_takes_ends_the_session_and_keeps_the_takes_before():
+    takes, sink, view = guarded_session(Broken())
+    with pytest.raises(NoRobotError, match=r"the camera is broken\. The takes before are kept; give the same command"):
+        takes.run(itertools.count(), 1)
+    assert "holds still" in view.messages[-1]
+    assert not sink.stored
+
+
 def test_moves_that_the_time_limit_cuts_off_follow_each_other():
     sink, view = Memory(), LiveView("move", "sim", HZ)
     person = Person(view, sink, [])

@@ -157,6 +157,23 @@ def test_a_camera_that_comes_and_goes_ends_the_run(make_run):
     assert run.episode.seconds < 14
 
 
+def test_a_fault_ends_at_once_what_cannot_resume(make_run):
+    run = make_run()
+    run.guarded = GuardedPolicy(
+        run.policy, [CameraWatchdog(real=False)], run.notes.append, lambda: run.robot.time, resumes=False
+    )
+    seen(run, lambda now: now)
+    run.at[2.0] = lambda: stop_camera(run)
+    assert run() is EndReason.REDO
+    assert 2.0 < run.episode.seconds < 2.5
+    assert "no new image for 0.5 s" in run.guarded.fault
+    with pytest.raises(KitError, match=r"no new image for 0\.5 s.* daemon\. Record it again"):
+        run.guarded.raise_trouble("Record it again")
+    seen(run, lambda now: now)
+    assert run() is EndReason.COMPLETED
+    assert run.guarded.fault == ""
+
+
 def test_short_gaps_of_a_camera_do_not_end_the_run(make_run):
     run = make_run(CameraWatchdog(real=False), seconds=20.0)
     seen(run, lambda now: now)

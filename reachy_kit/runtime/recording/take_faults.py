@@ -1,10 +1,10 @@
-"""Faults of a take that spoil it: a clock that jumps back, a camera that freezes or changes its images' size."""
+"""Faults of a take that end the recording: a clock that jumps back, a camera that changes its images' size.
+
+A camera that stops or freezes is reported by the camera's watchdog.
+"""
 
 from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import CAMERA, Observation
-
-FROZEN_AFTER = 1.0
-"""Age of a camera's latest frame after which the camera counts as frozen, s; its latency is a tenth of that."""
 
 
 class TakeFaults:
@@ -26,7 +26,7 @@ class TakeFaults:
         """Refuse an observation that would spoil the take.
 
         Raises:
-            KitError: the clock has jumped back, or the camera is frozen or gives images of another size.
+            KitError: the clock has jumped back, or the camera gives images of another size.
         """
         now = observation.capture_time
         if self._last is not None and now < self._last:
@@ -41,11 +41,6 @@ class TakeFaults:
             raise KitError(
                 f"the camera gives images of {_size(shape)} px instead of {_size(self._image_shape)}. This episode was "
                 "not kept; those before it are. Set the camera back, or record into another folder with --out"
-            )
-        if (age := now - observation.image_times[CAMERA]) > FROZEN_AFTER:
-            raise KitError(
-                f"the camera is frozen: its latest frame is {age:.1f} s old. This episode is not kept; those before it "
-                "are. Look at its connection, and give the same command again to continue"
             )
 
 

@@ -1,7 +1,8 @@
 """A policy under watchdogs: the robot holds still, then eases to neutral, and the episode ends with the cause in words.
 
 What passes while the robot holds still, such as a camera that comes back, lets the policy drive again, but not again
-and again. From the moment at which the robot eases to neutral it never does.
+and again. From the moment at which the robot eases to neutral it never does. An episode that is recorded or replayed
+would be spoilt by that: it ends with the fault.
 """
 
 import time
@@ -57,16 +58,18 @@ class Stage(Enum):
     HOLDING = "the robot holds still"
     EASING = "the robot eases to neutral"
     RESTED = "the episode is over"
+    CUT = "the episode was cut short"
 
 
 class GuardedPolicy:
-    """Another policy while all is well. Give its ``on_tick`` and ``stop`` to the rollout too.
+    """Another policy while all is well. ``guarded_rollout`` runs it.
 
     Args:
         policy: drives otherwise. After most faults it starts as in a new episode once the robot has held still.
         watchdogs: asked at each tick; the first that reports counts.
-        note: receives a line when the robot holds still, and when the policy drives again.
+        note: receives a line when the robot holds still, and when it is driven again.
         now: a clock, s.
+        resumes: whether the policy may drive again once a fault has passed. If not, a fault ends the episode at once.
     """
 
     def __init__(
@@ -75,8 +78,11 @@ class GuardedPolicy:
         watchdogs: Sequence[Watchdog],
         note: Callable[[str], None] = lambda text: None,
         now: Callable[[], float] = time.monotonic,
+        *,
+        resumes: bool = True,
     ) -> None:
         self._policy, self._watchdogs, self._note, self._now = policy, watchdogs, note, now
+        self._resumes = resumes
         self.stage = Stage.DRIVING
         self._cause, self._watchdog = "", watchdogs[0] if watchdogs else None
         self._troubled = 0.0
@@ -88,6 +94,11 @@ class GuardedPolicy:
     def driving(self) -> str:
         """What the watchdogs do, and why; empty while the policy drives."""
         return "" if self.stage is Stage.DRIVING else f"{self.stage.value}: {self._cause}"
+
+    @property
+    def fault(self) -> str:
+        """What is wrong now, or has ended the episode; empty while the policy drives."""
+        return "" if self.stage is Stage.DRIVING else self._cause
 
     def reset(self) -> None:
         """Begin an episode."""
@@ -118,22 +129,28 @@ class GuardedPolicy:
             self._look(tick)
 
     def stop(self) -> EndReason | None:
-        """The end of an episode that cannot continue."""
-        return EndReason.STOPPED if self.stage is Stage.RESTED else None
+        """The end of an episode that cannot continue, or that is spoilt and to be run again."""
+        return {Stage.RESTED: EndReason.STOPPED, Stage.CUT: EndReason.REDO}.get(self.stage)
 
-    def raise_trouble(self) -> None:
+    def raise_trouble(self, advice: str = "") -> None:
         """Raise what has ended the episode, or was wrong when it ended.
+
+        Args:
+            advice: a sentence to add.
 
         Raises:
             KitError: with the cause, in words.
         """
         if self.stage is not Stage.DRIVING and self._watchdog:
-            raise self._watchdog.error(self._cause)
+            raise self._watchdog.error(f"{self._cause}. {advice}" if advice else self._cause)
 
     def _look(self, tick: Tick) -> None:
         now = self._now()
         for watchdog in self._watchdogs:
             if cause := watchdog.trouble(tick):
+                if not self._resumes:
+                    self.stage, self._watchdog, self._cause = Stage.CUT, watchdog, cause
+                    return
                 if self.stage is Stage.DRIVING:
                     self.stage, self._watchdog = Stage.HOLDING, watchdog
                     self._held, self._eased = tick.action, 0
@@ -149,7 +166,7 @@ class GuardedPolicy:
                 self._holds.pop()
             if self._watchdog.starts_over:
                 self._policy.reset()
-            self._note("that has passed: the policy drives again")
+            self._note("that has passed: the robot is driven again")
         elif now - self._holds[-1] > self._watchdog.patience or self._is_unsteady(now):
             furthest = float(np.abs(self._held - NEUTRAL).max())
             self.stage, self._eased = Stage.EASING, 0

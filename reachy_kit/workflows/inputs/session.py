@@ -17,13 +17,12 @@ from reachy_kit.runtime.perception.sound import are_heard
 from reachy_kit.runtime.perception.targets.target_kind import TargetContext
 from reachy_kit.runtime.perception.targets.target_registry import BALL, NamedTarget, target_by_name
 from reachy_kit.runtime.robots.lifecycle import connected
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.safety import PROFILES
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session_hearing import Listening, find_microphone, open_hearing
 
 if TYPE_CHECKING:
-    from reachy_kit.runtime.interface import Array, Episode, Observation, Perception, Policy, Robot, Subscriber, World
+    from reachy_kit.runtime.interface import Array, Observation, Perception, Robot, World
     from reachy_kit.runtime.perception.hearing.listening import Hearing
     from reachy_sim.robot import Camera
     from reachy_sim.tasks.variants import Variant
@@ -52,6 +51,8 @@ class Session:
     """The open microphone; None while none is."""
     target: str = BALL
     """What is looked at, as ``--target`` gives it."""
+    kind: RobotKind = "sim"
+    """Whether it is simulated in this process, behind a daemon, or named by its address."""
 
     @property
     def target_provenance(self) -> dict[str, str]:
@@ -150,34 +151,6 @@ def needs_camera(robot: str, features: tuple[str, ...] | None) -> bool:
     return robot not in SIMULATED and not are_heard(features)
 
 
-def run_episode(
-    session: Session, variant: "Variant", policy: "Policy", seed: int, hz: int, subscriber: "Subscriber"
-) -> "Episode":
-    """Run one whole episode of a task.
-
-    Args:
-        session: where to run it.
-        variant: of the task; its length is the task's own.
-        policy: decides.
-        seed: of the initial state and of perception's noise.
-        hz: decisions per second.
-        subscriber: receives the steps.
-
-    Returns:
-        The episode.
-    """
-    return rollout(
-        session.robot,
-        policy,
-        seconds=variant.task.seconds,
-        policy_hz=hz,
-        seed=seed,
-        perception=session.perception,
-        world=session.world,
-        subscribers=[subscriber],
-    )
-
-
 def simulated_variant(robot: str, task: str, variant: str = "training") -> "Variant | None":
     """The variant of a task that a simulated robot needs.
 
@@ -253,7 +226,9 @@ def _daemon_session(
             frames(NEUTRAL, 0.0)  # the first image takes half a second: not in the first episode
         sdk = SdkRobot(config, camera=frames, image_shape=shape, note=reporter.note)
         with connected(sdk) as robot, _perception(perception, target, robot, world, True) as perceived:
-            yield Session(robot, perceived, perception, world, shape, wall_clock=True, target=target.text)
+            yield Session(
+                robot, perceived, perception, world, shape, wall_clock=True, target=target.text, kind="daemon"
+            )
 
 
 @contextlib.contextmanager
@@ -278,7 +253,9 @@ def _hardware_session(
         image_shape = shape if isinstance(shape, tuple) and len(shape) == 3 else None
         context = TargetContext(target.argument, hardware, beside_loop=True)
         with target.kind.open_perception(context) if senses else contextlib.nullcontext(NoPerception()) as perceived:
-            yield Session(hardware, perceived, perception, None, image_shape, wall_clock=True, target=target.text)
+            yield Session(
+                hardware, perceived, perception, None, image_shape, wall_clock=True, target=target.text, kind="hardware"
+            )
 
 
 def _world(variant: "Variant", target: NamedTarget) -> "SimWorld":

@@ -20,11 +20,11 @@ from reachy_kit.runtime.recording.takes.take_keys import SESSION_CONTROLS
 from reachy_kit.runtime.recording.takes.take_session import TakeSession
 from reachy_kit.runtime.robots.loop_rate import late_warning
 from reachy_kit.runtime.teleop.take_over import TakeOver
+from reachy_kit.workflows.inputs.guarded_session import guard_decisions, session_watchdogs
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import SIMULATED, needs_camera, open_session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.inputs.session_speaker import SpeakingScreen, open_speaker
-from reachy_kit.workflows.inputs.session_watchdogs import guard
 from reachy_kit.workflows.recording.device_session import connected_device, open_device_session
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.recording_layout import dataset_layout
@@ -108,8 +108,7 @@ def record_by_hand(
     ):
         view, device, take_over = opened.view, opened.device, None
         if policy:
-            looks = camera or session.perception_name == "detector"
-            guarded = guard(policy(session.perception.names), session, robot, camera=looks, reporter=reporter)
+            guarded = guard_decisions(policy(session.perception.names), session, reporter.note)
             device = take_over = TakeOver(guarded, opened.device)
             view.controls = device.controls
         view.wanted, view.operator, view.instructions = episodes, operator, len(labels)
@@ -130,6 +129,7 @@ def record_by_hand(
             takes = TakeSession(
                 session.robot, device, recorder, opened.keys, view, SpeakingScreen(screen, speaker), labels, seconds,
                 perception=session.perception, world=session.world, take_over=take_over,
+                watchdogs=session_watchdogs(session),
             )  # fmt: skip
             takes.run(seeds, episodes)
             view.phase, view.reason = Phase.PREPARING, "the dataset is closed, and the robot comes to rest"

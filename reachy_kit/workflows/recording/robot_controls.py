@@ -116,10 +116,9 @@ class TakeControls:
 
     def _show(self, message: dict[str, Any]) -> None:
         view: LiveView = self._opened.view
-        before = view.phase
+        could_start = _can_start(view)
         for name in ("reason", "instruction", "instructions", "operator", "seconds", "decisions", "task_error"):
             setattr(view, name, message[name])
-        self._asked = self._asked and message["phase"] == Phase.READY
         view.phase, view.episodes = Phase(message["phase"]), message["episodes"] + self._offset
         view.features = tuple(message["features"])
         view.state, view.action = np.array(message["state"]), np.array(message["action"])
@@ -129,8 +128,14 @@ class TakeControls:
             self._said = message["said"]
             if message["last"]:
                 view.say(message["last"])
-        if self._automatic and view.phase is Phase.READY and before is not Phase.READY:
+        self._asked = self._asked and _can_start(view)
+        if self._automatic and _can_start(view) and not could_start:
             self._send(TakeEvent.START)
+
+
+def _can_start(view: LiveView) -> bool:
+    """Whether the robot stands and waits for a take, and nothing is wrong."""
+    return view.phase is Phase.READY and not view.reason
 
 
 class FarRobot:

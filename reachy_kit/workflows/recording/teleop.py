@@ -11,8 +11,9 @@ from reachy_kit.runtime.interface import POLICY_RATES, EndReason, Episode, Tick
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, Phase, SessionScreen
 from reachy_kit.runtime.recording.takes.take_keys import DRIVE_CONTROLS
 from reachy_kit.runtime.robots.loop_rate import LoopRate, measure_rate
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.teleoperator import TakeEvent
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
+from reachy_kit.workflows.inputs.guarded_session import guard
 from reachy_kit.workflows.inputs.session import SIMULATED, open_session, simulated_variant
 from reachy_kit.workflows.recording.device_session import DeviceSession, connected_device, open_device_session
 
@@ -59,6 +60,7 @@ def teleop(
     Raises:
         WrongUseError: an argument does not exist or does not fit.
         NoRobotError: no robot answers.
+        KitError: a watchdog has ended the drive.
     """
     if hz not in POLICY_RATES:
         raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
@@ -70,9 +72,10 @@ def teleop(
     ):
         opened.view.features = session.perception.names
         driver = _Driver(opened)
-        episode = rollout(
+        guarded = guard(opened.device, session, opened.view.say)
+        episode = guarded_rollout(
             session.robot,
-            opened.device,
+            guarded,
             seconds=seconds,
             policy_hz=hz,
             seed=seed,
@@ -82,6 +85,8 @@ def teleop(
             on_tick=driver.on_tick,
             stop=lambda: driver.end,
         )
+        if driver.end is None:
+            guarded.raise_trouble()
     return Drive(opened.device.name, robot, episode, measure_rate([episode]))
 
 

@@ -23,8 +23,9 @@ from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.redo_log import STAGING
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.runtime.seeds import VALIDATION_SEEDS, dagger_seeds, unused_seeds
+from reachy_kit.workflows.inputs.guarded_session import guard, run_episode
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import Session, open_session, run_episode
+from reachy_kit.workflows.inputs.session import Session, open_session
 from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_kit.workflows.recording.person_recording import record_by_hand
 from reachy_kit.workflows.training.train_imitation import train_imitation
@@ -246,7 +247,8 @@ class _ExpertGrowth(_Growth):
             )
             with self.reporter.progress("correcting", total=wanted, done=first) as advance:
                 for episode_seed in unused_seeds(dagger_seeds(self.seed), writer.seeds)[: wanted - first]:
-                    run_episode(session, self.variant, single_policy(run), episode_seed, hz, corrections)
+                    guarded = guard(single_policy(run), session)
+                    run_episode(session, self.variant, guarded, episode_seed, hz, corrections)
                     advance()
 
     def _require_features(self, session: Session) -> None:

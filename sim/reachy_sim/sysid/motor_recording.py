@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Robot, Step
-from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.interface import Action, Array, Episode, Observation, Policy, Robot, Step
 from reachy_kit.runtime.shell_command import compose_command
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_sim.dynamics.joints import joint_targets
 
 STALL = 0.05
@@ -71,7 +72,12 @@ class MotorRecording:
 
 
 def record_motors(
-    robot: Robot, targets: Array, *, wall_clock: bool, on_tick: Callable[[], None] = lambda: None
+    robot: Robot,
+    targets: Array,
+    *,
+    wall_clock: bool,
+    guard: Callable[[Policy], GuardedPolicy] = lambda policy: GuardedPolicy(policy, []),
+    on_tick: Callable[[], None] = lambda: None,
 ) -> MotorRecording:
     """Send targets to a robot tick by tick, and record commands and measurements.
 
@@ -80,11 +86,17 @@ def record_motors(
         targets: (T, 9) at the robot's control rate.
         wall_clock: whether the robot's clock is this computer's monotonic clock; otherwise a command counts as sent at
             the time of the measurement before it, as in simulation.
+        guard: puts what drives under the robot's watchdogs.
         on_tick: called after each tick.
+
+    Raises:
+        KitError: a watchdog has ended the motion.
     """
     recorder = _MotorRecorder(targets, wall_clock, on_tick)
     seconds = len(targets) / robot.control_hz
-    rollout(robot, recorder, seconds=seconds, policy_hz=robot.control_hz, subscribers=[recorder])
+    guarded = guard(recorder)
+    guarded_rollout(robot, guarded, seconds=seconds, policy_hz=robot.control_hz, subscribers=[recorder])
+    guarded.raise_trouble("Measure again")
     recorder.observations.append(robot.get_observation())
     captured = np.array([observation.capture_time for observation in recorder.observations])
     measured = joint_targets(np.array([observation.state for observation in recorder.observations]))

@@ -17,7 +17,8 @@ import viser
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.behaviours.intervention import InterventionPolicy
 from reachy_kit.runtime.interface import Perception, Policy, Robot, Tick, World
-from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_sim.rendering.robot_drawing import RobotDrawing
 from reachy_sim.view.controls import Controls
 from reachy_sim.view.page_server import PageServer
@@ -126,6 +127,7 @@ class LiveView:
         policy_hz: int,
         perception: Perception | None,
         world: World | None,
+        guard: Callable[[Policy], GuardedPolicy] = lambda policy: GuardedPolicy(policy, []),
     ) -> None:
         """Run episodes until another variant is chosen.
 
@@ -137,12 +139,16 @@ class LiveView:
             policy_hz: decisions per second.
             perception: fills ``environment_state``.
             world: ground truth, where there is one.
+            guard: puts what drives under the robot's watchdogs.
+
+        Raises:
+            KitError: a watchdog has ended an episode.
         """
         controls, info = self._controls, self._info
         snapshots = self._snapshots = SnapshotBuffer(world)
         info.variant, info.policy, info.ticks = variant, label, robot.control_hz // policy_hz
         length = None if policy is None or self._task is None else round(self._task.seconds * policy_hz) * info.ticks
-        intervention = InterventionPolicy(policy or HoldPolicy(), lambda: controls.human_action)
+        guarded = guard(InterventionPolicy(policy or HoldPolicy(), lambda: controls.human_action))
 
         def on_tick(tick: Tick) -> None:
             snapshots.on_tick(tick)
@@ -152,9 +158,9 @@ class LiveView:
             seed = controls.begin_episode(length)
             if controls.variant != variant:
                 return
-            rollout(
+            guarded_rollout(
                 robot,
-                intervention,
+                guarded,
                 seconds=None,
                 policy_hz=policy_hz,
                 seed=seed,
@@ -164,6 +170,8 @@ class LiveView:
                 stop=controls.stop,
                 on_tick=on_tick,
             )
+            if guarded.stop():
+                guarded.raise_trouble()
 
     def _show(self) -> None:
         """Refresh each part at its own rate, and only when there is something new."""

@@ -46,6 +46,7 @@ from reachy_kit.runtime.teleop.teleoperator import (
     open_teleoperator,
     split_argument,
 )
+from reachy_kit.runtime.watchdogs.guarded_rollout import robot_watchdogs
 
 _SHOWN_EVERY = 0.1
 """Time between two messages of what the screen shows, s."""
@@ -109,7 +110,7 @@ def record(order: RecordingOrder, link: DesktopLink) -> int:
         seeds = iter(range(order.first_seed, order.first_seed + order.seeds))
         takes = TakeSession(
             robot, device, EpisodeRecorder(sink, wall_clock=True), events, view, NO_SCREEN, labels, order.seconds,
-            perception=perception,
+            perception=perception, watchdogs=robot_watchdogs(robot, camera=order.camera, real=True),
         )  # fmt: skip
         takes.run(seeds, order.wanted)
     if events.given_up:

@@ -1,7 +1,8 @@
 """Takes, one after another: the robot waits for the person, records a take, and waits again.
 
 Between takes the robot stands where the next one starts, and answers a stored take with its antennas; during a take
-they belong to the action.
+they belong to the action. What a watchdog reports in a take ends it, and it is not kept. While that lasts no take
+starts. What does not pass within the watchdog's patience ends the session, and so does the third such take in a row.
 """
 
 import itertools
@@ -10,28 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
 from reachy_kit.runtime.errors import RefusedError
-from reachy_kit.runtime.interface import (
-    ANTENNAS,
-    Action,
-    EndReason,
-    Episode,
-    Observation,
-    Perception,
-    Robot,
-    Subscriber,
-    Tick,
-    World,
-)
+from reachy_kit.runtime.interface import EndReason, Episode, Perception, Robot, Subscriber, Tick, World
 from reachy_kit.runtime.recording.labels import EpisodeLabels
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_kit.runtime.recording.takes.antenna_signal import AntennaSignal
 from reachy_kit.runtime.recording.takes.live_view import LiveView, Phase, SessionScreen
 from reachy_kit.runtime.robots.guiding.guidable import Guidable, describe_guidance
 from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.robots.speaking.tones import Cue
-from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.teleop.take_over import TakeOver
 from reachy_kit.runtime.teleop.teleoperator import (
     GuidingTeleoperator,
@@ -41,6 +29,8 @@ from reachy_kit.runtime.teleop.teleoperator import (
     Teleoperator,
     guided_take,
 )
+from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy, Watchdog
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 
 _MARKS = {TakeEvent.SUCCESS: True, TakeEvent.FAILURE: False}
 _ENDS = {
@@ -55,34 +45,11 @@ _ENDS = {
 """How an event ends a take."""
 _SHORTEST = 0.7
 """Time in which the key that began a take does not end it, s: a key that is held repeats after half a second."""
+_SPOILT = 3
+"""Takes in a row that a fault spoils before the session ends: a device that plays would begin again and again."""
+_TO_CONTINUE = "The takes before are kept; give the same command again to continue"
 _PAUSE_POLL = 0.02
 """Time between two looks at a lost device, s."""
-
-
-class AntennaSignal:
-    """The policy between takes: it holds the pose, and after a stored take moves the antennas for a moment."""
-
-    _SECONDS, _ANGLE, _HZ = 1.0, 0.35, 2.0
-
-    def __init__(self) -> None:
-        self.due = False
-
-    def reset(self) -> None:
-        """Begin where the robot is."""
-        self._began: float | None = None
-        self._pose: Action | None = None
-
-    def act(self, observation: Observation) -> Action:
-        """The (9,) pose, with the antennas on their way out and back if a signal is due."""
-        if self._began is None or self._pose is None:
-            self._began, self._pose = observation.capture_time, observation.action_in_force.copy()
-        since = observation.capture_time - self._began
-        if not self.due or since >= self._SECONDS:
-            self.due = False
-            return self._pose
-        signal = self._pose.copy()
-        signal[ANTENNAS] += np.array([1.0, -1.0]) * self._ANGLE * np.sin(2 * np.pi * self._HZ * since)
-        return signal
 
 
 class TakeEvents(Protocol):
@@ -108,6 +75,7 @@ class TakeSession:
         perception: fills ``environment_state``.
         world: ground truth, where there is one.
         take_over: the device, where a policy drives until the person takes over.
+        watchdogs: look at each tick, in takes and between them.
     """
 
     def __init__(
@@ -123,6 +91,7 @@ class TakeSession:
         perception: Perception | None = None,
         world: World | None = None,
         take_over: TakeOver | None = None,
+        watchdogs: Sequence[Watchdog] = (),
     ) -> None:
         self._robot, self._device, self._recorder = robot, device, recorder
         self._perception, self._world, self._take_over = perception, world, take_over
@@ -131,7 +100,9 @@ class TakeSession:
         self._label = 0
         self._end: EndReason | None = None
         self._between = AntennaSignal()
-        self._can_redo = False
+        self._standing = GuardedPolicy(self._between, watchdogs, view.say)
+        self._driving = GuardedPolicy(device, watchdogs, resumes=False)
+        self._can_redo, self._spoilt = False, 0
         self.takes: list[Episode] = []
         """Every take that was stored, in order."""
 
@@ -175,9 +146,9 @@ class TakeSession:
         self._view.phase, self._end = Phase.READY, None
         if isinstance(self._device, PlayingTeleoperator):
             self._device.prepare_take(self._recorder.episodes)
-        episode = rollout(
+        episode = guarded_rollout(
             self._robot,
-            self._between,
+            self._standing,
             seconds=None,
             policy_hz=self._view.hz,
             seed=seed,
@@ -186,6 +157,8 @@ class TakeSession:
             on_tick=self._tick_between,
             stop=lambda: self._end,
         )
+        if self._standing.stop():
+            self._standing.raise_trouble(_TO_CONTINUE)
         return episode.end_reason
 
     def _take(self, seed: int) -> EndReason:
@@ -193,9 +166,9 @@ class TakeSession:
         before, self._end = self._recorder.episodes, None
         self._recorder.labels = self._labels[self._label]
         with guided_take(self._device) as self._recorder.motion_delay:
-            episode = rollout(
+            episode = guarded_rollout(
                 self._robot,
-                self._device,
+                self._driving,
                 seconds=self._seconds,
                 policy_hz=self._view.hz,
                 seed=seed,
@@ -214,6 +187,9 @@ class TakeSession:
         if kept:
             self.takes.append(episode)
         self._view.say(self._outcome(episode, kept=kept))
+        self._spoilt = self._spoilt + 1 if self._driving.fault else 0
+        if self._spoilt == _SPOILT:
+            self._driving.raise_trouble(_TO_CONTINUE)
         again = episode.end_reason is EndReason.COMPLETED and not kept and not self._recorder.is_uncorrected
         return EndReason.REDO if again else episode.end_reason
 
@@ -232,6 +208,8 @@ class TakeSession:
     def _outcome(self, episode: Episode, *, kept: bool) -> str:
         """What became of a take, in words."""
         name = f"take {episode.seed}"
+        if self._driving.fault:
+            return f"{name} was not kept: {self._driving.fault}. Record it again"
         if kept:
             mark = self._recorder.labels.success
             success = episode.success if mark is None else mark
@@ -251,7 +229,7 @@ class TakeSession:
 
     def _tick_between(self, tick: Tick) -> None:
         self._view.follow(tick)
-        lost = self._device.lost
+        lost = self._device.lost or self._standing.fault
         self._show_grip()
         self._view.reason = lost or self._view.reason
         for event in self._events():

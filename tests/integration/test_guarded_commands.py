@@ -1,0 +1,176 @@
+"""Every command that drives a robot is protected as `run` is: watchdogs, stop keys, and takes that a camera spoils."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from reachy_kit.runtime.interrupts import STOP
+from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
+
+STOPPED = 128 + STOP
+
+BUSY = """
+import time
+from reachy_kit.runtime.rollout import _Record
+end_work = _Record.end_work
+_Record.end_work = lambda record, decision: (time.sleep(0.045), end_work(record, decision))[1]
+"""
+"""Python for a command's process: its computer is so busy that each tick of the loop takes two."""
+
+FREEZES = """
+from reachy_kit.runtime.recording.recorder import EpisodeRecorder
+from reachy_sim.world import SimWorld
+camera, on_step, steps, image, since = SimWorld.camera, EpisodeRecorder.on_step, [], [], []
+
+def count(recorder, step):
+    steps.append(step)
+    on_step(recorder, step)
+
+def freeze(world, state, now):
+    since.extend([now] if len(steps) >= {step} else [])
+    if not since or now - since[0] > {seconds}:
+        image[:] = [camera(world, state, now)]
+    return image[0]
+
+EpisodeRecorder.on_step, SimWorld.camera = count, freeze
+"""
+"""Python for a command's process: after so many recorded steps its camera delivers no new image for a while."""
+
+STOPS_ON_DEMAND = """
+from pathlib import Path
+from reachy_sim.camera_stream import CameraStream
+camera, image = CameraStream.__call__, []
+
+def stop(frames, state, now):
+    if not Path("stopped").exists():
+        image[:] = [camera(frames, state, now)]
+    return image[0]
+
+CameraStream.__call__ = stop
+"""
+"""Python for a command's process: its simulated camera delivers no new image while a file lies in the folder."""
+
+
+def image_ages(dataset):
+    """Age of the image of each frame, s."""
+    tables = [
+        pq.read_table(file, columns=["kit.capture_time", "kit.frame_time"])
+        for file in sorted(dataset.glob("data/*/*.parquet"))
+    ]
+    return np.concatenate(
+        [table["kit.capture_time"].to_numpy() - table["kit.frame_time"].to_numpy() for table in tables]
+    )
+
+
+def episodes(dataset):
+    return json.loads((dataset / "meta/info.json").read_text())["total_episodes"]
+
+
+@pytest.fixture
+def move(kit):
+    """A recorded move of ten seconds that stands."""
+    pose = {"head": np.eye(4).tolist(), "antennas": [-0.17, 0.17], "body_yaw": 0.0}
+    file = kit.folder / "stand.json"
+    file.write_text(json.dumps({"description": "", "time": [0.0, 10.0], "set_target_data": [pose, pose]}))
+    return file
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay DATASET 0",
+        "record --teleop move:MOVE --episodes 1 --out data",
+        pytest.param("record --episodes 1 --out data", marks=pytest.mark.long),
+        pytest.param("teleop move:MOVE", marks=pytest.mark.long),
+        pytest.param("sysid --out sysid", marks=pytest.mark.long),
+        pytest.param("view --policy none --out film.gif", marks=pytest.mark.long),
+    ],
+)
+def test_a_loop_that_misses_most_of_its_ticks_ends_whatever_drives(command, kit, daemon, recorded_dataset, move):
+    words = command.replace("DATASET", str(recorded_dataset)).replace("MOVE", str(move)).split()
+    robot = "daemon" if words[0] == "record" or words[0] == "view" else daemon.address
+    ended = kit.run(*words, "--robot", robot, before=daemon.as_default + BUSY)
+    ended.says(1, "of the last 50 ticks were missed: this computer is too busy")
+    assert daemon.lies_down
+    if words[0] == "record":
+        assert "was not kept" in ended.err or "It was not kept" in ended.err
+        assert episodes(kit.folder / "data") == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["replay DATASET 0", pytest.param("record --episodes 9 --out data", marks=pytest.mark.long)]
+)
+def test_a_key_stops_whatever_drives(command, kit, daemon, recorded_dataset, open_terminal, until):
+    terminal = open_terminal()
+    words = command.replace("DATASET", str(recorded_dataset)).split()
+    running = kit.start(*words, "--robot", "daemon", before=daemon.as_default, terminal=terminal)
+    terminal.wait("the space bar, Esc or q stops the robot")
+    terminal.press("space")
+    running.wait().says(STOPPED, "stopped by a key")
+    assert daemon.lies_down
+    assert terminal.is_restored
+
+
+# --- the camera -------------------------------------------------------------------------------------------------------
+
+
+def test_an_episode_in_which_the_camera_stops_is_not_kept_and_run_again(kit, daemon):
+    """It stops in the first of two episodes for about a second and a half."""
+    result = kit.run(
+        "record", "--camera", "--episodes", 2, "--out", "data", "--robot", "daemon",
+        before=daemon.as_default + FREEZES.format(step=30, seconds=1.5),
+    )  # fmt: skip
+    assert result.code == 0, result
+    [line] = [line for line in result.err.splitlines() if line.startswith("episode 0: the camera")]
+    assert line.startswith("episode 0: the camera has delivered no new image for 0.5 s. Is another program using the")
+    assert line.endswith("It was not kept, and is run again")
+    data = kit.folder / "data"
+    assert episodes(data) == 2
+    assert image_ages(data).max() < CAMERA_SILENT_AFTER
+    assert daemon.lies_down
+
+
+@pytest.mark.long
+def test_a_camera_that_stays_away_ends_the_recording_and_keeps_the_episodes_before(kit, daemon):
+    result = kit.run(
+        "record", "--camera", "--episodes", 2, "--out", "data", "--robot", "daemon",
+        before=daemon.as_default + FREEZES.format(step=120, seconds=1000),
+    )  # fmt: skip
+    result.says(1, "the camera has delivered no new image for", "What was saved before is kept; give the same command")
+    assert episodes(kit.folder / "data") == 1
+    assert daemon.lies_down
+
+
+def test_a_take_in_which_the_camera_stops_is_not_kept_and_the_next_one_is(kit, daemon, open_terminal):
+    """A person records; the camera stops in the first take, and while it is away no take starts."""
+    terminal = open_terminal()
+    command = kit.start(
+        "record", "--teleop", "keyboard", "--camera", "--episodes", 1, "--out", "data", "--robot", "daemon",
+        terminal=terminal, before=daemon.as_default + STOPS_ON_DEMAND,
+    )  # fmt: skip
+    terminal.wait("READY")
+    terminal.press("enter")
+    terminal.wait(r"RECORDING .* [1-9]\.\d s")
+    stopped = kit.folder / "stopped"
+    stopped.touch()
+    terminal.wait(r"take 1000000 was not kept: the camera has delivered no new image for 0\.5 s", 5)
+    terminal.wait("READY")
+    terminal.wait("the camera has delivered no new image for")
+    stopped.unlink()
+    terminal.wait("that has passed")
+    kept = False
+    while not kept:  # a busy computer's take is late
+        terminal.press("enter")
+        terminal.wait(r"RECORDING .* (0\.[89]|[1-9]\.\d) s")
+        terminal.press("enter")
+        kept = terminal.wait(r"take 1000000 (kept as episode 0|was not kept)").group(1).startswith("kept")
+    result = command.wait()
+    assert result.code == 0, result
+    assert episodes(kit.folder / "data") == 1
+    assert image_ages(kit.folder / "data").max() < CAMERA_SILENT_AFTER
+    assert daemon.lies_down

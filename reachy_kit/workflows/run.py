@@ -116,7 +116,7 @@ def run(
     length = _seconds(drivers, robot, variant, seconds)
     if length is None and episodes > 1:
         raise WrongUseError("behaviours run until they are stopped: give --seconds for several episodes")
-    senses = drivers.lone_bundle is not None or drivers.features is not None
+    senses = drivers.features is not None
     wanted = camera and (drivers.takes_images or (senses and needs_camera(robot, drivers.features)))
     local_speaker = find_speaker(speaker)
     done, hand_overs = list[Episode](), HandOverCount(drivers.names)

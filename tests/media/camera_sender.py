@@ -76,16 +76,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("width", type=int)
     parser.add_argument("height", type=int)
-    parser.add_argument("--hz", type=int, default=30)
+    parser.add_argument("--hz", type=int, default=30, help="0: a camera that never starts")
     options = parser.parse_args()
-    sends = True
+    sends, hz = options.hz > 0, options.hz or 30
 
     def stop_sending(*_: object) -> None:
         nonlocal sends
         sends = False
 
     signal.signal(signal.SIGUSR1, stop_sending)
-    sink = FrameSink(options.width, options.height, options.hz)
+    sink = FrameSink(options.width, options.height, hz)
     image = np.full((options.height, options.width, 3), _WALL, dtype=np.uint8)
     row, radius = options.height // 2, options.width // 32
     print("ready", flush=True)
@@ -96,7 +96,7 @@ def main() -> None:
             cv2.circle(image, (round(column * 16), row * 16), radius * 16, _GREEN, -1, shift=4)
             sink.send(image)
             image[row - radius - 2 : row + radius + 3] = _WALL
-        due = max(due + 1 / options.hz, time.monotonic() - 0.1)
+        due = max(due + 1 / hz, time.monotonic() - 0.1)
         time.sleep(max(due - time.monotonic(), 0.0))
 
 

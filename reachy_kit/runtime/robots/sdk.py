@@ -41,6 +41,7 @@ from reachy_kit.runtime.robots.media.sdk_client import (
     expected_camera_shape,
     open_camera,
     open_client,
+    require_frames,
     require_media,
 )
 from reachy_kit.runtime.robots.media.sdk_microphone import SdkMicrophone
@@ -470,6 +471,8 @@ class SdkRobot:
         if wants_media:
             require_media(status, self.address, microphone=self.config.microphone)
         self._others.require_none(_OTHERS_END)
+        if self.config.camera and self._camera is None:
+            require_frames(self.address)
         sdk = open_client(self.address, media=wants_media)
         try:
             if self.config.camera and self._camera is None:

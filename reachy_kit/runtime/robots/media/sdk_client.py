@@ -1,11 +1,13 @@
 """The SDK's client, with the robot's camera and microphone or without. The only module that imports reachy_mini."""
 
+from pathlib import Path
 from typing import Any
 
 from reachy_kit.runtime.errors import KitError, MissingPackageError, NoRobotError
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, lost_robot, no_daemon
 from reachy_kit.runtime.robots.media.bounded_close import close_within
+from reachy_kit.runtime.robots.media.camera_socket import first_frame_size
 from reachy_kit.runtime.robots.media.frame_reader import FrameReader
 from reachy_kit.runtime.robots.media.prompt_delivery import deliver_promptly
 
@@ -32,6 +34,32 @@ def require_media(status: dict[str, Any], address: DaemonAddress, *, microphone:
         raise KitError(f"the daemon at {address} runs with --no-media: it has neither camera nor microphone{advice}")
     if status.get("media_released"):
         raise KitError(f"another program has taken camera and microphone from the daemon at {address}: end it{advice}")
+
+
+def require_frames(address: DaemonAddress) -> None:
+    """Refuse a camera of this computer that sends nothing, or frames of a size that the SDK does not take.
+
+    The SDK would wait for two seconds, and could not tell the one from the other.
+
+    Args:
+        address: of the camera's daemon. One on another computer is not looked at: WebRTC negotiates first.
+
+    Raises:
+        KitError: no frame comes, or one of another size.
+    """
+    try:
+        from reachy_mini.daemon.utils import CAMERA_SOCKET_PATH
+
+        if address.reachable_host not in LOCALHOST or not Path(CAMERA_SOCKET_PATH).exists():
+            return
+        size = first_frame_size(CAMERA_SOCKET_PATH, CAMERA_SILENT_AFTER)
+    except Exception:  # without the SDK or its GStreamer, which open_client reports
+        return
+    rows, columns, _ = expected_camera_shape(address)
+    if size is None:
+        raise _without_frames(address, "has not delivered a frame", columns, rows)
+    if size != (columns, rows):
+        raise _without_frames(address, f"delivers {size[0]} × {size[1]} px", columns, rows)
 
 
 def open_client(address: DaemonAddress, *, media: bool) -> Any:
@@ -94,11 +122,7 @@ def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
     if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
         return frames
     frames.stop()
-    columns, rows = client.media.camera.resolution
-    raise KitError(
-        f"the camera of {address} {frames.fault or 'has delivered no frame'}: the SDK waits for {columns} × {rows} px. "
-        "Is it plugged in, and of that size? Look at the daemon's log"
-    )
+    raise _without_frames(address, frames.fault or "has not delivered a frame", *client.media.camera.resolution)
 
 
 def close_client(client: Any) -> None:
@@ -137,6 +161,13 @@ def _reopen(camera: Any) -> None:
         states = type(pipeline.get_state(0).state)  # Gst.State, without an import of GStreamer
         pipeline.set_state(states.NULL)
         pipeline.set_state(states.PLAYING)
+
+
+def _without_frames(address: DaemonAddress, fault: str, columns: int, rows: int) -> KitError:
+    return KitError(
+        f"the camera of {address} {fault}: the SDK waits for {columns} × {rows} px. "
+        "Is it plugged in, and of that size? Look at the daemon's log"
+    )
 
 
 def _without_gstreamer(address: DaemonAddress, why: str) -> KitError:

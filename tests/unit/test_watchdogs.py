@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reachy_kit.runtime.errors import KitError, NoRobotError
+from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, NEUTRAL, YAW, EndReason, Observation
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
-from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog, StateWatchdog, TickWatchdog
+from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog, TickWatchdog
 
 LEFT = NEUTRAL + 2.0 * (np.arange(9) == YAW)
 TICK = 1 / CONTROL_HZ
@@ -20,7 +20,7 @@ TICK = 1 / CONTROL_HZ
 class Robot:
     """Goes where it is sent, at 0.05 rad a tick; its clock is the test's, and what it shows too."""
 
-    name, control_hz, state_age = "robot", CONTROL_HZ, 0.0
+    name, control_hz = "robot", CONTROL_HZ
     observation_features = action_features = dict.fromkeys(ACTION_NAMES, float)
 
     def __init__(self):
@@ -214,15 +214,6 @@ def test_a_real_camera_may_repeat_an_image_while_the_head_stands_still(make_run)
     seen(run, lambda now: now)
     run.policy.act = lambda observation: NEUTRAL
     assert run() is EndReason.COMPLETED
-
-
-def test_measurements_that_stay_away_end_the_run_without_a_robot(make_run):
-    run = make_run()
-    run.guarded = GuardedPolicy(run.policy, [StateWatchdog(run.robot)], run.notes.append, lambda: run.robot.time)
-    run.at[1.0] = lambda: setattr(run.robot, "state_age", 0.31)
-    assert run() is EndReason.STOPPED
-    with pytest.raises(NoRobotError, match=r"robot has sent no measurement for 0\.3 s"):
-        run.guarded.raise_trouble()
 
 
 def test_a_loop_that_misses_most_of_its_ticks_ends(make_run):

@@ -7,7 +7,7 @@ from reachy_kit.runtime.interface import EndReason, Episode, Robot, Tick
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy, Watchdog
-from reachy_kit.runtime.watchdogs.loop_watchdogs import StateWatchdog, TickWatchdog
+from reachy_kit.runtime.watchdogs.loop_watchdogs import TickWatchdog
 
 
 def guarded_rollout(
@@ -39,15 +39,14 @@ def guarded_rollout(
     return rollout(robot, guarded, stop=lambda: guarded.stop() or stop(), on_tick=look, **loop)
 
 
-def robot_watchdogs(robot: Robot, *, camera: bool, real: bool) -> list[Watchdog]:
+def robot_watchdogs(*, camera: bool, real: bool) -> list[Watchdog]:
     """The watchdogs of a robot on a wall clock, whatever drives it.
 
     Args:
-        robot: connected.
         camera: whether its observations hold a camera's images.
         real: whether that is a real camera.
     """
-    watchdogs: list[Watchdog] = [StateWatchdog(robot), TickWatchdog()]
+    watchdogs: list[Watchdog] = [TickWatchdog()]
     if camera:
         watchdogs.append(CameraWatchdog(real=real))
     return watchdogs

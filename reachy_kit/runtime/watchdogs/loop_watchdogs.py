@@ -1,19 +1,20 @@
-"""A control loop that misses its ticks, measurements that stay away, and a policy that cannot keep up."""
+"""A control loop that misses its ticks, and a policy that cannot keep up.
+
+Measurements that stay away are the robot's link's: it waits for them within a tick (``robots/link/sdk_link.py``).
+"""
 
 import math
 import time
 from collections import deque
 from collections.abc import Callable
 
-from reachy_kit.runtime.errors import KitError, NoRobotError
-from reachy_kit.runtime.interface import CONTROL_HZ, Policy, Robot, Tick
+from reachy_kit.runtime.errors import KitError
+from reachy_kit.runtime.interface import CONTROL_HZ, Policy, Tick
 
 WINDOW = 50
 """Ticks over which missed ones are counted: a second."""
 MISSED = 0.5
 """Share of them that may be missed. At more the robot moves in jumps of 40 ms and longer."""
-STALE = 0.3
-"""Age of a measurement from which the robot holds still, s; fifteen times the period of the daemon's."""
 OVERDUE = 0.5
 """Time without a plan for now from which the robot counts as holding still, s; its last target holds before too."""
 FIRST_OVERDUE = 5.0
@@ -51,30 +52,6 @@ class TickWatchdog:
         if len(self._late) < WINDOW or late <= MISSED * WINDOW:
             return None
         return f"{late} of the last {WINDOW} ticks were missed: this computer is too busy. {_BUSY}"
-
-
-class StateWatchdog:
-    """Reports a robot whose latest measurement is old.
-
-    Args:
-        robot: says it by ``state_age``, s, if it can.
-    """
-
-    patience, brief, starts_over = 3.0, 0.0, True
-    error = NoRobotError
-
-    def __init__(self, robot: Robot) -> None:
-        self._robot = robot
-
-    def begin(self) -> None:
-        """Do nothing: it has no memory."""
-
-    def trouble(self, tick: Tick) -> str | None:
-        """How old the measurement is."""
-        age = getattr(self._robot, "state_age", 0.0)
-        if age <= STALE:
-            return None
-        return f"{self._robot.name} has sent no measurement for {age:.1f} s. Look at its daemon and at the network"
 
 
 class DecisionWatchdog:

@@ -54,7 +54,7 @@ def session_watchdogs(session: Session) -> list[Watchdog]:
     """The watchdogs of a session, whatever drives; none for a simulation in this process, which endangers nothing."""
     if session.kind == "sim":
         return []
-    return robot_watchdogs(session.robot, camera=session.image_shape is not None, real=session.kind == "hardware")
+    return robot_watchdogs(camera=session.image_shape is not None, real=session.kind == "hardware")
 
 
 def guard(

@@ -110,7 +110,7 @@ def record(order: RecordingOrder, link: DesktopLink) -> int:
         seeds = iter(range(order.first_seed, order.first_seed + order.seeds))
         takes = TakeSession(
             robot, device, EpisodeRecorder(sink, wall_clock=True), events, view, NO_SCREEN, labels, order.seconds,
-            perception=perception, watchdogs=robot_watchdogs(robot, camera=order.camera, real=True),
+            perception=perception, watchdogs=robot_watchdogs(camera=order.camera, real=True),
         )  # fmt: skip
         takes.run(seeds, order.wanted)
     if events.given_up:

@@ -167,7 +167,7 @@ def test_a_fault_ends_at_once_what_cannot_resume(make_run):
     assert run() is EndReason.REDO
     assert 2.0 < run.episode.seconds < 2.5
     assert "no new image for 0.5 s" in run.guarded.fault
-    with pytest.raises(KitError, match=r"no new image for 0\.5 s.* daemon\. Record it again"):
+    with pytest.raises(KitError, match=r"no new image for 0\.5 s.* again\. Record it again"):
         run.guarded.raise_trouble("Record it again")
     seen(run, lambda now: now)
     assert run() is EndReason.COMPLETED

@@ -115,6 +115,9 @@ TargetOption = Annotated[
         "the AprilTag with the number 7. A simulation shows it in place of the ball.",
     ),
 ]
+FirstStateSeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")
+]
 OperatorOption = Annotated[
     str, typer.Option("--operator", metavar="PSEUDONYM", help="Who demonstrates, stored with each episode.")
 ]

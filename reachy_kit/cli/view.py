@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import PerceptionOption, RobotOption, TargetOption, TaskOption, expand_home, path_option
+from reachy_kit.cli.options import (
+    FirstStateSeedOption,
+    PerceptionOption,
+    RobotOption,
+    TargetOption,
+    TaskOption,
+    expand_home,
+    path_option,
+)
 from reachy_kit.runtime.perception.targets.target_registry import BALL
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ def view(
     perception: PerceptionOption = "auto",
     target: TargetOption = BALL,
     variant: Annotated[str, typer.Option("--variant", help="Variant of the task.")] = "training",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first initial state in a simulation.")] = 0,
+    seed: FirstStateSeedOption = 0,
     paused: Annotated[bool, typer.Option("--paused", help="Start paused.")] = False,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0 takes any free one.")

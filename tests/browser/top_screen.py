@@ -13,6 +13,7 @@ from rich.console import Console
 
 from reachy_kit.cli.reporting.top_screen import draw
 from reachy_kit.runtime.robots.daemon import DaemonAddress, parse_address
+from reachy_kit.workflows.driving.run_plan import RunSettings
 from reachy_kit.workflows.run import run
 from reachy_kit.workflows.top import RobotWatch
 
@@ -23,8 +24,8 @@ SECONDS = 20.0
 
 def main(bundle: Path, out: Path) -> None:
     """Draw the screen into an SVG."""
-    options = {"robot": "daemon", "perception": "detector", "seconds": SECONDS, "metrics": str(PORT)}
-    driving = threading.Thread(target=run, args=([bundle],), kwargs=options)
+    settings = RunSettings(robot="daemon", perception="detector", seconds=SECONDS, metrics=str(PORT))
+    driving = threading.Thread(target=run, args=([bundle], settings))
     driving.start()
     watch = RobotWatch(DaemonAddress("127.0.0.1"), str(PORT))
     while not ((view := watch.look()).run and view.run.ticks > 40 * SECONDS) and driving.is_alive():

@@ -332,7 +332,7 @@ def test_an_episode_that_is_not_there(kit, paste, recorded_dataset):
 
 
 @pytest.mark.long
-@pastes("run._correct")
+@pastes("run_output.show_corrections")
 def test_a_corrected_policy_is_trained_again(kit, paste, open_terminal, bundle_path, recorded_dataset):
     terminal = open_terminal()
     corrected = kit.start(

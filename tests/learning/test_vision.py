@@ -1,6 +1,7 @@
 """The chunk policy on images: their resizing, that its encoder finds a ball, imitation and reinforcement learning."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
+from reachy_kit.workflows.driving.run_plan import RunSettings
 from reachy_kit.workflows.group_comparison import compare_policies
 from reachy_kit.workflows.run import run
 from reachy_kit.workflows.training.train_imitation import train_imitation
@@ -241,7 +243,7 @@ def test_scratch_takes_images_too_and_eval_renders_them(tmp_path):
 
 def test_its_bundle_runs_with_the_camera_on(vision_run, tmp_path):
     export_bundle(vision_run, tmp_path / "vision.bundle")
-    options = {"robot": "sim", "seconds": 0.5}
-    assert len(run([tmp_path / "vision.bundle"], **options).episodes) == 1
+    settings = RunSettings(robot="sim", seconds=0.5)
+    assert len(run([tmp_path / "vision.bundle"], settings).episodes) == 1
     with pytest.raises(WrongUseError, match="--no-camera"):
-        run([tmp_path / "vision.bundle"], **options, camera=False)
+        run([tmp_path / "vision.bundle"], replace(settings, camera=False))

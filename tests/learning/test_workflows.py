@@ -7,6 +7,7 @@ import pytest
 from reachy_kit.runtime.errors import KitError, NoRobotError, WrongUseError
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 from reachy_kit.workflows import evaluate
+from reachy_kit.workflows.driving.run_plan import RunSettings
 from reachy_kit.workflows.evaluate import evaluate_policies
 from reachy_kit.workflows.group_comparison import compare_policies
 from reachy_kit.workflows.inputs.build_config import build_config, refuse_rest
@@ -83,14 +84,14 @@ def test_a_comparison_reports_each_training_on_each_variant():
 
 
 def test_a_bundle_runs_without_a_reporter(bundle_path, capfd):
-    ran = run([bundle_path], robot="sim", episodes=2, seconds=0.4, seed=3)
+    ran = run([bundle_path], RunSettings(robot="sim", episodes=2, seconds=0.4, seed=3))
     assert [episode.seed for episode in ran.episodes] == [3, 4]
     assert ran.error is not None and ran.error.unit == "degrees"
     assert capfd.readouterr().out == ""
 
 
 def test_a_bundle_is_a_behaviour_among_others(bundle_path):
-    ran = run([bundle_path, "idle"], robot="sim", seconds=8.0, seed=3)
+    ran = run([bundle_path, "idle"], RunSettings(robot="sim", seconds=8.0, seed=3))
     assert set(ran.shares) == {str(bundle_path), "idle"} and min(ran.shares.values()) > 0.1
     assert ran.hand_overs >= 2
     assert ran.error is None

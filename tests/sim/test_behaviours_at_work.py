@@ -9,9 +9,9 @@ import pytest
 from reachy_kit.runtime.behaviours.driving.arbiter import HOLDING, Arbiter, DriverChange
 from reachy_kit.runtime.interface import BODY_YAW, NEUTRAL, PITCH, YAW, EndReason, Step
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.driving.run_plan import BETWEEN, HIDDEN
 from reachy_kit.workflows.inputs.drivers import read_drivers
 from reachy_kit.workflows.inputs.session import open_session
-from reachy_kit.workflows.run import BETWEEN, HIDDEN
 from reachy_sim.tasks import variant_by_name
 
 TICK = 1 / 50

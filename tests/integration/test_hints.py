@@ -152,7 +152,7 @@ def test_what_follows_reinforcement_learning_and_several_seeds(kit, paste, train
     assert "it's many" in paste(several.out, "--episodes", 1, "--variants", "sluggish", "--tier", "kinematic").out
 
 
-@pastes("evaluate.evaluate")
+@pastes("evaluate._compare")
 def test_a_page_names_the_command_that_made_it(kit, paste, trained_run):
     shutil.copytree(trained_run.path, kit.folder / "Anna's run")
     arguments = ("eval", "A=Anna's run", "--tier", "kinematic", "--episodes", 2, "--films", 0, "--html", "it's.html")

@@ -98,7 +98,7 @@ def command_in(text: str) -> str:
 # --- from a recording to an evaluation ---------------------------------------------------------------------------
 
 
-@pastes("record.record", "committed_files.continue_command", "train_imitation._show", "run_card.markdown")
+@pastes("record.record", "committed_files.continue_command", "training_output.show_imitation", "run_card.markdown")
 @pytest.mark.timeout(600)
 def test_each_step_names_the_next(kit, paste):
     recorded = kit.run("record", "--out", "my data", "--episodes", 1)
@@ -124,7 +124,7 @@ def test_a_recording_in_the_folder_of_runs_is_not_trained_over(kit, paste):
     assert "runs/it-2" in trained.out
 
 
-@pastes("train_imitation._show")
+@pastes("training_output.show_imitation")
 def test_a_policy_for_another_variant_is_evaluated_there(kit, paste):
     assert kit.run("record", "--out", "data", "--variant", "sluggish", "--episodes", 3).code == 0
     trained = kit.run("train", "imitation", "--dataset", "data", "--out", "run", *SHORT_FIT)
@@ -139,7 +139,7 @@ def test_an_exported_bundle_is_run(kit, paste, trained_run):
     assert "episode 0" in paste(exported.out, "--seconds", 0.2, "--robot", "sim").out
 
 
-@pastes("train_rl.rl", "train_imitation.show_seeds")
+@pastes("training_output.show_reinforcement", "training_output.show_seeds")
 @pytest.mark.long
 def test_what_follows_reinforcement_learning_and_several_seeds(kit, paste, trained_run, recorded_dataset):
     rl = ("train", "rl", "--init", trained_run.path, "--task", "look_at", "--iterations", 1, *SHORT_RL)

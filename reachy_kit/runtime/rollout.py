@@ -8,7 +8,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,86 +82,96 @@ def rollout(
     """
     if robot.control_hz % policy_hz:
         raise WrongUseError(f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz")
-    ticks = robot.control_hz // policy_hz
-    applied, observation = _start(robot, policy, perception, world, seed, start, subscribers)
-    record = _Record(policy_hz, observation.capture_time)
-    record.start_tick()
-    for index in _indices(seconds, policy_hz, ticks):
-        asked = time.perf_counter()
-        on_tick(Tick(index, observation, applied))
-        was_paused = time.perf_counter() - asked > _PAUSED_AFTER
-        end_reason = stop()
-        if end_reason:
-            break
-        tick = index % ticks + 1
-        if was_paused:
-            now = robot.get_observation()
-            record.leave_out_pause(now.capture_time - observation.capture_time - (tick - 1) / robot.control_hz)
-            if tick == 1:  # the policy decides on what is there now
-                observation = _perceived(now, perception, applied)
-        decision = None
-        if tick == 1:
-            previous, (target, decision) = applied, _decide(policy, observation)
-        applied = robot.send_action(interpolate(previous, target, tick, ticks))
-        on_timing(record.end_work(decision))
-        robot.wait_next_tick()
+    loop = _Loop(robot, policy, policy_hz, perception, world, subscribers, stop, on_tick, on_timing)
+    return loop.run(seconds, seed, start)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """Everything that is plugged together for an episode."""
+
+    robot: Robot
+    policy: Policy
+    policy_hz: int
+    perception: Perception | None
+    world: World | None
+    subscribers: Sequence[Subscriber]
+    stop: Callable[[], EndReason | None]
+    on_tick: Callable[[Tick], None]
+    on_timing: Callable[[TickTiming], None]
+
+    def run(self, seconds: float | None, seed: int, start: Array | None) -> Episode:
+        """Run the episode: the arguments are those of ``rollout``."""
+        robot, ticks = self.robot, self.robot.control_hz // self.policy_hz
+        applied, observation = self._start(seed, start)
+        record = _Record(self.policy_hz, observation.capture_time)
         record.start_tick()
-        if tick == ticks:
-            before, observation = observation, robot.get_observation()
-            truth = world.measure(observation) if world else None
-            observation = _perceived(observation, perception, applied)
-            record.add(truth, observation.capture_time)
-            step = Step(index // ticks, before, applied, truth, observation, target)
-            for subscriber in subscribers:
-                subscriber.on_step(step)
-    else:
-        end_reason = EndReason.COMPLETED
+        for index in _indices(seconds, self.policy_hz, ticks):
+            asked = time.perf_counter()
+            self.on_tick(Tick(index, observation, applied))
+            was_paused = time.perf_counter() - asked > _PAUSED_AFTER
+            end_reason = self.stop()
+            if end_reason:
+                break
+            tick = index % ticks + 1
+            if was_paused:
+                now = robot.get_observation()
+                record.leave_out_pause(now.capture_time - observation.capture_time - (tick - 1) / robot.control_hz)
+                if tick == 1:  # the policy decides on what is there now
+                    observation = self._perceive(now, applied)
+            decision = None
+            if tick == 1:
+                previous, (target, decision) = applied, self._decide(observation)
+            applied = robot.send_action(interpolate(previous, target, tick, ticks))
+            self.on_timing(record.end_work(decision))
+            robot.wait_next_tick()
+            record.start_tick()
+            if tick == ticks:
+                before, observation = observation, robot.get_observation()
+                truth = self.world.measure(observation) if self.world else None
+                observation = self._perceive(observation, applied)
+                record.add(truth, observation.capture_time)
+                step = Step(index // ticks, before, applied, truth, observation, target)
+                for subscriber in self.subscribers:
+                    subscriber.on_step(step)
+        else:
+            end_reason = EndReason.COMPLETED
 
-    episode = record.episode(seed, end_reason)
-    for subscriber in subscribers:
-        subscriber.on_episode_end(episode)
-    return episode
+        episode = record.episode(seed, end_reason)
+        for subscriber in self.subscribers:
+            subscriber.on_episode_end(episode)
+        return episode
 
+    def _start(self, seed: int, start: Array | None) -> tuple[Action, Observation]:
+        """Reset robot, world, perception and policy; returns the action in force and the first observation."""
+        usual = self.world.reset(seed) if self.world else NEUTRAL.copy()
+        start = usual if start is None else start
+        self.robot.reset(start)
+        self.policy.reset()
+        if self.perception:
+            self.perception.reset(seed)
+        for subscriber in self.subscribers:
+            subscriber.on_episode_start(seed)
+        observation = self.robot.get_observation()
+        if self.world:
+            self.world.start(observation.capture_time)
+        return start, self._perceive(observation, start)
 
-def _start(
-    robot: Robot,
-    policy: Policy,
-    perception: Perception | None,
-    world: World | None,
-    seed: int,
-    start: Array | None,
-    subscribers: Sequence[Subscriber],
-) -> tuple[Action, Observation]:
-    """Reset robot, world, perception and policy; returns the action in force and the first observation."""
-    usual = world.reset(seed) if world else NEUTRAL.copy()
-    start = usual if start is None else start
-    robot.reset(start)
-    policy.reset()
-    if perception:
-        perception.reset(seed)
-    for subscriber in subscribers:
-        subscriber.on_episode_start(seed)
-    observation = robot.get_observation()
-    if world:
-        world.start(observation.capture_time)
-    return start, _perceived(observation, perception, start)
+    def _perceive(self, observation: Observation, applied: Action) -> Observation:
+        """The observation with perception's features, and with the action in force."""
+        features = self.perception.perceive(observation) if self.perception else observation.environment_state
+        return replace(observation, environment_state=features, last_action=applied)
+
+    def _decide(self, observation: Observation) -> tuple[Action, float]:
+        """The policy's target, and the s that it took."""
+        asked = time.perf_counter()
+        action = self.policy.act(observation)
+        return _checked(action), time.perf_counter() - asked
 
 
 def _indices(seconds: float | None, policy_hz: int, ticks: int) -> Iterable[int]:
     """Indices of the control ticks of an episode; it lasts a whole number of decisions."""
     return itertools.count() if seconds is None else range(round(seconds * policy_hz) * ticks)
-
-
-def _perceived(observation: Observation, perception: Perception | None, applied: Action) -> Observation:
-    features = perception.perceive(observation) if perception else observation.environment_state
-    return replace(observation, environment_state=features, last_action=applied)
-
-
-def _decide(policy: Policy, observation: Observation) -> tuple[Action, float]:
-    """The policy's target, and the s that it took."""
-    asked = time.perf_counter()
-    action = policy.act(observation)
-    return _checked(action), time.perf_counter() - asked
 
 
 def _checked(action: Action) -> Action:

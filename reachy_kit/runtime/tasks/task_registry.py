@@ -8,7 +8,6 @@ holds one as ``SPEC``. Names are found without loading anything, so that a broke
 import hashlib
 import importlib
 import importlib.util
-import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,27 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from reachy_kit.runtime import tasks
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.registries.kind_registry import installed, own_stems
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from reachy_kit.runtime.interface import TaskSpec
 
 ENTRY_POINTS = "reachy_kit.tasks"
-_SUFFIX = "_spec"
 _files: dict[Path, "TaskSpec"] = {}
 
 
 def own_task_names() -> tuple[str, ...]:
     """Names of this kit's tasks."""
-    stems = (module.name for module in pkgutil.iter_modules(tasks.__path__))
-    return tuple(sorted(stem.removesuffix(_SUFFIX) for stem in stems if stem.endswith(_SUFFIX)))
+    return own_stems(tasks, "spec")
 
 
 def task_names() -> tuple[str, ...]:
     """Names of all tasks: this kit's, those of installed packages, and those of loaded files."""
     own, loaded = own_task_names(), [spec.name for spec in _files.values()]
-    return tuple(dict.fromkeys((*own, *sorted(_installed()), *loaded)))
+    return tuple(dict.fromkeys((*own, *sorted(installed(ENTRY_POINTS)), *loaded)))
 
 
 def task_argument(name: str) -> str:
@@ -58,11 +54,11 @@ def task_spec(task: str) -> "TaskSpec":
     if task.endswith(".py"):
         return load_task_file(Path(task))
     if task in own_task_names():
-        return _checked(importlib.import_module(f"{tasks.__name__}.{task}{_SUFFIX}"), task)
+        return _checked(importlib.import_module(f"{tasks.__name__}.{task}_spec"), task)
     for spec in _files.values():
         if spec.name == task:
             return spec
-    entry = _installed().get(task)
+    entry = installed(ENTRY_POINTS).get(task)
     if entry is None:
         raise WrongUseError(f"no task is called {task!r}; there are {', '.join(task_names())}, or a path to TASK.py")
     try:
@@ -118,12 +114,6 @@ def known_tasks() -> Iterator["TaskSpec"]:
             yield task_spec(name)
         except WrongUseError:
             continue
-
-
-def _installed() -> "dict[str, EntryPoint]":
-    from importlib.metadata import entry_points  # takes 15 ms, and the command line starts without
-
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
 def _checked(holder: ModuleType | Any, place: str) -> "TaskSpec":

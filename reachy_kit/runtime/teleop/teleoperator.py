@@ -7,24 +7,20 @@ loading anything. ``--teleop NAME`` or ``--teleop NAME:ARGUMENT`` chooses one, a
 """
 
 import importlib
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from reachy_kit.runtime import teleop
 from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import Action, Episode, Observation, Policy, Robot, Step, TaskSpec
 from reachy_kit.runtime.interrupts import interrupts_held_back
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+from reachy_kit.runtime.registries.kind_registry import installed, own_stems
 
 ENTRY_POINTS = "reachy_kit.teleoperators"
-_SUFFIX = "_device"
 
 
 class TakeEvent(StrEnum):
@@ -193,12 +189,7 @@ type OpenDevice = Callable[[TeleopContext], Teleoperator]
 
 def teleoperator_names() -> tuple[str, ...]:
     """Names of all devices: this kit's, then those of installed packages."""
-    own = sorted(
-        module.name.removesuffix(_SUFFIX)
-        for module in pkgutil.iter_modules(teleop.__path__)
-        if module.name.endswith(_SUFFIX)
-    )
-    return tuple(dict.fromkeys((*own, *sorted(_installed()))))
+    return tuple(dict.fromkeys((*own_stems(teleop, "device"), *sorted(installed(ENTRY_POINTS)))))
 
 
 def open_teleoperator(name: str, context: TeleopContext) -> Teleoperator:
@@ -232,11 +223,10 @@ def split_argument(teleop_option: str) -> tuple[str, str]:
 
 
 def _opener(name: str) -> OpenDevice:
-    module = f"{teleop.__name__}.{name}{_SUFFIX}"
-    if name.isidentifier() and any(found.name == f"{name}{_SUFFIX}" for found in pkgutil.iter_modules(teleop.__path__)):
-        opener: OpenDevice = importlib.import_module(module).open_device
+    if name in own_stems(teleop, "device"):
+        opener: OpenDevice = importlib.import_module(f"{teleop.__name__}.{name}_device").open_device
         return opener
-    entry = _installed().get(name)
+    entry = installed(ENTRY_POINTS).get(name)
     if entry is None:
         raise WrongUseError(f"--teleop {name} does not exist; there are {', '.join(teleoperator_names())}")
     try:
@@ -244,9 +234,3 @@ def _opener(name: str) -> OpenDevice:
     except (Exception, SystemExit) as error:  # code of another package
         raise WrongUseError(f"the teleoperator {name} cannot be loaded from {entry.value}: {error!r}") from error
     return loaded
-
-
-def _installed() -> "dict[str, EntryPoint]":
-    from importlib.metadata import entry_points  # takes 15 ms, and the command line starts without
-
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

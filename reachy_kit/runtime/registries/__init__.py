@@ -1,0 +1,1 @@
+"""How things are found by name without being loaded."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from reachy_kit.runtime.behaviours.behaviour_kind import Behaviour, BehaviourContext, BehaviourKind
 from reachy_kit.runtime.behaviours.driving.pose_follower import PoseFollower
-from reachy_kit.runtime.behaviours.driving.seen_target import SeenTarget, looking
+from reachy_kit.runtime.behaviours.driving.seen_target import looking
+from reachy_kit.runtime.behaviours.driving.target_following import TargetFollowing
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import BODY_YAW, PITCH, YAW, Action, Array, Observation
 from reachy_kit.runtime.kinematics.reach import in_reach
-from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
 _LEFT_THE_GAZE = np.deg2rad(8.0)
 """Angle from the gaze beyond which it looks again, rad: people feel looked at up to 9° off (Gamer & Hecht 2007)."""
@@ -50,31 +50,12 @@ class LookThere:
         return self._follower.follow(looking(self._direction, observation.action_in_force[BODY_YAW]))
 
 
-class LookAtTarget:
-    """Looks at a target that perception sees, and keeps still while it stays near the middle of the view.
-
-    Args:
-        hz: decisions per second.
-    """
-
-    features = TARGET_FEATURES
-    carries_on = True
-
-    def __init__(self, hz: int) -> None:
-        self._target, self._follower = SeenTarget(hz), PoseFollower(hz)
-        self._direction: Array = np.zeros(2)
-
-    def reset(self) -> None:
-        """Forget the target of the episode before."""
-        self._target.forget()
-
-    def wants_to_drive(self, observation: Observation) -> bool:
-        """While the target is in view, and ``PATIENCE`` longer."""
-        return self._target.update(observation)
+class LookAtTarget(TargetFollowing):
+    """Looks at a target that perception sees, and keeps still while it stays near the middle of the view."""
 
     def start(self, observation: Observation, speed: Array) -> None:
-        """Begin where the robot is, at its speed."""
-        self._follower.start(observation.action_in_force, speed)
+        """Begin where the robot is, at its speed, and look at the target."""
+        super().start(observation, speed)
         self._direction = self._target.direction.place
 
     def act(self, observation: Observation) -> Action:

@@ -6,10 +6,9 @@ Try it: reachy-kit run track idle --robot daemon
 import numpy as np
 
 from reachy_kit.runtime.behaviours.behaviour_kind import BehaviourContext, BehaviourKind
-from reachy_kit.runtime.behaviours.driving.pose_follower import PoseFollower
-from reachy_kit.runtime.behaviours.driving.seen_target import MOTOR_DELAY, SeenTarget, looking
+from reachy_kit.runtime.behaviours.driving.seen_target import MOTOR_DELAY, looking
+from reachy_kit.runtime.behaviours.driving.target_following import TargetFollowing
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, YAW, Action, Array, Observation
-from reachy_kit.runtime.perception.target import TARGET_FEATURES
 
 _AVERAGING = 0.06
 """Time by which the averaged speed of a target lags behind, s. Chosen: beyond it the gaze error hardly falls."""
@@ -21,33 +20,21 @@ _TRIM, _MOST_TRIM = 1.0, 0.1
 """Share of the remaining error that is added per second, against play and weak motors, and the most of it, rad."""
 
 
-class Track:
+class Track(TargetFollowing):
     """Follows a target that perception sees.
 
     Args:
         hz: decisions per second.
     """
 
-    features = TARGET_FEATURES
-    carries_on = True
-
     def __init__(self, hz: int) -> None:
+        super().__init__(hz)
         self._hz = hz
-        self._target, self._follower = SeenTarget(hz), PoseFollower(hz)
-        self._trim: Array = np.zeros(2)
-
-    def reset(self) -> None:
-        """Forget the target of the episode before."""
-        self._target.forget()
-
-    def wants_to_drive(self, observation: Observation) -> bool:
-        """While the target is in view, and ``PATIENCE`` longer."""
-        return self._target.update(observation)
 
     def start(self, observation: Observation, speed: Array) -> None:
-        """Begin where the robot is, at its speed."""
-        self._follower.start(observation.action_in_force, speed)
-        self._trim = np.zeros(2)
+        """Begin where the robot is, at its speed, without a trim."""
+        super().start(observation, speed)
+        self._trim: Array = np.zeros(2)
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target that looks where the target will be."""

@@ -7,8 +7,9 @@ import atexit
 import threading
 from typing import Any
 
-from reachy_kit.runtime.errors import KitError, MissingPackageError, WrongUseError
+from reachy_kit.runtime.errors import KitError, WrongUseError
 from reachy_kit.runtime.interface import AUDIO_HZ
+from reachy_kit.runtime.perception.hearing.portaudio import find_device, load_portaudio
 from reachy_kit.runtime.perception.hearing.sound_source import Block, Receive
 
 SPACING = 0.1
@@ -36,8 +37,8 @@ class LocalMicrophone:
 
     def __init__(self, choice: str) -> None:
         device, spacing = _split_spacing(choice)
-        self._sounddevice = _load()
-        info = self._find(device)
+        self._sounddevice = load_portaudio("microphone")
+        info = find_device(self._sounddevice, device, "microphone")
         self._index = info["index"]
         self.name = str(info["name"])
         self.channels = min(int(info["max_input_channels"]), _CHANNELS)
@@ -85,22 +86,6 @@ class LocalMicrophone:
         else:
             stream.close(ignore_errors=True)
 
-    def _find(self, device: str) -> Any:
-        chosen = int(device) if device.isdecimal() else None if device == "default" else device
-        try:
-            info = self._sounddevice.query_devices(chosen, "input")
-        except (ValueError, self._sounddevice.PortAudioError) as error:
-            raise WrongUseError(f"--microphone {device}: {self._explain(device)}") from error
-        return info
-
-    def _explain(self, device: str) -> str:
-        inputs = [found for found in self._sounddevice.query_devices() if found["max_input_channels"] > 0]
-        if not inputs:
-            return "this computer has no microphone"
-        names = ", ".join(f"{found['index']} {found['name']}" for found in inputs)
-        several = sum(device.lower() in found["name"].lower() for found in inputs) > 1
-        return f"{'several have that name' if several else 'it does not exist'}; there are {names}"
-
     def _choose_rate(self, usual: float) -> int:
         """The rate that the analysis needs, where the device has it; else the device's own."""
         try:
@@ -121,18 +106,6 @@ def _split_spacing(choice: str) -> tuple[str, float]:
     if not 0.01 <= spacing <= 1.0:
         raise WrongUseError(f"--microphone {choice}: the distance between the microphones must be 0.01 to 1 m")
     return device, spacing
-
-
-def _load() -> Any:
-    try:
-        import sounddevice
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("sounddevice, which opens microphones, is not installed here", "teleop") from error
-    except OSError as error:  # the package is there, the library that it loads is not
-        raise WrongUseError(
-            "PortAudio, which opens microphones, is missing. On Debian: apt-get install libportaudio2"
-        ) from error
-    return sounddevice
 
 
 def _reason(error: Exception) -> str:

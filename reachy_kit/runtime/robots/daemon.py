@@ -101,13 +101,42 @@ def parse_address(robot: str, option: str = "--robot") -> DaemonAddress:
     return DaemonAddress(host, int(port) if colon else DEFAULT_PORT)
 
 
+def ask_daemon(
+    address: DaemonAddress,
+    path: str,
+    body: bytes | None = None,
+    *,
+    content_type: str = "application/json",
+    timeout: float = 3.0,
+) -> Any:
+    """Ask the REST interface of a daemon.
+
+    Args:
+        address: of the daemon.
+        path: of the question, such as ``/api/daemon/status``.
+        body: posted with it; None to get something.
+        content_type: of the body.
+        timeout: longest wait for the answer, s.
+
+    Returns:
+        The answer, decoded from JSON.
+
+    Raises:
+        OSError: none answers, the daemon refuses, or its answer is not JSON.
+    """
+    request = urllib.request.Request(f"http://{address.netloc}{path}", body, {"Content-Type": content_type})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return json.load(answer)
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"the daemon answered something unexpected ({error!r})") from error
+
+
 def daemon_status(address: DaemonAddress, timeout: float = 3.0) -> dict[str, Any] | None:
     """Status that a daemon reports, or None where none answers."""
-    url = f"http://{address.netloc}/api/daemon/status"
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            status = json.load(answer)
-    except (OSError, http.client.HTTPException, ValueError):
+        status = ask_daemon(address, "/api/daemon/status", timeout=timeout)
+    except OSError:
         return None
     return status if isinstance(status, dict) else None
 

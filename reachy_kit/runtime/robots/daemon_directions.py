@@ -3,16 +3,13 @@
 Source: reachy_mini.media.audio_doa and daemon.app.routers.state (1.13): 0 left, π/2 front or back, π right.
 """
 
-import http.client
-import json
 import math
 import threading
 import time
-import urllib.request
 
 from reachy_kit.runtime.perception.hearing.sound_source import Bearing
 from reachy_kit.runtime.perception.sound import DIRECTION_PERIOD
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon import DaemonAddress, ask_daemon
 
 _FIRST_ANSWER = 0.6
 """Longest wait for a first direction, s: the daemon begins to measure when it is asked, and answers null until then."""
@@ -27,7 +24,7 @@ class DaemonDirections:
     """
 
     def __init__(self, address: DaemonAddress) -> None:
-        self._url = f"http://{address.netloc}/api/state/doa"
+        self._address = address
         self.latest: Bearing | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)
@@ -59,8 +56,7 @@ class DaemonDirections:
     def _ask(self) -> tuple[float, bool] | None:
         """Bearing right of the head's front, rad, and whether somebody speaks; None without an array."""
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT) as reply:
-                answer = json.load(reply)
+            answer = ask_daemon(self._address, "/api/state/doa", timeout=_TIMEOUT)
             return (float(answer["angle"]) - math.pi / 2, bool(answer["speech_detected"])) if answer else None
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -1,12 +1,10 @@
 """The daemon's own face tracking, over its REST interface, as a source of faces and not as a driver of the head."""
 
-import http.client
 import json
-import urllib.request
 from typing import Any
 
 from reachy_kit.runtime.errors import KitError, NoRobotError
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon import DaemonAddress, ask_daemon
 
 WEIGHT = 0.001
 """Share of the head's orientation that the daemon's tracking owns: at 0 it looks for no face, and our targets are to
@@ -57,12 +55,9 @@ class DaemonFaceTracking:
         self._ask("disable", {})
 
     def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        url = f"http://{self._address.netloc}/api/media/tracking/{what}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                told = json.load(answer)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            answer = ask_daemon(self._address, f"/api/media/tracking/{what}", data, timeout=_TIMEOUT)
+        except OSError as error:
             raise NoRobotError(f"the daemon at {self._address} does not track faces ({error})") from error
-        return told if isinstance(told, dict) else {}
+        return answer if isinstance(answer, dict) else {}

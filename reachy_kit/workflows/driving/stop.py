@@ -4,20 +4,16 @@ Try it: reachy-kit stop   (while `reachy-kit run` drives in another terminal)
 """
 
 import contextlib
-import http.client
-import json
 import os
 import signal
 import time
-import urllib.request
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from reachy_kit.runtime.errors import KitError, NoRobotError, RefusedError, WrongUseError
 from reachy_kit.runtime.interrupts import interrupts_held_back
-from reachy_kit.runtime.robots.daemon import DaemonAddress, daemon_status, is_simulated, parse_address
+from reachy_kit.runtime.robots.daemon import DaemonAddress, ask_daemon, daemon_status, is_simulated, parse_address
 from reachy_kit.runtime.robots.guiding.motor_modes import MotorMode
 from reachy_kit.runtime.robots.link.driver_lock import Driver, find_drivers
 from reachy_kit.runtime.robots.link.resting_ways import lies
@@ -133,12 +129,11 @@ def _wait(driver: Driver) -> bool:
 def _rests(address: DaemonAddress) -> bool | None:
     """Whether a robot lies or its motors are off, as its daemon says; None where none answers."""
     try:
-        with urllib.request.urlopen(f"http://{address.netloc}/api/state/full", timeout=_ANSWER_WITHIN) as answer:
-            full: dict[str, Any] = json.load(answer)
+        full = ask_daemon(address, "/api/state/full", timeout=_ANSWER_WITHIN)
         head = [full["head_pose"][name] for name in ("x", "y", "z", "roll", "pitch", "yaw")]
         state = np.array([*head, full["body_yaw"], *full["antennas_position"]])
-        return full["control_mode"] == MotorMode.DISABLED or lies(state)
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return bool(full["control_mode"] == MotorMode.DISABLED) or lies(state)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -3,13 +3,10 @@
 Source: reachy_mini.daemon.app.routers.media (1.13). A daemon without media (``--no-media``) has no speaker.
 """
 
-import http.client
 import json
-import urllib.request
 import uuid
-from typing import Any
 
-from reachy_kit.runtime.robots.daemon import DaemonAddress
+from reachy_kit.runtime.robots.daemon import DaemonAddress, ask_daemon
 from reachy_kit.runtime.robots.speaking.tones import Cue, as_wave
 
 _TIMEOUT = 6.0
@@ -26,15 +23,14 @@ class DaemonSpeaker:
 
     def __init__(self, address: DaemonAddress) -> None:
         self.name = f"of {address}"
-        self._url = f"http://{address}/api/media"
+        self._address = address
         self._uploaded: set[Cue] = set()
 
     def is_available(self) -> bool:
         """Whether the daemon has a speaker."""
         try:
-            with urllib.request.urlopen(f"{self._url}/status", timeout=_SHORT) as reply:
-                return bool(json.load(reply)["available"])
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return bool(ask_daemon(self._address, "/api/media/status", timeout=_SHORT)["available"])
+        except (OSError, KeyError, TypeError):
             return False
 
     def play(self, cue: Cue) -> None:
@@ -59,10 +55,5 @@ class DaemonSpeaker:
         body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
         self._post("sounds/upload", body, f"multipart/form-data; boundary={boundary}")
 
-    def _post(self, what: str, body: bytes, kind: str) -> Any:
-        request = urllib.request.Request(f"{self._url}/{what}", body, {"Content-Type": kind})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:
-                return json.load(reply)
-        except (http.client.HTTPException, ValueError) as error:
-            raise OSError(f"the daemon answered something unexpected ({error!r})") from error
+    def _post(self, what: str, body: bytes, kind: str) -> None:
+        ask_daemon(self._address, f"/api/media/{what}", body, content_type=kind, timeout=_TIMEOUT)

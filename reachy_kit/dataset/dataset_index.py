@@ -219,7 +219,9 @@ def _is_whole(value: object, *, least: int) -> bool:
 
 
 def _describes_columns(features: object) -> bool:
-    return isinstance(features, dict) and all(isinstance(one, dict) and "dtype" in one for one in features.values())
+    return isinstance(features, dict) and all(
+        isinstance(feature, dict) and "dtype" in feature for feature in features.values()
+    )
 
 
 def _columns(cameras: Sequence[str]) -> list[str]:

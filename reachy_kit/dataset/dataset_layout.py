@@ -137,7 +137,7 @@ def _fitting_tasks(features: Iterable[str]) -> list[str]:
 def _task_of(words: Iterable[str]) -> str:
     """The task of this kit that has these words; empty if they are of none, or of several."""
     by_words: Mapping[str, str] = {spec.instruction: spec.name for spec in known_tasks()}
-    tasks = {by_words.get(one, "") for one in words}
+    tasks = {by_words.get(sentence, "") for sentence in words}
     return tasks.pop() if len(tasks) == 1 else ""
 
 

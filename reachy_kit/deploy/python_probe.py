@@ -23,9 +23,9 @@ def main() -> None:
     try:
         from importlib.metadata import distributions
 
-        for found in distributions():
-            if found.metadata["Name"]:
-                installed[found.metadata["Name"].lower().replace("_", "-")] = found.version
+        for distribution in distributions():
+            if distribution.metadata["Name"]:
+                installed[distribution.metadata["Name"].lower().replace("_", "-")] = distribution.version
     except ImportError:
         pass
     print(json.dumps(answer))

@@ -77,14 +77,14 @@ def _ask(shell: RobotShell) -> str:
 
 
 def _parse(line: str) -> RobotPython:
-    said = json.loads(line)
-    major, minor = said["version"]
-    glibc = [int(part) for part in said["glibc"].split(".")[:2] if part.isdecimal()] or [2, 17]
+    answer = json.loads(line)
+    major, minor = answer["version"]
+    glibc = [int(part) for part in answer["glibc"].split(".")[:2] if part.isdecimal()] or [2, 17]
     return RobotPython(
-        python=said["python"],
+        python=answer["python"],
         version=(major, minor),
-        machine=said["machine"],
+        machine=answer["machine"],
         glibc=(glibc[0], glibc[-1]),
-        home=said["home"],
-        installed=said["installed"],
+        home=answer["home"],
+        installed=answer["installed"],
     )

@@ -138,7 +138,7 @@ class RobotShell:
             place = error.filename or "a file on this computer"
             raise KitError(
                 f"{place} cannot be read or written ({error.strerror}). If the disk is full, make room"
-            ) from (error)
+            ) from error
 
     async def _run(self, command: str, text: str) -> Output:
         ended = await self._connection.run(command, input=text, check=False)

@@ -82,7 +82,7 @@ def _require_space(shell: RobotShell, robot: RobotPython, needed: int) -> None:
 
 def _error(out: str) -> str | None:
     try:
-        said: str | None = json.loads(out)["error"]
+        reason: str | None = json.loads(out)["error"]
     except (ValueError, KeyError, TypeError):
         return f"unexpected answer {out[:80]!r}"
-    return said
+    return reason

@@ -70,8 +70,8 @@ def _quote(text: str) -> str:
     return shlex.quote(text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(found[0]))
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(match[0]))
 
 
 def _program() -> str:
@@ -79,7 +79,7 @@ def _program() -> str:
     called = sys.argv[0]
     if Path(called).stem != PROGRAM or Path(called).name == called:
         return PROGRAM  # a notebook or a test, or found on the PATH
-    found = None if "UV" in os.environ else shutil.which(PROGRAM)  # uv changes the PATH for this program alone
-    if found is not None and Path(called).exists() and Path(found).samefile(called):
+    on_path = None if "UV" in os.environ else shutil.which(PROGRAM)  # uv changes the PATH for this program alone
+    if on_path is not None and Path(called).exists() and Path(on_path).samefile(called):
         return PROGRAM
     return _quote(called)

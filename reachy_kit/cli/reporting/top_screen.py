@@ -160,8 +160,8 @@ def _table(times: dict[str, Distribution], width: int) -> Table:
     for heading in columns:
         table.add_column(heading, justify="right", header_style="dim", no_wrap=True, min_width=7)
     for name, label in _NAMES.items():
-        if found := times.get(name):
-            values = {"now": found.latest, "p50": found.p50, "p99": found.p99, "max": found.max}
+        if quantity := times.get(name):
+            values = {"now": quantity.latest, "p50": quantity.p50, "p99": quantity.p99, "max": quantity.max}
             table.add_row(label, *(f"{1e3 * values[column]:.1f}" for column in columns))
     return table
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.dataset.care.video_cuts import cut_video, read_part
-from reachy_kit.dataset.dataset_index import EpisodeEntry, read_table
+from reachy_kit.dataset.dataset_index import EpisodeEntry, column_values, read_table
 from reachy_kit.dataset.robot_columns import names_of
 from reachy_kit.dataset.saving.column_statistics import STATS, statistics_text
 from reachy_kit.dataset.saving.episode_video import image_stats, join_videos, video_kind
@@ -27,8 +27,6 @@ from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.layout import LAYOUT_FILE, layout_text
 from reachy_kit.runtime.recording.schema import AUDIO, CAPTURE_TIME, IMAGE_TIME, OPERATOR, SUCCESS_MARK
 
-_COUNTED = "timestamp", "frame_index", "episode_index", "index", "task_index"
-"""Columns of LeRobot's that follow from an episode's place."""
 _MB = 1024**2
 
 
@@ -75,7 +73,7 @@ def write_edited(root: Path, parts: Sequence[EpisodePart], provenance: dict[str,
 
     Args:
         root: an empty folder.
-        parts: of datasets with the same columns; the first one's metadata is kept.
+        parts: of datasets with the same columns, at least one; the first one's metadata is kept.
         provenance: of the layout; None leaves the first one's.
 
     Raises:
@@ -83,11 +81,6 @@ def write_edited(root: Path, parts: Sequence[EpisodePart], provenance: dict[str,
         OSError: the disk is full or cannot be written.
     """
     _Writer(root, parts[0].dataset, provenance).write(parts)
-
-
-def write_empty_like(root: Path, dataset: StoredDataset) -> None:
-    """Write a dataset of the same columns without an episode."""
-    _Writer(root, dataset, None).write([])
 
 
 @dataclass
@@ -151,8 +144,7 @@ class _Writer:
             group.append(table)
             size += table.nbytes
             self.rows[index] |= _numbered(DATA, number)
-        if group:
-            self._flush(number, group)
+        self._flush(number, group)
 
     def _flush(self, number: Number, tables: list[Any]) -> None:
         path = self.root / place_of(DATA, number)
@@ -220,8 +212,7 @@ class _Writer:
                 number, group, size = self._following(number), [], 0
             group.append((index, cut))
             size += added
-        if group:
-            self._join(folder, number, group)
+        self._join(folder, number, group)
         cuts.rmdir()
 
     def _image_stats(
@@ -254,21 +245,20 @@ class _Writer:
         from lerobot.utils.utils import flatten_dict
 
         (self.root / "meta").mkdir(exist_ok=True)
-        if parts:
-            rows = [
-                row | _lists(flatten_dict({"stats": stats})) | _numbered(EPISODES, (0, 0))
-                for row, stats in zip(self.rows, self.stats, strict=True)
-            ]
-            path = self.root / place_of(EPISODES, (0, 0))
-            path.parent.mkdir(parents=True)
-            write_parquet(path, [pa.Table.from_pylist(rows)])
-            tasks = pa.table({"task_index": list(self.tasks.values()), "task": list(self.tasks)})
-            tasks.to_pandas().set_index("task").to_parquet(self.root / DEFAULT_TASKS_PATH)
+        rows = [
+            row | _lists(flatten_dict({"stats": stats})) | _numbered(EPISODES, (0, 0))
+            for row, stats in zip(self.rows, self.stats, strict=True)
+        ]
+        path = self.root / place_of(EPISODES, (0, 0))
+        path.parent.mkdir(parents=True)
+        write_parquet(path, [pa.Table.from_pylist(rows)])
+        tasks = pa.table({"task_index": list(self.tasks.values()), "task": list(self.tasks)})
+        tasks.to_pandas().set_index("task").to_parquet(self.root / DEFAULT_TASKS_PATH)
         count = len(parts)
         self.info.total_episodes, self.info.total_frames, self.info.total_tasks = count, frames, len(self.tasks)
-        self.info.splits = {"train": f"0:{count}"} if count else {}
+        self.info.splits = {"train": f"0:{count}"}
         if (self.first.root / LAYOUT_FILE).exists():
-            words = max(self.tasks, key=lambda task: sum(part.words == task for part in parts), default="")
+            words = max(self.tasks, key=lambda task: sum(part.words == task for part in parts))
             layout = self.first.layout
             layout = replace(layout, instruction=words or layout.instruction)
             if self.provenance is not None:
@@ -277,8 +267,7 @@ class _Writer:
         sources = {self.first.root, *(part.dataset.root for part in parts)}
         write_imported_takes(self.root, frozenset[str]().union(*map(read_imported_takes, sources)))
         write_json(self.info.to_dict(), self.root / INFO_PATH)
-        if parts:
-            (self.root / STATS).write_text(statistics_text(StoredDataset(self.root)))
+        (self.root / STATS).write_text(statistics_text(StoredDataset(self.root)))
 
 
 def _require_same_columns(dataset: StoredDataset, first: StoredDataset) -> None:
@@ -336,12 +325,9 @@ def _schema(features: dict[str, Any]) -> Any:
 
 
 def _values(column: Any, feature: dict[str, Any]) -> Any:
-    flat = column.combine_chunks()
-    while hasattr(flat, "flatten") and "list" in str(flat.type):
-        flat = flat.flatten()
-    numbers = np.asarray(flat.to_numpy(zero_copy_only=False))
+    """Values of a column, (frames, ...) in the feature's shape; of one number alone (frames,)."""
     shape = tuple(feature["shape"])
-    return numbers if shape == (1,) else numbers.reshape(len(column), *shape)
+    return column_values(column).reshape(len(column), *(() if shape == (1,) else shape))
 
 
 def _as_floats(stats: dict[str, Any]) -> dict[str, Any]:

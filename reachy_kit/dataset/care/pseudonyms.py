@@ -62,12 +62,12 @@ def cached_copies(pseudonym: str) -> list[Path]:
     """Copies of tables that LeRobot's reader has left in its cache, and that hold a pseudonym."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
     cache = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
-    found = []
+    files = []
     for path in sorted(cache.rglob("*.arrow")) if cache.is_dir() else ():
         content = path.read_bytes()
         if OPERATOR.encode() in content and pseudonym.encode() in content:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _has_bytes(file: Path, pseudonym: str) -> bool:

@@ -87,10 +87,10 @@ class Check:
 
     def run(self, dataset: StoredDataset, episodes: CheckedEpisodes) -> Iterator[Finding]:
         """Findings about a dataset, those about its frames without the episodes that were left out."""
-        found = self.of_files(dataset) if self.of_files else ()
+        findings = self.of_files(dataset) if self.of_files else ()
         if self.of_episodes and len(episodes.indices):
-            found = self.of_episodes(episodes)
-        for finding in found:
+            findings = self.of_episodes(episodes)
+        for finding in findings:
             yield self.signed(finding)
 
     def signed(self, finding: Finding) -> Finding:

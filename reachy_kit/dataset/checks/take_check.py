@@ -23,14 +23,14 @@ def check_episode(frames: Sequence[Frame], layout: DatasetLayout) -> list[Findin
     episodes = CheckedEpisodes.of_take(frames, layout)
     if not len(episodes.indices):
         return []
-    found = list[Finding]()
+    findings = list[Finding]()
     for check in all_checks():
         if check.of_episodes is None or check.aspect not in _OF_ONE:
             continue
-        if check.aspect > Aspect.VALUES and any(finding.severity is Severity.ERROR for finding in found):
+        if check.aspect > Aspect.VALUES and any(finding.severity is Severity.ERROR for finding in findings):
             break  # what follows from an error would only hide it
-        found += [check.signed(finding) for finding in check.of_episodes(episodes)]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+        findings += [check.signed(finding) for finding in check.of_episodes(episodes)]
+    return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
 
 
 def describe_take(frames: Sequence[Frame], layout: DatasetLayout) -> str:

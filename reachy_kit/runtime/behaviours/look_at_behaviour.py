@@ -60,9 +60,12 @@ class LookAtTarget(TargetFollowing):
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target on the way to where the target was when it looked last."""
-        seen, gaze = self._target.direction.place, observation.state[[YAW, PITCH]]
-        if np.hypot(*(seen - self._direction)) > _LEFT_THE_GAZE or np.hypot(*(self._direction - gaze)) > _LEFT_THE_GAZE:
-            self._direction = seen
+        place, gaze = self._target.direction.place, observation.state[[YAW, PITCH]]
+        if (
+            np.hypot(*(place - self._direction)) > _LEFT_THE_GAZE
+            or np.hypot(*(self._direction - gaze)) > _LEFT_THE_GAZE
+        ):
+            self._direction = place
         return self._follower.follow(looking(self._direction, observation.action_in_force[BODY_YAW]))
 
 

@@ -67,22 +67,22 @@ class ChunkHandover:
     def reset(self) -> None:
         """Begin an episode, or again after a pause."""
         self._chunk: Array | None = None
-        self._made = 0
+        self._decision = 0
         self._fading: list[tuple[int, Array]] = []
 
-    def follow(self, chunk: Array, made: int, now: int, held: Action) -> None:
+    def follow(self, chunk: Array, decision: int, now: int, held: Action) -> None:
         """Carry a chunk out from now on.
 
         Args:
             chunk: (K, 9) actions, one per decision.
-            made: number of the decision whose observation it answers.
+            decision: number of the decision whose observation it answers.
             now: number of this decision.
             held: (9,) target in force where there was no chunk before.
         """
         before = held if self._chunk is None else self._due(self._chunk, now)
-        self._chunk, self._made = chunk, made
+        self._chunk, self._decision = chunk, decision
         recent = [(start, difference) for start, difference in self._fading if now - start < len(self._shares)]
-        self._fading = [] if made == now else [*recent, (now, before - self._due(chunk, now))]
+        self._fading = [] if decision == now else [*recent, (now, before - self._due(chunk, now))]
 
     def target(self, now: int) -> Action | None:
         """The (9,) target of a decision; None without a chunk."""
@@ -95,4 +95,4 @@ class ChunkHandover:
         return target
 
     def _due(self, chunk: Array, now: int) -> Action:
-        return np.asarray(chunk[min(now - self._made, len(chunk) - 1)])
+        return np.asarray(chunk[min(now - self._decision, len(chunk) - 1)])

@@ -77,8 +77,8 @@ class TemporalEnsembler:
 
     def average(self, step: int) -> npt.NDArray[np.floating]:
         """(…, A) the action of a step, which the last plan covers."""
-        covering = [(made, plan) for made, plan in self._plans if step - made < plan.shape[-2]]
-        wanted = [plan[..., step - made, :] for made, plan in covering]
+        covering = [(start, plan) for start, plan in self._plans if step - start < plan.shape[-2]]
+        wanted = [plan[..., step - start, :] for start, plan in covering]
         weights = np.exp(-self._coefficient * np.arange(len(wanted)))
         return np.asarray(np.average(wanted, axis=0, weights=weights), dtype=covering[-1][1].dtype)
 
@@ -196,7 +196,7 @@ class ResidualPolicy:
             self._base_plan = step, self._base.plan(observations, step)
         else:
             self._base.observe(observations)
-        made, chunk = self._base_plan
-        rest = chunk[step - made :]
+        start, chunk = self._base_plan
+        rest = chunk[step - start :]
         corrected = self._network(*self._history.inputs(), rest[:1].astype(np.float32)).astype(np.float64)
         return np.concatenate([corrected, rest[1:] + (corrected - rest[:1])])

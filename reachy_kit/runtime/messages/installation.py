@@ -133,11 +133,11 @@ def _own_requirements() -> dict[str, list[str]]:
 
 def _requirements(distribution: str) -> dict[str, list[str]]:
     """Names of the distributions that each extra brings; those that are always required under an empty name."""
-    found: dict[str, list[str]] = {}
+    requirements: dict[str, list[str]] = {}
     for text in importlib.metadata.requires(distribution) or ():
         if match := _REQUIREMENT.fullmatch(text):
-            found.setdefault(match[2] or "", []).append(match[1])
-    return found
+            requirements.setdefault(match[2] or "", []).append(match[1])
+    return requirements
 
 
 def _is_installed(distribution: str) -> bool:

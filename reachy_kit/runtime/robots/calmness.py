@@ -101,12 +101,12 @@ class CalmnessMeter:
 
     def on_step(self, step: Step) -> None:
         """Note where the head is, and where the target."""
-        seen = step.next_observation
+        after = step.next_observation
         if step.truth is not None:
             away = step.truth.target - CAMERA_IN_HEAD
-            self._rows.append((seen.capture_time, seen.state, away / np.linalg.norm(away)))
-        elif self._sees and seen.environment_state is not None:
-            self._rows.append((seen.capture_time, seen.state, _seen_direction(seen.state, seen.environment_state)))
+            self._rows.append((after.capture_time, after.state, away / np.linalg.norm(away)))
+        elif self._sees and after.environment_state is not None:
+            self._rows.append((after.capture_time, after.state, _seen_direction(after.state, after.environment_state)))
 
     def on_episode_end(self, episode: Episode) -> None:
         """Measure the episode."""

@@ -38,14 +38,14 @@ def _run_families(run: RunSnapshot) -> Iterator[list[str]]:
 
 
 def _quantity_families(run: RunSnapshot) -> Iterator[list[str]]:
-    for name, found in run.quantities.items():
-        quantiles = {"0.5": found.p50, "0.99": found.p99, "1": found.max}
+    for name, distribution in run.quantities.items():
+        quantiles = {"0.5": distribution.p50, "0.99": distribution.p99, "1": distribution.max}
         samples = [({"quantile": quantile}, value) for quantile, value in quantiles.items()]
         metric = f"{name}_seconds"
         yield [
             *_family(metric, "summary", QUANTITIES.get(name, name), samples),
-            f"{_PREFIX}{metric}_sum {found.sum!r}",
-            f"{_PREFIX}{metric}_count {found.count}",
+            f"{_PREFIX}{metric}_sum {distribution.sum!r}",
+            f"{_PREFIX}{metric}_count {distribution.count}",
         ]
 
 

@@ -90,10 +90,10 @@ class RunMeter:
         self._episodes += 1
 
     def on_step(self, step: Step) -> None:
-        """Nothing: ``tick`` has it already."""
+        """Do nothing: ``tick`` has it already."""
 
     def on_episode_end(self, episode: Episode) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _decided(self, timing: TickTiming) -> None:
         self._add_attribute("camera_age", self._robot, "camera_age")
@@ -129,7 +129,7 @@ class RunMeter:
             late_ticks=self._late if self._wall_clock else None,
             recent_late_ticks=late if self._wall_clock else None,
             since_tick=None if last is None else time.monotonic() - last,
-            quantities={name: found for name, found in distributions.items() if found},
+            quantities={name: distribution for name, distribution in distributions.items() if distribution},
             limited=self._limited_by_kind(),
             memory=_resident_memory(),
             machine=read_machine_health(),

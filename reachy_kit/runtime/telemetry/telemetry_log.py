@@ -72,8 +72,8 @@ def _whole_lines(path: Path) -> int:
         while position:
             start = max(position - 4096, 0)
             file.seek(start)
-            found = file.read(position - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
+            line_end = file.read(position - start).rfind(b"\n")
+            if line_end >= 0:
+                return start + line_end + 1
             position = start
     return 0

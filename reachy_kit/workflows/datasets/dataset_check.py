@@ -121,7 +121,7 @@ def _fix(report: DatasetReport, chosen: Sequence[Check], instruction: str, repor
             apply_fixes(root, [finding.number for finding in mended], instruction)
         report = _check(root, chosen, reporter)
         left = {finding.number for finding in report.findings}
-        fixed += [one for one in mended if one.number not in left | {other.number for other in fixed}]
+        fixed += [finding for finding in mended if finding.number not in left | {other.number for other in fixed}]
     return replace(report, fixed=tuple(fixed))
 
 
@@ -135,7 +135,9 @@ def _check(root: Path, chosen: Sequence[Check], reporter: Reporter) -> DatasetRe
         with reporter.progress("checking", total=len(chosen)) as advance:
             findings = list(run_checks(dataset, chosen, advance))
     order = list(Severity)
-    return DatasetReport(dataset, tuple(sorted(findings, key=lambda one: (order.index(one.severity), one.number))))
+    return DatasetReport(
+        dataset, tuple(sorted(findings, key=lambda finding: (order.index(finding.severity), finding.number)))
+    )
 
 
 def _chosen(only: Sequence[str]) -> Sequence[Check]:

@@ -59,7 +59,7 @@ def forget_person(
     copies = cached_copies(pseudonym)
     for path in copies:
         path.unlink(missing_ok=True)
-    return [replace(one, caches=len(copies)) for one in done]
+    return [replace(each, caches=len(copies)) for each in done]
 
 
 def _forget(pseudonym: str, root: Path, keep_episodes: bool, reporter: Reporter) -> ForgottenPerson:

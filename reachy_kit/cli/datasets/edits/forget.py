@@ -28,8 +28,8 @@ def forget(
 
     forgotten = forget_person(pseudonym, datasets, keep_episodes=keep_episodes, reporter=show.TERMINAL)
     if json:
-        show.print_json([{**asdict(one), "dataset": str(one.dataset)} for one in forgotten])
+        show.print_json([{**asdict(each), "dataset": str(each.dataset)} for each in forgotten])
         return
-    for one in forgotten:
-        did = "kept without a name" if one.kept else "dropped"
-        show.result(f"{one.dataset}: {one.episodes} episodes {did}; the name is in none of its files")
+    for each in forgotten:
+        did = "kept without a name" if each.kept else "dropped"
+        show.result(f"{each.dataset}: {each.episodes} episodes {did}; the name is in none of its files")

@@ -92,8 +92,9 @@ def _person(teleop: str, operator: str, seeds: int) -> dict[str, Any]:
     if seeds:
         raise WrongUseError("--seeds trains by itself, and --dagger-teleop needs a person for each. Leave out --seeds")
     from reachy_kit.cli.reporting.recording_screen import TerminalScreen
+    from reachy_kit.workflows.training.dagger_training import CorrectingPerson
 
-    return {"teleop": teleop, "operator": operator, "screen": TerminalScreen()}
+    return {"person": CorrectingPerson(teleop, operator, TerminalScreen())}
 
 
 def _only(datasets: list[Path]) -> Path:

@@ -39,6 +39,18 @@ EVAL_EPISODES = 100
 """Episodes that each iteration is evaluated on."""
 
 
+@dataclass(frozen=True)
+class CorrectingPerson:
+    """A person who takes over where the policy goes wrong, in place of the expert."""
+
+    teleop: str
+    """The person's device, ``NAME`` or ``NAME:ARGUMENT``."""
+    operator: str = ""
+    """The person's pseudonym."""
+    screen: SessionScreen = NO_SCREEN
+    """Shows the session."""
+
+
 def train_dagger(
     dataset: Path,
     out: Path,
@@ -46,9 +58,7 @@ def train_dagger(
     iterations: int,
     episodes: int,
     task: str = "",
-    teleop: str = "",
-    operator: str = "",
-    screen: SessionScreen = NO_SCREEN,
+    person: CorrectingPerson | None = None,
     policy: str = "chunk",
     seed: int = 0,
     fresh: bool = False,
@@ -65,9 +75,7 @@ def train_dagger(
         iterations: of correction; the imitation before them is not counted.
         episodes: corrected episodes that each iteration adds.
         task: file of the dataset's task, if it is in one.
-        teleop: device with which a person corrects the policy, ``NAME`` or ``NAME:ARGUMENT``; empty for the expert.
-        operator: pseudonym of the person.
-        screen: shows the person's session.
+        person: who corrects the policy; None for the expert.
         policy: ``chunk``, or the name of a policy of LeRobot's.
         seed: of the episodes and of the fits.
         fresh: discard the iterations that exist.
@@ -90,21 +98,15 @@ def train_dagger(
     prepare_run_folder(out, fresh=fresh, note=reporter.note)
     given = dict(settings or {})
     identity = {
-        "dataset_sha256": dataset_digest(dataset),
-        "policy": policy,
-        "seed": seed,
-        "episodes": episodes,
-        **({"teleop": teleop} if teleop else {}),
-        **given,
-    }
+        "dataset_sha256": dataset_digest(dataset), "policy": policy, "seed": seed, "episodes": episodes,
+        **({"teleop": person.teleop} if person else {}), **given,
+    }  # fmt: skip
     folder = out.with_name(f"{out.name}.dagger")
     grown = _copy_once(folder, dataset, identity, fresh=fresh)
-    start = len(demonstrations.episodes)
-    layout = demonstrations.layout
-    if teleop:
-        growth: _Growth = _PersonGrowth(grown, layout, variant, seed, reporter, teleop, operator, screen)
-    else:
-        growth = _ExpertGrowth(grown, layout, variant, seed, reporter)
+    layout, start = demonstrations.layout, len(demonstrations.episodes)
+    growth: _Growth = _ExpertGrowth(grown, layout, variant, seed, reporter)
+    if person:
+        growth = _PersonGrowth(grown, layout, variant, seed, reporter, person)
     error = variant.task.spec.error
     runs: list[Run] = []
     table: list[DaggerIteration] = []
@@ -194,11 +196,9 @@ class _Growth(ABC):
 
 @dataclass(frozen=True)
 class _PersonGrowth(_Growth):
-    """Corrections of a person, who takes over where the policy goes wrong."""
+    """Corrections of a person."""
 
-    teleop: str
-    operator: str
-    screen: SessionScreen
+    person: CorrectingPerson
 
     def correct(self, run: "Run", wanted: int) -> None:
         """Record takes that the policy drives and the person corrects.
@@ -209,10 +209,10 @@ class _PersonGrowth(_Growth):
         from reachy_policies.runs.policy_loader import single_policy
 
         stored = record_by_hand(
-            self.dataset, self.variant, robot="sim", teleop=self.teleop, episodes=wanted,
+            self.dataset, self.variant, robot="sim", teleop=self.person.teleop, episodes=wanted,
             perception=self.layout.provenance.get("perception", "geometry"), camera=False, hz=self.layout.policy_hz,
-            seed=self.seed, operator=self.operator, instructions=[self.layout.instruction],
-            policy=lambda names: single_policy(run), screen=self.screen, reporter=self.reporter,
+            seed=self.seed, operator=self.person.operator, instructions=[self.layout.instruction],
+            policy=lambda names: single_policy(run), screen=self.person.screen, reporter=self.reporter,
         )  # fmt: skip
         if stored < wanted:
             raise RefusedError(

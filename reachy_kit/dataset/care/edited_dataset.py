@@ -16,7 +16,7 @@ import numpy as np
 from reachy_kit.dataset.care.video_cuts import cut_video, read_part
 from reachy_kit.dataset.dataset_index import EpisodeEntry, column_values, read_table
 from reachy_kit.dataset.robot_columns import names_of
-from reachy_kit.dataset.saving.column_statistics import STATS, statistics_text
+from reachy_kit.dataset.saving.column_statistics import STATS, as_floats, statistics_text
 from reachy_kit.dataset.saving.episode_video import image_stats, join_videos, video_kind
 from reachy_kit.dataset.saving.imported_takes import read_imported_takes, write_imported_takes
 from reachy_kit.dataset.saving.lerobot_episode import write_parquet
@@ -137,7 +137,7 @@ class _Writer:
             described = {key: self.features[key] for key in numbers}
             for key in (key for key, feature in self.features.items() if feature["dtype"] == "image"):
                 self.stats[index][key] = self._stats_of_images(part, key, table[key])
-            self.stats[index] |= _as_floats(compute_episode_stats(numbers, described))
+            self.stats[index] |= as_floats(compute_episode_stats(numbers, described))
             if group and size + table.nbytes > self.info.data_files_size_in_mb * _MB:
                 self._flush(number, group)
                 number, group, size = self._following(number), [], 0
@@ -328,17 +328,6 @@ def _values(column: Any, feature: dict[str, Any]) -> Any:
     """Values of a column, (frames, ...) in the feature's shape; of one number alone (frames,)."""
     shape = tuple(feature["shape"])
     return column_values(column).reshape(len(column), *(() if shape == (1,) else shape))
-
-
-def _as_floats(stats: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of one type whatever the episode: those of one frame alone would be integers."""
-    return {
-        key: {
-            name: value if name == "count" or value.dtype.kind == "f" else value.astype(np.float64)
-            for name, value in of_column.items()
-        }
-        for key, of_column in stats.items()
-    }
 
 
 def _stored_stats(read: Callable[[Path], Any], part: EpisodePart, camera: str) -> dict[str, Any]:

@@ -66,6 +66,23 @@ def compute_statistics(dataset: StoredDataset) -> dict[str, dict[str, list[Any]]
     return statistics
 
 
+def as_floats(statistics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Statistics of an episode's columns as floats, but for counts.
+
+    Of one frame alone LeRobot gives integers, a column of another type than that of the other episodes.
+
+    Args:
+        statistics: arrays by column and by name.
+    """
+    return {
+        key: {
+            name: value if name == "count" or value.dtype.kind == "f" else value.astype(np.float64)
+            for name, value in of_column.items()
+        }
+        for key, of_column in statistics.items()
+    }
+
+
 def is_finite(value: Any) -> bool:
     """Whether a value of JSON holds only finite numbers."""
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.dataset.saving.column_statistics import exact_statistics
+from reachy_kit.dataset.saving.column_statistics import as_floats, exact_statistics
 from reachy_kit.dataset.saving.episode_video import image_stats, rgb_encoder
 from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, DatasetState, place_of
 from reachy_kit.runtime.interface import Image
@@ -62,14 +62,8 @@ def write_episode(
     row = {"episode_index": index, "tasks": [task], "length": length, **_numbers(state, DATA)}
     row |= {"dataset_from_index": start, "dataset_to_index": start + length}
     _write_data(change.add(place_of(DATA, state.next_files[DATA])), columns, info.features)
-    thumbnails = {}
-    for key in state.video_keys:
-        path = change.add(place_of(f"videos/{key}", state.next_files[f"videos/{key}"]))
-        encoded = _move(video, path) if video else encode_images(columns[key], path, info.fps)
-        if encoded.frames != length:
-            raise ValueError(f"the video has {encoded.frames} images, the episode {length} frames")
-        thumbnails[key] = encoded.thumbnails
-        row |= _describe_video(state, info, key, path)
+    thumbnails, of_videos = _write_videos(change, state, info, columns, length, video)
+    row |= of_videos
     stats = _stats(columns, thumbnails, info.features)
     row |= flatten_dict({"stats": stats}) | _numbers(state, EPISODES)
     _write_row(change.add(place_of(EPISODES, state.next_files[EPISODES])), row)
@@ -165,17 +159,29 @@ def _stats(columns: Columns, thumbnails: dict[str, list[Image]], features: dict[
     ours = {key: columns[key].reshape(len(columns[key]), -1) for key in measured if key.startswith(OUR_COLUMNS)}
     numbers = compute_episode_stats({key: columns[key] for key in measured if key not in ours}, features)
     numbers |= {key: exact_statistics(values.astype(np.float64)) for key, values in ours.items()}
-    stats = {}
-    for key in features:
-        if key == AUDIO or features[key]["dtype"] == "string":  # a text has no mean, and nothing learns from samples
-            continue
-        of_column = image_stats(thumbnails[key]) if key in thumbnails else numbers[key]
-        # One frame alone gives integers, a column of another type than that of the other episodes.
-        stats[key] = {
-            name: value if name == "count" or value.dtype.kind == "f" else value.astype(np.float64)
-            for name, value in of_column.items()
-        }
-    return stats
+    # A text has no mean, and nothing learns from samples.
+    described = [key for key in features if key != AUDIO and features[key]["dtype"] != "string"]
+    return as_floats({key: image_stats(thumbnails[key]) if key in thumbnails else numbers[key] for key in described})
+
+
+def _write_videos(
+    change: Change, state: DatasetState, info: Any, columns: Columns, length: int, video: TakeVideo | None
+) -> tuple[dict[str, list[Image]], dict[str, Any]]:
+    """Write the video of each camera; returns its thumbnails, and the videos' part of the episode's row.
+
+    Raises:
+        ValueError: a video is not as long as the episode.
+    """
+    thumbnails: dict[str, list[Image]] = {}
+    row: dict[str, Any] = {}
+    for key in state.video_keys:
+        path = change.add(place_of(f"videos/{key}", state.next_files[f"videos/{key}"]))
+        encoded = _move(video, path) if video else encode_images(columns[key], path, info.fps)
+        if encoded.frames != length:
+            raise ValueError(f"the video has {encoded.frames} images, the episode {length} frames")
+        thumbnails[key] = encoded.thumbnails
+        row |= _describe_video(state, info, key, path)
+    return thumbnails, row
 
 
 def _move(video: TakeVideo, path: Path) -> TakeVideo:

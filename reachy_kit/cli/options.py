@@ -50,6 +50,7 @@ def path_argument(*, help: str, metavar: str) -> Any:
     return typer.Argument(parser=read_path, metavar=metavar, help=help)
 
 
+DatasetArgument = Annotated[Path, path_argument(metavar="DATASET", help="Folder of the dataset.")]
 TaskOption = Annotated[
     str,
     typer.Option(

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, path_argument, path_option
+from reachy_kit.cli.options import DatasetArgument, JsonOption, path_option
 from reachy_kit.runtime.shell_command import compose_command
 
 
 def moves(
-    dataset: Annotated[Path, path_argument(metavar="DATASET", help="Folder of the dataset.")],
+    dataset: DatasetArgument,
     out: Annotated[Path, path_option("--out", help="Folder of the moves, a JSON file each.")],
     episode: Annotated[
         list[int], typer.Option("--episode", help="Index of an episode; may be given repeatedly. All without it.")

@@ -175,15 +175,16 @@ def _images(dataset: StoredDataset, entry: EpisodeEntry) -> list[Image]:
     if camera in entry.videos:
         part = entry.videos[camera]
         return read_part(dataset.root / part.file, part.begin, entry.length, dataset.index.fps)
-    table = read_table(dataset.root / entry.table, [camera, "episode_index"])
+    file = dataset.root / entry.table
+    table = read_table(file, [camera, "episode_index"])
     rows = zip(table[camera].to_pylist(), table["episode_index"].to_pylist(), strict=True)
-    return [_decode(row["bytes"]) for row, episode in rows if episode == entry.index]
+    return [_decode(row["bytes"], file, episode) for row, episode in rows if episode == entry.index]
 
 
-def _decode(content: bytes) -> Image:
+def _decode(content: bytes, file: Path, episode: int) -> Image:
     image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise RefusedError("an image of the dataset cannot be decoded. Copy the dataset again")
+        raise RefusedError(f"{file} holds an image of episode {episode} that cannot be decoded. Copy the dataset again")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

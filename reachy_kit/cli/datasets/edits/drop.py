@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.datasets.edits.edit_options import DatasetArgument, OutOption, read_indices, show_edited
-from reachy_kit.cli.options import JsonOption
+from reachy_kit.cli.datasets.edits.edit_options import OutOption, read_indices, show_edited
+from reachy_kit.cli.options import DatasetArgument, JsonOption
 
 
 def drop(

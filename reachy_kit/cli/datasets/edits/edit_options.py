@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import path_argument, path_option
+from reachy_kit.cli.options import path_option
 from reachy_kit.runtime.shell_command import compose_command
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.datasets.dataset_care import EditedDataset
 
-DatasetArgument = Annotated[Path, path_argument(metavar="DATASET", help="Folder of the dataset.")]
 EpisodesOption = Annotated[
     str, typer.Option("--episodes", metavar="0,2,5-8", help="Indices of the episodes. All without it.")
 ]

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.datasets.edits.edit_options import DatasetArgument, NewFolderOption, read_indices
-from reachy_kit.cli.options import JsonOption
+from reachy_kit.cli.datasets.edits.edit_options import NewFolderOption, read_indices
+from reachy_kit.cli.options import DatasetArgument, JsonOption
 from reachy_kit.runtime.errors import WrongUseError
 
 

@@ -1,17 +1,16 @@
 """``reachy-kit dataset push``: share a dataset on the Hub."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, path_argument
+from reachy_kit.cli.options import DatasetArgument, JsonOption
 
 
 def push(
-    dataset: Annotated[Path, path_argument(metavar="DATASET", help="Folder of the dataset.")],
+    dataset: DatasetArgument,
     repository: Annotated[str, typer.Argument(metavar="NAME/DATASET", help="The dataset on the Hub.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it; without it, it is private.")] = False,
     licence: Annotated[

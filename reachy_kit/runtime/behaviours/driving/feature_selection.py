@@ -30,7 +30,10 @@ def select_features(wanted: tuple[str, ...], perceived: tuple[str, ...], *, hear
         heard = [HEARING_FEATURES.index(name) for name in wanted]
         return lambda observation: _columns(observation.sound, heard)
     missing = ", ".join(name for name in wanted if name not in perceived)
-    raise WrongUseError(f"this robot does not sense {missing}")
+    raise WrongUseError(
+        f"this robot does not sense {missing}. Choose another --perception, give --microphone for sound, or leave that "
+        "behaviour out"
+    )
 
 
 def _columns(values: Array | None, columns: list[int]) -> Array:

@@ -296,7 +296,7 @@ class Environment:
         inherited["PYTHONPATH"] = str(ROOT / "tests/loopback")  # nothing else of this environment
         ended = subprocess.run(
             [str(self.folder / "bin" / script), *rest], cwd=self.folder, env=inherited | variables, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=240, check=False,
         )  # fmt: skip
         return Result(ended.returncode, ended.stdout, ended.stderr)
 
@@ -304,7 +304,7 @@ class Environment:
 @pytest.fixture(scope="session")
 def uv() -> Path:
     """The uv of `make setup`; installed into .setup where there is none."""
-    asked = subprocess.run([ROOT / ".ci/setup", "--print-uv"], check=True, capture_output=True, text=True, timeout=120)
+    asked = subprocess.run([ROOT / ".ci/setup", "--print-uv"], check=True, capture_output=True, text=True, timeout=240)
     return Path(asked.stdout.strip())
 
 
@@ -320,7 +320,7 @@ def make_environment(make_once: Callable[..., Path], tmp_path: Path) -> Callable
 
     def build(project: Path, dist: Path) -> None:
         command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(dist)]
-        subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=240)
 
     def make(project: Path, *extras: str) -> Environment:
         dist = make_once(f"wheels/{project.name}", lambda dist: build(project, dist))

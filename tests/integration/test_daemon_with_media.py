@@ -58,7 +58,7 @@ def test_a_robot_is_driven_without_its_camera_and_the_daemon_keeps_that(address,
     assert robot.camera_age is None
 
 
-@pytest.mark.parametrize("part", ["camera", "microphone"])
+@pytest.mark.parametrize("part", ["camera", pytest.param("microphone", marks=pytest.mark.long)])
 def test_a_camera_that_cannot_be_opened_is_named_and_the_robot_is_free_again(address, part):
     for _ in range(2):  # the second finds no lock of the first
         with (

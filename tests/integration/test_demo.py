@@ -26,7 +26,7 @@ from reachy_kit.workflows import demo, demo_film
 def train_rl(*arguments, settings, train=demo.train_rl, **options):
     return train(*arguments, settings=settings | {"num_envs": 4, "eval_episodes": 4, "batch_size": 16}, **options)
 
-demo.train_imitation = partial(demo.train_imitation, settings={"max_steps": 300, "eval_every": 300})
+demo.train_imitation = partial(demo.train_imitation, settings={"max_steps": 100, "eval_every": 100})
 demo.train_rl = train_rl
 demo_film.EVERY = 10
 """
@@ -70,9 +70,9 @@ def test_without_opengl_the_demo_ends_with_a_report_that_says_why_it_has_no_film
 
 
 @pytest.mark.timeout(300)
-def test_a_miniature_demo(kit):
+def test_a_miniature_demo(kit, daemon):
     command = kit.start("demo", "--episodes", 4, "--sim-episodes", 2, "--daemon-episodes", 1,
-                        "--iterations", 2, "--json", "--out", "demo", before=SMALLER)  # fmt: skip
+                        "--iterations", 2, "--json", "--out", "demo", before=SMALLER + daemon.as_default)  # fmt: skip
     result = command.wait(240)
     assert result.code == 0, result
     folder = kit.folder / "demo"

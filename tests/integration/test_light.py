@@ -15,7 +15,7 @@ def modules_after(code: str, tmp_path: Path, *arguments: object) -> set[str]:
     listed = tmp_path / "modules.json"
     end = f"json.dump(sorted({{name.partition('.')[0] for name in sys.modules}}), open({str(listed)!r}, 'w'))"
     program = f"import json, sys\ntry:\n    {code}\nfinally:\n    {end}\n"
-    subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, timeout=60, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, timeout=240, cwd=tmp_path)
     return set(json.loads(listed.read_text()))
 
 

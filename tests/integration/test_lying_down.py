@@ -49,6 +49,7 @@ def test_a_second_ctrl_c_while_the_robot_lies_down(kit, daemon, make_bundle, unt
     assert daemon.lies_down
 
 
+@pytest.mark.long
 def test_sigterm(kit, daemon, make_bundle, until):
     command = kit.start("run", make_bundle(LOOKING_LEFT), "--robot", daemon.address, *RUN)
     until(lambda: turned(daemon))
@@ -136,7 +137,7 @@ def test_a_signal_at_any_moment(kit, daemon, make_bundle):
 
 @pytest.mark.parametrize("moment", [1.5, pytest.param(3.0, marks=pytest.mark.long)])
 def test_a_signal_at_some_moment(moment, kit, daemon, make_bundle):
-    send_at(signal.SIGHUP, moment, kit, daemon, make_bundle(LOOKING_LEFT))
+    send_at(signal.SIGTERM, moment, kit, daemon, make_bundle(LOOKING_LEFT))
 
 
 def test_a_policy_that_returns_nan(kit, daemon, make_bundle):

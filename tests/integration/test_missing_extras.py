@@ -41,12 +41,12 @@ def requirement_with(*extras):
     ("command", "extras"),
     [
         ("demo", ("sim", "train")),
-        ("record --out data", ("sim", "train")),
-        ("train rl --task track --init run --out run_rl", ("sim", "train")),
+        pytest.param("record --out data", ("sim", "train"), marks=pytest.mark.long),
+        pytest.param("train rl --task track --init run --out run_rl", ("sim", "train"), marks=pytest.mark.long),
         ("record --robot daemon --out data", ("sim", "train", "robot")),
         ("eval expert", ("sim",)),
         ("export run --out look_at.bundle", ("train",)),
-        ("sysid", ("sim",)),
+        pytest.param("sysid", ("sim",), marks=pytest.mark.long),
         ("view --out film.mp4", ("sim", "view")),
     ],
 )

@@ -95,7 +95,7 @@ def test_the_runtime_alone_runs_a_bundle_and_records_what_it_did(robots_computer
     target[YAW] = 0.3
     arguments = [",".join(HEAVY), str(make_bundle(target)), str(tmp_path / "files")]
     command = [str(robots_computer.python), "-I", "-c", PROGRAM, *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout)
     assert said["loaded"] == said["reachable"] == []

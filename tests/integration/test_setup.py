@@ -82,7 +82,7 @@ class Machine:
 
 def run(command: list[str], folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+        command, cwd=folder, env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=240
     )
 
 

@@ -53,7 +53,7 @@ def actions_of_a_stranger(tmp_path: Path) -> Callable[..., np.ndarray]:
         np.savez(tmp_path / "observed.npz", **observed)
         script = [str(RUN_BUNDLE), str(bundle), str(tmp_path / "observed.npz")]
         command = [sys.executable, "-I", "-c", _WITHOUT_THE_KIT, *script]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         return np.array([json.loads(line) for line in done.stdout.splitlines()])
 

@@ -153,7 +153,7 @@ def test_a_policy_learns_from_a_foreign_dataset(policy, settings, filmed, tmp_pa
     assert (run.card.task, run.card.policy_hz, run.card.instruction) == ("look_at", 25, WORDS)
 
 
-@pytest.mark.parametrize(("policy", "settings"), [("chunk", {}), ("act", TINY)])
+@pytest.mark.parametrize(("policy", "settings"), [("chunk", {}), pytest.param("act", TINY, marks=pytest.mark.long)])
 def test_a_policy_learns_from_two_datasets_and_names_both(policy, settings, foreign, recorded_dataset, tmp_path):
     roots = recorded_dataset, foreign
     run = train_imitation(roots, tmp_path / "run", policy=policy, task="look_at", settings={**BRIEF, **settings})

@@ -167,7 +167,7 @@ def test_a_frame_holds_what_the_chunk_policys_windows_hold(demonstrations, recor
         assert torch.equal(item["action_is_pad"][1:], made.is_pad[row])
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["act", pytest.param("diffusion", marks=pytest.mark.long)])
 def image_run(request, image_dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp(f"{request.param}_images") / "run"
     settings = {**BRIEF, **KINDS[request.param], "max_steps": 2, "eval_every": 1, "batch_size": 2, "held_out_frames": 2}

@@ -165,7 +165,7 @@ def test_the_same_seed_learns_the_same_and_another_one_something_else(reinforced
     "method",
     [
         "ppo",
-        "filtered-bc",
+        pytest.param("filtered-bc", marks=pytest.mark.long),
         pytest.param("scratch", marks=pytest.mark.long),
         pytest.param("bc-continue", marks=pytest.mark.long),
     ],

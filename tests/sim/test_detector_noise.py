@@ -91,7 +91,7 @@ def test_the_command_writes_its_numbers_and_its_plot(tmp_path):
         "--frames",
         "120",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
     written = json.loads((tmp_path / "new/detector.json").read_text())
     assert written["frames"] == 120
     assert written["deviation"][0]["low"] < written["deviation"][0]["value"] < written["deviation"][0]["high"]

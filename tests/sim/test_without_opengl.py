@@ -26,8 +26,8 @@ MORE = [
     {"PYOPENGL_PLATFORM": "osmesa"},
     {"PYOPENGL_PLATFORM": "nonsense"},
 ]
-VALUES = [DISABLED, NONSENSE, TWO, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, GLFW, *MORE))]
-DRAWN = [DISABLED, TWO, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, GLFW, MORE[2]))]
+VALUES = [DISABLED, NONSENSE, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, TWO, GLFW, *MORE))]
+DRAWN = [TWO, *(pytest.param(value, marks=pytest.mark.long) for value in (NONE, DISABLED, GLFW, MORE[2]))]
 STATE_ONLY = """
 import gymnasium, reachy_sim
 for tier in ("kinematic", "physics"):

@@ -119,7 +119,7 @@ def test_a_stranger_reads_an_episode_with_pyarrow_alone(root):
     page = Path(episode_files.__file__).with_name("EPISODE_FILES.md").read_text()
     program = page.split("```python\n")[1].split("```")[0]
     alone = f"import sys; sys.path[:] = [p for p in sys.path if p]; sys.argv[1:] = [{str(root)!r}]\n{program}"
-    read = subprocess.run([sys.executable, "-I", "-c", alone], capture_output=True, text=True, check=True, timeout=60)
+    read = subprocess.run([sys.executable, "-I", "-c", alone], capture_output=True, text=True, check=True, timeout=240)
     assert "Look at the ball." in read.stdout
     assert "5 frames" in read.stdout
     assert np.array2string(kept(3)[0][ACTION], precision=3, max_line_width=200) in read.stdout

@@ -186,7 +186,7 @@ class TestOtherClients:
             measurements.start()
             daemon.post("move/goto", {"head_pose": {"yaw": yaw}, "duration": seconds})
             try:
-                for _ in range(100):
+                for _ in range(round((seconds + 1.5) * CONTROL_HZ)):
                     robot.send_action(swing(25))  # 0.6 rad: not where the move leads
                     robot.wait_next_tick()
             except RefusedError as error:

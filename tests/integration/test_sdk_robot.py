@@ -1,6 +1,8 @@
 """The robot through its SDK, on the real daemon with a simulated body."""
 
+import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -9,11 +11,14 @@ import pytest
 
 from reachy_kit.runtime.errors import NoRobotError
 from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, YAW
+from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import simulated_daemon
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.link import sdk_link
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.safety import CLASSROOM
+
+from ..commands.command import child_daemon
 
 DEGREE = np.deg2rad(1.0)
 
@@ -147,3 +152,30 @@ def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other
         with pytest.raises(NoRobotError, match="lost the robot"):
             until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None)
         robot.disconnect()
+
+
+@pytest.fixture
+def jumping_daemon(no_other_daemon, as_daemon, tmp_path, monkeypatch):
+    """A daemon without physics: its motors jump."""
+    script = tmp_path / "reachy-mini-daemon"
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        "from reachy_mini.daemon.app.main import main\n"
+        "sys.argv[sys.argv.index('--sim')] = '--mockup-sim'\n"
+        "main()\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(daemon_module, "_command", lambda: script)
+    with simulated_daemon() as address:
+        yield as_daemon(address, child_daemon(os.getpid(), address.port))
+
+
+@pytest.mark.long
+def test_a_robot_whose_daemon_takes_the_head_for_its_mirror_image_gets_up(jumping_daemon, until):
+    raised = {"x": 0, "y": 0, "z": 0.02, "roll": 0, "pitch": 0, "yaw": 0}
+    jumping_daemon.post("move/set_target", {"target_head_pose": raised})
+    until(lambda: jumping_daemon.state[2] < -0.14)
+    with connected(sdk_robot(jumping_daemon.address)) as robot:
+        applied = go(robot, pose(head_yaw=0.3), ticks=2 * CONTROL_HZ)
+        np.testing.assert_allclose(robot.get_observation().state, applied, atol=0.01)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from reachy_kit.runtime.errors import NoRobotError
-from reachy_kit.runtime.geometry import pose_from_vector, vector_from_pose
+from reachy_kit.runtime.geometry import pose_from_vector
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, NEUTRAL, Action, Array
 from reachy_kit.runtime.robots.daemon import RUNNING, DaemonAddress, daemon_status, lost_robot
+from reachy_kit.runtime.robots.link.measured_pose import measured_pose
 from reachy_kit.runtime.robots.link.sdk_socket import RoundTrips, abort
 from reachy_kit.runtime.robots.media.sdk_client import close_client
 from reachy_kit.runtime.safety import RESTING, Limited, LimitsProfile, Motion, limit
@@ -111,8 +112,7 @@ class SdkLink:
 
     def measured(self) -> Array:
         """(9,) the latest measurement."""
-        head_joints, antennas = self.sdk.get_current_joint_positions()
-        return np.concatenate([vector_from_pose(self.sdk.get_current_head_pose()), head_joints[:1], antennas])
+        return measured_pose(self.sdk)
 
     def joints(self) -> Array:
         """(9,) rad of the motors, measured last: body, legs, antennas."""

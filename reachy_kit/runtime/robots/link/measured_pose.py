@@ -1,0 +1,31 @@
+"""Where a robot is, as its daemon says, or as its motors' angles say where the daemon has lost the head.
+
+The daemon computes the head's pose from the motors' angles, beginning at its pose before. From one near the edge of the
+legs' reach, as the sleep pose is, that may end at the platform's mirror image, nearly 0.2 m below, and stay there
+(AnalyticalKinematics of reachy_mini 1.13; seen with --mockup-sim, whose motors jump).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reachy_kit.runtime.geometry import vector_from_pose
+from reachy_kit.runtime.interface import Array
+from reachy_kit.runtime.kinematics import forward
+
+_MIRRORED = -0.12
+"""Height below which no head is, m: the legs reach down to −0.05, their mirror images up to −0.15."""
+_HEIGHT = 2
+
+
+def measured_pose(sdk: Any) -> Array:
+    """(9,) the latest measurement, in the order of ``ACTION_NAMES``.
+
+    Args:
+        sdk: the SDK's robot, connected.
+    """
+    joints, antennas = sdk.get_current_joint_positions()
+    head = vector_from_pose(sdk.get_current_head_pose())
+    if head[_HEIGHT] < _MIRRORED:
+        head = vector_from_pose(forward(np.array(joints[1:]), np.array(joints[0])))
+    return np.concatenate([head, joints[:1], antennas])

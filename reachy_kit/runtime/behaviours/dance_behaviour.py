@@ -19,6 +19,7 @@ from reachy_kit.runtime.behaviours.recorded_move import RecordedMove, read_move
 from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, NEUTRAL, PITCH, ROLL, YAW, Action, Array, Observation
 from reachy_kit.runtime.perception.sound import BEAT_FEATURES
+from reachy_kit.runtime.safety import CLASSROOM
 
 MAKERS_DANCES = "datasets--pollen-robotics--reachy-mini-dances-library"
 """The maker's library of dances, as the Hub's cache names its folder; the robot's daemon downloads it."""
@@ -42,6 +43,12 @@ _WARM_UP = 1.5
 """Time over which the swings grow, s."""
 _THERE = 0.05
 """Distance from the middle within which the swings may grow, m or rad."""
+
+_AT_FIRST, _CLOSED = 0.01, 0.002
+"""Distance from a recorded move's first pose within which it begins, and that of its last pose within which it is
+repeated without a pause, m or rad."""
+_BRAKING = CLASSROOM.acceleration / 2
+"""(9,) per s², with which the motion at the end of a recorded move becomes slow: half of what the limiter permits."""
 
 
 class Dance:
@@ -114,6 +121,9 @@ class Dance:
 class RecordedDance:
     """Plays a recorded move, again and again; it always wants to drive.
 
+    A move that ends where it began is repeated without a pause. Another one's last motion is braked, and carried on
+    into the way back to the first pose.
+
     Args:
         move: to play.
         hz: decisions per second.
@@ -124,11 +134,13 @@ class RecordedDance:
 
     def __init__(self, move: RecordedMove, hz: int) -> None:
         self._move, self._hz, self._follower = move, hz, PoseFollower(hz)
-        self._played: int | None = None
+        self._fastest = free_speed()
+        self.reset()
 
     def reset(self) -> None:
         """Begin with the first pose."""
-        self._played = None
+        self._played: float | None = None
+        self._braked: tuple[Array, Array] | None = None
 
     def wants_to_drive(self, observation: Observation) -> bool:
         """Always."""
@@ -136,22 +148,40 @@ class RecordedDance:
 
     def start(self, observation: Observation, speed: Array) -> None:
         """Begin where the robot is, on the way to the first pose."""
+        self.reset()
         self._follower.start(observation.action_in_force, speed)
-        self._played = None
 
     def act(self, observation: Observation) -> Action:
         """The (9,) target: on the way to the first pose, then the move's."""
+        if self._braked:
+            return self._brake(*self._braked)
         first = self._move.poses[0]
         if self._played is None:
             target = self._follower.follow(first)
-            self._played = 0 if np.abs(target - first).max() < _THERE / 5 else None
+            self._played = 0 if np.abs(target - first).max() < _AT_FIRST else None
             return target
         self._played += 1
-        target = self._move.pose(self._played / self._hz)
-        if self._played / self._hz >= self._move.seconds:
-            self._follower.start(target)
-            self._played = None
-        return target
+        over = self._played / self._hz - self._move.seconds
+        if over < 0:
+            return self._move.pose(self._played / self._hz)
+        last = self._move.poses[-1]
+        if np.abs(last - first).max() < _CLOSED:
+            self._played = over * self._hz
+            return self._move.pose(over)
+        self._played = None
+        speed = (last - self._move.pose(self._move.seconds - 1 / self._hz)) * self._hz
+        speed = np.clip(speed, -CLASSROOM.speed, CLASSROOM.speed)
+        return self._brake(last + (over - 1 / self._hz) * speed, speed)
+
+    def _brake(self, place: Array, speed: Array) -> Action:
+        """The (9,) target after one that was passed at a speed, until the way back can carry that speed on."""
+        slower = np.maximum(np.abs(speed) - _BRAKING / self._hz, np.minimum(np.abs(speed), self._fastest))
+        speed = np.sign(speed) * slower
+        place = place + speed / self._hz
+        self._braked = (place, speed) if (slower > self._fastest).any() else None
+        if self._braked is None:
+            self._follower.start(place, speed)
+        return place
 
 
 def _open(context: BehaviourContext) -> Behaviour:

@@ -3,18 +3,16 @@
 Try it: reachy-kit record --robot sim --task look_at --episodes 20 --out data/look_at
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reachy_kit.dataset.lerobot_writer import LeRobotWriter
 from reachy_kit.dataset.recording_folder import check_recordable
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.durable_files import check_folder
 from reachy_kit.runtime.errors import RefusedError, WrongUseError
-from reachy_kit.runtime.interface import CONTROL_HZ, POLICY_RATES, EndReason, Episode, Tick
-from reachy_kit.runtime.perception.targets.target_registry import BALL
+from reachy_kit.runtime.interface import CONTROL_HZ, EndReason, Episode, Tick
 from reachy_kit.runtime.recording.recorder import EpisodeRecorder
 from reachy_kit.runtime.recording.recording_space import check_space
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
@@ -23,18 +21,17 @@ from reachy_kit.runtime.robots.loop_rate import REFUSED, describe_delay, is_late
 from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_kit.workflows.inputs.guarded_session import guard, run_episode, stoppable_session
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
-from reachy_kit.workflows.inputs.session import SIMULATED, Session, needs_camera
+from reachy_kit.workflows.inputs.session import SIMULATED, Session
 from reachy_kit.workflows.inputs.session_hearing import NOT_LISTENING, Listening
 from reachy_kit.workflows.recording.episode_seeds import remaining_seeds
 from reachy_kit.workflows.recording.person_recording import record_by_hand
 from reachy_kit.workflows.recording.recording_layout import dataset_layout
+from reachy_kit.workflows.recording.recording_plan import SCRIPTED, RecordingPlan
 
 if TYPE_CHECKING:
     from reachy_kit.workflows.recording.robot_recording import RobotPrompts
     from reachy_sim.tasks.variants import Variant
 
-SCRIPTED = "scripted"
-"""The device that needs no person."""
 _LOCAL = "localhost", "127.0.0.1"
 _TO_CONTINUE = "What was saved before is kept; give the same command again to continue"
 TRIES = 3
@@ -59,23 +56,13 @@ def record(
     *,
     task: str = "look_at",
     variant: str = "training",
-    robot: str = "sim",
-    teleop: str = "scripted",
-    episodes: int = 20,
-    perception: str = "auto",
-    target: str = BALL,
-    camera: bool = False,
-    hz: int = 25,
-    seed: int = 0,
-    seconds: float | None = None,
-    operator: str = "",
-    instructions: Sequence[str] = (),
     audio: str = "off",
     microphone: str = "",
     on_robot: str | None = None,
     prompts: "RobotPrompts | None" = None,
     screen: SessionScreen = NO_SCREEN,
     reporter: Reporter = SILENT,
+    **settings: Any,
 ) -> RecordedDataset:
     """Record demonstrations of a task until a dataset holds as many episodes as are wanted.
 
@@ -85,18 +72,6 @@ def record(
         out: folder of the dataset; an existing one is continued.
         task: its name, or the file of one.
         variant: name of its variant.
-        robot: ``sim``, ``daemon`` or HOST[:PORT].
-        teleop: device that demonstrates, ``NAME`` or ``NAME:ARGUMENT``; ``scripted`` is the task's expert, which needs
-            no person.
-        episodes: number that the dataset holds in the end.
-        perception: ``auto``, ``geometry`` or ``detector``.
-        target: what is looked at, as ``--target`` gives it.
-        camera: whether to keep the camera's images.
-        hz: decisions per second.
-        seed: seed of the episodes.
-        seconds: length of a person's take; None = until the person stops it.
-        operator: pseudonym of the person.
-        instructions: tasks in words, among which the person chooses; none for the task's own.
         audio: what is kept of the sound: ``off``, ``features`` or ``raw``.
         microphone: of this computer, by name or index; empty for the robot's own.
         on_robot: ``[USER@]HOST[:PORT]`` of the robot's own computer, to record there; ``robot`` then gives no more
@@ -104,6 +79,7 @@ def record(
         prompts: asks a person when logging in there, and at the end.
         screen: shows a person's session.
         reporter: shows the progress.
+        settings: all other fields of `RecordingPlan`.
 
     Returns:
         The dataset after the recording.
@@ -113,44 +89,48 @@ def record(
         RefusedError: the folder holds a dataset of another layout, another process records into it, or the robot or
             this computer is too slow to record.
         NoRobotError: no robot answers.
+        KitError: a watchdog reports what does not pass; the episodes that were saved are kept.
     """
     from reachy_sim.tasks import variant_by_name
 
-    if teleop == SCRIPTED and (operator or instructions or seconds):
+    plan = RecordingPlan(out, variant_by_name(task, variant), listening=Listening(microphone, audio), **settings)
+    if plan.teleop == SCRIPTED and (plan.operator or plan.instructions or plan.seconds):
         raise WrongUseError("--operator, --instruction and --seconds are for a person: give a device with --teleop")
-    if hz not in POLICY_RATES:
-        raise WrongUseError(f"--hz {hz} does not fit; there are {', '.join(map(str, POLICY_RATES))}")
-    listening = Listening(microphone, audio)
-    chosen = variant_by_name(task, variant)
     check_recordable(out)
     check_folder(out)
     if on_robot is not None:
-        from reachy_kit.workflows.recording.robot_recording import record_on_robot
-
         assert prompts is not None, "recording on a robot logs in there"
-        port = _port_on_robot(robot, perception, audio, microphone)
-        total = record_on_robot(
-            out, on_robot, chosen, prompts, teleop=teleop, episodes=episodes, camera=camera, hz=hz, seed=seed,
-            seconds=seconds, operator=operator, instructions=instructions, screen=screen, reporter=reporter,
-            target=target, port=port,
-        )  # fmt: skip
-        return RecordedDataset(out, total, chosen.task.name, on_robot, hz)
-    if teleop != SCRIPTED:
-        total = record_by_hand(
-            out, chosen, robot=robot, teleop=teleop, episodes=episodes, perception=perception, target=target,
-            camera=camera, hz=hz, seed=seed, seconds=seconds, operator=operator, instructions=instructions,
-            screen=screen, listening=listening, reporter=reporter,
-        )  # fmt: skip
-        return RecordedDataset(out, total, chosen.task.name, robot, hz)
+        total = _record_there(plan, on_robot, prompts, screen, reporter)
+    elif plan.teleop == SCRIPTED:
+        total = _record_script(plan, reporter)
+    else:
+        total = record_by_hand(plan, screen=screen, reporter=reporter)
+    return RecordedDataset(out, total, plan.variant.task.name, on_robot or plan.robot, plan.hz)
+
+
+def _record_script(plan: RecordingPlan, reporter: Reporter) -> int:
+    """Record the task's scripted expert; returns the episodes that the dataset holds."""
     with stoppable_session(
-        robot, chosen, perception, camera=camera or needs_camera(robot, chosen.task.features), target=target,
-        listening=listening, reporter=reporter,
+        plan.robot, plan.variant, plan.perception, camera=plan.opens_camera, target=plan.target,
+        listening=plan.listening, reporter=reporter,
     ) as session:  # fmt: skip
-        total = record_episodes(
-            session, chosen, out, episodes=episodes, hz=hz, seed=seed, camera=camera, listening=listening,
-            reporter=reporter,
+        return record_episodes(
+            session, plan.variant, plan.out, episodes=plan.episodes, hz=plan.hz, seed=plan.seed, camera=plan.camera,
+            listening=plan.listening, reporter=reporter,
         )  # fmt: skip
-    return RecordedDataset(out, total, chosen.task.name, robot, hz)
+
+
+def _record_there(
+    plan: RecordingPlan, host: str, prompts: "RobotPrompts", screen: SessionScreen, reporter: Reporter
+) -> int:
+    """Record on the robot's own computer; returns the episodes that the dataset holds."""
+    from reachy_kit.workflows.recording.robot_recording import record_on_robot
+
+    return record_on_robot(
+        plan.out, host, plan.variant, prompts, teleop=plan.teleop, episodes=plan.episodes, camera=plan.camera,
+        hz=plan.hz, seed=plan.seed, seconds=plan.seconds, operator=plan.operator, instructions=plan.instructions,
+        screen=screen, reporter=reporter, target=plan.target, port=_port_on_robot(plan),
+    )  # fmt: skip
 
 
 def record_episodes(
@@ -210,24 +190,24 @@ def record_episodes(
     return writer.episodes
 
 
-def _port_on_robot(robot: str, perception: str, audio: str, microphone: str) -> int:
+def _port_on_robot(plan: RecordingPlan) -> int:
     """Port of the daemon on the robot's computer.
 
     Raises:
         WrongUseError: an option is given that does not work there.
     """
-    if audio != "off" or microphone:
-        option = "--audio" if audio != "off" else "--microphone"
+    if plan.listening.audio != "off" or plan.listening.microphone:
+        option = "--audio" if plan.listening.audio != "off" else "--microphone"
         raise WrongUseError(f"{option} does not work with --on-robot: the recorder there keeps no sound")
-    if perception != "auto":
+    if plan.perception != "auto":
         raise WrongUseError("--perception does not work with --on-robot: with --camera the recorder there detects")
-    if robot in SIMULATED:
+    if plan.robot in SIMULATED:
         return DEFAULT_PORT
-    address = parse_address(robot)
+    address = parse_address(plan.robot)
     if address.host not in _LOCAL:
         raise WrongUseError(
-            f"--robot {robot} does not work with --on-robot, which names the robot. Give --robot localhost:PORT for "
-            "another port of the daemon there"
+            f"--robot {plan.robot} does not work with --on-robot, which names the robot. Give --robot localhost:PORT "
+            "for another port of the daemon there"
         )
     return address.port
 

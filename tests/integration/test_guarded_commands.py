@@ -165,7 +165,7 @@ def test_a_take_in_which_the_camera_stops_is_not_kept_and_the_next_one_is(kit, d
     stopped.touch()
     terminal.wait(r"take 1000000 was not kept: the camera has delivered no new image for 0\.5 s", 5)
     terminal.wait("READY")
-    terminal.wait("the camera has delivered no new image for")
+    terminal.wait("warning: the camera has delivered no new image for")
     stopped.unlink()
     terminal.wait("that has passed")
     kept = False

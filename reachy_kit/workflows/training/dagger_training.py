@@ -28,6 +28,7 @@ from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import Session, open_session
 from reachy_kit.workflows.inputs.sim_envs import make_envs
 from reachy_kit.workflows.recording.person_recording import record_by_hand
+from reachy_kit.workflows.recording.recording_plan import RecordingPlan
 from reachy_kit.workflows.training.train_imitation import train_imitation
 
 if TYPE_CHECKING:
@@ -208,12 +209,14 @@ class _PersonGrowth(_Growth):
         """
         from reachy_policies.runs.policy_loader import single_policy
 
-        stored = record_by_hand(
-            self.dataset, self.variant, robot="sim", teleop=self.person.teleop, episodes=wanted,
-            perception=self.layout.provenance.get("perception", "geometry"), camera=False, hz=self.layout.policy_hz,
-            seed=self.seed, operator=self.person.operator, instructions=[self.layout.instruction],
-            policy=lambda names: single_policy(run), screen=self.person.screen, reporter=self.reporter,
+        plan = RecordingPlan(
+            self.dataset, self.variant, teleop=self.person.teleop, episodes=wanted,
+            perception=self.layout.provenance.get("perception", "geometry"), hz=self.layout.policy_hz, seed=self.seed,
+            operator=self.person.operator, instructions=[self.layout.instruction],
         )  # fmt: skip
+        stored = record_by_hand(
+            plan, policy=lambda names: single_policy(run), screen=self.person.screen, reporter=self.reporter
+        )
         if stored < wanted:
             raise RefusedError(
                 f"{wanted - stored} corrected episodes are missing in {self.dataset}. Give the same command again to "

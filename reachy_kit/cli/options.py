@@ -148,7 +148,7 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
         try:
             settings.update(tomllib.loads(config.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:  # of TOML, or of text that is not UTF-8
-            raise WrongUseError(f"--config {config} cannot be read: {error}") from error
+            raise WrongUseError(f"--config {config} cannot be read: {error}. It is TOML: name = value") from error
     for assignment in assignments:
         try:
             settings.update(tomllib.loads(assignment))

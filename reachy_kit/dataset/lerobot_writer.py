@@ -159,7 +159,9 @@ class LeRobotWriter:
         except KitError:
             raise
         except Exception as error:  # LeRobot and pyarrow each raise their own
-            raise WrongUseError(f"{self.root} cannot be read as a LeRobot dataset: {error}") from error
+            raise WrongUseError(
+                f"{self.root} cannot be read as a LeRobot dataset ({error}). Record into another folder"
+            ) from error
         with self._explained("the folder cannot be written", "Its {} episodes are kept"):
             self._restore_layout()
         return state
@@ -188,7 +190,10 @@ class LeRobotWriter:
             raise
         except Exception as error:  # pyarrow, PyAV and the disk each raise their own
             if not self.root.is_dir():
-                raise KitError(f"{self.root} was deleted or moved while it was recorded into") from error
+                raise KitError(
+                    f"{self.root} was deleted or moved while it was recorded into. Move it back, and give the same "
+                    "command again to continue"
+                ) from error
             raise KitError(
                 f"{self.root}: {what} ({error}). {kept.format(self._episodes_on_disk())}; if the disk is full, make "
                 "room, and give the same command again to continue"

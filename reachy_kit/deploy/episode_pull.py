@@ -100,4 +100,6 @@ def remove_episodes(shell: RobotShell, folder: str) -> None:
     """
     ended = shell.run("rm", "-rf", "--", folder)
     if ended.code:
-        raise KitError(f"{folder} on {shell.address} could not be removed: {ended.err.strip()}")
+        raise KitError(
+            f"{folder} on {shell.address} could not be removed ({ended.err.strip()}). Remove it there by hand"
+        )

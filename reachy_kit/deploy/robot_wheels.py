@@ -68,7 +68,9 @@ def _build_runtime(cache: Path) -> Path:
         built = list(Path(folder).glob("*.whl"))
         if ended.returncode or not built:
             reason = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or ["without output"]
-            raise KitError(f"the runtime's wheel could not be built from {source}: {reason[0]}")
+            raise KitError(
+                f"the runtime's wheel could not be built from {source} ({reason[0]}). Install reachy-kit again"
+            )
         return built[0].replace(cache / built[0].name)
 
 

@@ -55,7 +55,7 @@ def check_file(path: Path, kind: str, is_one: Callable[[Path], bool], option: st
         raise RefusedError(f"{option} {path} exists and is not {kind}: it is not overwritten. Choose another name")
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise WrongUseError(f"{option} {path}: there is no folder {folder}")
+        raise WrongUseError(f"{option} {path}: there is no folder {folder}. Make it first")
     _write_something(folder, f"{option} {path}")
 
 

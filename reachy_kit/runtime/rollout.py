@@ -17,6 +17,7 @@ from reachy_kit.runtime.interface import (
     ACTION_NAMES,
     CONTROL_HZ,
     NEUTRAL,
+    POLICY_RATES,
     Action,
     Array,
     EndReason,
@@ -81,7 +82,10 @@ def rollout(
         RefusedError: the policy returned something that is not nine finite numbers.
     """
     if robot.control_hz % policy_hz:
-        raise WrongUseError(f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz")
+        raise WrongUseError(
+            f"policy rate {policy_hz} Hz does not divide the robot's {robot.control_hz} Hz: take one of "
+            f"{', '.join(map(str, POLICY_RATES))}"
+        )
     loop = _Loop(robot, policy, policy_hz, perception, world, subscribers, stop, on_tick, on_timing)
     return loop.run(seconds, seed, start)
 

@@ -136,7 +136,7 @@ def evaluate_policy(
     task = variant.task
     loaded = load_policy(argument, session.perception.names, task.name)
     if loaded.task not in (None, task.name):
-        raise WrongUseError(f"{argument} was trained for {loaded.task}, not for {task.name}")
+        raise WrongUseError(f"{argument} was trained for {loaded.task}, not for {task.name}: give --task {loaded.task}")
     assert session.world is not None, "a policy is evaluated where there is ground truth"
     with (
         contextlib.ExitStack() as at_end,

@@ -176,7 +176,7 @@ def _load(
     task = variant.task.name if variant else shown.task
     loaded = load_policy(shown.policy, session.perception.names, task)
     if variant is not None and loaded.task not in (None, task):
-        raise WrongUseError(f"{shown.policy} was trained for {loaded.task}, not for {task}")
+        raise WrongUseError(f"{shown.policy} was trained for {loaded.task}, not for {task}: give --task {loaded.task}")
     if session.wall_clock:
         return replace(loaded, policy=infer_beside(loaded.policy, loaded.policy_hz, when_at_rest))
     return loaded

@@ -337,7 +337,7 @@ def test_a_manifest_that_lacks_or_adds_a_field_is_refused(change, tmp_path):
 def test_other_features_than_it_was_trained_on_are_refused_by_name(tmp_path):
     bundle = read_bundle(written(tmp_path / "x.bundle"))
     for features in (TARGET_FEATURES[:-1], TARGET_FEATURES[::-1], ("sound_left",)):
-        with pytest.raises(RefusedError, match=f", not {', '.join(features)}$"):
+        with pytest.raises(RefusedError, match=rf", not {', '.join(features)}\. "):
             load_policy(bundle, features)
 
 

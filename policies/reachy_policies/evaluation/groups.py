@@ -84,7 +84,9 @@ def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> T
     runs = [open_run(folder) for folder in folders]
     for run in runs:
         if run.card.task != task:
-            raise WrongUseError(f"{run.path} was trained for {run.card.task}, not for {task}")
+            raise WrongUseError(
+                f"{run.path} was trained for {run.card.task}, not for {task}: give --task {run.card.task}"
+            )
         require_features(str(run.path), run.card.environment_state, features)
         same_seed = next(other for other in runs if other.card.seed == run.card.seed)
         if same_seed is not run:
@@ -92,7 +94,7 @@ def open_group(name: str, path: Path, task: str, features: tuple[str, ...]) -> T
                 f"{same_seed.path} and {run.path} have the same training seed {run.card.seed}: remove one of them"
             )
         if run.card.policy_hz != runs[0].card.policy_hz:
-            raise RefusedError(f"{runs[0].path} and {run.path} decide at different rates and cannot form one group")
+            raise RefusedError(f"{runs[0].path} and {run.path} decide at different rates: give them as two groups")
     return _group(name, sorted(runs, key=lambda run: run.card.seed))
 
 

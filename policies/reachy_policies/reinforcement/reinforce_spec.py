@@ -66,7 +66,7 @@ def open_start(spec: ReinforceSpec) -> Run | None:
     run = open_run(spec.start)
     card = run.card
     if card.task != spec.task:
-        raise RefusedError(f"{spec.start} was trained for {card.task}, not for {spec.task}")
+        raise RefusedError(f"{spec.start} was trained for {card.task}, not for {spec.task}. Give another --init")
     if card.environment_state != spec.environment_state:
         raise RefusedError(
             f"{spec.start} was trained on {', '.join(card.environment_state)}; {spec.task} gives "

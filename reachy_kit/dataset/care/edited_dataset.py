@@ -24,7 +24,7 @@ from reachy_kit.dataset.saving.lerobot_state import DATA, EPISODES, Number, plac
 from reachy_kit.dataset.stored_dataset import StoredDataset
 from reachy_kit.runtime.errors import RefusedError
 from reachy_kit.runtime.interface import Image
-from reachy_kit.runtime.recording.layout import LAYOUT_FILE, layout_text
+from reachy_kit.runtime.recording.layout import COPY_AGAIN, LAYOUT_FILE, layout_text
 from reachy_kit.runtime.recording.schema import AUDIO, CAPTURE_TIME, IMAGE_TIME, OPERATOR, SUCCESS_MARK
 
 _MB = 1024**2
@@ -165,7 +165,9 @@ class _Writer:
         whole = self._read(part.dataset.root / part.entry.table)
         of_episode = whole.filter(compute.equal(whole["episode_index"], part.entry.index))
         if len(of_episode) != part.entry.length:
-            raise RefusedError(f"{part.dataset.root / part.entry.table} lacks frames of episode {part.entry.index}")
+            raise RefusedError(
+                f"{part.dataset.root / part.entry.table} lacks frames of episode {part.entry.index}. {COPY_AGAIN}"
+            )
         table = of_episode.slice(part.begin, part.length)
         count = part.length
         changed = {
@@ -305,7 +307,9 @@ def _places(dataset: StoredDataset, first: StoredDataset, key: str) -> list[int]
         return None
     if sorted(ours) != sorted(theirs):
         missing = sorted(set(ours) ^ set(theirs))
-        raise RefusedError(f"{dataset.root} and {first.root} differ in {', '.join(missing)} of {key}")
+        raise RefusedError(
+            f"{dataset.root} and {first.root} differ in {', '.join(missing)} of {key}. Record both alike"
+        )
     return [theirs.index(name) for name in ours]
 
 
@@ -356,7 +360,9 @@ def _decoded(image: dict[str, Any], part: EpisodePart) -> Image:
             decoded: Any = next(picture.decode(video=0))
     except (av.FFmpegError, StopIteration) as error:
         file = part.dataset.root / part.entry.table
-        raise RefusedError(f"{file} lacks images of episode {part.entry.index}, or they are damaged") from error
+        raise RefusedError(
+            f"{file} lacks images of episode {part.entry.index}, or they are damaged. {COPY_AGAIN}"
+        ) from error
     rgb: Image = decoded.to_ndarray(format="rgb24")
     return rgb
 

@@ -95,7 +95,7 @@ def _read_direction(text: str) -> Array:
     direction = np.deg2rad([yaw, pitch])
     pose = looking(direction, 0.0)
     if not in_reach(pose).all():
-        raise WrongUseError(f"look-at:{text} does not fit: the head does not reach that far down or up")
+        raise WrongUseError(f"look-at:{text} does not fit: the head does not reach that far down or up. Take less")
     return direction
 
 

@@ -65,7 +65,7 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Non
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise KitError(f"{path} cannot be written: {error}") from error
+        raise KitError(f"{path} cannot be written ({error}). Make room, or choose another --out") from error
 
 
 def _member(name: str) -> zipfile.ZipInfo:
@@ -126,7 +126,7 @@ def _read_files(path: Path, names: list[str]) -> dict[str, bytes]:
 
 def _require_size(path: Path, size: int) -> None:
     if size > _MAX_BYTES:
-        raise RefusedError(f"{path.name} is larger than any reachy-kit policy")
+        raise RefusedError(f"{path.name} is larger than any reachy-kit policy. Is it the right file?")
 
 
 def _parse(path: Path, content: bytes | None) -> Manifest:
@@ -175,7 +175,8 @@ def _check(path: Path, manifest: Manifest) -> None:
         )
     if manifest.limits_profile not in PROFILES:
         raise RefusedError(
-            f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have"
+            f"{path.name} wants the limits {manifest.limits_profile!r}, which this reachy-kit does not have. Use the "
+            "version that exported it"
         )
     roles = [graph.role for graph in manifest.graphs]
     if roles not in (["chunk"], ["chunk", "step"]):

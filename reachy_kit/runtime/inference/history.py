@@ -79,5 +79,5 @@ def _sensed(observation: Observation, image_size: tuple[int, int] | None) -> Sen
 
         return np.moveaxis(resize_image(observation.images[CAMERA], *image_size), -1, 0)
     if observation.environment_state is None:
-        raise WrongUseError("this policy needs perception, and the robot has none")
+        raise WrongUseError("this policy needs perception, and the robot has none: give rollout one")
     return np.asarray(observation.environment_state)

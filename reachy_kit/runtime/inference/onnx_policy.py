@@ -52,7 +52,9 @@ def image_size(bundle: Bundle) -> tuple[int, int] | None:
         return None
     shape = images.shape
     if len(shape) != 5 or shape[:3] != [1, 2, 3] or min(shape) < 1:
-        raise RefusedError(f"{bundle.path.name} takes images of the shape {shape}, which no robot has")
+        raise RefusedError(
+            f"{bundle.path.name} takes images of the shape {shape}, not [1, 2, 3, H, W]. Export it again"
+        )
     return shape[3], shape[4]
 
 

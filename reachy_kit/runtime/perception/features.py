@@ -82,7 +82,10 @@ def require_features(policy: str, trained_on: tuple[str, ...], given: tuple[str,
         RefusedError: they differ.
     """
     if trained_on != given:
-        raise RefusedError(f"{policy} was trained on {', '.join(trained_on)}, not {', '.join(given)}")
+        raise RefusedError(
+            f"{policy} was trained on {', '.join(trained_on)}, not {', '.join(given)}. Choose another --perception, or "
+            "train on these"
+        )
 
 
 def _load_entry_point(name: str) -> None:

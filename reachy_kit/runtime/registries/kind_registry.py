@@ -68,7 +68,9 @@ class KindRegistry:
             try:
                 loaded = entry.load()
             except (Exception, SystemExit) as error:  # code of another package
-                raise WrongUseError(f"the {self.what} {name} cannot be loaded from {place}: {error!r}") from error
+                raise WrongUseError(
+                    f"the {self.what} {name} cannot be loaded from {place} ({error!r}). Mend or remove its package"
+                ) from error
         if not isinstance(loaded, kind):
             raise WrongUseError(f"the {self.what} {name} cannot be loaded: {place} is not a {kind.__name__}")
         return loaded

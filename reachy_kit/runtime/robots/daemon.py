@@ -255,12 +255,15 @@ def _wait_until_running(process: subprocess.Popen[bytes], address: DaemonAddress
         if process.poll() is not None:
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines() or ["without output"]
-            raise NoRobotError(f"the simulated daemon ended at once: {lines[-1]}")
+            raise NoRobotError(f"the simulated daemon ended at once: {lines[-1]}. Without it: --robot sim")
         status = daemon_status(address, timeout=0.5)
         if status and status.get("state") == RUNNING:
             return
         time.sleep(0.1)
-    raise NoRobotError(f"the simulated daemon did not come up at {address} within {START_TIMEOUT:.0f} s")
+    raise NoRobotError(
+        f"the simulated daemon did not come up at {address} within {START_TIMEOUT:.0f} s. Close other programs, or "
+        "take --robot sim"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -25,7 +25,7 @@ from reachy_kit.runtime.errors import KitError, RefusedError, WrongUseError
 from reachy_kit.runtime.interface import Image
 from reachy_kit.runtime.recording.episode_files import EpisodeFiles
 from reachy_kit.runtime.recording.labels import EpisodeLabels
-from reachy_kit.runtime.recording.layout import LAYOUT_FILE, LEROBOT_INFO, DatasetLayout
+from reachy_kit.runtime.recording.layout import COPY_AGAIN, LAYOUT_FILE, LEROBOT_INFO, DatasetLayout
 from reachy_kit.runtime.recording.recorder import EpisodeSink
 from reachy_kit.runtime.recording.schema import (
     ACTION,
@@ -184,7 +184,7 @@ def _images(dataset: StoredDataset, entry: EpisodeEntry) -> list[Image]:
 def _decode(content: bytes, file: Path, episode: int) -> Image:
     image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise RefusedError(f"{file} holds an image of episode {episode} that cannot be decoded. Copy the dataset again")
+        raise RefusedError(f"{file} holds an image of episode {episode} that cannot be decoded. {COPY_AGAIN}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

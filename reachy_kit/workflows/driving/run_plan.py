@@ -119,7 +119,9 @@ def _surroundings(drivers: Drivers, settings: RunSettings) -> "Variant | None":
     variant = simulated_variant(settings.robot, settings.task or drivers.task)
     bundle = drivers.lone_bundle
     if variant and bundle and variant.task.name != bundle.manifest.task:
-        raise WrongUseError(f"the bundle was made for {bundle.manifest.task}, not for {variant.task.name}")
+        raise WrongUseError(
+            f"the bundle was made for {bundle.manifest.task}, not for {variant.task.name}: leave out --task"
+        )
     if variant is None or len(drivers.drivers) == 1:
         return variant
     from reachy_sim.tasks.gaze import GazeTask

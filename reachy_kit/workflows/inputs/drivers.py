@@ -228,7 +228,7 @@ def read_drivers(given: Sequence[str | Path]) -> Drivers:
     drivers = tuple(_read_driver(item) for item in given)
     repeated = [driver.text for i, driver in enumerate(drivers) if driver.text in {d.text for d in drivers[:i]}]
     if repeated:
-        raise WrongUseError(f"{repeated[0]} is given twice")
+        raise WrongUseError(f"{repeated[0]} is given twice: name it once")
     profiles = {driver.bundle.manifest.limits_profile for driver in drivers if driver.bundle}
     if len(profiles) > 1:
         raise WrongUseError(f"these bundles have different limits ({', '.join(sorted(profiles))}): run them one by one")

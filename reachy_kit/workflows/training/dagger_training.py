@@ -133,7 +133,7 @@ def _correctable(dataset: Path, task: str) -> "tuple[StoredDataset, Variant]":
         raise WrongUseError(f"{dataset} does not say in which variant it was recorded. Record it again with this kit")
     variant = variant_by_name(task or layout.task, layout.provenance["variant"])
     if variant.task.name != layout.task:
-        raise WrongUseError(f"{dataset} was recorded for {layout.task}, not for {variant.task.name}")
+        raise WrongUseError(f"{dataset} was recorded for {layout.task}, not for {variant.task.name}: leave out --task")
     return demonstrations, variant
 
 

@@ -127,6 +127,18 @@ def test_a_camera_that_stops_is_reported_within_half_a_second(address, camera, u
         robot.wait_next_tick()
 
 
+def test_a_camera_that_comes_back_is_read_again(address, open_camera, until):
+    """As after a restart of the daemon, which makes its socket again."""
+    with open_camera() as camera, connected(sdk_robot(address)) as robot:
+        until(lambda: robot.camera_age < 0.05, 10)
+        camera.kill()
+        until(lambda: robot.frame_source.fault, 10)
+        with open_camera():
+            until(lambda: robot.frame_source.fault is None, 20)
+            last = robot.frame_source.latest[1]
+            until(lambda: robot.frame_source.latest[1] > last, 10)
+
+
 def test_a_camera_that_never_starts_is_reported_and_the_robot_does_not_move(address, open_camera):
     with connected(sdk_robot(address, camera=False)):
         pass  # the SDK is loaded

@@ -58,6 +58,7 @@ class Machine:
         self.user(root=False)
 
     def has(self, command: str, script: str) -> None:
+        (self.bin / command).unlink(missing_ok=True)  # a link to the machine's own
         (self.bin / command).write_text(script)
         (self.bin / command).chmod(0o755)
 

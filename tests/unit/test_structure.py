@@ -1,11 +1,12 @@
 """Structure of the repository: files and folders are as ARCHITECTURE.md describes them."""
 
+import ast
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("reachy_kit", "sim/reachy_sim", "policies/reachy_policies")
-LONGEST = 500
+LONGEST, LONGEST_FUNCTION = 500, 80
 MODULES_IN_A_FOLDER = 12
 
 
@@ -41,6 +42,16 @@ def test_a_command_that_shares_a_name_is_the_face_of_its_workflow():
 def test_no_module_is_long():
     lines = {module.as_posix(): (ROOT / module).read_text().count("\n") for module in modules()}
     assert [name for name, count in lines.items() if count > LONGEST] == []
+
+
+def test_every_function_fits_on_a_screen():
+    long = []
+    for module in modules():
+        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                long += [f"{module}: {node.name}, {lines} lines"] if lines > LONGEST_FUNCTION else []
+    assert long == []
 
 
 def test_no_folder_has_more_than_a_dozen_modules():

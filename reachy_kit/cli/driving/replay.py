@@ -1,16 +1,15 @@
 """``reachy-kit replay``: a recorded episode on a robot."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reachy_kit.cli import show
-from reachy_kit.cli.options import JsonOption, RobotOption, path_argument
+from reachy_kit.cli.options import DatasetArgument, JsonOption, RobotOption
 
 
 def replay(
-    dataset: Annotated[Path, path_argument(metavar="DATASET", help="Folder of the dataset.")],
+    dataset: DatasetArgument,
     episode: Annotated[int, typer.Argument(metavar="EPISODE", help="Index of the episode, from 0.")],
     robot: RobotOption = "daemon",
     speed: Annotated[float, typer.Option("--speed", help="Factor from 0.1 to 2: 0.5 is half as fast.")] = 1.0,

@@ -4,6 +4,7 @@ Try it: reachy-kit train rl --init runs/track --task track --out runs/track_rl
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from reachy_policies.reinforcement.eval_point import EvalPoint
     from reachy_policies.reinforcement.reinforce_config import ReinforceConfig
     from reachy_policies.reinforcement.reinforce_spec import ReinforceSpec, SimFactory
+    from reachy_policies.reinforcement.training import OnIteration
     from reachy_policies.runs.saved_run import Run
     from reachy_sim.tasks.variants import Variant
 
@@ -84,15 +86,8 @@ def train_rl(
         randomization_sha256,
     )  # fmt: skip
     with reporter.progress(method, total=config.iterations) as advance:
-        done = 0
-
-        def on_iteration(iteration: int, evaluation: "EvalPoint | None") -> None:
-            nonlocal done
-            while done < iteration:
-                advance()
-                done += 1
-
-        return reinforce(out, spec, config, make_sim_factory(spec), on_iteration, fresh=fresh, note=reporter.note)
+        sim, on_iteration = make_sim_factory(spec), _advance_to(advance)
+        return reinforce(out, spec, config, sim, on_iteration, fresh=fresh, note=reporter.note)
 
 
 def make_sim_factory(spec: "ReinforceSpec") -> "SimFactory":
@@ -122,6 +117,19 @@ def make_sim_factory(spec: "ReinforceSpec") -> "SimFactory":
         eval_envs=lambda count: make_envs(spec.task, count, **options),
         expert=lambda count, seed: BatchExpert(spec.task, spec.policy_hz, range(seed, seed + count)),
     )
+
+
+def _advance_to(advance: Callable[[], None]) -> "OnIteration":
+    """Advance a progress to the iteration that is reached; a training that is resumed begins at a later one."""
+    done = 0
+
+    def on_iteration(iteration: int, evaluation: "EvalPoint | None") -> None:
+        nonlocal done
+        while done < iteration:
+            advance()
+            done += 1
+
+    return on_iteration
 
 
 def _file_digest(randomization: str) -> str:

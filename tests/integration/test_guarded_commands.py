@@ -88,7 +88,7 @@ def move(kit):
     "command",
     [
         "replay DATASET 0",
-        "record --teleop move:MOVE --episodes 1 --out data",
+        pytest.param("record --teleop move:MOVE --episodes 1 --out data", marks=pytest.mark.long),
         pytest.param("record --episodes 1 --out data", marks=pytest.mark.long),
         pytest.param("teleop move:MOVE", marks=pytest.mark.long),
         pytest.param("sysid --out sysid", marks=pytest.mark.long),
@@ -130,7 +130,7 @@ def test_an_episode_in_which_the_camera_stops_is_not_kept_and_run_again(kit, dae
         before=daemon.as_default + FREEZES.format(step=30, seconds=1.5),
     )  # fmt: skip
     assert result.code == 0, result
-    said = r"episode 1000000: the camera has delivered no new image for 0\.5 s\. .* It was not kept, and is run again"
+    said = r"episode 1000000: the camera has delivered no new image for 0\.\d s\. .* It was not kept, and is run again"
     assert re.search(said, result.err), result
     data = kit.folder / "data"
     assert episodes(data) == 2
@@ -149,6 +149,7 @@ def test_a_camera_that_stays_away_ends_the_recording_and_keeps_the_episodes_befo
     assert daemon.lies_down
 
 
+@pytest.mark.long
 def test_a_take_in_which_the_camera_stops_is_not_kept_and_the_next_one_is(kit, daemon, open_terminal):
     """A person records; the camera stops in the first take, and while it is away no take starts."""
     terminal = open_terminal()
@@ -161,17 +162,17 @@ def test_a_take_in_which_the_camera_stops_is_not_kept_and_the_next_one_is(kit, d
     terminal.wait(r"RECORDING .* [1-9]\.\d s")
     stopped = kit.folder / "stopped"
     stopped.touch()
-    terminal.wait(r"take 1000000 was not kept: the camera has delivered no new image for 0\.5 s", 5)
+    terminal.wait(r"take 1000000 was not kept: the camera has delivered no new image for 0\.\d s", 5)
     terminal.wait("READY")
     terminal.wait("warning: the camera has delivered no new image for")
     stopped.unlink()
     terminal.wait("that has passed")
-    kept = False
-    while not kept:  # a busy computer's take is late
+    shown = "READY"
+    while shown == "READY":  # a busy computer's take is late
         terminal.press("enter")
         terminal.wait(r"RECORDING .* (0\.[89]|[1-9]\.\d) s")
         terminal.press("enter")
-        kept = terminal.wait(r"take 1000000 (kept as episode 0|was not kept)").group(1).startswith("kept")
+        shown = terminal.wait("READY|1 of 1 episodes").group()
     result = command.wait()
     assert result.code == 0, result
     assert episodes(kit.folder / "data") == 1

@@ -211,7 +211,7 @@ def test_a_narrow_terminal_shows_what_matters_and_no_line_wraps(kit, open_termin
     terminal.wait("READY")
     terminal.press("enter")
     terminal.wait(r"RECORDING .* (0\.[89]|[1-9]\.\d) s\s*\S*\n")
-    terminal.wait(r"rate: 2[\d.]+ of 25 Hz, 0 dropped")
+    terminal.wait(r"rate: [\d.]+ of 25 Hz, \d+ dropped")
     terminal.press("enter")
     assert command.wait().code == 0
 

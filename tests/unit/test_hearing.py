@@ -113,7 +113,7 @@ class FakeMicrophone:
 
 def observed(hearing, clock, yaw=0.0):
     """The features now, by name, once all that was sent has been analysed."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while hearing.heard.time < clock.now - 0.011 and time.monotonic() < deadline:
         time.sleep(0.002)
     state = NEUTRAL.copy()

@@ -41,11 +41,12 @@ def thread_times() -> dict[str, float]:
 @contextlib.contextmanager
 def sdk_camera(width: int, height: int) -> Iterator[Callable[[], np.ndarray | None]]:
     """The SDK's own reader of the socket, without a daemon."""
-    from reachy_mini.media.camera_constants import CameraResolution, ReachyMiniLiteCamSpecs
+    from reachy_mini.media.camera_constants import ArducamSpecs, CameraResolution
     from reachy_mini.media.camera_gstreamer import GStreamerCamera
 
-    camera = GStreamerCamera(log_level="ERROR", camera_specs=ReachyMiniLiteCamSpecs())
-    camera.set_resolution(next(size for size in CameraResolution if size.value[:3] == (width, height, HZ)))
+    size = next(size for size in CameraResolution if size.value[:3] == (width, height, HZ))
+    camera = GStreamerCamera(log_level="ERROR", camera_specs=ArducamSpecs())  # it has both sizes
+    camera.set_resolution(size)
     deliver_promptly(camera, "_appsink_video")
     camera.open()
     yield camera.read

@@ -22,7 +22,8 @@ SWEEP = 2.0
 """Time in which the ball crosses the image, s; then it starts again on the left."""
 _MARGIN = 0.1
 """Part of the width that the ball keeps from each side."""
-_WALL, _GREEN = (235, 230, 220), (26, 191, 38)
+WALL, GREEN = (235, 230, 220), (26, 191, 38)
+"""Colours of the frames, RGB."""
 
 
 def ball_column(moment: float, width: int) -> float:
@@ -86,16 +87,16 @@ def main() -> None:
 
     signal.signal(signal.SIGUSR1, stop_sending)
     sink = FrameSink(options.width, options.height, hz)
-    image = np.full((options.height, options.width, 3), _WALL, dtype=np.uint8)
+    image = np.full((options.height, options.width, 3), WALL, dtype=np.uint8)
     row, radius = options.height // 2, options.width // 32
     print("ready", flush=True)
     due = time.monotonic()
     while True:
         if sends:
             column = ball_column(time.monotonic(), options.width)
-            cv2.circle(image, (round(column * 16), row * 16), radius * 16, _GREEN, -1, shift=4)
+            cv2.circle(image, (round(column * 16), row * 16), radius * 16, GREEN, -1, shift=4)
             sink.send(image)
-            image[row - radius - 2 : row + radius + 3] = _WALL
+            image[row - radius - 2 : row + radius + 3] = WALL
         due = max(due + 1 / hz, time.monotonic() - 0.1)
         time.sleep(max(due - time.monotonic(), 0.0))
 

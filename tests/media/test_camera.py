@@ -17,7 +17,7 @@ from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.rollout import rollout
 from tests.bench.runner import LatenessPacer
 
-from .camera_sender import drawn_at
+from .camera_sender import GREEN, WALL, drawn_at
 
 pytestmark = pytest.mark.media
 SHAPE = (1080, 1920, 3)
@@ -108,6 +108,8 @@ def test_a_frame_is_handed_over_once_the_newest_first_with_its_time(address, cam
     assert any(observed.images[CAMERA] is image for image, _ in received[before - 2 :])
     columns = [BallDetector().detect(image)[0] for image, _ in received[:40]]
     assert (np.diff(columns) != 0).all()
+    assert observed.images[CAMERA][0, 0].tolist() == list(WALL)
+    assert any((image == GREEN).all(axis=2).any() for image, _ in received[:40])
 
 
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1])

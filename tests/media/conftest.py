@@ -84,11 +84,11 @@ def media_daemon(*options: str) -> Iterator[DaemonAddress]:
     log = subprocess.DEVNULL if "MEDIA_LOG" not in os.environ else None
     started = subprocess.Popen([str(word) for word in command], env=os.environ | QUIET, stdout=log, stderr=log)
     try:
-        until(lambda: (daemon_status(address, timeout=0.5) or {}).get("state") == "running", 60)
+        until(lambda: (daemon_status(address, timeout=0.5) or {}).get("state") == "running", 180)
         # A robot without physics starts in a pose that its legs do not reach, and follows nothing from there.
         post(address, "move/goto", {"head_pose": {"z": 0.0}, "antennas": ANTENNA_REST, "duration": 0.2})
-        until(lambda: abs(get(address, "state/full")["head_pose"]["z"]) < 0.01, 20)
-        until(lambda: not get(address, "move/running"), 20)
+        until(lambda: abs(get(address, "state/full")["head_pose"]["z"]) < 0.01, 60)
+        until(lambda: not get(address, "move/running"), 60)
         yield address
     finally:
         started.terminate()

@@ -12,8 +12,9 @@ from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import load_policy
 from reachy_kit.runtime.interface import CAMERA, Observation
 from reachy_kit.runtime.recording.schema import IMAGE
-from reachy_kit.workflows.driving.run_plan import RunSettings
+from reachy_kit.workflows.driving.run_plan import RunSettings, plan_run
 from reachy_kit.workflows.group_comparison import compare_policies
+from reachy_kit.workflows.inputs.drivers import read_drivers
 from reachy_kit.workflows.run import run
 from reachy_kit.workflows.training.train_imitation import train_imitation
 from reachy_kit.workflows.training.train_rl import train_rl
@@ -247,3 +248,10 @@ def test_its_bundle_runs_with_the_camera_on(vision_run, tmp_path):
     assert len(run([tmp_path / "vision.bundle"], settings).episodes) == 1
     with pytest.raises(WrongUseError, match="--no-camera"):
         run([tmp_path / "vision.bundle"], replace(settings, camera=False))
+
+
+def test_its_bundle_opens_the_camera_of_a_real_robot_and_no_detector(vision_run, tmp_path):
+    export_bundle(vision_run, tmp_path / "vision.bundle")
+    plan = plan_run(read_drivers([tmp_path / "vision.bundle"]), RunSettings(robot="192.0.2.1"))
+    assert plan.camera
+    assert not plan.senses

@@ -15,6 +15,7 @@ from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
 from reachy_kit.runtime.interface import CAMERA, CONTROL_HZ
 from reachy_kit.runtime.perception.images import resize_image
 from reachy_kit.runtime.rollout import rollout
+from reachy_kit.workflows.driving.run_plan import RunSettings
 from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.run import run
 from reachy_sim.tasks import variant_by_name
@@ -105,7 +106,7 @@ def test_the_policy_decides_on_the_images_that_the_simulator_draws(robot_address
 
 def test_a_bundle_that_takes_images_alone_opens_no_detector(robot_address, open_camera):
     with open_camera(hz=10):
-        done = run([BUNDLE], robot=str(robot_address), seconds=1.0)
+        done = run([BUNDLE], RunSettings(robot=str(robot_address), seconds=1.0))
     assert done.episodes[0].steps == 10
     assert done.detection is None
 

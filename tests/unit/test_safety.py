@@ -176,6 +176,26 @@ def test_no_request_ends_beyond_the_platforms_singularity():
     np.testing.assert_allclose(forward(inverse(pose, body_yaw), body_yaw), pose, rtol=0, atol=1e-6)
 
 
+def test_a_measured_yaw_beyond_half_a_turn_is_the_same_yaw():
+    """Body and head together turn to 205°; a measured yaw ends at ±180°."""
+    commanded = NEUTRAL.copy()
+    commanded[[YAW, BODY_YAW]] = 3.3, 2.7
+    measured = commanded.copy()
+    measured[YAW] -= 2 * np.pi
+    request = commanded.copy()
+    request[YAW] = 3.4
+    motion, flags = limit(measured, Motion.at_rest(commanded), request)
+    expected, _ = limit(commanded, Motion.at_rest(commanded), request)
+    np.testing.assert_array_equal(motion.position, expected.position)
+    assert not flagged(flags, Limited.LEAD)
+    held = commanded - 2 * np.pi * (np.arange(9) == YAW)
+    motion = Motion.at_rest(commanded)
+    for _ in range(100):
+        motion, flags = limit(held, motion, NEUTRAL)
+    assert motion.position[YAW] == pytest.approx(commanded[YAW] - CLASSROOM.lead[YAW])
+    assert flagged(flags, Limited.LEAD)
+
+
 # What is safe to ask for
 
 

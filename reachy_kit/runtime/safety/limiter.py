@@ -232,6 +232,8 @@ def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> A
     ahead = position - state
     if all_true(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
         return position
-    low = np.fmin(state - lead, previous)
-    high = np.fmax(state + lead, previous)
+    near = state.copy()  # a measured yaw lies within ±180°; body and head together turn further
+    near[..., YAW] += 2 * np.pi * np.round((position - state)[..., YAW] / (2 * np.pi))
+    low = np.fmin(near - lead, previous)
+    high = np.fmax(near + lead, previous)
     return _clip(position, low, high)

@@ -53,13 +53,14 @@ class WatchedRobot(SimRobot):
     """Checks the applied action at every tick."""
 
     def __init__(self):
-        self.applied, self.velocity, self.checked = NEUTRAL, np.zeros(9), 0
+        self.applied, self.velocity, self.change, self.checked = NEUTRAL, np.zeros(9), np.zeros(9), 0
         super().__init__(SimRobotConfig(tier="kinematic"), watch=lambda state, time: self.check())
 
     def reset(self, pose):
         super().reset(pose)
         self.applied = self.now = pose.copy()
-        self.velocity, self.hard = np.zeros(9), False
+        self.velocity, self.change = np.zeros(9), np.zeros(9)
+        self.hard = self.was_hard = False
 
     def send_action(self, action):
         self.now = super().send_action(action)
@@ -69,14 +70,17 @@ class WatchedRobot(SimRobot):
     def check(self):
         before, self.applied = self.applied, self.now
         velocity = (self.applied - before) * CONTROL_HZ
-        change, self.velocity = np.abs(velocity - self.velocity), velocity
+        change, self.velocity = velocity - self.velocity, velocity
+        jerk, self.change = np.abs(change - self.change) * CONTROL_HZ**2, change
         assert np.isfinite(self.applied).all()
         assert (self.applied >= CLASSROOM.low - ROUNDING).all()
         assert (self.applied <= CLASSROOM.high + ROUNDING).all()
         assert abs(self.applied[YAW] - self.applied[BODY_YAW]) <= CLASSROOM.relative_yaw + ROUNDING
         assert reachable(pose_from_vector(self.applied), self.applied[BODY_YAW])
         assert (np.abs(velocity) <= CLASSROOM.speed + ROUNDING).all()
-        assert self.hard or (change <= CLASSROOM.acceleration / CONTROL_HZ + ROUNDING).all()
+        assert self.hard or (np.abs(change) * CONTROL_HZ <= CLASSROOM.acceleration + ROUNDING * CONTROL_HZ).all()
+        assert self.hard or self.was_hard or (jerk <= 2 * CLASSROOM.acceleration * CONTROL_HZ + 1e-4).all()
+        self.was_hard = self.hard
         self.checked += 1
 
 

@@ -43,6 +43,17 @@ def test_a_motion_without_limits_makes_the_robot_walk_and_tilt():
     assert nods.tilt[0] > np.deg2rad(0.3)
 
 
+def test_a_motion_that_would_tip_the_robot_or_make_it_walk_is_slowed():
+    """The limiter is what keeps it still: without it the same requests throw it about."""
+    table = TableConfig(friction=0.4)
+    for axis, period in ((BODY_YAW, 0.4), (PITCH, 0.16)):
+        wave = one_wave(axis, period)
+        free, limited = carry_out(wave, table, UNLIMITED), carry_out(wave, table)
+        assert limited.tilt[0] < 0.2 * free.tilt[0]
+        assert limited.speed[0] < 0.2 * free.speed[0]
+        assert limited.speed[0] < 0.15e-3
+
+
 def test_on_ice_the_base_ends_where_it_began_and_on_a_table_it_does_not():
     """Angular momentum: what the turning body gives to a free base it takes back; friction keeps a part."""
     on_ice = carry_out(one_wave(BODY_YAW, 2.0, ticks=40), TableConfig(friction=0.0), UNLIMITED)

@@ -18,8 +18,18 @@ speed of the head     150 mm/s, 3 rad/s            10.8 rad/s at a leg without l
 speed of the body     2.5 rad/s                    8.5 rad/s without load                XC330-M288-T, e-Manual
 speed of an antenna   6 rad/s                      40 rad/s without load                 XL330-M077-T, e-Manual
 acceleration          1.5 m/s²; 30, 20, 80 rad/s²  0.52, 0.93, 0.215 N·m at stall        the same three; own margin
+jerk                  150 m/s³; 3, 2, 8 krad/s³    —                                     follows from acceleration
+reaction on the base  the foot stays, see below    tips at 27°                           sim/RESULTS.md, On a table
 lead over measured    30 mm, 0.5 … 1.2 rad         —                                     own margin: a hand wins
 ====================  ===========================  ====================================  ===============================
+
+Jerk has no limit of its own: from full acceleration to full braking it takes one tick, so that jerk stays within twice
+the acceleration per tick: 150 m/s³ along x, y and z, 3,000 rad/s³ in roll, pitch and yaw, 2,000 of the body, 8,000 of
+an antenna. A hard stop at the edge of reach, at the lead or at the head–body yaw may exceed both.
+
+The speed and acceleration limits are also what keeps the base where it is: within them nothing tips the robot, and a
+square wave of the body makes the foot walk by at most 0.12 mm/s on a table of friction 0.4. The maker's dances walk
+0.04 mm/s, and without the limiter 0.71 mm/s, at friction 0.2 even 4.0 mm/s (sim/RESULTS.md, "On a table").
 
 One axis at its full speed turns a leg at 1 to 5 rad/s. All six at once ask half of the poses for more than 10.8 rad/s:
 the legs then trail behind, and the lead bounds by how much. Speeds and torques are those at 5 V

@@ -35,7 +35,7 @@ from reachy_kit.runtime.interface import (
 )
 from reachy_kit.runtime.interpolation import interpolate
 
-_PAUSED_AFTER = 0.1
+PAUSED_AFTER = 0.1
 """Time in ``on_tick`` from which on it was a pause, s: five ticks. What is shorter is a tick that was late."""
 _KEPT_TICKS = 3600 * CONTROL_HZ
 """Ticks whose times an episode keeps at least; it drops older ones when it has twice as many."""
@@ -113,7 +113,7 @@ class _Loop:
         for index in _indices(seconds, self.policy_hz, ticks):
             asked = time.perf_counter()
             self.on_tick(Tick(index, observation, applied))
-            was_paused = time.perf_counter() - asked > _PAUSED_AFTER
+            was_paused = time.perf_counter() - asked > PAUSED_AFTER
             end_reason = self.stop()
             if end_reason:
                 break

@@ -70,6 +70,17 @@ def test_a_new_episode_forgets_an_intervention():
     assert [policy.act(Observation(STATE, 0.0))[0] for _ in range(2)] == [1, 2]
 
 
+def test_a_policy_that_hangs_is_overdue_unless_the_person_drives():
+    wishes, hangs = iter([None, HUMAN, None]), Counting()
+    hangs.overdue, hangs.is_planned = 0.7, False
+    policy, waits = InterventionPolicy(hangs, lambda: next(wishes)), []
+    policy.reset()
+    for _ in range(3):
+        policy.act(Observation(STATE, 0.0))
+        waits.append((policy.overdue, policy.is_planned))
+    assert waits == [(0.7, False), (0.0, False), (0.7, False)]
+
+
 # Several behaviours: one drives
 
 

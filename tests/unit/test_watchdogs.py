@@ -10,7 +10,9 @@ from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, NEUTR
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.rollout import rollout
 from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
+from reachy_kit.runtime.watchdogs import guarded_rollout as guarded_rollout_module
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
+from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog, TickWatchdog
 
 LEFT = NEUTRAL + 2.0 * (np.arange(9) == YAW)
@@ -236,6 +238,19 @@ def test_one_long_stall_and_a_pause_are_not_missed_ticks(make_run):
     run.at[2.0] = lambda: setattr(run.robot, "time", run.robot.time + 5.0)
     assert run() is EndReason.COMPLETED
     assert run.notes == []
+
+
+def test_a_person_who_steps_tick_by_tick_misses_none(monkeypatch):
+    robot, notes = Robot(), []
+    guarded = GuardedPolicy(LooksLeft(), [TickWatchdog(lambda: robot.time)], notes.append, lambda: robot.time)
+    monkeypatch.setattr(guarded_rollout_module.time, "perf_counter", lambda: robot.time)
+
+    def wait(tick):
+        robot.time += 0.5
+
+    episode = guarded_rollout(robot, guarded, seconds=2.0, policy_hz=CONTROL_HZ, on_tick=wait)
+    assert episode.end_reason is EndReason.COMPLETED
+    assert notes == []
 
 
 def test_a_policy_that_does_not_keep_up_ends_the_run(make_run):

@@ -21,6 +21,16 @@ class InterventionPolicy:
         self._human_action = human_action
         self._intervened = False
 
+    @property
+    def overdue(self) -> float:
+        """Time for which the loop has waited for the policy's next plan, s; 0 while the person drives."""
+        return 0.0 if self._intervened else float(getattr(self._policy, "overdue", 0.0))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether a plan has come since the policy began to drive; True for one that decides in the loop."""
+        return bool(getattr(self._policy, "is_planned", True))
+
     def reset(self) -> None:
         """Forget the episode before."""
         self._policy.reset()

@@ -103,8 +103,7 @@ class GuardedPolicy:
     def reset(self) -> None:
         """Begin an episode."""
         self._policy.reset()
-        for watchdog in self._watchdogs:
-            watchdog.begin()
+        self.forget()
         self.stage = Stage.DRIVING
 
     def act(self, observation: Observation) -> Action:
@@ -127,6 +126,11 @@ class GuardedPolicy:
                 self.stage = Stage.RESTED
         if self.stage in (Stage.DRIVING, Stage.HOLDING):
             self._look(tick)
+
+    def forget(self) -> None:
+        """Have the watchdogs forget what was before a pause: a person who steps tick by tick misses none."""
+        for watchdog in self._watchdogs:
+            watchdog.begin()
 
     def stop(self) -> EndReason | None:
         """The end of an episode that cannot continue, or that is spoilt and to be run again."""

@@ -1,10 +1,11 @@
 """The control loop under watchdogs: what every command that drives a robot calls in place of the bare loop."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from reachy_kit.runtime.interface import EndReason, Episode, Robot, Tick
-from reachy_kit.runtime.rollout import rollout
+from reachy_kit.runtime.rollout import PAUSED_AFTER, rollout
 from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy, Watchdog
 from reachy_kit.runtime.watchdogs.loop_watchdogs import TickWatchdog
@@ -24,7 +25,7 @@ def guarded_rollout(
         robot: connected.
         guarded: decides.
         stop: asked once per tick, after the watchdogs.
-        on_tick: called at the start of each tick, after the watchdogs.
+        on_tick: called at the start of each tick, after the watchdogs. It may pause the loop.
         loop: all other arguments of ``rollout``.
 
     Raises:
@@ -34,7 +35,10 @@ def guarded_rollout(
 
     def look(tick: Tick) -> None:
         guarded.on_tick(tick)
+        began = time.perf_counter()
         on_tick(tick)
+        if time.perf_counter() - began > PAUSED_AFTER:
+            guarded.forget()
 
     return rollout(robot, guarded, stop=lambda: guarded.stop() or stop(), on_tick=look, **loop)
 

@@ -16,7 +16,7 @@ import viser
 
 from reachy_kit.runtime.behaviours.hold import HoldPolicy
 from reachy_kit.runtime.behaviours.intervention import InterventionPolicy
-from reachy_kit.runtime.interface import Perception, Policy, Robot, Tick, World
+from reachy_kit.runtime.interface import EndReason, Perception, Policy, Robot, Tick, World
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_sim.rendering.robot_drawing import RobotDrawing
@@ -158,7 +158,7 @@ class LiveView:
             seed = controls.begin_episode(length)
             if controls.variant != variant:
                 return
-            guarded_rollout(
+            episode = guarded_rollout(
                 robot,
                 guarded,
                 seconds=None,
@@ -170,7 +170,7 @@ class LiveView:
                 stop=controls.stop,
                 on_tick=on_tick,
             )
-            if guarded.stop():
+            if episode.end_reason is not EndReason.DISCARDED:  # the person wanted another one
                 guarded.raise_trouble()
 
     def _show(self) -> None:

@@ -197,6 +197,14 @@ class Hand:
         """Make motors limp, by name, and all others not."""
         self._write(self.file.with_suffix(".limp"), " ".join(motors))
 
+    def start_over(self) -> None:
+        """Take the daemon back to where it started: the pose, the motors, and what it was commanded."""
+        self.let_go()
+        self.make_limp()
+        again = self.file.with_suffix(".again")
+        again.touch()
+        until(lambda: not again.exists())
+
     def _write(self, file: Path, text: str) -> None:
         partial = self.file.with_suffix(".partial")
         partial.write_text(text)
@@ -223,17 +231,13 @@ def shared_limp_daemon(
 
 
 @pytest.fixture
-def limp_daemon(shared_limp_daemon: tuple[Daemon, Hand]) -> Iterator[tuple[Daemon, Hand]]:
-    """A daemon whose motors go limp, and the hand on its head; each test finds the robot lying down."""
+def limp_daemon(shared_limp_daemon: tuple[Daemon, Hand]) -> tuple[Daemon, Hand]:
+    """A daemon whose motors go limp, and the hand on its head; each test finds it as when it was started."""
     daemon, hand = shared_limp_daemon
-    if not daemon.lies_down:
-        daemon.post("motors/set_mode/enabled", {})
-        daemon.post("move/goto", {"head_pose": {"z": 0.0}, "duration": 0.5})  # asleep, it would not move an antenna
-        until(lambda: daemon.is_up and not daemon.get("move/running"))
-        daemon.lie_down()
-    yield daemon, hand
-    hand.let_go()
-    hand.make_limp()
+    until(lambda: not daemon.get("move/running"))
+    hand.start_over()
+    until(lambda: daemon.lies_down)
+    return daemon, hand
 
 
 # --- environments of their own -----------------------------------------------------------------------------------

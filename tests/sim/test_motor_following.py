@@ -20,28 +20,12 @@ def joints(pose):
     return commanded_joints(Motion.at_rest(pose))
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    time = 0.0
-
-    def __call__(self):
-        return self.time
-
-
-def ticks(clock, count):
-    """Numbers of ticks, each at its time."""
-    for tick in range(1, count):
-        clock.time = tick / CONTROL_HZ
-        yield tick
-
-
 class Watched:
     """Checks a simulated robot's motors at each tick of a rollout."""
 
     def __init__(self, robot):
         self.robot, self.ticks = robot, 0
-        self.following = MotorFollowing("robot", refuse, lambda: self.ticks / CONTROL_HZ)
+        self.following = MotorFollowing("robot", refuse)
 
     def on_tick(self, tick):
         if tick.index == 0:
@@ -100,11 +84,11 @@ def refuse(note):
 
 @pytest.mark.parametrize("motor", [0, 7, 8], ids=lambda motor: MOTORS[motor])
 def test_a_motor_that_stands_still_is_named_within_half_a_second_of_being_commanded_three_degrees(motor):
-    clock, stuck = Clock(), joints(NEUTRAL)[motor]
-    following = MotorFollowing("robot", refuse, clock)
+    stuck = joints(NEUTRAL)[motor]
+    following = MotorFollowing("robot", refuse)
     since = None
     with pytest.raises(RefusedError, match=f"^{MOTORS[motor]} of robot does not follow"):
-        for tick in ticks(clock, 500):
+        for tick in range(1, 500):
             away = 0.3 * np.sin(max(tick - 30, 0) / CONTROL_HZ)
             pose = NEUTRAL + away * np.array([0, 0, 0, 0.2, 0.2, 1, 1, 1, 1])
             command = joints(pose)
@@ -117,9 +101,9 @@ def test_a_motor_that_stands_still_is_named_within_half_a_second_of_being_comman
 
 
 def test_an_antenna_that_a_hand_holds_is_named_once_and_the_robot_drives_on():
-    clock, notes = Clock(), []
-    following = MotorFollowing("robot", notes.append, clock)
-    for tick in ticks(clock, 500):
+    notes = []
+    following = MotorFollowing("robot", notes.append)
+    for tick in range(1, 500):
         pose = NEUTRAL + np.sin(2 * tick / CONTROL_HZ) * np.array([0, 0, 0, 0, 0, 0.3, 0.3, 0.3, 0.3])
         measured = joints(pose)
         measured[7] = joints(NEUTRAL)[7]
@@ -129,35 +113,32 @@ def test_an_antenna_that_a_hand_holds_is_named_once_and_the_robot_drives_on():
 
 
 def test_commands_that_reach_the_robot_late_are_not_two_limp_antennas():
-    clock, poses = Clock(), []
-    following = MotorFollowing("robot", refuse, clock)
-    for tick in ticks(clock, 150):
+    poses = []
+    following = MotorFollowing("robot", refuse)
+    for tick in range(1, 150):
         way = np.clip(tick / CONTROL_HZ - 1.0, 0.0, 0.7)
         poses.append(NEUTRAL + 4.0 * way * np.array([0, 0, 0, 0, 0, 0, 0, 1, -1]))
         following.check(Motion.at_rest(poses[-1]), joints(poses[max(0, tick - 25)]), tick)
 
 
 def test_the_whole_head_held_by_a_hand_is_not_a_limp_motor():
-    clock = Clock()
-    following = MotorFollowing("robot", now=clock)
-    for tick in ticks(clock, 200):
+    following = MotorFollowing("robot")
+    for tick in range(1, 200):
         pose = NEUTRAL + 0.3 * np.sin(tick / CONTROL_HZ) * np.array([0, 0, 0, 0, 0.5, 1, 0, 0, 0])
         following.check(Motion.at_rest(pose), joints(NEUTRAL), tick)
 
 
 def test_a_pause_of_the_measurements_is_not_a_motor_that_does_not_follow():
-    clock = Clock()
-    following = MotorFollowing("robot", now=clock)
-    for tick in ticks(clock, 200):
+    following = MotorFollowing("robot")
+    for tick in range(1, 200):
         way = 0.005 * np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])
         following.check(Motion.at_rest(NEUTRAL + tick * way), joints(NEUTRAL + min(tick, 50) * way), min(tick, 50))
 
 
 def test_a_joint_sags_under_the_head_without_a_report():
     """A motor holds against the weight only by an error of some degrees; it follows all the same."""
-    clock = Clock()
-    following = MotorFollowing("robot", now=clock)
-    for tick in ticks(clock, 2000):
+    following = MotorFollowing("robot")
+    for tick in range(1, 2000):
         pose = NEUTRAL + 0.25 * np.sin(3 * tick / CONTROL_HZ) * np.array([0, 0, 0, 0.5, 1, 1, 1, 1, 1])
         sag = np.deg2rad(4.0) * (1 + 0.2 * np.sin(tick / 300)) * np.array([0, 1, -1, 1, -1, 1, -1, 0, 0])
         assert np.isfinite(inverse_of_vector(pose)).all()

@@ -218,7 +218,8 @@ class SdkRobot:
         if self._link is None:
             return
         link = self._link
-        self._following = None  # a robot with a limp motor lies down all the same
+        if self._following:
+            self._following.only_note()  # a robot with a limp motor lies down all the same
         reported = sys.exception()  # the caller's, which an error of here replaces
         try:
             with closing(self._lock), suppress(*(NoRobotError,) * link.is_reported_lost), link.alive():

@@ -25,18 +25,14 @@ MOTORS = ("body_rotation", *(f"stewart_{leg}" for leg in range(1, 7)), "right_an
 """Names as in the SDK, in the order of its joint positions."""
 COMMANDED = np.deg2rad(3.0)
 """Motion that a motor must have been commanded, rad, before it is looked at."""
-MOVED = 0.3
-"""Share of it below which a motor has not moved. A limp leg slides over up to 2 of 10°; a head that touches the body
-settles over more: of 183 recorded jumps and motions in a hand 6 were named at 0.4, and at 0.3 one, of slow motors."""
+MOVED = 0.2
+"""Share of it below which a motor has not moved: a limp leg slides a little, a head that touches the body settles."""
 AWAY = np.deg2rad(2.5)
 """How far outside its commands a motor that does not follow stands at least, rad. At 2.0° a jump was named."""
-ALONE = 1.5
-"""A motor fails alone: it is so many times further from its commands than each of the others, and those are within
-``COMMANDED``. If it is not, the head is held by a hand, touches the body, has all its motors off, or is driven by
-something else; ``OtherDrivers`` reports what lasts."""
-HELD = 0.2
-"""Share of half of ``COMMANDED`` below which two motors of the head or more do not move: a hand holds them. Without
-this 2 of 120 recorded motions in a hand were named."""
+ALONE, OTHERS = 1.5, np.deg2rad(2.0)
+"""A motor fails alone: it is so many times further from its commands than each of the others, those are within so many
+rad, and none of them stands where it was commanded half of ``COMMANDED``. If it is not, the head is held by a hand,
+touches the body, has all its motors off, or is driven by something else; ``OtherDrivers`` reports what lasts."""
 DELAY = 12
 """Measurements within which a motor answers, 0.24 s: five times the simulated motors' delay."""
 PATIENCE = 6
@@ -92,9 +88,9 @@ class MotorFollowing:
         _append(self._commands, commanded_joints(commanded))
         low, high = self._commands.min(axis=0), self._commands.max(axis=0)
         away = np.maximum(low - measured, measured - high)
-        fails = self._stands(low, high, measured, COMMANDED, MOVED) & (away > AWAY)
+        fails = self._stands(low, high, measured, COMMANDED) & (away > AWAY)
         fails &= ~self._is_moving(low, high, measured)
-        still = self._stands(low, high, measured, COMMANDED / 2, HELD)
+        still = self._stands(low, high, measured, COMMANDED / 2)
         fails[_HEAD] &= _is_alone(away[_HEAD]) & (np.count_nonzero(still[_HEAD]) < 2)
         fails[_ANTENNAS] &= _is_alone(away[_ANTENNAS])  # both together are a robot that is late
         self._failing = np.where(fails, self._failing + 1, 0)
@@ -103,14 +99,12 @@ class MotorFollowing:
         for motor in np.flatnonzero(self._failing >= PATIENCE).tolist():
             self._report(motor, float(away[motor]))
 
-    def _stands(
-        self, low: Array, high: Array, measured: Array, commanded: float, share: float
-    ) -> npt.NDArray[np.bool_]:
-        """(9,) whether each motor was commanded to move since some instant, and has moved less than a share of that."""
+    def _stands(self, low: Array, high: Array, measured: Array, commanded: float) -> npt.NDArray[np.bool_]:
+        """(9,) whether each motor was commanded to move since some instant, and has not moved."""
         moved = measured - self._measured
         # (MEMORY, 9) rad, motion that was commanded since each remembered instant, at least.
         ways = (low - self._highs, moved), (self._lows - high, -moved)
-        up, down = ((way > commanded) & (covered < share * way) for way, covered in ways)
+        up, down = ((way > commanded) & (covered < MOVED * way) for way, covered in ways)
         return np.asarray((up | down).any(axis=0))
 
     def _is_moving(self, low: Array, high: Array, measured: Array) -> npt.NDArray[np.bool_]:
@@ -118,7 +112,7 @@ class MotorFollowing:
         lows, highs, before = self._lows[-DELAY:], self._highs[-DELAY:], self._measured[-DELAY:]
         commanded = np.fmax(np.fmax.reduce(highs), high) - np.fmin(np.fmin.reduce(lows), low)
         covered = np.fmax(np.fmax.reduce(before), measured) - np.fmin(np.fmin.reduce(before), measured)
-        return np.asarray(covered > np.maximum(0.5 * commanded, COMMANDED / 4))
+        return np.asarray(covered > 0.5 * commanded)
 
     def _report(self, motor: int, away: float) -> None:
         """Refuse to drive on, or say it once."""
@@ -143,7 +137,7 @@ def _append(rows: Array, row: Array) -> None:
 def _is_alone(away: Array) -> npt.NDArray[np.bool_]:
     """Whether each motor is much further from its commands than every other."""
     first, second = np.sort(away)[:-3:-1]
-    return np.asarray((away >= first) & (first > ALONE * second) & (second < COMMANDED))
+    return np.asarray((away >= first) & (first > ALONE * second) & (second < OTHERS))
 
 
 def commanded_joints(motion: Motion) -> Array:

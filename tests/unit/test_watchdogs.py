@@ -9,8 +9,8 @@ from reachy_kit.runtime.errors import KitError
 from reachy_kit.runtime.interface import ACTION_NAMES, CAMERA, CONTROL_HZ, NEUTRAL, YAW, EndReason, Observation
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.rollout import rollout
-from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs import guarded_rollout as guarded_rollout_module
+from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy
 from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout
 from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog, TickWatchdog

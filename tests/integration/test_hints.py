@@ -319,6 +319,7 @@ def test_a_file_that_holds_no_recording_of_motors(kit, paste):
 
 
 @pastes("moves.moves")
+@pytest.mark.long
 def test_an_exported_move_is_played(kit, paste, recorded_dataset):
     written = kit.run("dataset", "moves", recorded_dataset, "--episode", 0, "--out", "Anna's moves")
     played = paste(written.out)

@@ -80,10 +80,8 @@ def test_an_editable_installation_stays_one(bare):
 def test_the_simulator_alone_evaluates_and_names_what_other_commands_need(sim_only):
     assert sim_only.run("reachy-kit", "eval", "expert", "--episodes", 1).code == 0
     for command, extra in (
-        ("record --out data", "train"),
         ("eval expert --variants held-out", "train"),
         ("view --no-browser", "view"),
-        ("view --out film.mp4", "view"),
     ):
         result = sim_only.run("reachy-kit", *command.split())
         result.says(2, f"needs the extra {extra}: ", requirement_with(extra))

@@ -101,7 +101,7 @@ def test_measured_motors_replace_no_other_files(kit):
     kit.run("sysid", "--out", "motors").says(4, "sysid.png exists and is not of an earlier result")
 
 
-@pytest.mark.parametrize("command", ["imitation", "rl"])
+@pytest.mark.parametrize("command", ["imitation", pytest.param("rl", marks=pytest.mark.long)])
 def test_a_run_is_written_through_a_link(command, kit, outputs):
     (kit.folder / "disk/empty").mkdir(parents=True)
     (kit.folder / "link").symlink_to("disk/empty")

@@ -92,7 +92,7 @@ def test_a_killed_recording_keeps_every_saved_episode_and_is_resumed_exactly(kit
     same_episodes(data, recorded_dataset)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ctrl_c_keeps_what_was_saved_and_joins_its_files(number, kit, data, recorded_dataset, until):
     command = kit.start("record", "--episodes", 8, "--out", data)
     until(lambda: saved(data) >= 2)
@@ -163,7 +163,7 @@ pathlib.Path.unlink = lambda path, **options: kill() if path.name == "commit.jso
         pytest.param(BEFORE_IT_IS_COMMITTED, 2, 2, id="before-it-is-committed", marks=pytest.mark.long),
         pytest.param(BEFORE_ITS_FILES_MOVE, 2, 3, id="before-its-files-move", marks=pytest.mark.long),
         pytest.param(WHILE_ITS_FILES_MOVE, 2, 3, id="while-its-files-move"),
-        pytest.param(WHILE_ITS_RECORD_IS_REMOVED, 3, 3, id="while-its-record-is-removed"),
+        pytest.param(WHILE_ITS_RECORD_IS_REMOVED, 3, 3, id="while-its-record-is-removed", marks=pytest.mark.long),
     ],
 )
 def test_a_recording_killed_while_it_saves_is_resumed(moment, visible, kept, kit, data, two_episodes, recorded_dataset):

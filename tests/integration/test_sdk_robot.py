@@ -142,6 +142,7 @@ def test_the_robot_lies_down_after_an_exception_and_the_daemon_turns_the_body_by
     assert glance(daemon, until) == pytest.approx(15 * DEGREE, abs=3 * DEGREE)
 
 
+@pytest.mark.long
 def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other_daemon, until, monkeypatch):
     monkeypatch.setattr(sdk_link, "GIVE_UP", 2.0)
     with simulated_daemon() as address:

@@ -190,7 +190,7 @@ def test_top_outlives_its_daemon_and_finds_it_again(kit, daemon, open_terminal):
     assert terminal.shows_its_cursor
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(5, 30), (40, 20)])
+@pytest.mark.parametrize(("rows", "columns"), [(5, 30), pytest.param(40, 20, marks=pytest.mark.long)])
 def test_top_fits_a_small_terminal(rows, columns, kit, daemon, open_terminal):
     terminal = open_terminal(rows=rows, columns=columns)
     top = kit.start(

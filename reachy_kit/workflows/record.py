@@ -229,8 +229,8 @@ def _record_episode(
             break
         late = is_late(episode, REFUSED)
         if not tries_left:
-            why = f"it was too late, at last it {describe_delay(episode)}" if late else recorder.remark
-            raise RefusedError(f"episode {seed} was not kept: {TRIES} times {guarded.fault or why}. {_TO_CONTINUE}")
+            why = guarded.fault or (f"it {describe_delay(episode)}" if late else recorder.remark)
+            raise RefusedError(f"episode {seed} was not kept in {TRIES} tries; in the last one, {why}. {_TO_CONTINUE}")
         if guarded.fault:
             reporter.note(f"episode {seed}: {guarded.fault}. It was not kept, and is run again")
             _stand_until_well(session, hz, reporter)

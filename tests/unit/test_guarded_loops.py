@@ -43,5 +43,5 @@ def test_a_session_with_a_robot_is_opened_where_keys_can_stop_it(parsed):
         around = parsed[CALLED_BY.get(module, module)]
         stoppable = any(any(calls(around, name)) for name in ("stop_keys", "open_device_session"))
         for call in calls(tree, "open_session"):
-            simulated = isinstance(call.args[0], ast.Constant) and call.args[0].value in ("sim", "daemon")
+            simulated = isinstance(call.args[0], ast.Constant) and call.args[0].value == "sim"
             assert stoppable or simulated, f"{module}:{call.lineno} opens a session that no key stops"

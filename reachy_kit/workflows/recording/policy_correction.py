@@ -6,7 +6,6 @@ Try it: reachy-kit run track.bundle --robot sim --teleop keyboard --out data/cor
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from reachy_kit.runtime.errors import WrongUseError
 from reachy_kit.runtime.inference.background_policy import infer_beside
 from reachy_kit.runtime.inference.bundle import read_bundle
 from reachy_kit.runtime.inference.onnx_policy import image_size, load_policy
+from reachy_kit.runtime.perception.targets.target_registry import BALL
 from reachy_kit.runtime.recording.schema import INTERVENTION
 from reachy_kit.runtime.recording.takes.live_view import NO_SCREEN, SessionScreen
 from reachy_kit.workflows.inputs.reporter import SILENT, Reporter
@@ -39,20 +39,34 @@ def correct_bundle(
     bundle: Path,
     out: Path,
     *,
+    teleop: str,
+    robot: str = "sim",
     task: str = "",
+    episodes: int = 1,
+    seconds: float | None = None,
+    perception: str = "auto",
+    target: str = BALL,
+    seed: int = 0,
+    operator: str = "",
     screen: SessionScreen = NO_SCREEN,
     reporter: Reporter = SILENT,
-    **settings: Any,
 ) -> Corrections:
     """Let a bundle drive takes that a person starts, corrects and ends.
 
     Args:
         bundle: file or unpacked folder.
         out: folder of the dataset; an existing one is continued.
+        teleop: the person's device, ``NAME`` or ``NAME:ARGUMENT``.
+        robot: ``sim``, ``daemon`` or HOST[:PORT].
         task: file of the bundle's task, if it is in one.
+        episodes: number that the dataset holds in the end.
+        seconds: length of a take; None = until the person stops it.
+        perception: ``auto``, ``geometry`` or ``detector``.
+        target: what is looked at, as ``--target`` gives it.
+        seed: of the episodes.
+        operator: pseudonym of the person.
         screen: shows the session.
         reporter: shows notes.
-        settings: all other fields of `RecordingPlan`, the person's device among them.
 
     Returns:
         The dataset.
@@ -74,7 +88,10 @@ def correct_bundle(
     check_folder(out)
     hz = manifest.graphs[0].hz
     with contextlib.ExitStack() as when_at_rest:
-        plan = RecordingPlan(out, variant, camera=image_size(opened) is not None, hz=hz, **settings)
+        plan = RecordingPlan(
+            out, variant, robot, teleop, episodes, perception, target, camera=image_size(opened) is not None, hz=hz,
+            seed=seed, seconds=seconds, operator=operator,
+        )  # fmt: skip
         stored = record_by_hand(
             plan,
             policy=lambda names: infer_beside(load_policy(opened, names), hz, when_at_rest),

@@ -124,12 +124,14 @@ class TakeControls:
         view.state, view.action = np.array(message["state"]), np.array(message["action"])
         features = message["environment_state"]
         view.environment_state = None if features is None else np.array(features)
-        if message["said"] != self._said:
+        spoke = message["said"] != self._said
+        if spoke:
             self._said = message["said"]
             if message["last"]:
                 view.say(message["last"])
-        self._asked = self._asked and _can_start(view)
-        if self._automatic and _can_start(view) and not could_start:
+        # A take shorter than the time between two messages shows no other phase, but the robot says what became of it.
+        self._asked = self._asked and _can_start(view) and not spoke
+        if self._automatic and _can_start(view) and (spoke or not could_start):
             self._send(TakeEvent.START)
 
 

@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -60,6 +61,7 @@ class DaemonProxy:
         self._up, self._down, self._answers = threading.Event(), threading.Event(), threading.Event()
         for way in (self._up, self._down, self._answers):
             way.set()
+        self._stalls_at: Callable[[Command], bool] = lambda command: False
         self._closed = False
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -82,6 +84,10 @@ class DaemonProxy:
         if not upwards_alone:
             self._down.clear()
         return time.monotonic()
+
+    def stall_at(self, is_it: Callable[[Command], bool]) -> None:
+        """Hold up what is sent to the daemon from a command on, and that command."""
+        self._stalls_at = is_it
 
     def flow(self) -> float:
         """Deliver what was held up, at once, and everything from now on; returns the time."""
@@ -129,7 +135,10 @@ class DaemonProxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if upwards:
+                    known = len(self.log)
                     reader.read(data)
+                    if any(map(self._stalls_at, self.log[known:])):
+                        self._up.clear()
                 taken.put(data)
         taken.put(b"")
 

@@ -19,6 +19,8 @@ from reachy_kit.runtime.robots import daemon as daemon_module
 from reachy_kit.runtime.robots.daemon import simulated_daemon
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.link import sdk_link
+from reachy_kit.runtime.robots.link.sdk_link import SdkLink
+from reachy_kit.runtime.robots.media.sdk_client import open_client
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.safety import CLASSROOM
 
@@ -226,6 +228,27 @@ class TestOtherClients:
             assert first[[YAW, BODY_YAW]] == pytest.approx([-0.7, -0.5], abs=0.1)
             assert daemon.get("move/running") == []
         assert head_speed(measurements) < HEAD_SPEED
+
+
+class TestSwitchingOff:
+    def test_a_stall_is_waited_for(self, daemon, proxy):
+        link = SdkLink(open_client(proxy.address, media=False), proxy.address)
+        proxy.stall(upwards_alone=True)
+        link.rest_at(link.measured())
+        link.command(link.measured())
+        flowed = []
+        threading.Timer(0.5, lambda: flowed.append(proxy.flow())).start()
+        assert link.switch_motors_off()
+        assert flowed
+        link.close()
+
+    def test_motors_that_may_still_be_on_are_reported(self, daemon, proxy):
+        robot = sdk_robot(proxy.address)
+        robot.connect()
+        proxy.stall_at(lambda command: command.message.get("on") is False)
+        with pytest.raises(NoRobotError, match="it lies, but does not answer, and its motors may still be on"):
+            robot.disconnect()
+        assert daemon.lies_down
 
 
 class TestOpening:

@@ -3,18 +3,22 @@
 import os
 import signal
 import sys
+import threading
 import time
 
 import numpy as np
 import psutil
 import pytest
 
-from reachy_kit.runtime.errors import NoRobotError
+from reachy_kit.runtime.errors import NoRobotError, RefusedError
 from reachy_kit.runtime.interface import ACTION_NAMES, BODY_YAW, CONTROL_HZ, NEUTRAL, PITCH, YAW
 from reachy_kit.runtime.robots import daemon as daemon_module
+from reachy_kit.runtime.robots import sdk as sdk_module
 from reachy_kit.runtime.robots.daemon import simulated_daemon
 from reachy_kit.runtime.robots.lifecycle import connected
 from reachy_kit.runtime.robots.link import sdk_link
+from reachy_kit.runtime.robots.media.frame_reader import FrameReader
+from reachy_kit.runtime.robots.media.sdk_client import open_client
 from reachy_kit.runtime.robots.sdk import SdkRobot, SdkRobotConfig
 from reachy_kit.runtime.safety import CLASSROOM
 
@@ -153,6 +157,19 @@ def test_a_daemon_that_dies_is_noticed_and_disconnecting_raises_nothing(no_other
         with pytest.raises(NoRobotError, match="lost the robot"):
             until(lambda: robot.get_observation() is None or robot.send_action(NEUTRAL) is None)
         robot.disconnect()
+
+
+def test_a_robot_that_is_refused_for_where_it_is_is_let_go_with_its_camera(daemon, monkeypatch):
+    monkeypatch.setattr(sdk_module, "is_in_reach", lambda state: False)  # no target leads a daemon there
+    monkeypatch.setattr(sdk_module, "require_media", lambda *arguments, **options: None)  # Debian 12 has no camera
+    monkeypatch.setattr(sdk_module, "require_frames", lambda address: None)
+    monkeypatch.setattr(sdk_module, "open_client", lambda address, media: open_client(address, media=False))
+    monkeypatch.setattr(sdk_module, "open_camera", lambda client, address: FrameReader(lambda: None))
+    robot = SdkRobot(SdkRobotConfig(daemon.address.host, daemon.address.port, camera=True))
+    with pytest.raises(RefusedError, match="measured where its legs do not reach"):
+        robot.connect()
+    assert "camera" not in [thread.name for thread in threading.enumerate()]
+    assert robot.camera_age is None
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """The reader of the robot's camera, without one: Debian 12's GStreamer delivers no frames. With one: tests/media."""
 
+import itertools
 import queue
 import re
+import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ from reachy_kit.runtime.interface import CAMERA, NEUTRAL, Observation
 from reachy_kit.runtime.perception.camera import CAMERA_SILENT_AFTER
 from reachy_kit.runtime.perception.target import AGE, RIGHT, VISIBLE
 from reachy_kit.runtime.perception.targets.camera_perception import CameraPerception
+from reachy_kit.runtime.robots.daemon import DaemonAddress
 from reachy_kit.runtime.robots.media.frame_reader import FrameReader
+from reachy_kit.runtime.robots.media.sdk_client import open_camera
 
 
 class Camera:
@@ -202,3 +207,16 @@ def test_a_detector_gets_frames_as_they_arrive_and_the_loop_never_waits_for_it(c
     until(lambda: perceive()[RIGHT] == 6)
     assert perception.summary().frames == 3  # 3, the one that was in work when the others came, and the newest
     perception.close()
+
+
+def test_ctrl_c_while_the_first_frame_is_awaited_ends_the_reading():
+    looks, threads = itertools.count(), threading.active_count()
+
+    def get_frame():
+        if next(looks) == 50:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    client = SimpleNamespace(media=SimpleNamespace(camera=object(), get_frame=get_frame), connection_mode="network")
+    with pytest.raises(KeyboardInterrupt):
+        open_camera(client, DaemonAddress("127.0.0.1", 9))
+    assert threading.active_count() == threads

@@ -213,7 +213,8 @@ class SdkRobot:
 
         Raises:
             RefusedError: the head does not lie, as measured: the motors stay as they are.
-            NoRobotError: the robot was lost while it lay down; not where that was raised before.
+            NoRobotError: the robot was lost while it lay down, or before its motors were off; not where that was raised
+                before.
         """
         if self._link is None:
             return
@@ -230,7 +231,11 @@ class SdkRobot:
                     link.sdk.set_automatic_body_yaw(True)
                 if not lies:
                     raise self._still_up(reported)
-                link.sdk.disable_motors()
+                if not link.switch_motors_off():
+                    raise NoRobotError(
+                        f"{_before(reported)}lost the robot at {self.address}: it lies, but does not answer, and its "
+                        "motors may still be on. Switch it off"
+                    )
         finally:
             self.guidance = None
             self._others.stop()
@@ -424,10 +429,9 @@ class SdkRobot:
     def _still_up(self, reported: BaseException | None) -> RefusedError:
         if self._others.app:
             return RefusedError(self._others.noticed)
-        before = f"{reported}. " if isinstance(reported, KitError) else ""
         return RefusedError(
-            f"{before}{self.name} did not lie down, its motors stay on: something holds it or commands it. Hold its "
-            "head, then switch it off"
+            f"{_before(reported)}{self.name} did not lie down, its motors stay on: something holds it or commands it. "
+            "Hold its head, then switch it off"
         )
 
     def _ways(self, link: SdkLink) -> Ways:
@@ -444,15 +448,20 @@ class SdkRobot:
             RefusedError: its legs do not reach where it is measured: a target would not be carried out.
         """
         self._lock.acquire()
+        link = None
         try:
             link = self._open()
             if not is_in_reach(link.measured()):
-                link.close()
                 raise RefusedError(
                     f"the head of {self.name} is measured where its legs do not reach, so it cannot be led from there. "
                     f"Wake the robot up in its dashboard, http://{self.address}, then give the same command again"
                 )
         except BaseException:
+            if self._frames:
+                self._frames.stop()
+                self._frames = None
+            if link:
+                link.close()
             self._lock.close()
             raise
         self._link = link
@@ -482,3 +491,8 @@ class SdkRobot:
             close_client(sdk)
             raise
         return SdkLink(sdk, self.address)
+
+
+def _before(reported: BaseException | None) -> str:
+    """What an error that replaces another one says first."""
+    return f"{reported}. " if isinstance(reported, KitError) else ""

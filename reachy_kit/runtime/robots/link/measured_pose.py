@@ -27,5 +27,7 @@ def measured_pose(sdk: Any) -> Array:
     joints, antennas = sdk.get_current_joint_positions()
     head = vector_from_pose(sdk.get_current_head_pose())
     if head[_HEIGHT] < _MIRRORED:
-        head = vector_from_pose(forward(np.array(joints[1:]), np.array(joints[0])))
+        upright = forward(np.array(joints[1:]), np.array(joints[0]))
+        if np.isfinite(upright).all():  # otherwise the angles fit no pose: it is out of reach, and stays a number
+            head = vector_from_pose(upright)
     return np.concatenate([head, joints[:1], antennas])

@@ -44,6 +44,8 @@ _STATES_WITHIN = 1.0
 """Longest wait for the first measurements over a new connection, s."""
 _NEXT_WITHIN = 0.5
 """Longest wait for the next measurement while measurements arrive, s."""
+_OFF_WITHIN = 2.0
+"""Longest wait for the answer that the motors are off, s."""
 _STILL_FOR, _STILL_WITHIN = 3, 0.4
 """Measurements in a row that show a robot at rest, and the longest wait for them, s: queued targets arrive first."""
 _STILL: Array = np.array([0.002, 0.002, 0.002, *[0.01] * 6])
@@ -243,11 +245,20 @@ class SdkLink:
         self.is_reported_lost = True
         return lost_robot(self._address, why)
 
+    def switch_motors_off(self) -> bool:
+        """Switch the motors off, and wait until the daemon has read that, through a short stall too.
+
+        Returns:
+            Whether it has. Otherwise they may still be on.
+        """
+        self.sdk.disable_motors()
+        return self._round_trips.has_arrived(_OFF_WITHIN)
+
     def close(self) -> None:
-        """Close the connection; what was sent before still arrives where it can."""
+        """Close the connection; what was sent before still arrives where it can, unless targets are held up."""
         self._closed.set()
         self._thread.join()
-        if self.has_stalled:
+        if self._broken or self._round_trips.age > STALLED:
             abort(self.sdk.client)
         close_client(self.sdk)
 

@@ -52,6 +52,14 @@ class RoundTrips:
             self._last = now
             self._open.append((now, self._client._ws.ping()))
 
+    def has_arrived(self, within: float) -> bool:
+        """Send a ping behind what has been sent, and wait for its answer; False if there is none within that many s.
+
+        Raises:
+            WebSocketException: the connection has ended.
+        """
+        return bool(self._client._ws.ping().wait(within))
+
 
 def abort(client: Any) -> None:
     """Drop a connection with all that is queued in it: a reset instead of the usual end.

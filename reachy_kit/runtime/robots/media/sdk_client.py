@@ -119,10 +119,14 @@ def open_camera(client: Any, address: DaemonAddress) -> FrameReader:
         raise _without_gstreamer(address, "the SDK has no camera")
     deliver_promptly(client.media.camera, "_appsink_video")
     frames = FrameReader(client.media.get_frame, lambda: _reopen(client.media.camera))
-    if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
-        return frames
-    frames.stop()
-    raise _without_frames(address, frames.fault or "has not delivered a frame", *client.media.camera.resolution)
+    try:
+        if frames.wait_for_first(_REMOTE_FIRST_FRAME if client.connection_mode == "network" else CAMERA_SILENT_AFTER):
+            return frames
+        fault = frames.fault or "has not delivered a frame"
+        raise _without_frames(address, fault, *client.media.camera.resolution)
+    except BaseException:  # Ctrl-C too
+        frames.stop()
+        raise
 
 
 def close_client(client: Any) -> None:

@@ -255,10 +255,10 @@ class SdkLink:
         return self._round_trips.has_arrived(_OFF_WITHIN)
 
     def close(self) -> None:
-        """Close the connection; what was sent before still arrives where it can, unless targets are held up."""
+        """Close the connection. What a stall holds up is dropped: it would reach the robot of a later program."""
         self._closed.set()
         self._thread.join()
-        if self._broken or self._round_trips.age > STALLED:
+        if self.has_stalled:
             abort(self.sdk.client)
         close_client(self.sdk)
 

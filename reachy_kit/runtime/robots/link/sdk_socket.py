@@ -58,7 +58,9 @@ class RoundTrips:
         Raises:
             WebSocketException: the connection has ended.
         """
-        return bool(self._client._ws.ping().wait(within))
+        answered = self._client._ws.ping()
+        self._open.append((time.monotonic(), answered))
+        return bool(answered.wait(within))
 
 
 def abort(client: Any) -> None:

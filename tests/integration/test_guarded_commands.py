@@ -56,6 +56,20 @@ CameraStream.__call__ = stop
 """
 """Python for a command's process: its simulated camera delivers no new image while a file lies in the folder."""
 
+FREEZES_IN_EACH_TAKE = """
+import numpy as np
+from reachy_sim.camera_stream import CameraStream
+image = []
+
+def freeze(frames, state, now):
+    if now < 0.2:
+        image[:] = [(np.zeros((180, 320, 3), dtype=np.uint8), now - 0.03)]
+    return image[0]
+
+CameraStream.__call__ = freeze
+"""
+"""Python for a command's process: the camera of its simulation freezes soon after each start of the robot's clock."""
+
 
 def image_ages(dataset):
     """Age of the image of each frame, s."""
@@ -136,6 +150,15 @@ def test_an_episode_in_which_the_camera_stops_is_not_kept_and_run_again(kit, dae
     assert episodes(data) == 2
     assert image_ages(data).max() < CAMERA_SILENT_AFTER
     assert daemon.lies_down
+
+
+def test_frozen_images_of_a_simulation_in_this_process_are_not_kept(kit, move):
+    ended = kit.run(
+        "record", "--teleop", f"move:{move}", "--camera", "--episodes", 1, "--out", "data", "--robot", "sim",
+        before=FREEZES_IN_EACH_TAKE,
+    )  # fmt: skip
+    ended.says(1, "the camera has delivered no new image for 1.0 s. This computer is too busy to draw its images")
+    assert episodes(kit.folder / "data") == 0
 
 
 @pytest.mark.long

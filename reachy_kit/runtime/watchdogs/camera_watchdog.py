@@ -24,13 +24,15 @@ class CameraWatchdog:
     Args:
         real: whether it is a real camera: two of its images are never the same where the head has turned. In a
             simulation, where the target is out of view, they are.
+        silent_after: age of the latest image above which the camera counts as stopped, s.
+        advice: what to do where it has stopped, as a sentence.
     """
 
     patience, brief, starts_over = 3.0, 1.0, True
     error = KitError
 
-    def __init__(self, *, real: bool) -> None:
-        self._real = real
+    def __init__(self, *, real: bool, silent_after: float = CAMERA_SILENT_AFTER, advice: str = _ADVICE) -> None:
+        self._real, self._silent_after, self._advice = real, silent_after, advice
         self.begin()
 
     def begin(self) -> None:
@@ -48,13 +50,13 @@ class CameraWatchdog:
         captured = observation.image_times.get(CAMERA)
         if captured is None:
             silent = now - self._began
-            if silent <= CAMERA_SILENT_AFTER:
+            if silent <= self._silent_after:
                 return None
-            return f"the camera has not delivered an image for {silent:.1f} s. {_ADVICE}"
-        if now - captured > CAMERA_SILENT_AFTER:
-            return f"the camera has delivered no new image for {now - captured:.1f} s. {_ADVICE}"
+            return f"the camera has not delivered an image for {silent:.1f} s. {self._advice}"
+        if now - captured > self._silent_after:
+            return f"the camera has delivered no new image for {now - captured:.1f} s. {self._advice}"
         if self._real and captured > self._captured and self._repeats(observation):
-            return f"the camera delivers the same image again and again, though the head has turned. {_ADVICE}"
+            return f"the camera delivers the same image again and again, though the head has turned. {self._advice}"
         self._captured = captured
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from reachy_kit.runtime.teleop.terminal_keys import HOW_TO_STOP, stop_keys
+from reachy_kit.runtime.watchdogs.camera_watchdog import CameraWatchdog
 from reachy_kit.runtime.watchdogs.guarded_policy import GuardedPolicy, Watchdog
 from reachy_kit.runtime.watchdogs.guarded_rollout import guarded_rollout, robot_watchdogs
 from reachy_kit.runtime.watchdogs.loop_watchdogs import DecisionWatchdog
@@ -17,6 +18,11 @@ from reachy_kit.workflows.inputs.session import Session, open_session
 if TYPE_CHECKING:
     from reachy_kit.runtime.interface import Episode, Policy, Subscriber
     from reachy_sim.tasks.variants import Variant
+
+_DRAWN_WITHIN = 1.0
+"""Age of the latest image of a camera that is drawn beside the loop above which it counts as stopped, s: four images
+may wait to be drawn, and a computer without a GPU takes its time for each."""
+_TOO_BUSY_TO_DRAW = "This computer is too busy to draw its images. Close other programs, then start this command again"
 
 
 @contextlib.contextmanager
@@ -51,10 +57,17 @@ def stoppable_session(
 
 
 def session_watchdogs(session: Session) -> list[Watchdog]:
-    """The watchdogs of a session, whatever drives; none for a simulation in this process, which endangers nothing."""
-    if session.kind == "sim":
+    """The watchdogs of a session, whatever drives.
+
+    A simulation in this process endangers nothing: there the camera's alone looks, where images are drawn beside the
+    loop and may become too old to record.
+    """
+    camera = session.image_shape is not None
+    if session.kind != "sim":
+        return robot_watchdogs(camera=camera, real=session.kind == "hardware")
+    if not (camera and session.wall_clock):
         return []
-    return robot_watchdogs(camera=session.image_shape is not None, real=session.kind == "hardware")
+    return [CameraWatchdog(real=False, silent_after=_DRAWN_WITHIN, advice=_TOO_BUSY_TO_DRAW)]
 
 
 def guard(

@@ -132,6 +132,31 @@ def test_a_dataset_is_recorded_into_the_folder_that_the_command_runs_in(kit):
     assert "--dataset . --out runs/empty" in result.out
 
 
+LOSES_ITS_DATASET = """
+import shutil
+from pathlib import Path
+from reachy_kit.workflows.training import train_imitation
+from reachy_policies.runs.saved_run import open_run
+
+def train(dataset, **rest):
+    shutil.rmtree(dataset[0])
+    return open_run(Path({run!r}))
+
+train_imitation.train_imitation = train
+"""
+"""Python for a command's process: its training, which has long run, ends after its dataset was moved away."""
+
+
+def test_the_json_of_a_training_needs_no_dataset_any_more(kit, trained_run):
+    (kit.folder / "data").mkdir()
+    result = kit.run(
+        "train", "imitation", "--dataset", "data", "--out", "run", "--json",
+        before=LOSES_ITS_DATASET.format(run=str(trained_run.path)),
+    )  # fmt: skip
+    assert result.code == 0, result
+    assert result.json["run"] == str(trained_run.path)
+
+
 PLAIN = "import io; io.text_encoding = lambda encoding, stacklevel=2: encoding or 'ascii'"
 """Python that gives files the encoding of a locale without letters beyond English."""
 

@@ -1,6 +1,6 @@
 """What ``reachy-kit train`` prints: sentences for people, with the next command, and JSON for scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from reachy_policies.runs.saved_run import Run
 
 
-def show_imitation(run: "Run", out: Path, evaluated: Mapping[str, Any], *, json: bool) -> None:
+def show_imitation(run: "Run", out: Path, evaluated: Callable[[], Mapping[str, Any]], *, json: bool) -> None:
     """Show what was kept of a training from demonstrations.
 
     Args:
         run: the result.
         out: its folder, as it was given.
-        evaluated: options that evaluate it.
+        evaluated: reads from the dataset the options that evaluate it; asked for the hint alone.
         json: whether to print JSON.
     """
     from reachy_policies.runs.run_files import CURVE_PNG
@@ -35,7 +35,7 @@ def show_imitation(run: "Run", out: Path, evaluated: Mapping[str, Any], *, json:
     )
     kept = f"iteration {card.result['dagger_iteration']}, " if card.method == "dagger" else ""
     show.result(f"kept {kept}step {card.steps} of {card.seconds:.0f} s of training{plans}")
-    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: {compose_command('eval', out, **evaluated)}")
+    show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: {compose_command('eval', out, **evaluated())}")
 
 
 def show_reinforcement(run: "Run", out: Path, evaluated: Mapping[str, Any], *, json: bool) -> None:
@@ -60,14 +60,21 @@ def show_reinforcement(run: "Run", out: Path, evaluated: Mapping[str, Any], *, j
     show.result(f"run in {out} (curve: {out / CURVE_PNG}). Next: {compose_command('eval', out, 'expert', **evaluated)}")
 
 
-def show_seeds(out: Path, seeds: int, evaluated: Mapping[str, Any], *, json: bool) -> None:
-    """Show where the runs of several training seeds are."""
+def show_seeds(out: Path, seeds: int, evaluated: Callable[[], Mapping[str, Any]], *, json: bool) -> None:
+    """Show where the runs of several training seeds are.
+
+    Args:
+        out: their folder, as it was given.
+        seeds: number of them.
+        evaluated: gives the options that evaluate them; asked for the hint alone.
+        json: whether to print JSON.
+    """
     if json:
         show.print_json({"runs": [str(out / f"seed-{seed}") for seed in range(seeds)]})
     else:
         show.result(
             f"{seeds} seeds in {out}. Next: "
-            + compose_command("eval", out, **evaluated, variants="held-out", episodes=200)
+            + compose_command("eval", out, **evaluated(), variants="held-out", episodes=200)
         )
 
 

@@ -1,5 +1,6 @@
 """``reachy-kit train imitation``: learn from what was recorded."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,14 @@ def imitation(
         raise WrongUseError("--dagger-teleop and --operator are for the person who corrects in --dagger N")
     else:
         arguments |= {"dataset": dataset, "camera": camera, "track": track}
+    evaluated = partial(_evaluated, dataset[0], task)
     if seeds:
         train_seeds("dagger" if dagger else "imitation", out, seeds, arguments, reporter=show.TERMINAL)
-        show_seeds(out, seeds, _evaluated(dataset[0], task), json=json)
+        show_seeds(out, seeds, evaluated, json=json)
         return
     train = train_dagger if dagger else train_imitation
     run = train(out=out, seed=seed, reporter=show.TERMINAL, **arguments)
-    show_imitation(run, out, _evaluated(dataset[0], task), json=json)
+    show_imitation(run, out, evaluated, json=json)
 
 
 def _person(teleop: str, operator: str, seeds: int) -> dict[str, Any]:

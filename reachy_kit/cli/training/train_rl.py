@@ -58,7 +58,7 @@ def rl(
     evaluated = evaluation_options(task, variant.split(",")[-1])
     if seeds:
         train_seeds("rl", out, seeds, arguments, reporter=show.TERMINAL)
-        show_seeds(out, seeds, evaluated, json=json)
+        show_seeds(out, seeds, lambda: evaluated, json=json)
         return
     run = train_rl(out, seed=seed, reporter=show.TERMINAL, **arguments)
     show_reinforcement(run, out, evaluated, json=json)

@@ -230,7 +230,7 @@ class Measurements:
     def __init__(self, daemon: DaemonAddress) -> None:
         self._url = f"ws://{daemon}/ws/sdk"
         self._stopped, self._renewed = threading.Event(), threading.Event()
-        self._runs: list[list[np.ndarray]] = []
+        self._runs: list[list[tuple[float, np.ndarray]]] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> Self:
@@ -248,7 +248,11 @@ class Measurements:
     @property
     def states(self) -> list[np.ndarray]:
         """(9,) each, since the latest start or connection."""
-        return list(self._runs[-1]) if self._runs else []
+        return [state for _, state in self._runs[-1]] if self._runs else []
+
+    def between(self, begin: float, end: float) -> np.ndarray:
+        """(n, 9) that arrived between two times, s on the monotonic clock."""
+        return np.array([state for run in self._runs for arrived, state in run if begin <= arrived <= end])
 
     @property
     def speeds(self) -> np.ndarray:
@@ -257,7 +261,8 @@ class Measurements:
         When they arrive says little: a busy computer passes them on late, and then in a burst.
         """
         highest = np.zeros(9)
-        for states in map(np.array, self._runs):
+        for run in self._runs:
+            states = np.array([state for _, state in run])
             if len(states) > self.WINDOW:
                 way = np.abs(states[self.WINDOW :] - states[: -self.WINDOW]).max(axis=0)
                 highest = np.maximum(highest, way / (self.WINDOW * self.PERIOD))
@@ -288,4 +293,4 @@ class Measurements:
                 joints = [message["head_joint_positions"][0], *message["antennas_joint_positions"]]
             elif message["type"] == "head_pose" and joints:
                 pose = vector_from_pose(np.array(message["head_pose"]).reshape(4, 4))
-                self._runs[-1].append(np.array([*pose, *joints]))
+                self._runs[-1].append((time.monotonic(), np.array([*pose, *joints])))

@@ -34,6 +34,10 @@ NOTICED = 0.1
 RESUMED = 1.0
 """s from the first fresh measurement."""
 TRIES = 3
+STEP = 0.1
+"""rad over two measurements, by which a head at rest turns at a target that is 0.28 rad away: four targets are 0.24."""
+OFF = 0.11
+"""rad from the measured head: the first target after a stall begins there, or where the head was commanded nearby."""
 SWING, SWING_SPEED = 0.6, CLASSROOM.speed[YAW]
 
 
@@ -76,6 +80,14 @@ def keeps_its_speed(measurements, provoke):
         if head_speed(measurements) < HEAD_SPEED:
             return True
     return False
+
+
+def require_no_jump(measurements, targets, flowed, resumed):
+    """Nothing that a stall has held up leads the resting head away, and neither does the first target after it."""
+    states = measurements.between(flowed - 0.1, resumed)[:, HEAD][:, ANGLE_AXES]
+    assert np.abs(states[2:] - states[:-2]).max() < STEP
+    first = next(pose_of(command) for command in targets if command.time >= resumed)
+    assert np.abs(first[HEAD][ANGLE_AXES] - states[-1]).max() < OFF
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +145,14 @@ class TestStalls:
     ):
         def provoke():
             drive(robot, 40)
-            stalled = proxy.stall(upwards_alone=upwards_alone)
-            threading.Timer(seconds, proxy.flow).start()
+            stalled, flowed = proxy.stall(upwards_alone=upwards_alone), []
+            threading.Timer(seconds, lambda: flowed.append(proxy.flow())).start()
             states = drive(robot, 60, first=40)
             sent = np.array([command.time for command in proxy.targets])
             assert np.ptp(states[:, YAW]) > 0.2
             resumed = sent[sent > stalled + NOTICED].min()
             assert stalled + seconds - 0.05 < resumed < stalled + seconds + RESUMED
+            require_no_jump(measurements, proxy.targets, flowed[0], resumed)
 
         assert keeps_its_speed(measurements, provoke)
 

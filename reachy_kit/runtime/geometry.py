@@ -17,6 +17,11 @@ def wrap_angle(angle: Array) -> Array:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
+def turn_near(angle: Array, reference: Array) -> Array:
+    """The same angle within half a turn of a reference, both rad."""
+    return angle + 2 * np.pi * np.round((reference - angle) / (2 * np.pi))
+
+
 def rotation_from_euler(rpy: Array) -> Array:
     """Rotation matrix of extrinsic xyz Euler angles.
 

@@ -141,6 +141,9 @@ class Broken:
     def begin(self):
         self.ticks = 0
 
+    def pause(self):
+        pass
+
     def now(self):
         return self.ticks / CONTROL_HZ
 
@@ -189,6 +192,9 @@ class Faulty(Broken):
         self.first, self.last, self.ticks = first, last, 0
 
     def begin(self):
+        pass
+
+    def pause(self):
         pass
 
     def trouble(self, tick):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.geometry import vector_from_pose
-from reachy_kit.runtime.interface import CONTROL_HZ, Array
+from reachy_kit.runtime.geometry import turn_near, vector_from_pose
+from reachy_kit.runtime.interface import BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.robots.daemon import DaemonAddress
 
 _QUERY = f"frequency={CONTROL_HZ}&use_pose_matrix=true"
@@ -69,6 +69,7 @@ class StateStream:
     def _take(self, message: dict[str, Any]) -> None:
         head = np.array(message["head_pose"]["m"], dtype=np.float64).reshape(4, 4)
         state = np.concatenate([vector_from_pose(head), [message["body_yaw"]], message["antennas_position"]])
+        state[YAW] = turn_near(state[YAW], state[BODY_YAW])
         if np.isfinite(state).all():
             self._latest = state, time.monotonic()
             self._first.set()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reachy_kit.runtime.errors import WrongUseError
+from reachy_kit.runtime.geometry import turn_near
 from reachy_kit.runtime.interface import ANTENNAS, BODY_YAW, CONTROL_HZ, YAW, Array
 from reachy_kit.runtime.kinematics import angles_from_half_tangents, half_tangents, half_tangents_inside_limits
 from reachy_kit.runtime.kinematics.reach import all_true, draw_back, in_reach, neutral_over
@@ -233,7 +234,7 @@ def _clip_lead(position: Array, state: Array, previous: Array, lead: Array) -> A
     if all_true(np.abs(ahead, out=ahead) <= 0.999 * lead):  # well within, so that rounding decides nothing
         return position
     near = state.copy()  # a measured yaw lies within ±180°; body and head together turn further
-    near[..., YAW] += 2 * np.pi * np.round((position - state)[..., YAW] / (2 * np.pi))
+    near[..., YAW] = turn_near(state[..., YAW], position[..., YAW])
     low = np.fmin(near - lead, previous)
     high = np.fmax(near + lead, previous)
     return _clip(position, low, high)

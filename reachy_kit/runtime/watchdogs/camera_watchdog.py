@@ -42,6 +42,9 @@ class CameraWatchdog:
         self._image: Image | None = None
         self._pose: Array | None = None
 
+    def pause(self) -> None:
+        """Do nothing: the camera is not paused."""
+
     def trouble(self, tick: Tick) -> str | None:
         """What is wrong with the camera."""
         observation = tick.observation

@@ -46,6 +46,10 @@ class Watchdog(Protocol):
         """Forget the episode before."""
         ...
 
+    def pause(self) -> None:
+        """Take what comes next as following a pause."""
+        ...
+
     def trouble(self, tick: Tick) -> str | None:
         """What is wrong now, in words, and what to do; None while all is well."""
         ...
@@ -103,7 +107,8 @@ class GuardedPolicy:
     def reset(self) -> None:
         """Begin an episode."""
         self._policy.reset()
-        self.forget()
+        for watchdog in self._watchdogs:
+            watchdog.begin()
         self.stage = Stage.DRIVING
 
     def act(self, observation: Observation) -> Action:
@@ -127,10 +132,10 @@ class GuardedPolicy:
         if self.stage in (Stage.DRIVING, Stage.HOLDING):
             self._look(tick)
 
-    def forget(self) -> None:
-        """Have the watchdogs forget what was before a pause: a person who steps tick by tick misses none."""
+    def pause(self) -> None:
+        """Tell the watchdogs that the loop has been paused: a person who steps tick by tick misses none."""
         for watchdog in self._watchdogs:
-            watchdog.begin()
+            watchdog.pause()
 
     def stop(self) -> EndReason | None:
         """The end of an episode that cannot continue, or that is spoilt and to be run again."""

@@ -38,7 +38,7 @@ def guarded_rollout(
         began = time.perf_counter()
         on_tick(tick)
         if time.perf_counter() - began > PAUSED_AFTER:
-            guarded.forget()
+            guarded.pause()
 
     return rollout(robot, guarded, stop=lambda: guarded.stop() or stop(), on_tick=look, **loop)
 

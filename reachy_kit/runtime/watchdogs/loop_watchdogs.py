@@ -42,6 +42,10 @@ class TickWatchdog:
         self._before: float | None = None
         self._late: deque[bool] = deque(maxlen=WINDOW)
 
+    def pause(self) -> None:
+        """Leave the pause out: it is not a late tick."""
+        self._before = None
+
     def trouble(self, tick: Tick) -> str | None:
         """How many ticks were missed."""
         now = self._now()
@@ -72,6 +76,9 @@ class DecisionWatchdog:
 
     def begin(self) -> None:
         """Do nothing: it has no memory."""
+
+    def pause(self) -> None:
+        """Do nothing: the policy was not asked meanwhile."""
 
     def trouble(self, tick: Tick) -> str | None:
         """How long the policy has been away."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reachy_kit.runtime.geometry import vector_from_pose
-from reachy_kit.runtime.interface import Array
+from reachy_kit.runtime.geometry import turn_near, vector_from_pose
+from reachy_kit.runtime.interface import YAW, Array
 from reachy_kit.runtime.kinematics import forward
 
 _MIRRORED = -0.12
@@ -30,4 +30,5 @@ def measured_pose(sdk: Any) -> Array:
         upright = forward(np.array(joints[1:]), np.array(joints[0]))
         if np.isfinite(upright).all():  # otherwise the angles fit no pose: it is out of reach, and stays a number
             head = vector_from_pose(upright)
+    head[YAW] = turn_near(head[YAW], np.asarray(joints[0]))  # a matrix knows no turns: body and head together pass 180°
     return np.concatenate([head, joints[:1], antennas])

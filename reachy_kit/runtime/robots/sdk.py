@@ -221,7 +221,7 @@ class SdkRobot:
         link = self._link
         if self._following:
             self._following.only_note()  # a robot with a limp motor lies down all the same
-        reported = sys.exception()  # the caller's, which an error of here replaces
+        reported, answers = sys.exception(), True  # the caller's, which an error of here replaces
         try:
             with closing(self._lock), suppress(*(NoRobotError,) * link.is_reported_lost), link.alive():
                 lies = False
@@ -231,11 +231,12 @@ class SdkRobot:
                     link.sdk.set_automatic_body_yaw(True)
                 if not lies:
                     raise self._still_up(reported)
-                if not link.switch_motors_off():
-                    raise NoRobotError(
-                        f"{_before(reported)}lost the robot at {self.address}: it lies, but does not answer, and its "
-                        "motors may still be on. Switch it off"
-                    )
+                answers = link.switch_motors_off()
+            if not answers:
+                raise NoRobotError(
+                    f"{_before(reported)}lost the robot at {self.address}: it lies, but does not answer, and its "
+                    "motors may still be on. Switch it off"
+                )
         finally:
             self.guidance = None
             self._others.stop()

@@ -44,8 +44,8 @@ _STATES_WITHIN = 1.0
 """Longest wait for the first measurements over a new connection, s."""
 _NEXT_WITHIN = 0.5
 """Longest wait for the next measurement while measurements arrive, s."""
-_OFF_WITHIN = 2.0
-"""Longest wait for the answer that the motors are off, s."""
+_OFF_WITHIN = 5.0
+"""Longest wait for the answer that the motors are off, s: stalls of a busy computer or a bad network pass."""
 _STILL_FOR, _STILL_WITHIN = 3, 0.4
 """Measurements in a row that show a robot at rest, and the longest wait for them, s: queued targets arrive first."""
 _STILL: Array = np.array([0.002, 0.002, 0.002, *[0.01] * 6])
@@ -246,7 +246,7 @@ class SdkLink:
         return lost_robot(self._address, why)
 
     def switch_motors_off(self) -> bool:
-        """Switch the motors off, and wait until the daemon has read that, through a short stall too.
+        """Switch the motors off, and wait until the daemon has read that, through a stall of seconds too.
 
         Returns:
             Whether it has. Otherwise they may still be on.

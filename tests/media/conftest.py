@@ -1,4 +1,7 @@
-"""A real daemon with media, a camera and a microphone without hardware, in a Debian 13 root: `make test-media`."""
+"""A real daemon with media, a camera and a microphone without hardware, in a Debian 13 root: `make test-media`.
+
+Elsewhere no test of this folder runs: its camera would take the socket of a real robot's daemon on the same computer.
+"""
 
 import contextlib
 import json
@@ -23,7 +26,20 @@ from tests.bench.runner import LatenessPacer
 from .camera_sender import SOCKET
 
 HERE = Path(__file__).parent
+IN_ROOT = "IN_MEDIA_ROOT" in os.environ
+"""Whether .ci/media-root has started this."""
 QUIET = {"REACHY_MINI_TELEMETRY": "0", "DO_NOT_TRACK": "1", "MUJOCO_GL": "disable"}
+
+
+def pytest_report_header() -> list[str]:
+    return [] if IN_ROOT else ["tests/media: run by `make test-media` alone; here it would take a real daemon's camera"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(HERE)]
+    if here and not IN_ROOT:
+        config.hook.pytest_deselected(items=here)
+        items[:] = [item for item in items if item not in here]
 
 
 def until(condition: Callable[[], Any], within: float) -> Any:

@@ -77,6 +77,10 @@ class Machine:
         return [line for line in lines if line.startswith(command)]
 
     @property
+    def is_done(self) -> bool:
+        return run([".ci/setup", "--check-done"], self.checkout, self.env).returncode == 0
+
+    @property
     def installs(self) -> int:
         return len(self.calls("uv pip install"))
 
@@ -111,10 +115,13 @@ def test_a_second_setup_of_this_checkout_does_nothing():
     stamp = ROOT / STAMP
     if not stamp.exists() or any((ROOT / name).stat().st_mtime > stamp.stat().st_mtime for name in FILES[1:]):
         pytest.skip("this checkout's .venv was not made by `make setup`, or not since the last change")
+    if f"{ROOT}/.venv" not in (ROOT / ".venv/bin/activate").read_text():
+        pytest.skip("this checkout was moved or copied with its .venv")
     before = stamp.read_text()
     mode = before.splitlines()[0]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SIM_ONLY"))}
 
+    assert run([".ci/setup", "--check-done"], ROOT, env).returncode == 0, "it would install, under this very test"
     result = run(["make", "setup", f"SIM_ONLY={int(mode == 'sim')}"], ROOT, env)
 
     assert result.returncode == 0, result.stderr
@@ -302,9 +309,12 @@ def test_setup_is_redone_after(happens, machine):
     machine.make("setup")
     assert "nothing to do" in machine.make("setup").stderr
     assert machine.installs == 1
+    assert machine.is_done
 
     happens(machine)
 
+    assert not machine.is_done
+    assert machine.installs == 1
     assert "set-up done" in machine.make("setup").stderr
     assert machine.installs == 2
     assert "nothing to do" in machine.make("setup").stderr

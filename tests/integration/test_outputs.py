@@ -113,9 +113,21 @@ def test_a_run_is_written_through_a_link(command, kit, outputs):
     assert (kit.folder / "disk/empty/card.json").is_file()
 
 
+@pytest.fixture
+def disk(kit):
+    """An empty disk of the test's own, mounted in its folder."""
+    disk = kit.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
 @pytest.mark.parametrize("command", ["imitation", "rl"])
-@pytest.mark.parametrize("out", [".", "..", "/", "/dev/shm"])
-def test_a_run_replaces_neither_the_folder_that_the_command_runs_in_nor_a_mounted_disk(command, out, kit, outputs):
+@pytest.mark.parametrize("out", [".", "..", "../..", "../disk"])
+def test_a_run_replaces_neither_the_folder_that_the_command_runs_in_nor_a_mounted_disk(
+    command, out, kit, outputs, disk
+):
     inside = kit.folder / "inside"
     inside.mkdir()
     kit.folder = inside

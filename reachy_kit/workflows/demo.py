@@ -131,6 +131,7 @@ def run_demo(
         RefusedError: the folder is not empty.
         WrongUseError: the folder cannot be written.
         KitError: a training diverges, or a file cannot be written.
+        KeyboardInterrupt: the robot was stopped; the report is written without it.
     """
     folder, clock = _fresh_folder(out), _Clock()
     with clock.stage("recording"):
@@ -149,22 +150,28 @@ def run_demo(
     against_expert = _compare_with_expert(learned, in_sim)
     with clock.stage("film"):
         film, no_film = _film(against_expert[-1].heading, in_sim, variant.task, reporter)
-    with clock.stage("daemon"):
-        on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter, camera=film is not None)
     result = DemoResult(
         task=_TASK,
         variant=_VARIANT,
         instruction=variant.task.instruction,
         learned=learned,
-        evaluations=(*in_sim, *on_daemon),
+        evaluations=tuple(in_sim),
         success=_success_words(variant.task),
         against_expert=against_expert,
-        sim_and_daemon=_pair(learned, in_sim, on_daemon),
+        sim_and_daemon={},
         folder=folder,
         film=film,
         stages=clock.stages,
     )
-    _write_report(result, variant.task.tolerance, no_film)
+    try:
+        with clock.stage("daemon"):
+            on_daemon = _evaluate_on_daemon(variant, learned, daemon_episodes, reporter, camera=film is not None)
+        result = replace(result, evaluations=(*in_sim, *on_daemon), sim_and_daemon=_pair(learned, in_sim, on_daemon))
+    except KeyboardInterrupt:  # of the robot; what was learned is worth its report without this
+        reporter.note(f"stopped on the daemon; the report has what ran before: {result.report}")
+        raise
+    finally:
+        _write_report(result, variant.task.tolerance, no_film)
     return replace(result, seconds=time.perf_counter() - clock.began)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from reachy_kit.runtime.inference.bundle import read_bundle
+from reachy_kit.runtime.interrupts import STOP
 
 REACHY_KIT = Path(sys.executable).with_name("reachy-kit")
 SECONDS, FPS, PANELS = 6, 2.5, 3
@@ -129,3 +130,20 @@ def test_a_miniature_demo(kit, daemon):
     assert (frames[0] != frames[-1]).any()
     assert (folder / "demo.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "demo.webp").read_bytes().count(b"ANMF") == len(frames)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long
+def test_a_key_that_stops_the_robot_leaves_the_demo_with_its_report(kit, daemon, open_terminal):
+    terminal = open_terminal()
+    running = kit.start(
+        "demo", "--episodes", 3, "--sim-episodes", 1, "--daemon-episodes", 1, "--iterations", 1, "--out", "demo",
+        before=SMALLER + daemon.as_default, terminal=terminal,
+    )  # fmt: skip
+    terminal.wait("the space bar, Esc or q stops the robot", 240)
+    terminal.press("space")
+    running.wait().says(128 + STOP, "stopped by a key")
+    assert daemon.lies_down
+    page = (kit.folder / "demo/report.html").read_text()
+    assert "rl, sim" in page
+    assert "rl, daemon" not in page

@@ -34,7 +34,7 @@ def test_the_wifi_drops_out_in_mid_take_and_nothing_is_lost(
     for entry in dataset.episodes:
         columns = dataset.read(entry.table, ACTION, CAPTURE_TIME)[entry.index]
         assert columns[ACTION][:, 4].max() > 0.15  # the head nodded
-        assert np.diff(columns[CAPTURE_TIME].ravel()).max() < 0.2
+        assert np.diff(columns[CAPTURE_TIME].ravel()).max() < 0.5  # a network that is away lasts for seconds
     assert len(robots_computer.episodes) == 2  # nobody was there to say whether to remove them
     assert not (kit.folder / ".data.from-robot").exists()
     until(lambda: daemon.lies_down, 20)

@@ -28,7 +28,7 @@ the acceleration per tick: 150 m/s³ along x, y and z, 3,000 rad/s³ in roll, pi
 an antenna. A hard stop at the edge of reach, at the lead or at the head–body yaw may exceed both.
 
 The speed and acceleration limits are also what keeps the base where it is: within them nothing tips the robot, and a
-square wave of the body makes the foot walk by at most 0.12 mm/s on a table of friction 0.4. The maker's dances walk
+square wave of the body makes the foot walk by at most 0.22 mm/s on a table of friction 0.4. The maker's dances walk
 0.04 mm/s, and without the limiter 0.71 mm/s, at friction 0.2 even 4.0 mm/s (sim/RESULTS.md, "On a table").
 
 One axis at its full speed turns a leg at 1 to 5 rad/s. All six at once ask half of the poses for more than 10.8 rad/s:
